@@ -1,0 +1,54 @@
+# Everything a person or a machine does with a checkout. Needs Python 3.11 or newer with pip, and make; nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench docs constraints
+
+help:  ## Show what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## Set up the virtual environment (everything else does it by itself)
+
+# uv where present, since it is faster; pip otherwise, or where uv does not reach the package index that pip is set up
+# for. The environment is made without pip of its own: Debian's Python has no ensurepip, and its pip can fill any other.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Sluice needs Python 3.11 or newer; name one: make PYTHON=python3.12 install" >&2; exit 2; }
+	@echo "setting up $(VENV), once (about a minute, some 700 MB, most of it Ray and what goes with it)"
+	@test -x $(PY) || $(PYTHON) -m venv --without-pip $(VENV)
+	@{ command -v uv >/dev/null && uv pip install --quiet --python $(PY) --constraint constraints.txt --editable '.[dev]'; } || \
+	  $(PYTHON) -m pip --python $(PY) install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## Serve the flight-delay example and predict real flights (ARGS=--once stops by itself)
+	@$(VENV)/bin/sluice demo $(ARGS)
+
+test: $(STAMP)  ## Run every test (ARGS="-m 'not slow' tests/unit" runs some)
+	$(PY) -m pytest $(ARGS)
+
+check: $(STAMP)  ## Style, types, the import contract, and what the code base asks of itself
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(PY) -m pytest -q tests/architecture
+
+format: $(STAMP)  ## Put the code into its one format
+	$(PY) -m ruff check --fix-only --quiet
+	$(PY) -m ruff format
+
+bench: $(STAMP)  ## Measure components, and the peers side by side (minutes, on an otherwise idle machine)
+	$(PY) -m benchmarks.components
+	$(PY) -m benchmarks.run $(ARGS)
+
+docs: $(STAMP)  ## Write the pages that are made from the code
+	$(PY) -m serving.cli.reference docs
+
+constraints: $(STAMP)  ## Pin what is installed now, for everybody
+	@{ sed '/^[^#]/,$$d' constraints.txt; \
+	   $(PYTHON) -m pip --python $(PY) freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' ; } > $(VENV)/constraints.new
+	@mv $(VENV)/constraints.new constraints.txt

@@ -1,0 +1,107 @@
+"""Whether a contender's answers are right: many callers at once, each answer compared with onnxruntime's own."""
+
+from __future__ import annotations
+
+import http.client
+import math
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+
+from benchmarks.workload import Workload
+
+# Batches round in another order than single rows; a swapped row differs in the first digits.
+RELATIVE = 1e-4
+ABSOLUTE = 1e-5
+
+
+@dataclass(slots=True)
+class Checked:
+    """`wrong` counts answers that differ, `failed` those without any; the first of each is kept as text."""
+
+    answers: int = 0
+    wrong: int = 0
+    failed: int = 0
+    largest_difference: float = 0.0
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Every answer came and was right."""
+        return self.answers > 0 and not self.wrong and not self.failed
+
+    def as_json(self) -> dict[str, Any]:
+        """For the results file."""
+        return asdict(self)
+
+
+def check(port: int, workload: Workload, callers: int = 16) -> Checked:
+    """Ask for every row of the workload, from so many threads with connections of their own."""
+    seen = Checked()
+    lock = threading.Lock()
+    rows = range(len(workload.rows))
+    threads = [
+        threading.Thread(target=_ask, args=(port, workload, rows[i::callers], seen, lock)) for i in range(callers)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return seen
+
+
+def _ask(port: int, workload: Workload, rows: Iterable[int], seen: Checked, lock: threading.Lock) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    for row in rows:
+        try:
+            status, body = post(connection, workload, row)
+        except (OSError, http.client.HTTPException) as error:
+            status, body = 0, repr(error).encode()
+            connection.close()
+        with lock:
+            _compare(workload, row, (status, body), seen)
+    connection.close()
+
+
+def post(connection: http.client.HTTPConnection, workload: Workload, row: int) -> tuple[int, bytes]:
+    """Status and body of one answer."""
+    connection.request("POST", workload.path, workload.body(row), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def _compare(workload: Workload, row: int, answer: tuple[int, bytes], seen: Checked) -> None:
+    status, body = answer
+    if status != http.client.OK:
+        seen.failed += 1
+        seen.examples[2:] = []
+        seen.examples.append(f"row {row}: {status} {body[:200]!r}")
+        return
+    seen.answers += 1
+    difference = difference_from(workload, row, body)
+    seen.largest_difference = max(seen.largest_difference, difference)
+    if difference > 1:
+        seen.wrong += 1
+        seen.examples[2:] = []
+        seen.examples.append(f"row {row}: {body[:200]!r}")
+
+
+def difference_from(workload: Workload, row: int, body: bytes) -> float:
+    """The largest difference in units of what is tolerated: over 1 is wrong; infinite where the form is."""
+    try:
+        outputs = orjson.loads(body)["outputs"]
+        given = [np.asarray(output["data"], dtype=np.float64).ravel() for output in outputs]
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return float("inf")
+    wanted = [values[row].ravel().astype(np.float64) for values in workload.expected]
+    if [values.shape for values in given] != [values.shape for values in wanted]:
+        return float("inf")
+    tolerated = [ABSOLUTE + RELATIVE * np.abs(values) for values in wanted]
+    differences = [np.abs(g - w) / t for g, w, t in zip(given, wanted, tolerated, strict=True)]
+    largest = float(max(part.max() for part in differences))
+    # A value that is no number compares as neither larger nor smaller.
+    return float("inf") if math.isnan(largest) else largest

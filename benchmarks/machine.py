@@ -1,0 +1,60 @@
+"""On what and with what it was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.install import PEERS_PYTHON, REQUIREMENTS
+
+ROOT = Path(__file__).parent.parent
+SHARED = ("httptools", "uvloop", "orjson", "numpy", "onnxruntime", "ray")
+
+
+def facts() -> dict[str, Any]:
+    """CPU, kernel, versions and commit; nothing about who or where."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "kernel": platform.release().split("-")[0],
+        "python": platform.python_version(),
+        "commit": _output(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]),
+        "uncommitted": bool(_output(["git", "-C", str(ROOT), "status", "--porcelain", "serving"])),
+        "sluice": {name: _version(name) for name in SHARED},
+        "peers": {"python": _output([str(PEERS_PYTHON), "-V"]).removeprefix("Python "), **_pins()},
+        "nginx": _output(["/usr/sbin/nginx", "-v"]).partition("/")[2],
+        "wrk": _output(["wrk", "-v"]).partition(" [")[0].removeprefix("wrk "),
+    }
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _pins() -> dict[str, str]:
+    lines = [line for line in REQUIREMENTS.read_text().splitlines() if "==" in line]
+    return dict(line.split("==") for line in lines)
+
+
+def _output(command: list[str]) -> str:
+    try:
+        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
+    except OSError:
+        return ""
+    # wrk and nginx tell their versions on standard error, and wrk as a failure.
+    return (ended.stdout or ended.stderr).strip()

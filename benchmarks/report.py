@@ -1,0 +1,199 @@
+"""Renders the results file as Markdown: `python -m benchmarks.report [RESULTS.json] [COMPONENTS.json]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.summary import Cell, Key, Spread, by_round, keys, ratio, spread
+from benchmarks.targets import OURS, judge
+
+RESULTS = Path(__file__).parent / "results"
+# Over this, somebody else used the machine so much that the figures say little.
+QUIET_CORES = 0.2
+COMPARED_AT = 64
+
+
+def render(results: dict[str, Any]) -> str:
+    """The whole report of one results file."""
+    cells = results["cells"]
+    parts = [_head(results)]
+    parts += [_workload(results, name) for name in results["workloads"] if any(c["workload"] == name for c in cells)]
+    parts += [_targets(cells), _stages(cells), _turns(results)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(results: dict[str, Any]) -> str:
+    machine = results["machine"]
+    peers = ", ".join(f"{name} {version}" for name, version in machine["peers"].items() if name != "python")
+    lines = [
+        f"Measured on {results['began']}: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
+        f"Linux {machine['kernel']}, Python {machine['python']}, commit {machine['commit']}"
+        + (" with uncommitted changes" if machine["uncommitted"] else "")
+        + f"; {results['rounds']} rounds of {results['seconds']:g} s. Peers: {peers}, nginx {machine['nginx']}; "
+        f"wrk {machine['wrk']}.",
+        results["method"],
+    ]
+    if results["quick"]:
+        lines.insert(0, "**A trial run: these figures mean nothing.**")
+    loudest = max((cell["other_cores"] for cell in results["cells"]), default=0.0)
+    if loudest > QUIET_CORES:
+        lines.append(f"**The machine was not quiet: others used up to {loudest:.2f} cores during a load.**")
+    return "\n\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """One workload's cells, and the numbers of connections they were measured at."""
+
+    workload: str
+    cells: list[Cell]
+    connections: list[int]
+
+    @property
+    def middle(self) -> int:
+        """Where contenders are compared."""
+        return COMPARED_AT if COMPARED_AT in self.connections else self.connections[-1]
+
+    def median(self, contender: str, connections: int, figure: str) -> float:
+        """0 where no round has it."""
+        values = by_round(self.cells, Key(contender, self.workload, connections), figure).values()
+        return spread(values).median if values else 0.0
+
+
+def _workload(results: dict[str, Any], workload: str) -> str:
+    facts = results["workloads"][workload]
+    cells = [cell for cell in results["cells"] if cell["workload"] == workload]
+    lines = Lines(workload, cells, sorted({cell["connections"] for cell in cells}))
+    head = ["contender", *(f"req/s c={c}" for c in lines.connections[-2:])]
+    head += [f"p50 / p99 us c={c}" for c in lines.connections]
+    head += [f"CPU us a request c={lines.middle}", f"req/s to {OURS} c={lines.middle}", "failed + late"]
+    names = list(dict.fromkeys(cell["contender"] for cell in cells))
+    names.sort(key=lambda name: -lines.median(name, lines.middle, "per_second"))
+    rows = [[results["contenders"][name]["title"], *_row(name, lines)] for name in names]
+    title = f"### {workload}: {facts['model']}/{facts['version']}, body of {facts['body_bytes']} bytes"
+    return f"{title}\n\n{table(head, rows)}"
+
+
+def _row(name: str, lines: Lines) -> list[str]:
+    row = [f"{lines.median(name, c, 'per_second'):,.0f}" for c in lines.connections[-2:]]
+    row += [
+        f"{lines.median(name, c, 'p50_us'):,.0f} / {lines.median(name, c, 'p99_us'):,.0f}" for c in lines.connections
+    ]
+    row.append(f"{lines.median(name, lines.middle, 'server_cpu_us'):,.0f}")
+    theirs, ours = (by_round(lines.cells, Key(who, lines.workload, lines.middle), "per_second") for who in (name, OURS))
+    row.append(_with_range(ratio(theirs, ours)))
+    own = [cell for cell in lines.cells if cell["contender"] == name]
+    row.append(f"{sum(cell['failed'] for cell in own)} + {sum(cell['late'] for cell in own)}")
+    return row
+
+
+def _with_range(measured: Spread | None) -> str:
+    return f"{measured.median:.2f} ({measured.least:.2f}-{measured.most:.2f})" if measured else ""
+
+
+def _targets(cells: Sequence[Cell]) -> str:
+    rows = []
+    for target in judge(cells):
+        if target["met"] is None:
+            continue
+        sign = ">=" if target["at_least"] else "<="
+        figure = f"{target['measured']:.2f} ({target['least']:.2f}-{target['most']:.2f})"
+        met = "yes" if target["met"] else "**no**"
+        rows.append([target["text"], str(target["connections"]), f"{sign} {target['bound']:g}", figure, met])
+    head = ["Sluice's Ray pool", "connections", "target", "measured (rounds from-to)", "met"]
+    return f"### Targets\n\n{table(head, rows)}" if rows else ""
+
+
+def _stages(cells: Sequence[Cell]) -> str:
+    measured = [key for key in keys(cells) if any(_stage_means(cells, key, name) for name in _stage_names(cells))]
+    if not measured:
+        return ""
+    names = _stage_names(cells)
+    rows = [
+        [
+            key.contender,
+            key.workload,
+            str(key.connections),
+            *(_middle(_stage_means(cells, key, name)) for name in names),
+        ]
+        for key in measured
+    ]
+    head = ["contender", "workload", "connections", *names]
+    note = (
+        "Means from Sluice's own histograms. `run` and `encode` are a whole batch's: a request waits as long as that "
+        "and costs that divided by the rows of a batch. `total` is from the request's last byte to its answer."
+    )
+    return f"### Microseconds by stage\n\n{note}\n\n{table(head, rows)}"
+
+
+def _stage_names(cells: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(name for cell in cells for name in cell.get("stages", {})))
+
+
+def _stage_means(cells: Sequence[Cell], key: Key, stage: str) -> list[float]:
+    own = [c for c in cells if Key(c["contender"], c["workload"], c["connections"]) == key]
+    return [cell["stages"][stage] for cell in own if stage in cell.get("stages", {})]
+
+
+def _middle(values: Sequence[float]) -> str:
+    return f"{median(values):,.1f}" if values else ""
+
+
+def _turns(results: dict[str, Any]) -> str:
+    rows = []
+    for name, facts in results["contenders"].items():
+        turns = [turn for turn in results["turns"] if turn["contender"] == name]
+        ready = [turn["ready_s"] for turn in turns if "ready_s" in turn]
+        memory = [turn["memory_mb"] for turn in turns if "memory_mb" in turn]
+        checked = [seen for turn in turns for seen in turn.get("checked", {}).values()]
+        right = sum(seen["answers"] - seen["wrong"] for seen in checked)
+        asked = sum(seen["answers"] + seen["failed"] for seen in checked)
+        forced = sum(turn.get("forced_to_end", 0) for turn in turns)
+        problems = "; ".join(dict.fromkeys(turn["problem"].split("\n")[0][:200] for turn in turns if turn["problem"]))
+        rows.append(
+            [
+                facts["title"],
+                _middle(ready),
+                _middle(memory),
+                f"{right} of {asked}" if asked else "",
+                str(forced),
+                problems,
+            ]
+        )
+    head = ["contender", "ready in s", "memory MB", "right answers before the loads", "ended by force", "problems"]
+    return f"### Turns\n\n{table(head, rows)}"
+
+
+def components(results: dict[str, Any]) -> str:
+    """The report of the components' file."""
+    rows = [
+        [part["name"], f"{part['least_us']:.2f}", f"{part['median_us']:.2f}", part["note"]] for part in results["parts"]
+    ]
+    return f"### Components in process\n\n{table(['what', 'least us', 'median us', 'of'], rows)}\n"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def main(paths: Sequence[str]) -> int:
+    """Print both reports, of the files that exist."""
+    peers = Path(paths[0]) if paths else RESULTS / "peers.json"
+    parts = Path(paths[1]) if len(paths) > 1 else RESULTS / "components.json"
+    if peers.exists():
+        print(render(json.loads(peers.read_text())))
+    if parts.exists():
+        print(components(json.loads(parts.read_text())))
+    return 0 if peers.exists() or parts.exists() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,73 @@
+"""What the rounds come to: medians, and ratios taken within a round before their median is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, NamedTuple
+
+Cell = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """One line of the results: who was asked for what by how many at once."""
+
+    contender: str
+    workload: str
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The middle of the rounds and their extremes."""
+
+    median: float
+    least: float
+    most: float
+    rounds: int
+
+
+def order(names: Sequence[str], round_number: int, seed: int) -> list[str]:
+    """The order of one round: shuffled anew each time, and the same for the same seed."""
+    shuffled = list(names)
+    random.Random(seed * 1_000 + round_number).shuffle(shuffled)
+    return shuffled
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """At least one value."""
+    found = list(values)
+    return Spread(median(found), min(found), max(found), len(found))
+
+
+def by_round(cells: Iterable[Cell], key: Key, figure: str) -> dict[int, float]:
+    """One figure of one line, for each round that has it."""
+    return {cell["round"]: cell[figure] for cell in cells if _key(cell) == key and not cell["failed"]}
+
+
+def best_by_round(
+    cells: Sequence[Cell], keys: Sequence[Key], figure: str, best: Callable[..., float]
+) -> dict[int, float]:
+    """The better of several contenders, round by round, so that a peer is taken at its best each time."""
+    found: dict[int, float] = {}
+    for key in keys:
+        for number, value in by_round(cells, key, figure).items():
+            found[number] = best(found.get(number, value), value)
+    return found
+
+
+def ratio(ours: dict[int, float], theirs: dict[int, float]) -> Spread | None:
+    """Ours to theirs within each round that has both: what slows a machine for a while slows both; None without any."""
+    both = [ours[number] / theirs[number] for number in ours.keys() & theirs.keys() if theirs[number]]
+    return spread(both) if both else None
+
+
+def keys(cells: Iterable[Cell]) -> list[Key]:
+    """Every line there is, in the order of first appearance."""
+    return list(dict.fromkeys(_key(cell) for cell in cells))
+
+
+def _key(cell: Cell) -> Key:
+    return Key(cell["contender"], cell["workload"], cell["connections"])

@@ -1,0 +1,227 @@
+"""Hosts versions inside the gateway's own process: no hop, the smallest latency, right for small models."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Protocol, TypeVarTuple
+
+from serving.errors import ModelFailed, NotReady, ServingError
+from serving.inference import Batch, Hosted, Outputs, Stacked, Tensor, TensorSpec, VersionKey
+from serving.runtime.loaded_model import LoadedModel, ModelSource
+from serving.runtime.onnx_session import Interrupt
+from serving.runtime.short_runs import ShortRuns
+
+log = logging.getLogger(__name__)
+
+_STOP_S = 2.0
+
+Outcome = tuple[Tensor, ...] | ServingError
+Given = TypeVarTuple("Given")
+
+
+class Loaded(Protocol):
+    """A version that is loaded and warm: `LoadedModel`, or what a test puts in its place."""
+
+    hosted: Hosted
+
+    def run(
+        self, inputs: Sequence[Stacked | Tensor], rows: int, interrupt: Interrupt | None = None
+    ) -> tuple[Tensor, ...]:
+        """See `LoadedModel.run`."""
+
+
+@dataclass(slots=True)
+class _Host:
+    """One version that can run; `by_rows`: its run time is a matter of rows, else of bytes."""
+
+    model: Loaded
+    by_rows: bool
+    short: ShortRuns = field(default_factory=ShortRuns)
+
+    def size(self, batch: Batch) -> int:
+        if self.by_rows:
+            return batch.rows
+        return sum(len(part) for stacked in batch.inputs for part in stacked.parts)
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A batch in a worker thread; `reply` is settled on the loop's thread."""
+
+    host: _Host
+    batch: Batch
+    reply: asyncio.Future[tuple[Tensor, ...]]
+    interrupt: Interrupt = field(default_factory=Interrupt)
+    run_s: float = 0.0
+
+
+class InProcess:
+    """A `Backend` whose batches run inline where they are measured short, else in one of a few threads.
+
+    A crash in native code ends the whole gateway here, so
+    `Batch.alone` cannot help: versions under suspicion belong into a pool.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[ModelSource],
+        threads: int = 2,
+        clock: Callable[[], float] = time.perf_counter,
+        open_model: Callable[[ModelSource], Loaded] = LoadedModel.open,
+    ) -> None:
+        self._sources = list(sources)
+        self._clock = clock
+        self._open_model = open_model
+        self._hosts: dict[VersionKey, _Host] = {}
+        self._hosted: dict[VersionKey, Hosted] = {}
+        self._refused: dict[VersionKey, str] = {}
+        self._callbacks: list[Callable[[], None]] = []
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._running: set[_Job] = set()
+        self._threads = [threading.Thread(target=self._work, name=f"run-{n}", daemon=True) for n in range(threads)]
+        # Not the loop's own executor, which a closing loop waits for: a model may load for ever.
+        self._opener = threading.Thread(target=self._open_all, name="open models", daemon=True)
+        self._stopped = False
+
+    async def start(self) -> None:
+        """Begin to load, one version after the other; each is hosted as soon as it is warm."""
+        self._loop = asyncio.get_running_loop()
+        for thread in (self._opener, *self._threads):
+            thread.start()
+
+    async def stop(self) -> None:
+        """Runs end at the model's next node; their batches fail with `NotReady`."""
+        self._stopped = True
+        for job in tuple(self._running):
+            job.interrupt.fire()
+            if not job.reply.done():
+                job.reply.set_exception(NotReady(f"model {job.batch.key} is being unloaded; try again"))
+        for _ in self._threads:
+            self._jobs.put(None)
+        await asyncio.to_thread(self._join)
+        self._hosts.clear()
+        self._hosted.clear()
+
+    def hosted(self) -> Mapping[VersionKey, Hosted]:
+        """What is loaded and warm."""
+        return self._hosted
+
+    def refused(self) -> Mapping[VersionKey, str]:
+        """Which file, what is wrong with it and what to do."""
+        return self._refused
+
+    def settled(self) -> bool:
+        """Every version is either warm or refused."""
+        return len(self._hosted) + len(self._refused) == len(self._sources)
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Called on the loop's thread, once for each version that becomes ready or turns out unservable."""
+        self._callbacks.append(callback)
+
+    def slots(self, key: VersionKey) -> int:
+        """One: inline runs never overlap, and behind a run in a thread the next batch grows."""
+        return 1 if key in self._hosts else 0
+
+    async def run(self, batch: Batch) -> Outputs:
+        """Never suspends where the run is short, so that a batch costs one callback."""
+        host = self._hosts.get(batch.key)
+        if host is None or self._stopped:
+            raise NotReady(f"model {batch.key} is not loaded here")
+        size = host.size(batch)
+        if not host.short.allow(size):
+            return Outputs(await self._in_thread(host, batch, size))
+        started = self._clock()
+        try:
+            return Outputs(host.model.run(batch.inputs, batch.rows))
+        finally:
+            host.short.saw(size, self._clock() - started)
+
+    async def _in_thread(self, host: _Host, batch: Batch, size: int) -> tuple[Tensor, ...]:
+        job = _Job(host, batch, self._loop.create_future())
+        self._running.add(job)
+        self._jobs.put(job)
+        try:
+            tensors = await job.reply
+            host.short.saw(size, job.run_s)
+            return tensors
+        finally:
+            # Where nobody waits any more, a run that goes on would only keep the thread from the next.
+            job.interrupt.fire()
+            self._running.discard(job)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if job.reply.done():
+                continue
+            # Processor time: one that waited for a core or for the GIL was not a long run.
+            started = time.thread_time()
+            outcome: Outcome
+            try:
+                outcome = job.host.model.run(job.batch.inputs, job.batch.rows, job.interrupt)
+            except ServingError as error:
+                outcome = error
+            # A worker that dies would leave its batch, and all later ones, waiting for ever.
+            except Exception as error:
+                log.exception("a batch of %s could not be run", job.batch.key)
+                outcome = ModelFailed(f"model {job.batch.key}: {type(error).__name__}: {error}")
+            job.run_s = time.thread_time() - started
+            self._on_loop(_settle, job, outcome)
+
+    def _open_all(self) -> None:
+        for source in self._sources:
+            if self._stopped:
+                return
+            try:
+                self._on_loop(self._add, self._open_model(source))
+            except ServingError as error:
+                self._on_loop(self._refuse, source.key, error.message)
+            # One version's surprise must not keep the others from being served.
+            except Exception as error:
+                log.exception("version %s could not be loaded", source.key)
+                self._on_loop(self._refuse, source.key, f"{source.path}: {type(error).__name__}: {error}")
+
+    def _add(self, model: Loaded) -> None:
+        hosted = model.hosted
+        by_rows = hosted.batchable and all(_same_each_row(spec) for spec in hosted.signature.inputs)
+        host = self._hosts[hosted.key] = _Host(model, by_rows)
+        if by_rows:
+            host.short.saw(1, hosted.run_s)
+        self._hosted[hosted.key] = hosted
+        self._tell()
+
+    def _refuse(self, key: VersionKey, text: str) -> None:
+        self._refused[key] = text
+        self._tell()
+
+    def _tell(self) -> None:
+        for callback in self._callbacks:
+            callback()
+
+    def _on_loop(self, callback: Callable[[*Given], None], *given: *Given) -> None:
+        # A loop that has closed meanwhile has nobody left who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, *given)
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join(_STOP_S)
+
+
+def _same_each_row(spec: TensorSpec) -> bool:
+    return spec.fixed_trailing and spec.datatype != "BYTES"
+
+
+def _settle(job: _Job, outcome: Outcome) -> None:
+    if job.reply.done():
+        return
+    if isinstance(outcome, ServingError):
+        job.reply.set_exception(outcome)
+    else:
+        job.reply.set_result(outcome)

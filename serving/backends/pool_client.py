@@ -1,0 +1,189 @@
+"""Runs batches on the replicas of a pool over the tensor stream."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from serving.backends.balance import choose, choose_for_suspect
+from serving.backends.members import Members
+from serving.backends.pool_options import PoolOptions
+from serving.backends.replica import Replica
+from serving.backends.replica_connection import Opening, ReplicaConnection
+from serving.backends.room import Room
+from serving.errors import NotReady
+from serving.inference import Batch, Hosted, Outputs, VersionKey
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSeen:
+    """A replica as people are shown it; `rows` are those it has not answered."""
+
+    replica: str
+    address: str
+    state: str
+    rows: int
+
+
+class PoolClient:
+    """A `Backend`: sends each batch to the replica with the fewest unanswered rows, and follows who is in the pool."""
+
+    def __init__(
+        self,
+        pool: str,
+        members: Members,
+        secret: bytes,
+        options: PoolOptions | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool = pool
+        self._members = members
+        self._options = options or PoolOptions()
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        self._room = Room(clock)
+        self._opening = Opening(pool, name, secret, self._options, clock, self._changed, self._room.wake)
+        self._replicas: dict[str, Replica] = {}
+        self._leaving: list[Replica] = []
+        self._callbacks: list[Callable[[], None]] = []
+        self._hosting: Mapping[VersionKey, Sequence[ReplicaConnection]] = {}
+        self._hosted: Mapping[VersionKey, Hosted] = {}
+        self._turn = 0
+        self._ticking: asyncio.TimerHandle | None = None
+        self._stopped = False
+
+    async def start(self) -> None:
+        """Begin to connect to whoever is in the pool."""
+        self._members.on_change(self._follow)
+        self._follow()
+        self._tick()
+
+    async def stop(self) -> None:
+        """End every connection; batches in flight fail with `NotReady`."""
+        self._stopped = True
+        if self._ticking is not None:
+            self._ticking.cancel()
+        replicas = [*self._replicas.values(), *self._leaving]
+        self._replicas = {}
+        self._leaving = []
+        await asyncio.gather(*(replica.stop() for replica in replicas))
+        self._changed()
+
+    def hosted(self) -> Mapping[VersionKey, Hosted]:
+        """What some replica can run now."""
+        return self._hosted
+
+    def refused(self) -> Mapping[VersionKey, str]:
+        """What no replica can run and at least one could not load."""
+        notes = {key: note for live in self._live() for key, note in live.catalogue.refused.items()}
+        return {key: note for key, note in notes.items() if key not in self._hosted}
+
+    def settled(self) -> bool:
+        """At least one replica is done loading."""
+        return any(live.catalogue.settled for live in self._live())
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when a replica comes, goes, or hosts something else."""
+        self._callbacks.append(callback)
+
+    def slots(self, key: VersionKey) -> int:
+        """So many for each replica that hosts the version."""
+        return self._options.slots_per_replica * len(self._hosting.get(key, ()))
+
+    def replicas(self) -> list[ReplicaSeen]:
+        """Everyone in the pool and how it stands with them."""
+        return [
+            ReplicaSeen(
+                name, replica.member.address, replica.state, replica.connection.load if replica.connection else 0
+            )
+            for name, replica in sorted(self._replicas.items())
+        ]
+
+    async def run(self, batch: Batch) -> Outputs:
+        """See `Backend.run`; a batch waits only while every replica is slow to read or held for a suspect."""
+        if batch.alone:
+            return await self._run_alone(batch)
+        while True:
+            candidates = self._candidates(batch.key)
+            self._turn += 1
+            connection = choose(candidates, self._turn)
+            if connection is not None:
+                return await connection.run(batch)
+            await self._room.wait(batch.expires_at)
+
+    async def _run_alone(self, batch: Batch) -> Outputs:
+        # The rows of a batch that crashed come one right after the other: whoever waited while the one before had the
+        # replica looks first, or would wait for all of them.
+        await asyncio.sleep(0)
+        while True:
+            connection = self._reserve(batch.key)
+            if connection is not None:
+                try:
+                    while connection.live and not connection.idle:
+                        await self._room.wait(batch.expires_at)
+                    if connection.live:
+                        return await connection.run(batch)
+                finally:
+                    connection.release()
+            else:
+                await self._room.wait(batch.expires_at)
+
+    def _reserve(self, key: VersionKey) -> ReplicaConnection | None:
+        candidates = self._candidates(key)
+        held = sum(candidate.reserved for candidate in candidates)
+        # While one replica is left for everybody else, suspects do not take it.
+        if held >= max(1, len(candidates) - 1):
+            return None
+        connection = choose_for_suspect(candidates)
+        if connection is not None:
+            connection.reserve()
+        return connection
+
+    def _candidates(self, key: VersionKey) -> Sequence[ReplicaConnection]:
+        candidates = self._hosting.get(key)
+        if not candidates:
+            raise NotReady(f"no replica of pool {self._pool!r} hosts {key} now; try again in a moment")
+        return candidates
+
+    def _live(self) -> list[ReplicaConnection]:
+        connections = (replica.connection for replica in self._replicas.values())
+        return [connection for connection in connections if connection is not None and connection.live]
+
+    def _follow(self) -> None:
+        if self._stopped:
+            return
+        current = {member.replica: member for member in self._members.current()}
+        for name, replica in list(self._replicas.items()):
+            if name not in current or current[name].address != replica.member.address:
+                self._leaving.append(self._replicas.pop(name))
+                replica.retire()
+        for name, member in current.items():
+            if name not in self._replicas:
+                replica = Replica(member, self._opening, self._members.failed)
+                self._replicas[name] = replica
+                replica.start()
+        self._changed()
+
+    def _changed(self) -> None:
+        hosting: dict[VersionKey, list[ReplicaConnection]] = {}
+        hosted: dict[VersionKey, Hosted] = {}
+        for connection in self._live():
+            for entry in connection.catalogue.slots.values():
+                hosting.setdefault(entry.key, []).append(connection)
+                # A batch may go to any of them: what one replica could not prove holds for all.
+                if entry.key not in hosted or not entry.batchable:
+                    hosted[entry.key] = entry
+        self._hosting, self._hosted = hosting, hosted
+        self._room.wake()
+        for callback in self._callbacks:
+            callback()
+
+    def _tick(self) -> None:
+        for replica in (*self._replicas.values(), *self._leaving):
+            if replica.connection is not None:
+                replica.connection.tick()
+        self._leaving = [replica for replica in self._leaving if not replica.gone]
+        self._ticking = asyncio.get_running_loop().call_later(self._options.tick_s, self._tick)

@@ -1,0 +1,29 @@
+"""What can be set on the gateway's end of the tensor stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving.wire.frame import DEFAULT_FRAME_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """Times in seconds.
+
+    `slots_per_replica` batches of a version are in flight to each replica: with two, one is on its way while one runs.
+    A replica that owes an answer and says nothing for `silence_s` is lost: one that works says so four times a second.
+    `write_bytes` may wait for a replica that reads slowly before it is given no more batches.
+    """
+
+    slots_per_replica: int = 2
+    frame_bytes: int = DEFAULT_FRAME_BYTES
+    write_bytes: int = 8 * 1024 * 1024
+    handshake_s: float = 5.0
+    silence_s: float = 3.0
+    ping_s: float = 2.0
+    tick_s: float = 0.25
+    first_pause_s: float = 0.05
+    longest_pause_s: float = 5.0
+    refused_pause_s: float = 15.0
+    steady_s: float = 5.0

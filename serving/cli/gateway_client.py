@@ -1,0 +1,117 @@
+"""A running gateway as the commands ask it: one connection, JSON both ways, the standard library's client."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+from serving.cli.failure import CommandFailed, not_reachable, wrong_usage
+
+_OK = 200
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer; `took_s` is what the caller waited, connecting excluded."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    took_s: float
+
+
+class GatewayClient:
+    """Keeps one connection; a connection that the gateway closed meanwhile is opened again, once."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme != "http" or not parts.hostname:
+            raise wrong_usage(f"--url {url}: must look like http://127.0.0.1:8080")
+        self.url = f"http://{parts.netloc}"
+        self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=_TIMEOUT_S)
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """The body of a 200.
+
+        Raises:
+            CommandFailed: nothing answers there, or it answers with an error.
+        """
+        return self._worked(self.ask("GET", path))
+
+    def post(self, path: str, document: object, headers: Mapping[str, str] | None = None) -> Reply:
+        """The reply, which is a 200.
+
+        Raises:
+            CommandFailed: nothing answers there, or it answers with an error.
+        """
+        reply = self.ask("POST", path, orjson.dumps(document), {"content-type": "application/json", **(headers or {})})
+        self._worked(reply)
+        return reply
+
+    def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+        """Any reply, errors included.
+
+        Raises:
+            CommandFailed: nothing answers there.
+        """
+        try:
+            return self._once(method, path, body, headers or {})
+        except (ConnectionError, http.client.BadStatusLine):
+            # Inference is idempotent, so what an idle connection lost may be asked again.
+            self._connection.close()
+        try:
+            return self._once(method, path, body, headers or {})
+        except (OSError, http.client.HTTPException) as error:
+            raise not_reachable(f"{self.url} does not answer ({_why(error)}); is `sluice up` running?") from error
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+    def _once(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        try:
+            if self._connection.sock is None:
+                self._connection.connect()
+            began = time.perf_counter()
+            self._connection.request(method, path, body or None, dict(headers))
+            response = self._connection.getresponse()
+            content = response.read()
+        except (TimeoutError, OSError) as error:
+            self._connection.close()
+            if isinstance(error, ConnectionError):
+                raise
+            raise not_reachable(f"{self.url} does not answer ({_why(error)})") from error
+        took_s = time.perf_counter() - began
+        return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, _json(content), took_s)
+
+    def _worked(self, reply: Reply) -> Any:  # noqa: ANN401 - JSON
+        if reply.status != _OK:
+            said = reply.body.get("error") if isinstance(reply.body, dict) else reply.body
+            raise CommandFailed(f"{self.url} answered {reply.status}: {said}")
+        return reply.body
+
+
+def model_path(model: str, version: int | None = None) -> str:
+    """Where a model, or one version of it, is found."""
+    path = f"/v2/models/{quote(model, safe='')}"
+    return path if version is None else f"{path}/versions/{version}"
+
+
+def _json(content: bytes) -> Any:  # noqa: ANN401 - JSON
+    if not content:
+        return None
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return content.decode(errors="replace")
+
+
+def _why(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

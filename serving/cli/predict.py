@@ -1,0 +1,61 @@
+"""`sluice predict`: one prediction from a running gateway, human readable."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from serving.cli.models import GATEWAY_URL, AsJson, Url
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(
+        "predict", short_help="Ask for one prediction.", epilog="Example: sluice predict iris --row 5.1,3.5,1.4,0.2"
+    )(predict)
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    given: Annotated[
+        list[str] | None, typer.Option("--input", metavar="NAME=JSON", help="A tensor as nested JSON; repeat for each.")
+    ] = None,
+    row: Annotated[
+        list[str] | None,
+        typer.Option("--row", metavar="VALUES", help="A row of the only input: 1,2,3 or JSON; repeat."),
+    ] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of one named instance; repeat.")
+    ] = None,
+    version: Annotated[int | None, typer.Option("--version", min=1, help="Ask one version, not the default.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Sticky key: the same key gets the same variant.")] = None,
+    timeout_ms: Annotated[int | None, typer.Option("--timeout-ms", min=1, help="Give up after this time.")] = None,
+    url: Url = GATEWAY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a running gateway for one prediction."""
+    from serving.cli.gateway_client import GatewayClient
+    from serving.cli.output import console, print_json
+    from serving.cli.prediction import ask, asked_for, rendered
+
+    asked = asked_for(given or [], row or [], field or [], version)
+    headers = {"x-sluice-key": key, "x-request-timeout-ms": timeout_ms}
+    client = GatewayClient(url)
+    reply = ask(client, model, asked, {name: str(value) for name, value in headers.items() if value is not None})
+    if as_json:
+        print_json(_document(reply.body, reply.headers, reply.took_s))
+        return
+    out = console()
+    for line in rendered(model, reply):
+        out.print(line)
+
+
+def _document(body: Any, headers: Any, took_s: float) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    version = headers.get("x-sluice-version")
+    return {
+        "answer": body,
+        "version": int(version) if version else None,
+        "variant": headers.get("x-sluice-variant"),
+        "took_ms": round(took_s * 1000, 3),
+    }

@@ -1,0 +1,50 @@
+"""`sluice restart`: rolls the gateway workers of the running session without losing a request."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from serving.cli.failure import CommandFailed, not_reachable
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("restart", short_help="Roll the gateway workers.", epilog="Example: sluice restart --http-port 8080")(
+        restart
+    )
+
+
+def restart(
+    http_port: Annotated[int, typer.Option("--http-port", help="Port of the session.", min=1, max=65_535)] = 8080,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", help="Give up waiting after this many seconds.", min=1)
+    ] = 120,
+) -> None:
+    """Replace the gateway workers one by one and wait until all are replaced; requests are answered all the while."""
+    import os
+    import signal
+
+    from serving.processes import running_sessions
+
+    running = running_sessions.find(http_port)
+    if running is None:
+        others = ", ".join(str(one.http_port) for one in running_sessions.sessions())
+        hint = f"name another one with --http-port: {others}" if others else "`sluice up` starts one"
+        raise not_reachable(f"no session of yours runs on port {http_port}; {hint}")
+    began = time.monotonic()
+    os.kill(running.pid, signal.SIGHUP)
+    while time.monotonic() - began < timeout_s:
+        time.sleep(0.05)
+        now = running_sessions.find(http_port)
+        if now is None or now.session != running.session:
+            raise CommandFailed(f"the session on port {http_port} ended before its workers were replaced")
+        if now.generation > running.generation:
+            typer.echo(f"replaced the workers of port {http_port} in {time.monotonic() - began:.1f} s")
+            return
+    raise CommandFailed(
+        f"the workers of port {http_port} were not replaced within {timeout_s:.0f} s; the ones before go on, "
+        "and the session's own output says what held the new ones up"
+    )

@@ -1,0 +1,54 @@
+"""Runs a session in this process until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.util import find_spec
+
+from rich.console import Console
+
+from serving.cli.failure import wrong_usage
+from serving.cli.output import console
+from serving.cli.process_age import process_age_s
+from serving.cli.session_models import Planned, planned
+from serving.cli.session_options import SessionOptions
+from serving.cli.session_screen import SessionScreen, say_notes
+from serving.config.settings import Settings, not_served_yet
+from serving.processes.supervisor import Supervisor
+
+
+def serve(options: SessionOptions) -> None:
+    """Returns when the session has stopped cleanly.
+
+    Raises:
+        ConfigInvalid: the configuration cannot be used, or a port is taken.
+        CommandFailed: there is nothing to serve, or the engine is not installed.
+    """
+    settings = options.effective().settings
+    check_engine(settings)
+    session = planned(settings)
+    out = console()
+    say_notes(out, settings, not_served_yet(settings))
+    supervisor, _ = supervised(session, out)
+    count = len(session.plan.models)
+    out.print(f"starting {count} {'version' if count == 1 else 'versions'}, engine {session.plan.engine}")
+    asyncio.run(supervisor.run())
+
+
+def supervised(session: Planned, out: Console) -> tuple[Supervisor, SessionScreen]:
+    """A supervisor that tells the screen what happens; nothing is started yet."""
+    screen = SessionScreen(out, session.plan, session.problems, process_age_s)
+    supervisor = Supervisor(session.plan, lambda event: screen.emit(event, supervisor.running))
+    return supervisor, screen
+
+
+def check_engine(settings: Settings) -> None:
+    """Say at once what is not installed.
+
+    Raises:
+        CommandFailed: names what to install, and the way without it.
+    """
+    if settings.engine.kind == "ray" and find_spec("ray") is None:
+        raise wrong_usage(
+            "the ray engine needs Ray: pip install 'sluice-gateway[ray,embedded]'; or take --engine in-process"
+        )

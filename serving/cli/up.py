@@ -1,0 +1,50 @@
+"""`sluice up`: starts everything, prints where it is, stops cleanly on SIGINT and SIGTERM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.cli.engine_choice import Engine
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(
+        "up",
+        short_help="Start everything and serve.",
+        epilog="Example: sluice up --models ./models --engine in-process",
+    )(up)
+
+
+def up(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The YAML file; by default sluice.yaml.")
+    ] = None,
+    models: Annotated[Path | None, typer.Option("--models", help="Serve every model of this folder.")] = None,
+    engine: Annotated[Engine | None, typer.Option("--engine", help="What hosts the models.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Gateway processes.")] = None,
+    http_port: Annotated[int | None, typer.Option("--http-port", help="Predictions over HTTP (8080).")] = None,
+    grpc_port: Annotated[int | None, typer.Option("--grpc-port", help="Not served by this release (8081).")] = None,
+    metrics_port: Annotated[int | None, typer.Option("--metrics-port", help="Prometheus metrics (8082).")] = None,
+    control_port: Annotated[int | None, typer.Option("--control-port", help="Not served by this release.")] = None,
+    redis_url: Annotated[str | None, typer.Option("--redis-url", help="Redis for both states, not embedded.")] = None,
+) -> None:
+    """Start everything, print where it is, and serve until Ctrl-C."""
+    from serving.cli.session_options import SessionOptions
+    from serving.cli.session_run import serve
+
+    options = SessionOptions(
+        config=config,
+        models=models,
+        engine=engine.value if engine else None,
+        workers=workers,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        metrics_port=metrics_port,
+        control_port=control_port,
+        redis_url=redis_url,
+    )
+    serve(options)

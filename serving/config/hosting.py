@@ -1,0 +1,65 @@
+"""The sections that say where models come from, where they run, and where state is kept."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from serving.config.section import Section, StateUrl, noted
+
+
+class EngineSection(Section):
+    """What hosts the models."""
+
+    kind: Literal["ray", "in-process"] = noted(
+        "ray: replicas in processes of their own; in-process: inside the gateway workers, without Ray and Redis.", "ray"
+    )
+
+
+class RepositorySection(Section):
+    """Where models are read from."""
+
+    models_dir: str | None = noted("Folder with `<model>/<version>/model.onnx`.", None, min_length=1)
+
+
+class StateSection(Section):
+    """Redis or Valkey, used by the ray engine; two servers, since an evicting cache must not evict a routing table."""
+
+    control_url: StateUrl = noted("Routing table and members of pools.", "embedded")
+    features_url: StateUrl = noted("Features.", "embedded")
+    features_memory_mb: int = noted("Memory of the embedded feature cache.", 256, ge=16, le=1 << 20)
+    dir: str | None = noted(
+        "Folder for what a gateway needs when it starts without Redis (last table and members); by default it lives "
+        "and ends with the session.",
+        None,
+        min_length=1,
+    )
+
+
+class PoolSection(Section):
+    """One Ray Serve deployment whose replicas each host all versions of the pool."""
+
+    min_replicas: int = noted("Fewest replicas.", 1, ge=1, le=10_000)
+    max_replicas: int = noted("Most replicas.", 1, ge=1, le=10_000)
+    memory_mb: int = noted("Memory that a replica asks Ray for.", 2_048, ge=64, le=1 << 22)
+    num_cpus: float = noted("Processors that a replica asks Ray for.", 1.0, ge=0, le=1_024)
+    slots: int = noted("Batches that run at the same time in one replica.", 1, ge=1, le=256)
+
+    transport: Literal["stream", "serve_handle"] = noted(
+        "How gateways reach the replicas of `sluice up`'s own cluster. stream: our tensor stream; serve_handle: Ray "
+        "Serve's own handle, which takes milliseconds and makes each worker a part of the Ray cluster; for comparison, "
+        "and to fall back on.",
+        "stream",
+    )
+
+    @model_validator(mode="after")
+    def _replicas_in_order(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise PydanticCustomError(
+                "replicas",
+                "min_replicas {fewest} is more than max_replicas {most}",
+                {"fewest": self.min_replicas, "most": self.max_replicas},
+            )
+        return self

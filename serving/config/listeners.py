@@ -1,0 +1,59 @@
+"""The sections that say where Sluice listens, and what it grants to clients."""
+
+from __future__ import annotations
+
+from serving.config.section import Host, Megabytes, Port, Seconds, Section, noted
+from serving.edge.http.limits import HttpLimits
+
+_LIMITS = HttpLimits()
+
+
+class HttpSection(Section):
+    """Predictions over HTTP, and the bounds of one worker."""
+
+    host: Host = noted("Address to listen on; 0.0.0.0 is every address of the machine.", "127.0.0.1")
+    port: Port = noted("Port of predictions; 0 takes any free one.", 8080)
+    workers: int = noted("Gateway processes that share the port.", 1, ge=1, le=256)
+    max_body_mb: Megabytes = noted("Largest body of a request.", _LIMITS.max_body_mb)
+    max_json_mb: Megabytes = noted(
+        "Largest body that is JSON, which is all that this release takes.", _LIMITS.max_json_mb
+    )
+    inline_json_mb: Megabytes = noted(
+        "JSON over this size is decoded in another process, so that it holds up nobody.", _LIMITS.inline_json_mb
+    )
+    max_head_bytes: int = noted("Largest request line and headers.", _LIMITS.max_head_bytes, ge=1_024, le=1 << 20)
+    max_headers: int = noted("Most headers of a request.", _LIMITS.max_headers, ge=8, le=10_000)
+    max_pipelined: int = noted("Most requests in flight on one connection.", _LIMITS.max_pipelined, ge=1, le=10_000)
+    max_connections: int = noted("Most connections of one worker.", _LIMITS.max_connections, ge=1, le=1_000_000)
+    in_flight_mb: Megabytes = noted(
+        "Bytes of requests and answers that one worker holds; beyond it requests are answered 503.",
+        _LIMITS.in_flight_mb,
+    )
+    head_s: Seconds = noted("A request line and its headers must arrive within this time.", _LIMITS.head_s)
+    body_s: Seconds = noted("A body must begin to arrive within this time.", _LIMITS.body_s)
+    min_body_kb_s: float = noted(
+        "Slowest body that is waited for, in kB a second.", _LIMITS.min_body_kb_s, gt=0, le=1 << 20
+    )
+    idle_s: Seconds = noted("An idle connection is closed after this time.", _LIMITS.idle_s)
+    write_stall_s: Seconds = noted("A client that reads nothing is left after this time.", _LIMITS.write_stall_s)
+    drain_grace_s: Seconds = noted("When stopping, requests in flight are waited for this long.", 8.0)
+
+
+class GrpcSection(Section):
+    """Predictions over gRPC: laid out, not served by this release."""
+
+    port: Port = noted("Port of predictions over gRPC. Not served by this release.", 8081)
+
+
+class MetricsSection(Section):
+    """Prometheus metrics of the whole session."""
+
+    host: Host = noted("Address to listen on.", "127.0.0.1")
+    port: Port | None = noted("Port of `/metrics`; 0 takes any free one, null serves none.", 8082)
+
+
+class ControlSection(Section):
+    """The control API: laid out, not served by this release."""
+
+    host: Host = noted("Address to listen on. Not served by this release.", "127.0.0.1")
+    port: Port = noted("Port of the control API and its console. Not served by this release.", 8000)

@@ -1,0 +1,102 @@
+"""The sections of models: where each runs, what it promises, how it batches, which version answers."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from serving.config.section import Name, Section, Version, noted
+
+# The name of a pool that is none: the model runs inside the gateway's workers.
+GATEWAY = "gateway"
+# What follows a pool's name in the name of the pool beside it, for its versions under trial.
+TRIAL = "-trial"
+
+
+class BatchingSection(Section):
+    """How rows of several callers run together."""
+
+    enabled: bool = noted("false: every row runs alone.", default=True)
+    max_rows: int = noted("Most rows of one run.", 64, ge=1, le=65_536)
+    queue_rows: int = noted(
+        "Most rows that wait in one worker; beyond it requests are answered 503.", 4_096, ge=1, le=10**7
+    )
+    queue_mb: int = noted("Most megabytes of rows that wait in one worker.", 64, ge=1, le=65_536)
+
+    @model_validator(mode="after")
+    def _queue_holds_a_batch(self) -> Self:
+        if self.queue_rows < self.max_rows:
+            raise PydanticCustomError(
+                "queue",
+                "queue_rows {queue} holds less than one batch of max_rows {batch}",
+                {"queue": self.queue_rows, "batch": self.max_rows},
+            )
+        return self
+
+
+class RoutesSection(Section):
+    """Which version answers when a request names none; later changed by rollouts, never in a running file."""
+
+    stable: Version | None = noted("Version that answers; by default the highest that can be served.", None)
+    canary: Version | None = noted(
+        "Version under trial, beside a named `stable`; left out when it cannot be served. It runs in replicas of its "
+        "own, in a pool `<pool>-trial` with the settings of its model's pool, or in the gateway if the model does.",
+        None,
+    )
+    canary_percent: float = noted(
+        "Share of the requests without a version that it answers, in steps of 0.01. In this release the share is fixed "
+        "by this file, and nothing judges the trial; rollouts that judge themselves come later.",
+        0.0,
+        ge=0,
+        le=100,
+    )
+
+    @model_validator(mode="after")
+    def _a_trial_is_beside_something(self) -> Self:
+        if self.canary is None and self.canary_percent:
+            raise PydanticCustomError("trial", "canary_percent is set, but canary names no version")
+        if self.canary is not None and self.stable in (None, self.canary):
+            raise PydanticCustomError(
+                "trial",
+                "canary {canary} needs stable to name another version, which answers all other requests",
+                {"canary": self.canary},
+            )
+        return self
+
+
+class FeatureInput(Section):
+    """One input of a model that is made of features: laid out, not served by this release."""
+
+    name: str = noted("The model's input.", min_length=1)
+    features: list[str] = noted("`view.feature` or `request.field`, in the order of the columns.", min_length=1)
+
+
+class ModelSection(Section):
+    """One model of the repository."""
+
+    pool: Name = noted("Pool that hosts it; `gateway` runs it inside the gateway's workers.", "default")
+    latency_slo_ms: float | None = noted(
+        "Latency that its owner promises; null promises none.", None, gt=0, le=3_600_000
+    )
+    deadline_ms: int = noted(
+        "A request is answered 504 after this time, unless it asks for another with `x-request-timeout-ms`.",
+        1_000,
+        ge=1,
+        le=3_600_000,
+    )
+    batching: BatchingSection = noted("How rows run together.", BatchingSection())
+    routes: RoutesSection = noted("Which version answers.", RoutesSection())
+    inputs: list[FeatureInput] = noted("Inputs made of features. Not served by this release.", default_factory=list)
+
+
+class FeatureView(Section):
+    """Features of one entity, stored together: laid out, not served by this release."""
+
+    entity: list[str] = noted("Fields of the request that find the row.", min_length=1)
+    store: Literal["packed", "hash"] = noted("How rows are stored.", "packed")
+    max_age: str | None = noted("Older rows count as missing; 30d, 12h, 90s.", None, pattern=r"^[0-9]+[smhd]$")
+    features: dict[Name, Literal["float32", "float64", "int32", "int64", "bool", "string"]] = noted(
+        "Names and types, in the order in which they are packed.", min_length=1
+    )

@@ -1,0 +1,83 @@
+"""The whole configuration, as the YAML file lays it out; what holds between sections is checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from serving.config.hosting import EngineSection, PoolSection, RepositorySection, StateSection
+from serving.config.listeners import ControlSection, GrpcSection, HttpSection, MetricsSection
+from serving.config.section import Name, Section, noted
+from serving.config.serving_models import GATEWAY, TRIAL, FeatureView, ModelSection
+
+_DEFAULT_POOL = "default"
+
+
+class Settings(Section):
+    """Every setting of a session; `model_dump(mode="json")` gives what `model_validate` takes back."""
+
+    http: HttpSection = noted("Predictions over HTTP.", HttpSection())
+    grpc: GrpcSection = noted("Predictions over gRPC. Not served by this release.", GrpcSection())
+    metrics: MetricsSection = noted("Prometheus metrics.", MetricsSection())
+    control: ControlSection = noted("The control API. Not served by this release.", ControlSection())
+    engine: EngineSection = noted("What hosts the models.", EngineSection())
+    repository: RepositorySection = noted("Where models are read from.", RepositorySection())
+    state: StateSection = noted("Redis or Valkey.", StateSection())
+    pools: dict[Name, PoolSection] = noted("Pools by name.", default_factory=lambda: {_DEFAULT_POOL: PoolSection()})
+    models: dict[str, ModelSection] = noted(
+        "Models by name; a model of the repository that is not named here is served with defaults.",
+        default_factory=dict,
+    )
+    feature_views: dict[Name, FeatureView] = noted(
+        "Feature views by name. Not served by this release.", default_factory=dict
+    )
+
+    @model_validator(mode="after")
+    def _sections_fit_together(self) -> Self:
+        problems = [*self._misplaced_models(), *self._not_served()]
+        if problems:
+            raise PydanticCustomError("sections", "{problems}", {"problems": "\n".join(problems)})
+        return self
+
+    def _misplaced_models(self) -> Iterator[str]:
+        if GATEWAY in self.pools:
+            yield f"pools.{GATEWAY}: the name is taken; a model with pool {GATEWAY} runs inside the gateway's workers"
+        for name in self.pools:
+            if name.endswith(TRIAL):
+                yield f"pools.{name}: names that end in {TRIAL} are taken, for the versions under trial of other pools"
+        for name, model in self.models.items():
+            if model.pool != GATEWAY and model.pool not in self._pool_names():
+                known = ", ".join([*self._pool_names(), GATEWAY])
+                yield f"models.{name}.pool: there is no pool {model.pool!r}; permitted: {known}"
+
+    def _not_served(self) -> Iterator[str]:
+        # Refused and not ignored: requests with entity ids would all fail, and nobody would know why.
+        if self.feature_views:
+            yield "feature_views: not served by this release; send finished rows and leave it out"
+        for name, model in self.models.items():
+            if model.inputs:
+                yield f"models.{name}.inputs: not served by this release; send finished rows and leave it out"
+
+    def _pool_names(self) -> list[str]:
+        return list(dict.fromkeys([_DEFAULT_POOL, *self.pools]))
+
+    def pool(self, name: str) -> PoolSection:
+        """A pool's settings, or those of the pool that it is the trial pool of; default exists without being named."""
+        return self.pools.get(name.removesuffix(TRIAL), PoolSection())
+
+    def model(self, name: str) -> ModelSection:
+        """A model's settings; defaults for one that is not named."""
+        return self.models.get(name, ModelSection())
+
+
+def not_served_yet(settings: Settings) -> list[str]:
+    """What the file names and this release leaves alone, one sentence each."""
+    notes = []
+    if "grpc" in settings.model_fields_set:
+        notes.append("grpc: gRPC is not served by this release; the port stays closed")
+    if "control" in settings.model_fields_set:
+        notes.append("control: the control API is not served by this release; the port stays closed")
+    return notes

@@ -1,0 +1,82 @@
+"""The bytes of a response: status line, headers, body; every answer that is no 200 is `{"error": "..."}`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from http import HTTPStatus
+from math import ceil
+from typing import NamedTuple
+
+import orjson
+
+from serving.edge.http.status import status_of
+from serving.errors import ServingError, Unavailable
+from serving.inference import Answer, VersionKey
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_END_OF_HEAD = b"\r\n\r\n"
+_JSON = b"content-type: application/json\r\n"
+
+
+class Refusal(NamedTuple):
+    """Why a request is answered with an error by the edge itself.
+
+    `last` closes the connection after it, where what follows on it cannot be trusted or is not wanted. `reason` is fit
+    for a metric label.
+    """
+
+    status: int
+    message: str
+    reason: str = "bad_request"
+    last: bool = False
+    headers: bytes = b""
+
+
+def refusal_of(error: ServingError) -> Refusal:
+    """An error of the request path as HTTP says it; Retry-After in whole seconds where trying again makes sense."""
+    headers = b""
+    if isinstance(error, Unavailable):
+        headers = b"retry-after: %d\r\n" % max(1, ceil(error.retry_after_s))
+    return Refusal(status_of(error), error.message, error.reason, headers=headers)
+
+
+def refused(refusal: Refusal) -> bytes:
+    """The response to a refused request."""
+    return json_answer(refusal.status, orjson.dumps({"error": refusal.message}), refusal.headers)
+
+
+def json_answer(status: int, body: bytes, headers: bytes = b"") -> bytes:
+    """A response with a JSON body; `headers` are whole lines."""
+    phrase = HTTPStatus(status).phrase.encode()
+    return b"HTTP/1.1 %d %b\r\n%b%bcontent-length: %d\r\n\r\n%b" % (status, phrase, _JSON, headers, len(body), body)
+
+
+def predicted(answer: Answer, pieces: tuple[bytes, ...]) -> bytes:
+    """The response to a prediction, its body given in pieces."""
+    times = b"%.3f, run;dur=%.3f\r\ncontent-length: %d\r\n\r\n"
+    length = sum(map(len, pieces))
+    return b"".join(
+        (
+            before_queue(answer.key, answer.variant),
+            times % (answer.queue_s * 1000, answer.run_s * 1000, length),
+            *pieces,
+        )
+    )
+
+
+def framed(answer: bytes, *, headers: bytes, bodiless: bool) -> bytes:
+    """The same response with more header lines in front, and without its body where the method was HEAD."""
+    status_line, rest = answer.split(b"\r\n", 1)
+    if bodiless:
+        rest = rest[: rest.index(_END_OF_HEAD) + len(_END_OF_HEAD)]
+    return b"%b\r\n%b%b" % (status_line, headers, rest)
+
+
+@lru_cache(maxsize=1024)
+def before_queue(key: VersionKey, variant: str) -> bytes:
+    """The head of a prediction's response, up to the time it spent in the queue."""
+    return b"HTTP/1.1 200 OK\r\n%bx-sluice-variant: %b\r\nx-sluice-version: %d\r\nserver-timing: queue;dur=" % (
+        _JSON,
+        variant.encode(),
+        key.version,
+    )

@@ -1,0 +1,115 @@
+"""What all connections of one worker share."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Protocol
+
+from serving.edge.http.answers import Refusal, refusal_of
+from serving.edge.http.budget import ByteBudget
+from serving.edge.http.limits import HttpLimits
+from serving.edge.http.oversize_decoder import OversizeDecoder
+from serving.edge.http.request_head import RequestHead
+from serving.errors import UnknownModel
+from serving.observation import Observer
+from serving.request_path.predictions import Predictions
+
+_EVICTED = 16
+
+
+class Swept(Protocol):
+    """A connection as the sweep and the drain see it."""
+
+    def sweep(self, now: float) -> None:
+        """End what has waited too long; `now` in monotonic seconds."""
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when no request is on it, in monotonic seconds; None where one is."""
+
+    def close_if_idle(self) -> bool:
+        """Close it where no request is on it; says whether that was so."""
+
+    def abort(self) -> None:
+        """Close it now, whatever is on it."""
+
+
+class Edge:
+    """The worker's side of every connection: whom to ask, what is allowed, what time it is."""
+
+    __slots__ = (
+        "budget",
+        "clock",
+        "connections",
+        "draining",
+        "limits",
+        "now",
+        "observer",
+        "on_empty",
+        "oversize",
+        "predictions",
+        "release",
+    )
+
+    def __init__(
+        self, predictions: Predictions, limits: HttpLimits, observer: Observer, clock: Callable[[], float], release: str
+    ) -> None:
+        self.predictions = predictions
+        self.limits = limits
+        self.observer = observer
+        self.clock = clock
+        self.release = release
+        self.budget = ByteBudget(limits.in_flight_bytes)
+        self.oversize = OversizeDecoder(limits)
+        self.connections: dict[Swept, None] = {}
+        self.draining = False
+        self.on_empty: Callable[[], None] | None = None
+        # As of the last sweep: time-outs of seconds need no clock call for each request.
+        self.now = clock()
+
+    def admitted(self, connection: Swept) -> Refusal | None:
+        """Count a new connection; at the bound the longest idle ones make room, and if none is idle it is refused."""
+        limits = self.limits
+        refusal = None
+        if len(self.connections) >= limits.max_connections and not self._make_room():
+            self.observer.refused("", "overloaded")
+            message = (
+                f"{limits.max_connections} connections are open and busy (http.max_connections); try again in a moment"
+            )
+            refusal = Refusal(503, message, "overloaded", last=True, headers=b"retry-after: 1\r\n")
+        self.connections[connection] = None
+        return refusal
+
+    def gone(self, connection: Swept) -> None:
+        """A connection has closed."""
+        self.connections.pop(connection, None)
+        if not self.connections and self.on_empty is not None:
+            self.on_empty()
+
+    def refusal(self, head: RequestHead) -> Refusal | None:
+        """Why a request whose head is in order is refused without a look at its body."""
+        error = self.predictions.refusal(head.target.model, head.target.version)
+        if error is None:
+            return None
+        known = "" if isinstance(error, UnknownModel) else head.target.model
+        self.observer.refused(known, error.reason)
+        return refusal_of(error)
+
+    def no_room(self) -> Refusal:
+        """The answer while too many bytes are in flight."""
+        self.observer.refused("", "overloaded")
+        return Refusal(
+            503,
+            f"this worker holds {self.limits.in_flight_mb:g} MB of requests and answers in flight (http.in_flight_mb); "
+            "try again in a moment",
+            "overloaded",
+            headers=b"retry-after: 1\r\n",
+        )
+
+    def _make_room(self) -> bool:
+        # Several at once: finding them is a walk over all connections.
+        idle = [(since, id(one), one) for one in self.connections if (since := one.idle_since) is not None]
+        for _, _, connection in heapq.nsmallest(_EVICTED, idle):
+            connection.close_if_idle()
+        return bool(idle)

@@ -1,0 +1,176 @@
+"""JSON values of one tensor to its bytes, every value checked for its datatype."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from struct import Struct
+
+from serving.errors import BadRequest
+
+# More values than this are packed piece by piece, so that one call never spreads a million arguments.
+_PIECE = 4096
+_SHOWN = 40
+
+_CODES: Mapping[str, str] = {
+    "FP32": "f",
+    "FP64": "d",
+    "INT8": "b",
+    "INT16": "h",
+    "INT32": "i",
+    "INT64": "q",
+    "UINT8": "B",
+    "UINT16": "H",
+    "UINT32": "I",
+    "UINT64": "Q",
+}
+_RANGES: Mapping[str, tuple[int, int]] = {
+    f"{sign}INT{bits}": (0, 2**bits - 1) if sign else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    for sign in ("", "U")
+    for bits in (8, 16, 32, 64)
+}
+_LENGTH = Struct("<I")
+
+Pack = Callable[..., bytes]
+
+
+@lru_cache(maxsize=2048)
+def packer(code: str, count: int) -> Pack:
+    """`struct.pack` for `count` little-endian values, compiled once (0.6 us for 32 floats)."""
+    return Struct(f"<{count}{code}").pack
+
+
+def pack(name: str, datatype: str, values: Sequence[object], booleans: bool) -> bytes:  # noqa: FBT001 - see codec.py
+    """Bytes of a flat list of JSON values, little-endian; BYTES elements get their length (uint32) in front.
+
+    `booleans` tells that the document contains `true` or `false` somewhere: struct takes them for numbers, and looking
+    at each value's type costs more than packing it, so it is done only then.
+
+    Raises:
+        BadRequest: names the first value that does not fit, and what would.
+    """
+    code = _CODES.get(datatype)
+    if code is None:
+        return _pack_other(name, datatype, values)
+    if booleans and bool in map(type, values):
+        raise _misfit(name, datatype, values)
+    try:
+        if len(values) <= _PIECE:
+            return packer(code, len(values))(*values)
+        pieces = (values[start : start + _PIECE] for start in range(0, len(values), _PIECE))
+        return b"".join([packer(code, len(piece))(*piece) for piece in pieces])
+    except (struct.error, OverflowError, TypeError):
+        raise _misfit(name, datatype, values) from None
+
+
+def may_have_booleans(body: bytes) -> bool:
+    """Whether `true` or `false` stand anywhere in a document; no such answer is ever wrong, but it may be needless.
+
+    A search for one letter is 20 times faster than one for a word, and the fields of a request have no r and no l.
+    """
+    return (b"r" in body and b"true" in body) or (b"l" in body and b"false" in body)
+
+
+def flat(name: str, data: object, shape: Sequence[int]) -> Sequence[object]:
+    """The values of `data`, row-major, given flat or nested as `shape` says; their count is the shape's product.
+
+    Raises:
+        BadRequest: counts or nesting do not fit the shape.
+    """
+    if type(data) is not list:
+        raise BadRequest(f"input {name!r}: `data` must be an array, got {shown(data)}")
+    values: list[object] = data
+    if values and type(values[0]) is list:
+        values = _unnested(name, values, shape)
+    expected = 1
+    for size in shape:
+        expected *= size
+    if len(values) != expected:
+        raise BadRequest(
+            f"input {name!r}: shape {list(shape)} needs {expected} values, but `data` has {len(values)}",
+        )
+    return values
+
+
+def shown(value: object) -> str:
+    """A JSON value as a message shows it: short, whatever was sent."""
+    if isinstance(value, list):
+        return "an array"
+    if isinstance(value, dict):
+        return "an object"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _unnested(name: str, values: list[object], shape: Sequence[int]) -> list[object]:
+    # Level by level instead of recursive: the depth is the shape's, whatever was sent.
+    if not shape or len(values) != shape[0]:
+        raise _ragged(name, shape)
+    for size in shape[1:]:
+        for row in values:
+            if type(row) is not list or len(row) != size:
+                raise _ragged(name, shape)
+        values = list(chain.from_iterable(values))  # type: ignore[arg-type]
+    return values
+
+
+def _ragged(name: str, shape: Sequence[int]) -> BadRequest:
+    return BadRequest(
+        f"input {name!r}: `data` is nested otherwise than shape {list(shape)}; send it flat, or nested like it",
+    )
+
+
+def _pack_other(name: str, datatype: str, values: Sequence[object]) -> bytes:
+    if datatype == "BOOL":
+        for value in values:
+            if type(value) is not bool:
+                raise _wrong(name, datatype, values, value)
+        return bytes(values)  # type: ignore[arg-type]
+    if datatype == "BYTES":
+        return b"".join([_prefixed(name, values, value) for value in values])
+    if datatype in ("FP16", "BF16"):
+        raise BadRequest(f"input {name!r}: {datatype} has no form in JSON; export the model with FP32 here")
+    known = ", ".join([*_CODES, "BOOL", "BYTES"])
+    raise BadRequest(f"input {name!r}: unknown datatype {shown(datatype)}; known are {known}")
+
+
+def _prefixed(name: str, values: Sequence[object], value: object) -> bytes:
+    if type(value) is not str:
+        raise _wrong(name, "BYTES", values, value)
+    encoded = value.encode()
+    return _LENGTH.pack(len(encoded)) + encoded
+
+
+def _misfit(name: str, datatype: str, values: Sequence[object]) -> BadRequest:
+    """Which value struct refused: looked for only once it is known that there is one."""
+    code = _CODES[datatype]
+    for value in values:
+        if type(value) is bool:
+            return _wrong(name, datatype, values, value)
+        try:
+            packer(code, 1)(value)
+        except (struct.error, OverflowError, TypeError):
+            return _wrong(name, datatype, values, value)
+    return BadRequest(f"input {name!r}: the values do not fit {datatype}")
+
+
+def _wrong(name: str, datatype: str, values: Sequence[object], value: object) -> BadRequest:
+    position = next(index for index, other in enumerate(values) if other is value)
+    return BadRequest(f"input {name!r}: value {position} must be {_wanted(datatype, value)}, got {shown(value)}")
+
+
+def _wanted(datatype: str, value: object) -> str:
+    if datatype == "BYTES":
+        return "a string"
+    if datatype == "BOOL":
+        return "true or false"
+    limits = _RANGES.get(datatype)
+    if limits is not None:
+        return f"an integer from {limits[0]} to {limits[1]} ({datatype})"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"a number that {datatype} can hold"
+    return f"a number ({datatype})"

@@ -1,0 +1,134 @@
+"""One request and the answer it waits for, in its place among the others of its connection."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from serving.edge.http import codec, instances
+from serving.edge.http.answers import Refusal, refusal_of, refused
+from serving.edge.http.edge import Edge
+from serving.edge.http.oversize_decoder import Document
+from serving.edge.http.rendering import infer_response, predict_response
+from serving.edge.http.request_head import RequestHead
+from serving.errors import ModelFailed, ServingError
+from serving.inference import Answer, Request, Tensor
+
+log = logging.getLogger(__name__)
+
+
+class Line(Protocol):
+    """A connection as its exchanges see it."""
+
+    def settled(self, exchange: Exchange) -> None:
+        """The exchange has its answer now."""
+
+
+class Exchange:
+    """The edge's side of a request: decodes it, is called with the outcome, holds the answer until it may be written.
+
+    `held` counts its bytes in the worker's budget. `last` closes the connection after it. `plain` lets the answer go
+    out as it is.
+    """
+
+    __slots__ = ("_asked", "_edge", "_line", "_request", "answer", "gone", "head", "held", "last", "plain")
+
+    def __init__(self, line: Line, edge: Edge, head: RequestHead, held: int) -> None:
+        self._line = line
+        self._edge = edge
+        self._request: Request | None = None
+        self._asked: codec.Asked | int = 0
+        self.head = head
+        self.held = held
+        self.gone = False
+        self.answer: bytes | None = None
+        self.last = not head.keep_alive
+        self.plain = head.plain
+
+    def predict(self, body: bytes) -> None:
+        """Decode a prediction's body and hand it to the request path, which may answer at once."""
+        edge = self._edge
+        received_at = edge.clock()
+        target = self.head.target
+        try:
+            signature = None
+            if self.head.by_name:
+                signature = edge.predictions.describe(target.model, target.version).signature
+            if len(body) > edge.limits.inline_json_bytes:
+                edge.oversize.decode(Document(self, signature, body, received_at))
+                return
+            if signature is None:
+                asked = codec.decode(body)
+                self.accept(asked.inputs, asked, received_at)
+            else:
+                self.accept(*instances.decode(body, signature), received_at)
+        except ServingError as error:
+            self.refuse_error(error)
+        except Exception:
+            # A defect of ours costs this request: raised on, it would end the connection, or stall it where it was
+            # held and is accepted in another request's completion.
+            log.exception("a request could not be accepted")
+            request, self._request = self._request, None
+            if request is not None:
+                request.leave()
+            if self.answer is None:
+                self.refuse_error(ModelFailed("the gateway failed on this request; its log says why"))
+
+    def accept(self, tensors: list[Tensor], asked: codec.Asked | int, received_at: float) -> None:
+        """Hand tensors to the request path; `asked` is what the encoder needs (V1: the number of instances)."""
+        head = self.head
+        request = Request(head.target.model, tensors, self, received_at, version=head.target.version)
+        request.key = head.key
+        request.pinned = head.pinned
+        request.timeout_s = head.timeout_s
+        self._asked = asked
+        self._request = request
+        request.accepted_at = self._edge.clock()
+        self._edge.predictions.accept(request)
+
+    def answered(self, request: Request, outcome: Answer | ServingError) -> None:
+        """Called once by the request path, on the loop's thread; whatever happens here stays with this exchange."""
+        del request
+        self._request = None
+        try:
+            self.answer = self._encoded(outcome)
+        except ServingError as error:
+            self.answer = refused(refusal_of(error))
+        except Exception as error:  # noqa: BLE001 - one answer that cannot be encoded must not cost the batch's others
+            failure = ModelFailed(f"the answer could not be encoded: {type(error).__name__}")
+            self.answer = refused(refusal_of(failure))
+        self._line.settled(self)
+
+    def refuse_error(self, error: ServingError) -> None:
+        """Answer with an error of the edge's own making, counted as refused."""
+        self._edge.observer.refused(self.head.target.model, error.reason)
+        self.refuse(refusal_of(error))
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer with an error; a `last` one closes the connection."""
+        if refusal.last:
+            self.last = True
+            self.plain = False
+        self.give(refused(refusal))
+
+    def give(self, answer: bytes) -> None:
+        """Answer with a whole response."""
+        self.answer = answer
+        self._line.settled(self)
+
+    def left(self) -> None:
+        """The connection is gone: the rows do not run if they have not started, and nothing is held any more."""
+        self._edge.budget.used -= self.held
+        self.held = 0
+        self.gone = True
+        request, self._request = self._request, None
+        if request is not None:
+            request.leave()
+
+    def _encoded(self, outcome: Answer | ServingError) -> bytes:
+        if isinstance(outcome, ServingError):
+            return refused(refusal_of(outcome))
+        asked = self._asked
+        if isinstance(asked, int):
+            return predict_response(outcome, asked)
+        return infer_response(outcome, asked.id_json, asked.outputs)

@@ -1,0 +1,117 @@
+"""What the edge answers without a model: health, what is served, and a model's own page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import quote
+
+import orjson
+
+from serving.edge.http.answers import json_answer, refusal_of, refused
+from serving.edge.http.edge import Edge
+from serving.edge.http.request_head import RequestHead
+from serving.edge.http.routes import Asks
+from serving.errors import NotReady, ServingError
+from serving.inference import TensorSpec
+from serving.request_path.predictions import Description
+
+_NAME = "sluice"
+# Only what is true: more is added with each extension of the protocol that is served.
+_EXTENSIONS: tuple[str, ...] = ()
+
+
+def answer(edge: Edge, head: RequestHead) -> bytes:
+    """The response to a request that asks for no prediction."""
+    try:
+        return json_answer(200, orjson.dumps(_HANDLERS[head.target.asks](edge, head)))
+    except ServingError as error:
+        edge.observer.refused("", error.reason)
+        return refused(refusal_of(error))
+
+
+def _server(edge: Edge, _head: RequestHead) -> object:
+    return {"name": _NAME, "version": edge.release, "extensions": list(_EXTENSIONS)}
+
+
+def _alive(_edge: Edge, _head: RequestHead) -> object:
+    return {"status": "alive"}
+
+
+def _live(_edge: Edge, _head: RequestHead) -> object:
+    return {"live": True}
+
+
+def _ready(edge: Edge, _head: RequestHead) -> object:
+    if edge.draining:
+        raise NotReady("this worker stops; another one takes new connections")
+    if not edge.predictions.ready():
+        raise NotReady("not every routed version can run yet; GET /v2/models/{model}/ready tells which")
+    return {"ready": True, "live": True}
+
+
+def _models(edge: Edge, _head: RequestHead) -> object:
+    return {"models": edge.predictions.models()}
+
+
+def _model(edge: Edge, head: RequestHead) -> object:
+    described = edge.predictions.describe(head.target.model, head.target.version)
+    return {
+        "name": described.model,
+        "versions": [str(version) for version in described.versions],
+        "platform": described.platform,
+        "inputs": [_spec(spec) for spec in described.signature.inputs],
+        "outputs": [_spec(spec) for spec in described.signature.outputs],
+    }
+
+
+def _model_ready(edge: Edge, head: RequestHead) -> object:
+    described = edge.predictions.describe(head.target.model, head.target.version)
+    if not described.ready:
+        raise NotReady(f"version {described.version} of model {described.model!r} is not ready yet")
+    return {"name": described.model, "ready": True}
+
+
+def _v1_model(edge: Edge, head: RequestHead) -> object:
+    described = edge.predictions.describe(head.target.model, head.target.version)
+    return {
+        "name": described.model,
+        "ready": described.ready,
+        "version": str(described.version),
+        "versions": [str(version) for version in described.versions],
+        "inputs": [_spec(spec) for spec in described.signature.inputs],
+        "outputs": [_spec(spec) for spec in described.signature.outputs],
+        "curl": _curl(described, head),
+    }
+
+
+def _spec(spec: TensorSpec) -> Mapping[str, object]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+
+
+def _curl(described: Description, head: RequestHead) -> str:
+    """A command that gets a prediction for made-up values of the right shape."""
+    instance = {spec.name: _sample(spec) for spec in described.signature.inputs}
+    body = orjson.dumps({"instances": [instance]}).decode().replace("'", "'\\''")
+    host = head.host.decode("latin-1").replace("'", "") or "localhost:8080"
+    name = quote(described.model, safe="")
+    return f"curl -s 'http://{host}/v1/models/{name}:predict' -d '{body}'"
+
+
+def _sample(spec: TensorSpec) -> object:
+    value: object = {"BYTES": "a", "BOOL": True}.get(spec.datatype, 0 if "INT" in spec.datatype else 0.5)
+    for size in reversed(spec.trailing):
+        value = [value] * (size if size >= 0 else 1)
+    return value
+
+
+_HANDLERS: Mapping[Asks, Callable[[Edge, RequestHead], object]] = {
+    Asks.ALIVE: _alive,
+    Asks.SERVER: _server,
+    Asks.LIVE: _live,
+    Asks.READY: _ready,
+    Asks.MODELS: _models,
+    Asks.MODEL: _model,
+    Asks.MODEL_READY: _model_ready,
+    Asks.V1_MODELS: _models,
+    Asks.V1_MODEL: _v1_model,
+}

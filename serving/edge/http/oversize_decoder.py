@@ -1,0 +1,122 @@
+"""Large JSON documents decoded in another process, so that the loop goes on answering everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections import deque
+from typing import NamedTuple, Protocol
+
+from serving.edge.http import codec
+from serving.edge.http.limits import HttpLimits
+from serving.edge.http.oversize_process import LENGTHS, decoded, request_frame
+from serving.errors import Overloaded, ServingError, Unavailable
+from serving.inference import Signature, Tensor
+
+_PROCESS = "serving.edge.http.oversize_process"
+
+
+class Waiting(Protocol):
+    """A request whose body is being decoded elsewhere."""
+
+    gone: bool
+
+    def accept(self, tensors: list[Tensor], asked: codec.Asked | int, received_at: float) -> None:
+        """Its body is decoded."""
+
+    def refuse_error(self, error: ServingError) -> None:
+        """Its body cannot be decoded."""
+
+
+class Document(NamedTuple):
+    """What is to be decoded, for whom, and since when it is here (monotonic seconds)."""
+
+    waiting: Waiting
+    signature: Signature | None
+    body: bytes
+    received_at: float
+
+
+class OversizeDecoder:
+    """One child process, started by the first large document; documents wait for it in a bounded queue."""
+
+    def __init__(self, limits: HttpLimits) -> None:
+        self._limits = limits
+        self._documents: deque[Document] = deque()
+        self._working: asyncio.Task[None] | None = None
+        self._child: asyncio.subprocess.Process | None = None
+
+    def decode(self, document: Document) -> None:
+        """Have it decoded; its request is called with tensors or with an error, later and on the loop's thread."""
+        limit = self._limits.max_oversize_waiting
+        if len(self._documents) >= limit:
+            message = f"{limit} large JSON documents wait already (http.max_oversize_waiting); try again in a moment"
+            document.waiting.refuse_error(Overloaded(message))
+            return
+        self._documents.append(document)
+        if self._working is None:
+            self._working = asyncio.get_running_loop().create_task(self._work())
+
+    async def stop(self) -> None:
+        """End the process; what still waits is forgotten with its connections."""
+        working, self._working = self._working, None
+        if working is not None:
+            working.cancel()
+            await asyncio.wait([working])
+        await self._end_child()
+
+    async def _work(self) -> None:
+        while self._documents:
+            document = self._documents.popleft()
+            if not document.waiting.gone:
+                await self._decode_one(document)
+        self._working = None
+
+    async def _decode_one(self, document: Document) -> None:
+        waiting = document.waiting
+        try:
+            async with asyncio.timeout(self._limits.oversize_s):
+                head, blob = await self._ask(document)
+            tensors, asked = decoded(head, blob)
+        except ServingError as error:
+            outcome: ServingError = error
+        except (OSError, EOFError, TimeoutError) as error:
+            await self._end_child()
+            outcome = Unavailable(f"the process that decodes large JSON documents failed ({type(error).__name__})")
+        else:
+            if not waiting.gone:
+                waiting.accept(tensors, asked, document.received_at)
+            return
+        if not waiting.gone:
+            waiting.refuse_error(outcome)
+
+    async def _ask(self, document: Document) -> tuple[bytes, bytes]:
+        child = self._child
+        if child is None or child.returncode is not None:
+            child = self._child = await _start()
+        source, sink = child.stdout, child.stdin
+        if source is None or sink is None:
+            raise EOFError
+        sink.writelines(request_frame(document.signature, document.body))
+        await sink.drain()
+        head_size, blob_size = LENGTHS.unpack(await source.readexactly(LENGTHS.size))
+        return await source.readexactly(head_size), await source.readexactly(blob_size)
+
+    async def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+
+
+async def _start() -> asyncio.subprocess.Process:
+    # The child finds the package where this process found it.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", _PROCESS, stdin=pipe, stdout=pipe, env=environment
+    )

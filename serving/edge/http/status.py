@@ -1,0 +1,48 @@
+"""The one table from what went wrong to an HTTP status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from serving.errors import (
+    BadRequest,
+    ConfigInvalid,
+    DeadlineExceeded,
+    ModelFailed,
+    ModelUnservable,
+    NotReady,
+    Overloaded,
+    Poisonous,
+    ReplicaLost,
+    ServingError,
+    StreamRefused,
+    TooLarge,
+    Unavailable,
+    UnknownModel,
+)
+
+# A test walks the error tree and requires an entry for each class.
+STATUS: Mapping[type[ServingError], int] = {
+    ServingError: 500,
+    BadRequest: 400,
+    UnknownModel: 404,
+    TooLarge: 413,
+    Unavailable: 503,
+    Overloaded: 503,
+    NotReady: 503,
+    ReplicaLost: 503,
+    DeadlineExceeded: 504,
+    ModelFailed: 500,
+    Poisonous: 500,
+    ModelUnservable: 500,
+    ConfigInvalid: 500,
+    StreamRefused: 503,
+}
+
+
+def status_of(error: ServingError) -> int:
+    """The status of an error's nearest class in the table."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return 500

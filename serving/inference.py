@@ -1,0 +1,286 @@
+"""What is asked and what is answered: tensors, signatures, requests, batches and answers.
+
+Tensors stay bytes from the edge to the model (little-endian, row-major, as in the binary tensor extension of the Open
+Inference Protocol). Stacking rows is then one join, and a row's answer is a slice: cheaper than any array operation on
+one row, and the gateway needs no NumPy to move them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from struct import Struct
+from typing import NamedTuple, Protocol
+
+from serving.errors import ServingError
+
+log = logging.getLogger(__name__)
+
+Buffer = bytes | bytearray | memoryview
+
+# Bytes of one element; BYTES elements are a little-endian uint32 length and that many bytes.
+ELEMENT_SIZE: Mapping[str, int] = {
+    "BOOL": 1,
+    "UINT8": 1,
+    "UINT16": 2,
+    "UINT32": 4,
+    "UINT64": 8,
+    "INT8": 1,
+    "INT16": 2,
+    "INT32": 4,
+    "INT64": 8,
+    "FP16": 2,
+    "BF16": 2,
+    "FP32": 4,
+    "FP64": 8,
+    "BYTES": 0,
+}
+
+_BYTES_LENGTH = Struct("<I")
+
+
+class VersionKey(NamedTuple):
+    """One version of one model."""
+
+    model: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output as the model declares it; -1 in `shape` is a dimension of any size."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+    @property
+    def trailing(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return self.shape[1:]
+
+    @property
+    def fixed_trailing(self) -> bool:
+        """Rows of every request have the same shape."""
+        return bool(self.shape) and all(size >= 0 for size in self.shape[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Inputs and outputs of a version, in the model's own order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(slots=True)
+class Tensor:
+    """A named array as bytes: `shape` with dimension 0 counting rows where the model is batchable.
+
+    `data` holds little-endian elements in row-major order, each BYTES element prefixed with its length (uint32).
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: Buffer
+
+    def rows(self, start: int, stop: int) -> Buffer:
+        """The bytes of rows `start` to `stop`, without a copy."""
+        if start == 0 and stop == self.shape[0]:
+            return self.data
+        size = ELEMENT_SIZE[self.datatype]
+        if size:
+            row_bytes = size * prod(self.shape[1:])
+            return memoryview(self.data)[start * row_bytes : stop * row_bytes]
+        elements = prod(self.shape[1:])
+        offsets = bytes_offsets(self.data, stop * elements)
+        return memoryview(self.data)[offsets[start * elements] : offsets[stop * elements]]
+
+
+def bytes_offsets(data: Buffer, elements: int) -> list[int]:
+    """Where each of the first `elements` BYTES elements begins, and where the last one ends."""
+    offsets = [0]
+    position = 0
+    for _ in range(elements):
+        position += 4 + _BYTES_LENGTH.unpack_from(data, position)[0]
+        offsets.append(position)
+    return offsets
+
+
+@dataclass(slots=True)
+class Stacked:
+    """One input of a batch: the rows of several requests, joined only when they are written."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    parts: list[Buffer]
+
+    def joined(self) -> bytes:
+        """All rows in one piece."""
+        return b"".join(self.parts)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows that run together on one version.
+
+    `rows` is 0 for a version that is not batchable: its one request then goes as it is and comes back whole.
+    `expires_at` is the latest deadline of its requests on the gateway's monotonic clock, in seconds.
+    `alone` asks that nothing else runs on the replica meanwhile (a suspect of a crash).
+    """
+
+    key: VersionKey
+    inputs: tuple[Stacked, ...]
+    rows: int
+    expires_at: float
+    alone: bool = False
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What a version answered to a batch.
+
+    `rendered` is a memo for edges, which encode a whole batch once instead of each row.
+    """
+
+    tensors: tuple[Tensor, ...]
+    rendered: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Answer:
+    """Rows `start` to `stop` of a batch's outputs; all of them, as they are, where `whole`."""
+
+    outputs: Outputs
+    start: int
+    stop: int
+    whole: bool
+    key: VersionKey
+    variant: str
+    queue_s: float
+    run_s: float
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The caller's own tensors: slices of the batch's, without copies."""
+        if self.whole:
+            return self.outputs.tensors
+        count = self.stop - self.start
+        return tuple(
+            Tensor(t.name, t.datatype, (count, *t.shape[1:]), t.rows(self.start, self.stop))
+            for t in self.outputs.tensors
+        )
+
+
+class Caller(Protocol):
+    """Where an answer goes: an edge's side of a request."""
+
+    def answered(self, request: Request, outcome: Answer | ServingError) -> None:
+        """Called exactly once, on the loop's thread, perhaps before `accept` returns; must not raise."""
+
+
+class Holder(Protocol):
+    """Whoever counts a request's rows and bytes until it is answered or leaves."""
+
+    def released(self, request: Request) -> None:
+        """The request no longer waits: free what was counted for it."""
+
+
+class Request:
+    """One prediction asked for: a plain object that is answered once.
+
+    `version` is None where the route decides. `inputs` stand in the caller's order until `accept` puts them in the
+    signature's. `deadline_s` is on the monotonic clock, `timeout_s` what the caller asked for (None: the model's own).
+    `received_at` is when its last byte came, `accepted_at` when it was decoded, `queued_at` when its way was known.
+    `rows`, `size` (bytes), `group` (trailing shapes that must be equal within a batch), `queued_rows` (not yet taken)
+    and `alone` are set once the request is accepted.
+    """
+
+    __slots__ = (
+        "accepted_at",
+        "alone",
+        "caller",
+        "deadline_s",
+        "group",
+        "holders",
+        "inputs",
+        "key",
+        "model",
+        "pinned",
+        "queued_at",
+        "queued_rows",
+        "received_at",
+        "rows",
+        "size",
+        "timeout_s",
+        "version",
+        "waiting",
+    )
+
+    def __init__(
+        self, model: str, inputs: Sequence[Tensor], caller: Caller, received_at: float, *, version: int | None = None
+    ) -> None:
+        self.model = model
+        self.version = version
+        self.inputs = inputs
+        self.caller = caller
+        self.received_at = received_at
+        self.accepted_at = received_at
+        self.queued_at = received_at
+        self.timeout_s: float | None = None
+        self.deadline_s = 0.0
+        self.key: bytes | None = None
+        self.pinned: str | None = None
+        self.rows = 1
+        self.size = 0
+        self.group: Hashable = None
+        self.queued_rows = 0
+        self.alone = False
+        self.waiting = True
+        self.holders: tuple[Holder, ...] = ()
+
+    def reply(self, outcome: Answer | ServingError) -> None:
+        """Answer the caller, once; later calls do nothing, so a late answer is dropped. Never raises."""
+        if self.waiting:
+            self._settle()
+            try:
+                self.caller.answered(self, outcome)
+            except Exception:
+                # Edges promise not to raise. Were one to, the rest of a batch, of a queue that is told that nobody is
+                # left, or of those whose time is up would wait for ever.
+                log.exception("an answer could not be handed to its edge")
+
+    def leave(self) -> None:
+        """The caller has gone: free what is counted for it and never answer."""
+        if self.waiting:
+            self._settle()
+
+    def _settle(self) -> None:
+        self.waiting = False
+        for holder in self.holders:
+            holder.released(self)
+        self.holders = ()
+        self.inputs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A version that is loaded, warm and can run now.
+
+    `batchable` was proven at warm-up by comparing rows alone and together; `note` says why it was not, if so.
+    `max_rows` is 0 where the model sets no bound of its own. `run_s` is the measured time of one warm row.
+    """
+
+    key: VersionKey
+    signature: Signature
+    batchable: bool
+    note: str = ""
+    max_rows: int = 0
+    # A measurement differs from replica to replica; it must not make the same version look like another one.
+    run_s: float = field(default=0.0, compare=False)

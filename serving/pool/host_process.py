@@ -1,0 +1,93 @@
+"""All that a replica's process owns, in the order in which it begins and ends; knows nothing of Ray."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from pathlib import Path
+from typing import cast
+
+from serving.errors import ConfigInvalid
+from serving.pool.health import Health
+from serving.pool.model_host import ModelHost, OpenModel
+from serving.pool.pool_spec import PoolSpec
+from serving.pool.registration import Registration
+from serving.pool.secret import read_secret
+from serving.pool.wire_options import WireOptions
+from serving.pool.wire_server import WireServer
+from serving.state.member import Member, MemberVersion
+
+log = logging.getLogger(__name__)
+
+
+class HostProcess:
+    """Hosts a pool's versions, answers over the tensor stream, and keeps itself registered."""
+
+    def __init__(self, spec: PoolSpec, replica: str) -> None:
+        self._spec = spec
+        self._replica = replica
+        self.host = ModelHost(_named(spec.open_model))
+        self.health = Health(self.host, hung_after_s=spec.hung_after_s)
+        self._server: WireServer | None = None
+        self._registration: Registration | None = None
+
+    def start(self) -> None:
+        """Return when every version is warm or refused, the stream listens and the registration runs.
+
+        Raises:
+            ConfigInvalid: no secret, or nowhere to listen.
+        """
+        spec = self._spec
+        server = self._wire_server() if spec.stream else None
+        self.host.load(spec.sources, spec.load_threads)
+        if server is None:
+            return
+        server.start()
+        self._server = server
+        if spec.control_url:
+            self._registration = Registration(spec.control_url, spec.name, self.member)
+            self.host.on_change(self._registration.changed)
+            self._registration.start()
+
+    def member(self) -> Member:
+        """Its record for the control Redis, as of now."""
+        address = "" if self._server is None else self._server.addresses[0]
+        hosted = [
+            MemberVersion(key.model, key.version, ready=True, batchable=facts.batchable, note=facts.note)
+            for key, facts in self.host.catalogue().items()
+        ]
+        refused = [
+            MemberVersion(key.model, key.version, ready=False, batchable=False, note=text)
+            for key, text in self.host.refused().items()
+        ]
+        return Member(self._replica, address, versions=(*hosted, *refused))
+
+    def leave(self) -> None:
+        """Deregister, let gateways take their answers, then end the stream; the order is what loses no request."""
+        if self._registration is not None:
+            self._registration.leave()
+        if self._server is None:
+            return
+        if not self._server.drain(self._spec.grace_s):
+            log.warning("replica %s: gateways held on for %.0f s", self._replica, self._spec.grace_s)
+        self._server.stop()
+
+    def _wire_server(self) -> WireServer:
+        options = WireOptions(parallel_runs=self._spec.slots)
+        return WireServer(self.host, read_secret(self._spec.secret_path), [self._listen_on()], options)
+
+    def _listen_on(self) -> str:
+        if not self._spec.socket_dir:
+            return f"tcp:{self._spec.host}:0"
+        return f"unix:{Path(self._spec.socket_dir) / self._replica}.sock"
+
+
+def _named(target: str) -> OpenModel:
+    module, _, attribute = target.partition(":")
+    try:
+        found: object = importlib.import_module(module)
+        for name in attribute.split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigInvalid(f"open_model {target!r} names nothing; write module:callable") from error
+    return cast("OpenModel", found)

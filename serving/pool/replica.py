@@ -1,0 +1,79 @@
+"""The Ray Serve deployment: Ray places, restarts and checks replicas; batches come over the tensor stream."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ray import serve
+
+from serving.inference import VersionKey
+from serving.pool import handle_batch
+from serving.pool.host_process import HostProcess
+from serving.pool.pool_spec import PoolSpec, dump, load
+
+# Serve must never be the one that limits: when all replicas are full its router polls, 25 ms to 500 ms apart.
+_MAX_ONGOING = 1_000
+DEPLOYMENT = "pool"
+
+
+class PoolReplica:
+    """Ready when every version is warm or refused and the stream listens; Ray sees nothing of the batches."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        spec = load(document)
+        # Ray's own id is unique within a cluster; members of one pool may come from several.
+        self._process = HostProcess(spec, f"{serve.get_replica_context().replica_id.unique_id}-{secrets.token_hex(2)}")
+        self._runners = ThreadPoolExecutor(spec.slots, thread_name_prefix="handle")
+        self._process.start()
+        self._left = False
+
+    async def run_batch(self, model: str, version: int, frame: bytes) -> bytes:
+        """A RUN frame in, a RESULT or FAILED frame out: the way without the tensor stream."""
+        key = VersionKey(model, version)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._runners, handle_batch.answer, self._process.host, key, frame)
+
+    async def catalogue(self) -> bytes:
+        """What is hosted, as a CATALOGUE frame."""
+        return handle_batch.hosted(self._process.host)
+
+    async def check_health(self) -> None:
+        """Ray calls this every few seconds and replaces a replica that raises three times in a row."""
+        await asyncio.to_thread(self._process.health.check)
+
+    def __del__(self) -> None:
+        # The hook that Ray gives: called when the replica is told to stop, before its process is ended, and by Python
+        # once more. Ray sees no stream requests, so without the drain it would stop a replica in the middle of them.
+        if getattr(self, "_left", True):
+            return
+        self._left = True
+        self._process.leave()
+
+
+def application(spec: PoolSpec, name: str = DEPLOYMENT) -> serve.Application:
+    """The pool as something `serve.run` takes; `name` is Serve's for the deployment."""
+    options: dict[str, Any] = {"num_cpus": spec.num_cpus}
+    if spec.environment:
+        # Only where it is asked for: an environment of its own costs a replica a fresh worker process.
+        options["runtime_env"] = {"env_vars": dict(spec.environment)}
+    if spec.memory_mb:
+        options["memory"] = spec.memory_mb * 1024 * 1024
+    deployed = serve.deployment(
+        name=name,
+        # Start before stop: every deployment of a pool replaces all its replicas, by default the old one first.
+        max_surge_percent=100,
+        num_replicas=spec.replicas,
+        max_ongoing_requests=_MAX_ONGOING,
+        ray_actor_options=options,
+        health_check_period_s=2,
+        health_check_timeout_s=10,
+        graceful_shutdown_wait_loop_s=0.1,
+        # Beyond the drain there are two operations on a Redis that may not answer.
+        graceful_shutdown_timeout_s=spec.grace_s + 10,
+        logging_config={"enable_access_log": False, "log_level": "WARNING"},
+    )(PoolReplica)
+    return deployed.bind(dump(spec))

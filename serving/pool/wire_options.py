@@ -1,0 +1,23 @@
+"""What can be set on the tensor stream's server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving.wire.frame import DEFAULT_FRAME_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class WireOptions:
+    """`parallel_runs` bounds what runs at once in this process, over all connections.
+
+    `send_s` is how long one write to a gateway that does not read may take before its connection is closed. A gateway
+    whose batch runs, or arrives, for longer than `pulse_s` is told at that interval that the replica lives.
+    """
+
+    parallel_runs: int = 1
+    max_connections: int = 64
+    frame_bytes: int = DEFAULT_FRAME_BYTES
+    handshake_s: float = 5.0
+    send_s: float = 5.0
+    pulse_s: float = 0.25

@@ -1,0 +1,68 @@
+"""From a session's configuration to what each pool is told to host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from serving.config.placement import pool_of
+from serving.config.serving_models import GATEWAY
+from serving.config.settings import Settings
+from serving.pool.pool_spec import PoolSpec
+from serving.processes.model_sources import model_sources
+from serving.processes.session_plan import ServedModel
+from serving.processes.start_message import StartMessage
+
+_KEPT_IN = "pool-secret"
+
+
+def engine_pools(start: StartMessage) -> tuple[PoolSpec, ...]:
+    """Every pool of a session; the stream's secret goes into a file only we can read.
+
+    Raises:
+        ConfigInvalid: the configuration in the start message is none.
+        ModelUnservable: a manifest was broken since the session began.
+    """
+    secret = Path(start.run_dir) / _KEPT_IN
+    _keep(secret, start.secret)
+    place = PoolSpec(
+        name="",
+        sources=(),
+        control_url=start.control_url,
+        socket_dir=start.run_dir,
+        secret_path=str(secret),
+        grace_s=start.grace_s,
+    )
+    return pools_at(place, Settings.model_validate(start.config), start.models)
+
+
+def pools_at(place: PoolSpec, settings: Settings, models: Sequence[ServedModel]) -> tuple[PoolSpec, ...]:
+    """Every pool that a version runs in, each as `place` with its own name, versions and size.
+
+    A pool for versions under trial has the size of the pool that it stands beside.
+    """
+    names = sorted({pool_of(settings, served.model, served.version) for served in models} - {GATEWAY})
+    return tuple(_pool(name, place, settings, models) for name in names)
+
+
+def _pool(name: str, place: PoolSpec, settings: Settings, models: Sequence[ServedModel]) -> PoolSpec:
+    section = settings.pool(name)
+    return replace(
+        place,
+        name=name,
+        sources=tuple(model_sources(settings, models, name)),
+        replicas=section.min_replicas,
+        num_cpus=section.num_cpus,
+        memory_mb=section.memory_mb,
+        slots=section.slots,
+        # Replicas that nobody asks over the stream neither listen nor register.
+        stream=place.stream and section.transport == "stream",
+    )
+
+
+def _keep(path: Path, secret: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret)

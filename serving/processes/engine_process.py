@@ -1,0 +1,118 @@
+"""The engine's process (Ray): started, watched, swept after a crash and started again, while the gateways go on.
+
+The program gets `CHANNEL PARENT` as arguments and a start message over the channel, says "ready", "refused" (`model`,
+`version`, `why`) and "replicas" (`alive`: pool to count), obeys "stop", and ends at the channel's end of file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from serving.processes.backoff import delay_s, strikes_after
+from serving.processes.child_process import ChildProcess, Spawner
+from serving.processes.control_channel import ControlChannel, channel_pair
+from serving.processes.events import Emit, Event
+from serving.processes.session_members import end_members
+from serving.processes.start_message import StartMessage, to_json
+
+# After the end of its channel it may still be ending; then it is killed.
+_END_S = 5.0
+
+
+class EngineProcess:
+    """`replicas` holds the living replicas of each pool, as the engine last said."""
+
+    def __init__(self, program: str, spawner: Spawner, start: StartMessage, emit: Emit) -> None:
+        self._program = program
+        self._spawner = spawner
+        self._start_message = start
+        self._emit = emit
+        self._log = Path(start.run_dir) / "logs" / "engine.log"
+        self._child: ChildProcess | None = None
+        self._channel: ControlChannel | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._started_at = 0.0
+        self.ready = asyncio.Event()
+        self.replicas: dict[str, int] = {}
+        self.crashes = 0
+
+    async def start(self) -> None:
+        """Spawn it and watch it; it says itself when it is ready."""
+        await self._launch()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def stop(self, patience_s: float) -> None:
+        """Ask it to end, and end what is left of it and of all it started."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if self._channel is not None:
+            self._channel.send("stop", grace_s=patience_s)
+        if self._child is not None:
+            await self._child.ended_within(patience_s)
+            await self._sweep(self._child)
+
+    def kill(self) -> None:
+        """At once; the guardian ends what it started."""
+        if self._child is not None:
+            self._child.kill()
+
+    async def _launch(self) -> None:
+        channel, theirs = channel_pair()
+        with theirs:
+            arguments = (str(theirs.fileno()), str(os.getpid()))
+            self._child = await self._spawner.python(
+                self._program, *arguments, fds=(theirs.fileno(),), output=self._log
+            )
+        self._started_at = time.monotonic()
+        await channel.open()
+        first = to_json(self._start_message)
+        channel.send(first.pop("type"), **first)
+        self._channel = channel
+
+    async def _keep(self) -> None:
+        strikes = 0
+        while self._child is not None and self._channel is not None:
+            async for message in self._channel.messages():
+                self._heard(message)
+            child = self._child
+            await child.ended_within(_END_S)
+            self._channel.close()
+            self.ready.clear()
+            self.replicas = {}
+            self.crashes += 1
+            strikes = strikes_after(strikes, time.monotonic() - self._started_at)
+            self._emit(Event("crashed", "engine", f"the engine ended: {child.how_it_ended()}"))
+            # What the engine started outlives it for a while and would be in its successor's way.
+            await self._sweep(child)
+            await self._again(delay_s(strikes))
+
+    async def _again(self, wait_s: float) -> None:
+        if wait_s:
+            self._emit(Event("restarting", "engine", f"the engine starts again in {wait_s:g} s", {"wait_s": wait_s}))
+            await asyncio.sleep(wait_s)
+        await self._launch()
+        self._emit(Event("restarted", "engine", "the engine was started again"))
+
+    async def _sweep(self, leader: ChildProcess) -> None:
+        # Only its kernel session: the session's mark is carried by the gateways too.
+        await asyncio.to_thread(end_members, "", {leader.pid: leader.started}, patience_s=1.0)
+
+    def _heard(self, message: Mapping[str, Any]) -> None:
+        match message["type"]:
+            case "ready":
+                self.ready.set()
+                self._emit(Event("started", "engine", "the engine is ready"))
+            case "refused":
+                named = f"{message['model']}/{message['version']}"
+                self._emit(Event("refused", named, message["why"], dict(message)))
+            case "replicas":
+                self.replicas = {str(pool): int(count) for pool, count in message["alive"].items()}
+            case "trouble":
+                self._emit(Event("trouble", "engine", message["text"]))
+            case _:
+                return

@@ -1,0 +1,167 @@
+"""Puts a gateway together: edge, request path, routing table and backends, all on the worker's one loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from serving.backends.backend import Backend
+from serving.backends.in_process import InProcess
+from serving.backends.pool_client import PoolClient
+from serving.config.http_limits import http_limits
+from serving.config.serving_models import GATEWAY
+from serving.config.settings import Settings
+from serving.deadline import LoopTimers
+from serving.edge.http.server import HttpServer
+from serving.inference import VersionKey
+from serving.processes.handle_pool import HandlePool
+from serving.processes.joined_cluster import JoinedCluster
+from serving.processes.model_sources import model_sources
+from serving.processes.release import release
+from serving.processes.session_table import session_table
+from serving.processes.start_message import StartMessage
+from serving.request_path.predict import Predictor
+from serving.routing.table import RouteTable, dump
+from serving.routing.table_feed import TableFeed
+from serving.telemetry.catalogue import CONNECTIONS, INFLIGHT_BYTES, POOL_REPLICAS, VERSION_READY
+from serving.telemetry.recorder import Recorder
+
+if TYPE_CHECKING:
+    from serving.state.members import Members
+    from serving.state.table_store import TableStore
+
+
+@dataclass(slots=True)
+class Gateway:
+    """What one worker serves; `http` accepts connections once it is told to listen."""
+
+    http: HttpServer
+    predictor: Predictor
+    backends: Mapping[str, Backend]
+    feed: TableFeed
+    recorder: Recorder
+    followers: Sequence[Members | TableStore] = field(default_factory=tuple)
+
+    def ready(self) -> bool:
+        """Every pool that a route leads to lives, and has loaded what it can."""
+        return self.predictor.ready()
+
+    def refused(self) -> list[dict[str, str]]:
+        """Versions that could not be loaded, and why."""
+        return [
+            {"model": key.model, "version": str(key.version), "why": why}
+            for backend in self.backends.values()
+            for key, why in backend.refused().items()
+        ]
+
+    def stats(self) -> Mapping[str, Any]:
+        """What was counted since the worker began, and how full it is now."""
+        recorder = self.recorder
+        hosted = [key for backend in self.backends.values() for key in backend.hosted()]
+        recorder.serve((*hosted, *self._routed()))
+        for key in hosted:
+            recorder.measured(VERSION_READY, (key.model, str(key.version)), 1.0)
+        for variant in self.predictor.variants.all():
+            recorder.queue_rows(variant.key, variant.name, variant.batcher.waiting_rows)
+        for name, backend in self.backends.items():
+            if isinstance(backend, PoolClient):
+                answering = [replica for replica in backend.replicas() if replica.state == "ready"]
+                recorder.measured(POOL_REPLICAS, (name,), len(answering))
+        recorder.measured(CONNECTIONS, (), self.http.connections)
+        recorder.measured(INFLIGHT_BYTES, (), self.http.in_flight_bytes)
+        return recorder.snapshot()
+
+    def use_table(self, table: str) -> None:
+        """Serve by this routing table if it is newer."""
+        self.feed.offer(table.encode())
+
+    def on_condemned(self, tell: Callable[[str], None]) -> None:
+        """Call `tell` with the fingerprint of each request that crashed replicas, in hexadecimal."""
+        self.predictor.suspects.on_condemned(lambda fingerprint: tell(fingerprint.hex()))
+
+    def condemn(self, fingerprint: str, remember_s: float) -> None:
+        """Refuse for so long what crashed the replicas of another worker."""
+        self.predictor.suspects.condemn(bytes.fromhex(fingerprint), remember_s)
+
+    async def drain(self, grace_s: float) -> None:
+        """Answer what is in flight with `connection: close`; over when all is answered, or the time."""
+        await self.http.drain(grace_s)
+
+    async def stop(self) -> None:
+        """End every task and connection; drained before."""
+        for follower in self.followers:
+            await follower.stop()
+        for backend in self.backends.values():
+            await backend.stop()
+
+    def _routed(self) -> Iterable[VersionKey]:
+        for route in self.feed.table.routes.values():
+            for served in route.served:
+                yield VersionKey(route.model, served.version)
+
+
+async def build_gateway(start: StartMessage) -> Gateway:
+    """A gateway that begins to load or to connect; nothing of it is ready yet.
+
+    Raises:
+        ConfigInvalid: the configuration in the start message is none.
+    """
+    settings = Settings.model_validate(start.config)
+    table = session_table(start)
+    members = _members(start, table)
+    backends = _backends(start, settings, table, members)
+    recorder = Recorder()
+    clock = time.monotonic
+    predictor = Predictor(backends, LoopTimers(clock), recorder, clock)
+    feed = TableFeed(_kept(start), predictor.variants.adopt)
+    feed.restore()
+    feed.offer(dump(table))
+    followers: list[Members | TableStore] = []
+    if members is not None:
+        from serving.state.table_store import TableStore  # noqa: PLC0415 - see _members
+
+        store = TableStore(start.control_url, feed.offer)
+        store.follow()
+        members.start()
+        followers = [members, store]
+    for backend in backends.values():
+        await backend.start()
+    http = HttpServer(predictor, http_limits(settings.http), recorder, clock, release())
+    return Gateway(http, predictor, backends, feed, recorder, followers)
+
+
+def _kept(start: StartMessage) -> Path | None:
+    # Without a control state the table comes from the configuration alone, and an old one must not come before it.
+    return Path(start.state_dir) / "table.json" if start.control_url else None
+
+
+def _members(start: StartMessage, table: RouteTable) -> Members | None:
+    if not start.control_url:
+        return None
+    # The Redis client takes 0.17 s to import, a tenth of what the in-process engine, which has no Redis, may take to
+    # its first prediction.
+    from serving.state.members import Members  # noqa: PLC0415
+
+    return Members(start.control_url, _pools(table), Path(start.state_dir) / "members.json")
+
+
+def _backends(
+    start: StartMessage, settings: Settings, table: RouteTable, members: Members | None
+) -> dict[str, Backend]:
+    backends: dict[str, Backend] = {}
+    cluster = JoinedCluster(Path(start.run_dir))
+    for pool in _pools(table):
+        if pool == GATEWAY:
+            backends[pool] = InProcess(model_sources(settings, start.models, GATEWAY))
+        elif settings.pool(pool).transport == "serve_handle":
+            backends[pool] = HandlePool(pool, cluster, settings.pool(pool).slots)
+        elif members is not None:
+            backends[pool] = PoolClient(pool, members.pool(pool), start.secret.encode())
+    return backends
+
+
+def _pools(table: RouteTable) -> Iterable[str]:
+    return sorted({served.pool for route in table.routes.values() for served in route.served})

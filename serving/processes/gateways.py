@@ -1,0 +1,241 @@
+"""The gateway workers together: one per slot, restarted after a crash, replaced one by one, losing no request."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from serving.processes.backoff import delay_s, strikes_after
+from serving.processes.child_process import Spawner
+from serving.processes.coverage import covered
+from serving.processes.events import Emit, Event
+from serving.processes.gateway_process import GatewayProcess, Heard
+from serving.processes.start_message import StartMessage
+
+# A successor that is not ready by then is given up: the predecessor goes on.
+_READY_WITHIN_S = 60.0
+# Workers report every second. One that is silent longer loses its listener to another, and is killed in the end.
+_LOOK_EVERY_S = 0.5
+_POLL_S = 0.01
+_STALLED_AFTER_S = 3.0
+_KILLED_AFTER_S = 30.0
+# As long as the worker that found it remembers it.
+_CONDEMNED_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where the workers' words go: `counts` with a worker's latest ones, `gone` when it has sent its last."""
+
+    emit: Emit
+    counts: Callable[[GatewayProcess, Mapping[str, Any]], object]
+    gone: Callable[[GatewayProcess], None]
+
+
+class Gateways:
+    """Owns the worker processes; `start` is the message every worker gets, apart from its slot and generation."""
+
+    def __init__(self, spawner: Spawner, start: StartMessage, reports: Reports) -> None:
+        self._spawner = spawner
+        self._start = start
+        self._reports = reports
+        self._heard = Heard(self._changed, self._message)
+        self._generations = itertools.count(1)
+        self._present: dict[int, GatewayProcess] = {}
+        self._current: dict[int, GatewayProcess] = {}
+        self._locks = [asyncio.Lock() for _ in range(start.workers)]
+        self._keepers: list[asyncio.Task[None]] = []
+        self._refusals: dict[str, str] = {}
+        self._stopping = False
+        self._table: str | None = None
+        self._condemned: dict[str, float] = {}
+        self.crashes = 0
+        self.rolled = 0
+
+    async def start(self) -> None:
+        """Spawn a worker for every slot; they say themselves when they are up and ready."""
+        await asyncio.gather(*(self._launch(slot) for slot in range(self._start.workers)))
+        self._keepers = [asyncio.create_task(self._keep(slot)) for slot in range(self._start.workers)]
+        self._keepers.append(asyncio.create_task(self._watch()))
+
+    async def ready_within(self, patience_s: float) -> bool:
+        """Wait until the worker of every slot has been ready once; False when that takes longer."""
+        deadline = time.monotonic() + patience_s
+        # A worker that crashed on the way is replaced by another object, so its own event may never come.
+        while not all(worker.ready.is_set() for worker in self._current.values()):
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(_POLL_S)
+        return True
+
+    def refused(self, model: str, version: int) -> bool:
+        """A worker found that it cannot serve this version."""
+        return f"{model}/{version}" in self._refusals
+
+    async def roll(self) -> bool:
+        """Replace every worker, one after the other; False when a successor did not become ready."""
+        self._reports.emit(Event("rolling", "gateway", "replacing the gateway workers one by one"))
+        for slot in range(self._start.workers):
+            async with self._locks[slot]:
+                if self._stopping or not await self._replace(slot):
+                    return False
+        self._reports.emit(Event("rolled", "gateway", "every gateway worker was replaced"))
+        return True
+
+    def use_table(self, table: str) -> None:
+        """Every worker serves by this route table, those started later too."""
+        self._table = table
+        for worker in self._present.values():
+            worker.send("table", table=table)
+
+    def alive(self) -> int:
+        """How many workers accept and can predict."""
+        views = [worker.view() for worker in self._present.values()]
+        return sum(1 for view in views if view.up and view.ready and not view.leaving)
+
+    async def stop(self, grace_s: float) -> None:
+        """Drain all at once."""
+        self._stopping = True
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*(worker.drain(grace_s) for worker in list(self._present.values())))
+
+    def kill(self) -> None:
+        """For those who cannot wait."""
+        for worker in list(self._present.values()):
+            worker.kill()
+
+    async def _launch(self, slot: int) -> GatewayProcess:
+        start = replace(self._start, slot=slot, generation=next(self._generations))
+        worker = GatewayProcess(start, self._heard)
+        self._present[worker.name] = worker
+        self._current.setdefault(slot, worker)
+        await worker.start(self._spawner)
+        if self._table is not None:
+            worker.send("table", table=self._table)
+        for fingerprint, until in self._condemned.items():
+            worker.send("condemned", fingerprint=fingerprint, remember_s=until - time.monotonic())
+        return worker
+
+    async def _keep(self, slot: int) -> None:
+        """Start the slot's worker again whenever it ends without having been asked to."""
+        strikes = 0
+        while True:
+            worker = self._current[slot]
+            await worker.ended.wait()
+            async with self._locks[slot]:
+                # A rolling restart may have put its successor in place meanwhile.
+                if self._current[slot] is not worker:
+                    continue
+                strikes = strikes_after(strikes, time.monotonic() - worker.started_at)
+                await self._restart(worker, delay_s(strikes))
+
+    async def _watch(self) -> None:
+        """See to the listeners of workers that live and do nothing, and end those that stay so."""
+        looked_at = time.monotonic()
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            late = time.monotonic() - looked_at > 2 * _LOOK_EVERY_S
+            looked_at = time.monotonic()
+            # When this process itself was stopped for a while, the workers' reports are still unread.
+            for worker in [] if late else list(self._present.values()):
+                self._judge(worker)
+
+    def _judge(self, worker: GatewayProcess) -> None:
+        if worker.silent_s > _KILLED_AFTER_S and not worker.leaving:
+            worker.kill()
+        elif worker.silent_s > _STALLED_AFTER_S and not worker.stalled:
+            worker.stalled = True
+            text = f"gateway worker {worker.slot} has not reported for {worker.silent_s:.0f} s"
+            self._reports.emit(Event("trouble", f"gateway {worker.slot}", text))
+            self._cover()
+
+    async def _restart(self, worker: GatewayProcess, wait_s: float) -> None:
+        part = f"gateway {worker.slot}"
+        self.crashes += 1
+        self._reports.emit(Event("crashed", part, f"gateway worker {worker.slot} ended: {worker.how_it_ended()}"))
+        if wait_s:
+            text = f"gateway worker {worker.slot} starts again in {wait_s:g} s"
+            self._reports.emit(Event("restarting", part, text, {"wait_s": wait_s}))
+            await asyncio.sleep(wait_s)
+        self._current[worker.slot] = await self._launch(worker.slot)
+        self._reports.emit(Event("restarted", part, f"gateway worker {worker.slot} was started again"))
+
+    async def _replace(self, slot: int) -> bool:
+        predecessor = self._current[slot]
+        successor = await self._launch(slot)
+        if not await _became_ready(successor, _READY_WITHIN_S):
+            text = (
+                f"the new gateway worker {slot} did not become ready ({successor.how_it_ended()}); the old one goes on"
+            )
+            self._reports.emit(Event("roll_failed", f"gateway {slot}", text))
+            successor.kill()
+            return False
+        self._current[slot] = successor
+        self.rolled += 1
+        await predecessor.drain(self._start.grace_s)
+        return True
+
+    def _changed(self, worker: GatewayProcess) -> None:
+        if worker.ended.is_set():
+            self._present.pop(worker.name, None)
+            self._reports.gone(worker)
+        self._cover()
+
+    def _cover(self) -> None:
+        if self._stopping:
+            return
+        wanted = covered(self._start.workers, [worker.view() for worker in self._present.values()])
+        for name, slots in wanted.items():
+            worker = self._present[name]
+            self._say_adopted(worker, slots)
+            worker.serve(frozenset(slots))
+
+    def _say_adopted(self, worker: GatewayProcess, slots: set[int]) -> None:
+        for slot in slots - worker.view().serving - {worker.slot}:
+            if not (self._current[slot].lost or self._current[slot].stalled):
+                continue
+            text = f"gateway worker {worker.slot} serves the listener of worker {slot} meanwhile"
+            self._reports.emit(Event("adopted", f"gateway {slot}", text))
+
+    def _message(self, worker: GatewayProcess, message: Mapping[str, Any]) -> None:
+        match message["type"]:
+            case "stats":
+                self._reports.counts(worker, message["stats"])
+            case "refused":
+                self._refused(message)
+            case "condemned":
+                self._condemn(worker, message["fingerprint"])
+            case "trouble":
+                self._reports.emit(Event("trouble", f"gateway {worker.slot}", message["text"]))
+            case _:
+                return
+
+    def _condemn(self, finder: GatewayProcess, fingerprint: str) -> None:
+        """What crashed the replicas of one worker is refused by all, those started later too."""
+        now = time.monotonic()
+        self._condemned = {each: until for each, until in self._condemned.items() if until > now}
+        self._condemned[fingerprint] = now + _CONDEMNED_S
+        for worker in self._present.values():
+            if worker is not finder:
+                worker.send("condemned", fingerprint=fingerprint, remember_s=_CONDEMNED_S)
+
+    def _refused(self, message: Mapping[str, Any]) -> None:
+        named = f"{message['model']}/{message['version']}"
+        # Every worker finds out by itself; people want to read it once.
+        if self._refusals.get(named) != message["why"]:
+            self._refusals[named] = message["why"]
+            self._reports.emit(Event("refused", named, message["why"], dict(message)))
+
+
+async def _became_ready(worker: GatewayProcess, within_s: float) -> bool:
+    """False when it ended first, or took too long."""
+    waits = [asyncio.ensure_future(worker.ready.wait()), asyncio.ensure_future(worker.ended.wait())]
+    await asyncio.wait(waits, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    return worker.ready.is_set() and not worker.ended.is_set()

@@ -1,0 +1,159 @@
+"""A Ray cluster of the session's own with its pools: started by the supervisor, or by hand from a file.
+
+`python -m serving.processes.ray_engine CHANNEL PARENT` is told what to do over the control channel.
+`python -m serving.processes.ray_engine --spec FILE` reads `{"run_dir": DIR, "pools": [...]}`, tells what happens as one
+JSON object a line on standard output, and ends at SIGTERM. Either says "ready" when every pool's replicas are up, with
+the seconds that each part of the start took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.pool.pool_spec import PoolSpec, read_pools
+from serving.processes import cluster_address, ray_environment
+from serving.processes.death import die_with
+from serving.processes.engine_channel import EngineChannel
+from serving.telemetry.log import configure_logging
+
+log = logging.getLogger(__name__)
+
+_STARTED = time.monotonic()
+# Serve's own actors ask for none; a replica that replaces a draining one needs room beside it.
+_SPARE_CPUS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What one engine is told, and where it tells what happens."""
+
+    run_dir: Path
+    pools: tuple[PoolSpec, ...]
+    stopping: threading.Event
+    tell: Callable[..., None]
+
+
+class Phases:
+    """How long each part of the start took, in seconds."""
+
+    def __init__(self, began: float) -> None:
+        self._began = self._last = began
+        self.took: dict[str, float] = {}
+
+    def ended(self, name: str) -> None:
+        """The part that began with the end of the one before."""
+        now = time.monotonic()
+        self.took[name] = round(now - self._last, 3)
+        self.took["total"] = round(now - self._began, 3)
+        self._last = now
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until told to stop; 0 when all was ended in order."""
+    parser = argparse.ArgumentParser(prog="python -m serving.processes.ray_engine")
+    parser.add_argument("--spec", type=Path, help="file with the pools to run")
+    parser.add_argument("channel", nargs="*", type=int, help="descriptor of the control channel, and the parent's id")
+    asked = parser.parse_args(arguments)
+    configure_logging()
+    stopping = threading.Event()
+    _stop_on_signals(stopping)
+    if asked.spec is not None:
+        return run(_from_file(asked.spec, stopping), _STARTED)
+    if len(asked.channel) != 2:  # noqa: PLR2004 - CHANNEL PARENT
+        parser.error("either --spec FILE, or CHANNEL PARENT")
+    return run(_from_supervisor(asked.channel[0], asked.channel[1], stopping), _STARTED)
+
+
+def run(orders: Orders, began: float) -> int:
+    """Start the cluster and its pools, stay until told to stop, end both."""
+    phases = Phases(began)
+    ray_environment.prepare(orders.run_dir)
+    cluster_address.forget(orders.run_dir)
+    # Its imports take half a second, during which the head's start only waits.
+    importing = threading.Thread(target=_import_serve, name="imports", daemon=True)
+    importing.start()
+    from serving.processes import ray_head  # noqa: PLC0415 - ray reads its environment when it is imported
+
+    phases.ended("import ray")
+    needed = sum(pool.replicas * pool.num_cpus for pool in orders.pools) + _SPARE_CPUS
+    try:
+        address = ray_head.start(needed, ray_environment.temp_dir(orders.run_dir))
+        # Ray puts a handler of its own there that ends the process in the middle of whatever it does.
+        _stop_on_signals(orders.stopping)
+        phases.ended("ray head")
+        cluster_address.tell(orders.run_dir, address)
+        importing.join()
+        _serve_pools(orders, phases, address)
+    except SystemExit:
+        # That handler's way to end, before it was replaced.
+        orders.stopping.set()
+    finally:
+        cluster_address.forget(orders.run_dir)
+        ray_head.end()
+    orders.tell("stopped")
+    return 0
+
+
+def _serve_pools(orders: Orders, phases: Phases, address: str) -> None:
+    from serving.processes import ray_head, ray_pools  # noqa: PLC0415 - see `run`
+
+    phases.ended("import serve")
+    parts = ray_head.Parts()
+    try:
+        ray_pools.deploy(orders.pools, orders.stopping, phases.ended, orders.tell)
+        if not orders.stopping.is_set():
+            orders.tell("ready", address=address, phases_s=phases.took)
+        ray_pools.watch(orders.stopping, orders.tell, parts.check)
+    except ray_head.HeadLost as error:
+        orders.tell("trouble", text=str(error))
+        # Without its head a cluster cannot be ended in order: asking it to would wait for ever. Whoever started this
+        # process ends what is left and starts it again.
+        os._exit(1)
+    ray_pools.end()
+
+
+def _from_file(path: Path, stopping: threading.Event) -> Orders:
+    text = path.read_text()
+    return Orders(Path(json.loads(text)["run_dir"]), read_pools(text), stopping, _print)
+
+
+def _from_supervisor(fd: int, parent: int, stopping: threading.Event) -> Orders:
+    from serving.processes.engine_pools import engine_pools  # noqa: PLC0415 - configuration, which --spec has none of
+    from serving.processes.start_message import from_json  # noqa: PLC0415
+    from serving.processes.table_publisher import publish_first_table  # noqa: PLC0415
+
+    die_with(parent)
+    channel = EngineChannel(fd, stopping)
+    start = from_json(channel.first())
+    channel.listen()
+    publish_first_table(start, stopping)
+    return Orders(Path(start.run_dir), engine_pools(start), stopping, channel.tell)
+
+
+def _stop_on_signals(stopping: threading.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+
+
+def _import_serve() -> None:
+
+    import serving.pool.replica  # noqa: F401, PLC0415
+
+
+def _print(event: str, **facts: object) -> None:
+    # One write, so that lines of ours and of children that inherited the descriptor do not mix.
+    os.write(1, (json.dumps({"type": event, **facts}) + "\n").encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

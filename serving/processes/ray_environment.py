@@ -1,0 +1,51 @@
+"""The environment that Ray reads when it is imported, in this process and in each that it starts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+# Ray's longest socket: <dir>/session_<date>_<time>_<microseconds>_<pid>/sockets/plasma_store, within 107 bytes.
+_LONGEST_TEMP_DIR = 107 - len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
+
+_KEPT_IN = "ray-token"
+
+
+def environment(run_dir: Path) -> Mapping[str, str]:
+    """Settings for a cluster of our own on this machine, each with its reason."""
+    return {
+        # Workers run at nice 15 by default: a replica on the path of every request must not.
+        "RAY_worker_niceness": "0",
+        # Nobody but this session may submit work. By default Ray writes its token to the home directory, for all.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(run_dir / _KEPT_IN),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # A proxy of the environment is not for processes of one machine.
+        "RAY_grpc_enable_http_proxy": "0",
+        "RAY_enable_metrics_collection": "0",
+        "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(64 * 1024 * 1024),
+        "RAY_SERVE_LOG_TO_STDERR": "0",
+        # Named after the systems where it is the default: the cluster's address is the loopback's. Nothing of it is for
+        # other machines, and it goes on when the network changes.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }
+
+
+def prepare(run_dir: Path) -> None:
+    """Write the token and set the environment of this process; before ray is imported."""
+    token = run_dir / _KEPT_IN
+    if not token.exists():
+        descriptor = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    os.environ.update(environment(run_dir))
+    # Another cluster of this machine is none of ours.
+    os.environ.pop("RAY_ADDRESS", None)
+
+
+def temp_dir(run_dir: Path) -> Path | None:
+    """Where Ray keeps sockets and logs: in the run directory, None where its path is too long for a socket's."""
+    inside = run_dir / "ray"
+    return inside if len(str(inside).encode()) <= _LONGEST_TEMP_DIR else None

@@ -1,0 +1,101 @@
+"""Deploys the pools on the running cluster, watches them, and takes them down in order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from ray import serve
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+
+from serving.pool.pool_spec import PoolSpec
+from serving.pool.replica import application
+
+log = logging.getLogger(__name__)
+
+_PREFIX = "pool-"
+_LOOK_S = 0.05
+_WATCH_S = 1.0
+
+Tell = Callable[..., None]
+
+
+def app_name(pool: str) -> str:
+    """The Serve application of a pool: one each, so that a pool is updated and removed without the others."""
+    return _PREFIX + pool
+
+
+def target(pool: PoolSpec) -> serve.RunTarget:
+    """What `serve.run_many` takes; the number of replicas may be changed later without replacing any."""
+    return serve.RunTarget(application(pool), name=app_name(pool.name), route_prefix=None, external_scaler_enabled=True)
+
+
+def deploy(pools: Sequence[PoolSpec], stopping: threading.Event, ended: Callable[[str], None], tell: Tell) -> None:
+    """Start every pool side by side; returns when all are up, or at once when told to stop."""
+    # No proxy: requests come over the tensor stream, and Serve's own HTTP would take port 8000.
+    serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
+    ended("serve controller")
+    targets = [target(pool) for pool in pools]
+    if targets:
+        serve.run_many(targets, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+    ended("deploy")
+    told: dict[str, str] = {}
+    while not stopping.wait(_LOOK_S):
+        overviews = _overviews()
+        _tell_trouble(overviews, told, tell)
+        if len(overviews) == len(pools) and all(o.status == ApplicationStatus.RUNNING for o in overviews.values()):
+            break
+    ended("replicas")
+
+
+def watch(stopping: threading.Event, tell: Tell, check: Callable[[], None]) -> None:
+    """Tell how many replicas live, and of trouble, until told to stop; Ray mends what it can by itself.
+
+    `check` raises what Ray cannot mend.
+    """
+    alive: dict[str, int] = {}
+    told: dict[str, str] = {}
+    while True:
+        check()
+        try:
+            overviews = _overviews()
+            _tell_trouble(overviews, told, tell)
+            now = {name.removeprefix(_PREFIX): _alive(overview) for name, overview in overviews.items()}
+            if now != alive:
+                tell("replicas", alive=now)
+                alive = now
+        # The controller is an actor that may be restarting; nothing of that may end a cluster that serves.
+        except Exception as error:  # noqa: BLE001
+            log.warning("Ray Serve's controller did not answer: %s", error)
+        if stopping.wait(_WATCH_S):
+            return
+
+
+def end() -> None:
+    """Let replicas deregister and drain; returns when they have ended."""
+    serve.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _overviews() -> dict[str, ApplicationStatusOverview]:
+    return {name: overview for name, overview in serve.status().applications.items() if name.startswith(_PREFIX)}
+
+
+def _tell_trouble(overviews: dict[str, ApplicationStatusOverview], told: dict[str, str], tell: Tell) -> None:
+    for name, overview in overviews.items():
+        trouble = "; ".join(deployment.message for deployment in overview.deployments.values() if deployment.message)
+        if overview.status == ApplicationStatus.RUNNING:
+            trouble = ""
+        if trouble and told.get(name) != trouble:
+            tell("trouble", text=f"pool {name.removeprefix(_PREFIX)}: {trouble}")
+        told[name] = trouble
+
+
+def _alive(overview: ApplicationStatusOverview) -> int:
+    return sum(
+        count
+        for deployment in overview.deployments.values()
+        for state, count in deployment.replica_states.items()
+        # The keys are plain text, whatever their type says.
+        if state == "RUNNING"
+    )

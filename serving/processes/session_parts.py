@@ -1,0 +1,144 @@
+"""What a plan comes to: every part of a session, put together and not yet started."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serving.processes import run_dir
+from serving.processes.child_process import Spawner
+from serving.processes.embedded_state import EmbeddedValkey, ValkeySpec, control_spec, features_spec, valkey_program
+from serving.processes.engine_process import EngineProcess
+from serving.processes.events import Emit
+from serving.processes.gateways import Gateways, Reports
+from serving.processes.guardian_process import GuardianProcess
+from serving.processes.listeners import Listeners, open_listeners
+from serving.processes.running_sessions import RunningSession
+from serving.processes.session_members import started_at
+from serving.processes.session_plan import EMBEDDED, SessionPlan
+from serving.processes.start_message import StartMessage
+from serving.telemetry.fleet_counts import FleetCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Ports are taken first: what cannot be had is said before anything is started."""
+
+    http: Listeners
+    metrics: Listeners | None
+
+    def close(self) -> None:
+        """Give the ports back."""
+        self.http.close()
+        if self.metrics is not None:
+            self.metrics.close()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParts:
+    """The guardian comes first and goes last."""
+
+    session: str
+    run_dir: Path
+    sockets: Sockets
+    guardian: GuardianProcess
+    gateways: Gateways
+    engine: EngineProcess | None = None
+    valkeys: tuple[EmbeddedValkey, ...] = ()
+    counts: FleetCounts = field(default_factory=FleetCounts)
+
+
+def open_sockets(plan: SessionPlan) -> Sockets:
+    """Every port of the session.
+
+    Raises:
+        ConfigInvalid: one of them cannot be had.
+    """
+    http = open_listeners(plan.http_host, plan.http_port, plan.workers, "--http-port")
+    try:
+        if plan.metrics_port is None:
+            return Sockets(http, None)
+        return Sockets(http, open_listeners(plan.metrics_host, plan.metrics_port, 1, "--metrics-port"))
+    except BaseException:
+        http.close()
+        raise
+
+
+def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
+    """The parts; the run directory is the first thing made.
+
+    Raises:
+        ConfigInvalid: the state is to be embedded and there is no program for it.
+    """
+    program = valkey_program() if plan.engine == "ray" and EMBEDDED in (plan.control_url, plan.features_url) else None
+    session = secrets.token_hex(8)
+    directory = run_dir.create(session)
+    guardian = GuardianProcess(session, directory, emit)
+    spawner = Spawner(session, guardian.begun)
+    start = start_message(plan, session, directory, sockets.http)
+    counts = FleetCounts()
+    reports = Reports(emit, lambda worker, stats: counts.counted(worker.name, stats), lambda w: counts.gone(w.name))
+    specs = state_specs(plan, directory).values()
+    return SessionParts(
+        session,
+        directory,
+        sockets,
+        guardian,
+        Gateways(spawner, start, reports),
+        EngineProcess(plan.engine_program, spawner, start, emit) if plan.engine == "ray" else None,
+        tuple(EmbeddedValkey(program, spec, spawner, emit) for spec in specs) if program else (),
+        counts,
+    )
+
+
+def state_specs(plan: SessionPlan, directory: Path) -> dict[str, ValkeySpec]:
+    """The servers to start, by the state they hold; the in-process engine needs none."""
+    if plan.engine == "in-process":
+        return {}
+    state_dir = Path(plan.state_dir) if plan.state_dir else directory
+    specs = {}
+    if plan.control_url == EMBEDDED:
+        specs["control"] = control_spec(directory, state_dir)
+    if plan.features_url == EMBEDDED:
+        specs["features"] = features_spec(directory, plan.features_memory_mb)
+    return specs
+
+
+def start_message(plan: SessionPlan, session: str, directory: Path, listeners: Listeners) -> StartMessage:
+    """What engine and workers are told; workers get a slot and a generation of their own in it."""
+    given = {"control": plan.control_url, "features": plan.features_url} if plan.engine == "ray" else {}
+    urls = given | {state: spec.url for state, spec in state_specs(plan, directory).items()}
+    return StartMessage(
+        session=session,
+        engine=plan.engine,
+        run_dir=str(directory),
+        state_dir=plan.state_dir or str(directory),
+        workers=plan.workers,
+        control_url=urls.get("control", ""),
+        features_url=urls.get("features", ""),
+        secret=plan.secret or secrets.token_hex(32),
+        http_host=plan.http_host,
+        http_port=listeners.port,
+        grace_s=plan.grace_s,
+        builder=plan.gateway_builder,
+        models=plan.models,
+        listeners=listeners.fds(),
+        config=plan.config,
+    )
+
+
+def registration(plan: SessionPlan, parts: SessionParts) -> RunningSession:
+    """What others find the session by."""
+    return RunningSession(
+        session=parts.session,
+        pid=os.getpid(),
+        started=started_at(os.getpid()),
+        run_dir=str(parts.run_dir),
+        engine=plan.engine,
+        http_host=plan.http_host,
+        http_port=parts.sockets.http.port,
+        metrics_host=plan.metrics_host,
+        metrics_port=parts.sockets.metrics.port if parts.sockets.metrics else None,
+    )

@@ -1,0 +1,203 @@
+"""The parent of all that `sluice up` runs: starts the parts, watches them, rolls them, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from serving.errors import ModelUnservable
+from serving.processes import run_dir, running_sessions
+from serving.processes.events import Emit, Event, Kind
+from serving.processes.readiness import Prober, proven
+from serving.processes.running_sessions import RunningSession
+from serving.processes.session_parts import SessionParts, assembled, open_sockets, registration
+from serving.processes.session_plan import SessionPlan
+from serving.processes.terminal import has_terminal
+from serving.processes.waiting import reason_to_wait
+
+if TYPE_CHECKING:
+    from serving.processes.session_metrics import SessionMetrics
+
+_ENGINE_STOP_S = 4.0
+_SAY_EVERY_S = 5.0
+
+
+class Supervisor:
+    """One session: a command calls `run` and prints the events; `running` has the ports, `ready` is set with the event.
+
+    `start`, `roll` and `stop` are its steps, for those who own the loop themselves.
+    """
+
+    def __init__(self, plan: SessionPlan, emit: Emit) -> None:
+        self.plan = plan
+        self.running: RunningSession | None = None
+        self.ready = asyncio.Event()
+        self._emit = emit
+        self._began_at = time.monotonic()
+        # Under nohup SIGHUP is ignored from the start: the terminal may then go as it likes.
+        self._had_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+        self._stop = asyncio.Event()
+        self._failure: ModelUnservable | None = None
+        self._rolling = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._parts: SessionParts | None = None
+        self._metrics: SessionMetrics | None = None
+
+    async def run(self) -> None:
+        """Serve until SIGINT or SIGTERM (a second one hurries), then stop cleanly; SIGHUP rolls the gateway workers.
+
+        Raises:
+            ConfigInvalid: a port or the embedded state cannot be had; nothing is left running.
+            ModelUnservable: every version was refused when it was loaded; nothing is left running.
+        """
+        self._obey_signals()
+        asked = asyncio.create_task(self._stop.wait())
+        starting = asyncio.create_task(self.start())
+        try:
+            await asyncio.wait({asked, starting}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await asked
+        finally:
+            starting.cancel()
+            asked.cancel()
+            await self.stop()
+        if self._failure is not None:
+            raise self._failure
+
+    def ask_to_stop(self) -> None:
+        """What SIGINT and SIGTERM do: the second time nothing is waited for."""
+        if self._stop.is_set() and self._parts is not None:
+            self._parts.gateways.kill()
+            if self._parts.engine is not None:
+                self._parts.engine.kill()
+        self._stop.set()
+
+    async def start(self) -> None:
+        """Start all parts side by side; returns when they run, which is before they are ready.
+
+        Raises:
+            ConfigInvalid: see `run`.
+        """
+        sockets = open_sockets(self.plan)
+        try:
+            parts = self._parts = assembled(self.plan, sockets, self._emit)
+        except BaseException:
+            sockets.close()
+            raise
+        await parts.guardian.start()
+        self._register(registration(self.plan, parts))
+        starts = [parts.gateways.start(), *(valkey.start() for valkey in parts.valkeys)]
+        if parts.engine is not None:
+            starts.append(parts.engine.start())
+        await asyncio.gather(*starts)
+        await self._show_metrics(parts)
+        self._own(self._become_ready(parts))
+        self._own(self._sweep())
+
+    async def roll(self) -> None:
+        """Replace the gateway workers one by one; a request for it during another one is done after it."""
+        async with self._rolling:
+            if self._parts is not None and await self._parts.gateways.roll() and self.running is not None:
+                self._register(replace(self.running, generation=self.running.generation + 1))
+
+    def use_table(self, table: str) -> None:
+        """Every gateway worker serves by this route table from now on, for an engine without a control state."""
+        if self._parts is not None:
+            self._parts.gateways.use_table(table)
+
+    async def stop(self) -> None:
+        """Drain the gateways, end the engine, then the state; the guardian removes what is left."""
+        parts, self._parts = self._parts, None
+        if parts is None:
+            return
+        self._say("stopping", "session", "stopping: open requests are answered first")
+        for task in self._tasks:
+            task.cancel()
+        await parts.gateways.stop(self.plan.grace_s)
+        if self._metrics is not None:
+            await self._metrics.stop()
+        parts.sockets.close()
+        if parts.engine is not None:
+            await parts.engine.stop(_ENGINE_STOP_S)
+        await asyncio.gather(*(valkey.stop() for valkey in parts.valkeys))
+        await parts.guardian.finish()
+        self._say("stopped", "session", "stopped")
+
+    async def _become_ready(self, parts: SessionParts) -> None:
+        while not await parts.gateways.ready_within(_SAY_EVERY_S):
+            self._say("waiting", "gateway", await asyncio.to_thread(reason_to_wait, self.plan))
+        prober = Prober(self.plan.http_host, parts.sockets.http.port, self.plan.samples)
+        models = self.plan.default_models()
+        proofs = await asyncio.gather(*(self._prove(prober, parts, model) for model in models))
+        if models and not any(proofs):
+            self._failure = ModelUnservable("every model was refused, so there is nothing to serve; correct the models")
+            self.ask_to_stop()
+            return
+        self.ready.set()
+        if self.running is not None:
+            self._register(replace(self.running, ready=True))
+        took_s = round(time.monotonic() - self._began_at, 3)
+        self._emit(Event("ready", "session", f"ready after {took_s:.2f} s", {"took_s": took_s}))
+
+    async def _prove(self, prober: Prober, parts: SessionParts, model: str) -> bool:
+        defaults = [served.version for served in self.plan.models if served.model == model and served.default]
+
+        # Asked again each time: a refusal may arrive after the worker said that it is ready.
+        def refused() -> bool:
+            return all(parts.gateways.refused(model, version) for version in defaults)
+
+        probe = await proven(prober, model, partial(self._say, "waiting", model), refused)
+        if probe is not None and probe.verdict == "answers":
+            self._say("unproven", model, f"answers the sample request with an error: {probe.text}")
+        return probe is not None
+
+    async def _show_metrics(self, parts: SessionParts) -> None:
+        # Imported now: prometheus_client takes 80 ms, during which the workers start.
+        from serving.processes.session_metrics import SessionMetrics, facts  # noqa: PLC0415
+
+        self._metrics = SessionMetrics(parts.counts, lambda: facts(parts, ready=self.ready.is_set()))
+        if parts.sockets.metrics is not None:
+            await self._metrics.start(parts.sockets.metrics.sockets[0])
+
+    def _register(self, running: RunningSession) -> None:
+        self.running = running
+        # Without the file `sluice restart` does not find the session; it serves all the same.
+        with contextlib.suppress(OSError):
+            running_sessions.write(running)
+
+    def _obey_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self.ask_to_stop)
+        loop.add_signal_handler(signal.SIGTERM, self.ask_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def _hang_up(self) -> None:
+        if self._had_terminal and not has_terminal():
+            self.ask_to_stop()
+        else:
+            self._own(self.roll())
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._say("trouble", "supervisor", f"{type(error).__name__}: {error}")
+
+    def _say(self, kind: Kind, part: str, text: str) -> None:
+        self._emit(Event(kind, part, text))
+
+    async def _sweep(self) -> None:
+        for path in await asyncio.to_thread(run_dir.sweep):
+            self._say("swept", str(path), "removed what a session that was killed had left")

@@ -1,0 +1,156 @@
+"""A batch on its way: stacked, run, delivered, and called back when nobody waits for it any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from serving.batching.large_answer import LargeAnswers
+from serving.batching.row_queue import Span
+from serving.errors import ServingError
+from serving.inference import Answer, Batch, Buffer, Outputs, Request, Stacked
+from serving.observation import BatchSeen
+from serving.request_path.variants import Variant
+
+
+class Flight:
+    """One batch of one variant, of which `observe` is told once; every method runs on the loop's thread."""
+
+    __slots__ = (
+        "_abandoned",
+        "_clock",
+        "_landed",
+        "_large",
+        "_observe",
+        "_task",
+        "_waiting",
+        "spans",
+        "taken_at",
+        "variant",
+    )
+
+    def __init__(
+        self,
+        variant: Variant,
+        spans: list[Span],
+        clock: Callable[[], float],
+        large: LargeAnswers,
+        observe: Callable[[BatchSeen], None],
+    ) -> None:
+        self.variant = variant
+        self.spans = spans
+        self.taken_at = clock()
+        self._clock = clock
+        self._large = large
+        self._observe = observe
+        self._waiting = len(spans)
+        self._task: asyncio.Task[None] | None = None
+        self._landed = False
+        self._abandoned = False
+
+    async def run(self, *, alone: bool = False) -> Outputs | None:
+        """The batch's outputs; None when every caller left or ran out of time before they came."""
+        self._board()
+        self._task = asyncio.current_task()
+        try:
+            return await self.variant.backend.run(self._batch(alone=alone))
+        except asyncio.CancelledError:
+            if not self._abandoned or self._task is None:
+                raise
+            self._task.uncancel()
+            return None
+        finally:
+            # From here on a reply must not call the batch back.
+            self._landed = True
+
+    def land(self, outputs: Outputs) -> None:
+        """Give each caller its rows; one who left, or whose edge fails, never affects the others."""
+        landed_at = self._clock()
+        run_s = landed_at - self.taken_at
+        key, name, whole = self.variant.key, self.variant.name, not self.variant.hosted.batchable
+        row = 0
+        answered: list[Request] = []
+        for request, start, stop in self.spans:
+            end = row + stop - start
+            if request.waiting:
+                queue_s = self.taken_at - request.queued_at
+                part = Answer(outputs, row, end, whole, key, name, queue_s, run_s)
+                answer: Answer | ServingError | None = part
+                if stop - start != request.rows:
+                    answer = self._large.add(request, start, part)
+                if answer is not None:
+                    request.reply(answer)
+                    answered.append(request)
+            row = end
+        self._tell(answered, row, landed_at, run_s, "ok")
+
+    def fail(self, error: ServingError) -> None:
+        """Tell every caller of the batch the same."""
+        landed_at = self._clock()
+        answered = [request for request, _, _ in self.spans if request.waiting]
+        for request in answered:
+            request.reply(error)
+        if answered:
+            rows = sum([stop - start for _, start, stop in self.spans])
+            self._tell(answered, rows, landed_at, landed_at - self.taken_at, error.reason)
+
+    def released(self, request: Request) -> None:
+        """A caller left or ran out of time; when the last one did, the run is called back and its slot is free."""
+        del request
+        self._waiting -= 1
+        if not self._waiting and not self._landed and self._task is not None:
+            self._abandoned = True
+            self._task.cancel()
+
+    def waiting_spans(self) -> list[Span]:
+        """The spans whose caller is still there."""
+        return [span for span in self.spans if span.request.waiting]
+
+    def _board(self) -> None:
+        whole = (*self.variant.holders, self)
+        for request, start, stop in self.spans:
+            request.holders = whole if stop - start == request.rows else (*request.holders, self)
+
+    def _batch(self, *, alone: bool) -> Batch:
+        spans = self.spans
+        batchable = self.variant.hosted.batchable
+        rows = sum([stop - start for _, start, stop in spans]) if batchable else 0
+        return Batch(
+            self.variant.key,
+            _stack(spans, rows),
+            rows,
+            max([request.deadline_s for request, _, _ in spans]),
+            alone,
+        )
+
+    def _tell(self, answered: list[Request], rows: int, landed_at: float, run_s: float, outcome: str) -> None:
+        # A batch in the middle of a large request answers nobody yet, and has run all the same.
+        now, taken_at = self._clock(), self.taken_at
+        seen = BatchSeen(
+            self.variant.key,
+            self.variant.name,
+            rows,
+            [request.accepted_at - request.received_at for request in answered],
+            [taken_at - request.queued_at for request in answered],
+            run_s,
+            now - landed_at,
+            [now - request.received_at for request in answered],
+            outcome,
+            [request.queued_at - request.accepted_at for request in answered],
+        )
+        self._observe(seen)
+
+
+def _stack(spans: list[Span], rows: int) -> tuple[Stacked, ...]:
+    first = spans[0].request
+    stacked = []
+    for position, tensor in enumerate(first.inputs):
+        shape = (rows, *tensor.shape[1:]) if rows else tensor.shape
+        parts: list[Buffer] = [
+            request.inputs[position].data
+            if stop - start == request.rows
+            else request.inputs[position].rows(start, stop)
+            for request, start, stop in spans
+        ]
+        stacked.append(Stacked(tensor.name, tensor.datatype, shape, parts))
+    return tuple(stacked)

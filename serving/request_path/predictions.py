@@ -1,0 +1,48 @@
+"""What an edge sees of the request path: whom it hands requests to, and what it may ask about models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from serving.errors import ServingError
+from serving.inference import Request, Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One version as its callers need to know it; `versions` are all that answer by their number."""
+
+    model: str
+    version: int
+    versions: tuple[int, ...]
+    signature: Signature
+    platform: str = "onnx"
+    ready: bool = True
+
+
+class Predictions(Protocol):
+    """Every edge stands on this, and on nothing else behind it; all calls are made on the loop's thread."""
+
+    def accept(self, request: Request) -> None:
+        """Take the request and answer it once through `request.reply`, perhaps at once; never raises."""
+
+    def describe(self, model: str, version: int | None) -> Description:
+        """The version that answers, or the one asked for.
+
+        Raises:
+            UnknownModel: no such model, or no such version of it.
+            NotReady: it is routed, but nothing that lives has told its signature yet.
+        """
+
+    def models(self) -> list[str]:
+        """Names of the models that have a route, sorted."""
+
+    def ready(self) -> bool:
+        """Whether every routed version can run now."""
+
+    def refusal(self, model: str, version: int | None) -> ServingError | None:
+        """Why a request would be refused whatever its body says: unknown model, full queue; else None.
+
+        Asked at the end of the headers, before a body is read, so it must be quick (below a microsecond).
+        """

@@ -1,0 +1,237 @@
+"""Who answers: each route's versions as live variants, each with its backend, its queue and its checks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from serving.backends.backend import Backend
+from serving.batching.micro_batcher import MicroBatcher
+from serving.batching.row_queue import QueueLimits, Span
+from serving.errors import BadRequest, NotReady, UnknownModel
+from serving.inference import Holder, Hosted, Request, VersionKey
+from serving.request_path.intake import Intake
+from serving.routing.split import STABLE, choose_split
+from serving.routing.table import EMPTY, Route, RouteTable, Served
+
+# A version that no split names, asked for by its path.
+DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A version in a role, ready to be asked."""
+
+    name: str
+    key: VersionKey
+    served: Served
+    hosted: Hosted
+    backend: Backend
+    intake: Intake
+    batcher: MicroBatcher
+    most_rows: int
+    holders: tuple[Holder, ...]
+    deadline_s: float
+
+
+RunBatch = Callable[[Variant, list[Span]], Awaitable[None]]
+MakeQueue = Callable[[str, QueueLimits], MicroBatcher]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a variant's queue depends on: with any of it changed, a new queue takes over and the old one runs empty."""
+
+    name: str
+    key: VersionKey
+    served: Served
+    hosted: Hosted
+
+
+class Variants:
+    """The live variants of the table in force; rebuilt when the table or what a backend hosts changes.
+
+    `run` answers a batch of a variant, `make_queue` makes what a variant's requests wait in.
+    """
+
+    def __init__(self, backends: Mapping[str, Backend], run: RunBatch, wheel: Holder, make_queue: MakeQueue) -> None:
+        self._backends = backends
+        self._run = run
+        self._wheel = wheel
+        self._make_queue = make_queue
+        self._table: RouteTable = EMPTY
+        self._live: dict[tuple[str, int, str], Variant] = {}
+        self._only: dict[str, Variant] = {}
+        self._identities: dict[Identity, Variant] = {}
+        for backend in backends.values():
+            backend.on_change(self.refresh)
+
+    def adopt(self, table: RouteTable) -> None:
+        """Follow a new table; requests accepted before stay with the variant that they were given."""
+        self._table = table
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bring the variants in line with the table and with what the backends host now."""
+        found: dict[Identity, Variant] = {}
+        for route in self._table.routes.values():
+            for served in route.served:
+                for name in _roles(route, served.version):
+                    self._keep_or_make(found, route.model, served, name)
+        gone = [variant for identity, variant in self._identities.items() if identity not in found]
+        self._identities = found
+        self._live = {(v.key.model, v.key.version, v.name): v for v in found.values()}
+        self._only = self._without_choice()
+        # One that is gone runs until its queue is empty, or until nothing can run it any more.
+        for variant in (*found.values(), *gone):
+            variant.batcher.set_slots(variant.backend.slots(variant.key))
+
+    def choose(self, request: Request) -> Variant:
+        """The variant that answers this request.
+
+        Raises:
+            UnknownModel: the table has no such model or version.
+            BadRequest: the pinned variant does not exist.
+            NotReady: it exists, but nothing hosts it now, nor stable in its place where the split chose it.
+        """
+        if request.version is None and request.pinned is None:
+            only = self._only.get(request.model)
+            if only is not None:
+                return only
+        route = self._route(request.model)
+        name, version = self._wanted(route, request)
+        variant = self._live.get((route.model, version, name))
+        if variant is None and request.version is None and request.pinned is None:
+            variant = self._stable(route)
+        if variant is None:
+            raise NotReady(self._why_not(route, version))
+        return variant
+
+    def only(self, model: str) -> Variant | None:
+        """The variant of a model that has just one, if it can run now."""
+        return self._only.get(model)
+
+    def find(self, model: str, version: int | None) -> Variant:
+        """The variant that a request without a sticky key is most likely to get; raises as `choose` does."""
+        route = self._route(model)
+        likely = version or max(route.splits, key=lambda split: split.weight_bp).version
+        name = _roles(route, self._served(route, likely).version)[0]
+        variant = self._live.get((model, likely, name))
+        if variant is None and version is None:
+            variant = self._stable(route)
+        if variant is None:
+            raise NotReady(self._why_not(route, likely))
+        return variant
+
+    def models(self) -> list[str]:
+        """Names of all models that have a route."""
+        return sorted(self._table.routes)
+
+    def versions(self, model: str) -> tuple[int, ...]:
+        """Versions of the model that can be asked for by their path."""
+        return tuple(sorted(served.version for served in self._route(model).served))
+
+    def ready(self) -> bool:
+        """Every pool that a route leads to lives, and all that it could load can be asked.
+
+        Pools of versions under trial are not waited for: a trial that crashes must not take the gateway out of service.
+        """
+        pools = {
+            served.pool
+            for route in self._table.routes.values()
+            for served in route.served
+            if _roles(route, served.version)[0] in (STABLE, DIRECT)
+        }
+        return bool(pools) and all(pool in self._backends and self._backends[pool].settled() for pool in pools)
+
+    def all(self) -> list[Variant]:
+        """Every live variant."""
+        return list(self._identities.values())
+
+    def _keep_or_make(self, found: dict[Identity, Variant], model: str, served: Served, name: str) -> None:
+        backend = self._backends.get(served.pool)
+        key = VersionKey(model, served.version)
+        hosted = backend.hosted().get(key) if backend else None
+        if backend is None or hosted is None:
+            return
+        identity = Identity(name, key, served, hosted)
+        found[identity] = self._identities.get(identity) or self._make(identity, backend)
+
+    def _make(self, identity: Identity, backend: Backend) -> Variant:
+        served, hosted = identity.served, identity.hosted
+        most = min(served.max_rows, hosted.max_rows or served.max_rows) if hosted.batchable else 1
+        limits = QueueLimits(most, served.queue_rows, served.queue_mb << 20)
+        batcher = self._make_queue(str(identity.key), limits)
+        variant = Variant(
+            name=identity.name,
+            key=identity.key,
+            served=served,
+            hosted=hosted,
+            backend=backend,
+            intake=Intake(hosted),
+            batcher=batcher,
+            most_rows=most,
+            holders=(self._wheel, batcher),
+            deadline_s=served.deadline_ms / 1000,
+        )
+        batcher.runs(partial(self._run, variant))
+        return variant
+
+    def _without_choice(self) -> dict[str, Variant]:
+        only = {}
+        for model, route in self._table.routes.items():
+            if len(route.splits) == 1:
+                variant = self._live.get((model, route.splits[0].version, route.splits[0].variant))
+                if variant is not None:
+                    only[model] = variant
+        return only
+
+    def _stable(self, route: Route) -> Variant | None:
+        """Who answers for a variant that nothing hosts: a trial without replicas fails nobody's request."""
+        found = (self._live.get((route.model, split.version, STABLE)) for split in route.splits)
+        return next((variant for variant in found if variant is not None), None)
+
+    def _route(self, model: str) -> Route:
+        route = self._table.routes.get(model)
+        if route is None:
+            raise UnknownModel(f"there is no model {model!r}; known are {_some(self.models())}")
+        return route
+
+    def _served(self, route: Route, version: int) -> Served:
+        for served in route.served:
+            if served.version == version:
+                return served
+        known = sorted(served.version for served in route.served)
+        raise UnknownModel(f"model {route.model!r} has no version {version}; known are {known}")
+
+    def _wanted(self, route: Route, request: Request) -> tuple[str, int]:
+        if request.version is not None:
+            return _roles(route, self._served(route, request.version).version)[0], request.version
+        if request.pinned is not None:
+            for split in route.splits:
+                if split.variant == request.pinned:
+                    return split.variant, split.version
+            known = [split.variant for split in route.splits]
+            raise BadRequest(f"model {route.model!r} has no variant {request.pinned!r}; it has {known}")
+        # Without a key nobody asks for the same answer twice: each request is assigned for itself.
+        split = choose_split(route, request.key or random.randbytes(8))  # noqa: S311 - a fair split, no secret
+        return split.variant, split.version
+
+    def _why_not(self, route: Route, version: int) -> str:
+        key = VersionKey(route.model, version)
+        backend = self._backends.get(self._served(route, version).pool)
+        refused = backend.refused().get(key) if backend else None
+        if refused:
+            return f"version {version} of model {route.model!r} could not be loaded: {refused}"
+        return f"version {version} of model {route.model!r} is not ready; try again in a moment"
+
+
+def _roles(route: Route, version: int) -> list[str]:
+    return [split.variant for split in route.splits if split.version == version] or [DIRECT]
+
+
+def _some(names: list[str], most: int = 20) -> str:
+    shown = ", ".join(repr(name) for name in names[:most]) or "none"
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

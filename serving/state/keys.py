@@ -1,0 +1,25 @@
+"""The names of keys and channels in the control Redis; gateways and pools of neighbouring releases share them."""
+
+from __future__ import annotations
+
+# The routing table as JSON, and the channel that carries its epoch.
+TABLE = "sluice:table"
+
+LEASE_MS = 6_000
+RENEW_S = 2.0
+TOMBSTONE_MS = 60_000
+
+
+def members(pool: str) -> str:
+    """The hash of a pool's members (field: replica id, value: its record) and the channel of the same name."""
+    return f"sluice:pool:{pool}"
+
+
+def lease(pool: str, replica: str) -> str:
+    """Exists while the replica renews it."""
+    return f"sluice:lease:{pool}:{replica}"
+
+
+def tombstone(pool: str, replica: str) -> str:
+    """Says for a minute that the replica has left by itself."""
+    return f"sluice:gone:{pool}:{replica}"

@@ -1,0 +1,65 @@
+"""Every metric of the product: its name, labels and meaning. docs/metrics.md lists the same, and a test compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["histogram", "counter", "gauge"]
+Merge = Literal["sum", "max", "min"]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """`merge` says how the gauges of several workers become one."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+    merge: Merge = "sum"
+
+
+STAGES = ("decode", "route", "features", "queue", "run", "encode", "total")
+
+STAGE_SECONDS = MetricSpec(
+    "sluice_stage_seconds",
+    "histogram",
+    ("stage", "model", "version", "variant"),
+    "Time in each stage of a prediction; version and variant are set for run and total.",
+)
+BATCH_ROWS = MetricSpec(
+    "sluice_batch_rows", "histogram", ("model", "version", "variant"), "Rows that ran together in one batch."
+)
+REQUESTS = MetricSpec(
+    "sluice_requests_total",
+    "counter",
+    ("model", "version", "variant", "outcome"),
+    "Requests by outcome: ok, or the reason of the error; version and variant are empty where none was reached.",
+)
+ROWS = MetricSpec("sluice_rows_total", "counter", ("model", "version", "variant"), "Rows that went into batches.")
+QUEUE_ROWS = MetricSpec("sluice_queue_rows", "gauge", ("model", "version", "variant"), "Rows waiting for a batch.")
+INFLIGHT_BYTES = MetricSpec("sluice_inflight_bytes", "gauge", (), "Bytes of requests and answers held by the gateway.")
+CONNECTIONS = MetricSpec("sluice_connections", "gauge", (), "Open client connections.")
+VERSION_READY = MetricSpec(
+    "sluice_version_ready", "gauge", ("model", "version"), "1 when every gateway worker can run the version.", "min"
+)
+POOL_REPLICAS = MetricSpec(
+    "sluice_pool_replicas", "gauge", ("pool",), "Replicas that answer, as the worker that sees the fewest does.", "min"
+)
+WORKERS = MetricSpec("sluice_workers", "gauge", (), "Gateway workers that accept requests and can predict.")
+RESTARTS = MetricSpec(
+    "sluice_restarts_total", "counter", ("part", "reason"), "Processes started again, after a crash or in a roll."
+)
+ENGINE_REPLICAS = MetricSpec("sluice_engine_replicas", "gauge", ("pool",), "Replicas alive, as the engine reports.")
+READY = MetricSpec("sluice_ready", "gauge", (), "1 once a prediction of every default model has worked.")
+START_TIME = MetricSpec("sluice_start_time_seconds", "gauge", (), "When the supervisor started, in seconds since 1970.")
+BUILD_INFO = MetricSpec("sluice_build_info", "gauge", ("version", "python"), "1; the labels tell what runs.", "max")
+
+CATALOGUE: dict[str, MetricSpec] = {
+    spec.name: spec
+    for spec in (
+        *(STAGE_SECONDS, BATCH_ROWS, REQUESTS, ROWS, QUEUE_ROWS, INFLIGHT_BYTES, CONNECTIONS),
+        *(VERSION_READY, POOL_REPLICAS, WORKERS, RESTARTS, ENGINE_REPLICAS, READY, START_TIME, BUILD_INFO),
+    )
+}

@@ -1,0 +1,93 @@
+"""Log lines for machines and people: one line an event, no payloads, secrets hidden; logging never fails."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Mapping
+from typing import Literal, TextIO
+
+Form = Literal["json", "text"]
+
+_SECRET = re.compile(r"secret|token|password|passwd|authorization|api_?key|credential|cookie", re.IGNORECASE)
+# The password of an address such as redis://user:password@host.
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_LONGEST = 2000
+
+
+class LineFormatter(logging.Formatter):
+    """One line for each record of the standard library's logging, whatever its arguments and exception hold.
+
+    What is passed as `extra={"facts": {...}}` is added by name.
+    """
+
+    def __init__(self, form: Form) -> None:
+        super().__init__()
+        self._form = form
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time (UTC), level, logger, event, facts, and the exception's last line with where it was raised."""
+        facts = {
+            "time": _stamp(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "event": record.getMessage(),
+            **getattr(record, "facts", {}),
+        }
+        if record.exc_info:
+            facts["exception"] = self.formatException(record.exc_info)
+        return log_line(self._form, safe(facts))
+
+
+def configure_logging(form: Form = "text", stream: TextIO | None = None) -> None:
+    """Have every logger of this process write such lines to `stream` (standard error) from level info.
+
+    A line that cannot be written is dropped: a full disk or a closed pipe must not fail a prediction.
+    """
+    logging.raiseExceptions = False
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(LineFormatter(form))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def log_line(form: Form, facts: Mapping[str, object]) -> str:
+    """One line, whatever the facts hold: as JSON, or as key=value with quotes where blanks demand them."""
+    if form == "json":
+        return json.dumps(facts, default=str, ensure_ascii=False)
+    return " ".join(f"{name}={_quoted(value)}" for name, value in facts.items())
+
+
+def safe(facts: Mapping[str, object]) -> dict[str, object]:
+    """Facts fit to be written: what is named like a secret is hidden, bytes are counted, long texts are cut."""
+    return {name: "***" if _SECRET.search(name) else _safe_value(value) for name, value in facts.items()}
+
+
+def _safe_value(value: object) -> object:
+    match value:
+        case bool() | int() | float() | None:
+            return value
+        case bytes() | bytearray() | memoryview():
+            return f"<{len(value)} bytes>"
+        case Mapping():
+            return safe({str(key): item for key, item in value.items()})
+        case list() | tuple() | set() | frozenset():
+            return [_safe_value(item) for item in list(value)[:50]]
+        case _:
+            text = _USERINFO.sub("***", str(value))
+            return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
+
+
+def _quoted(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    plain = text and not any(
+        character.isspace() or character in '"=' or not character.isprintable() for character in text
+    )
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _stamp(seconds: float) -> str:
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{whole}.{int(seconds % 1 * 1000):03d}Z"

@@ -1,0 +1,97 @@
+"""Several workers' counts as one: sums that never fall when a worker ends, without series of versions that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from serving.inference import VersionKey
+from serving.telemetry.catalogue import CATALOGUE
+from serving.telemetry.snapshot import Distribution, Series, Snapshot
+
+
+def merged(retired: Snapshot, workers: Iterable[Snapshot], also: Snapshot) -> Snapshot:
+    """What one scrape shows: `retired` of workers that ended, the living ones, and the supervisor's own in `also`."""
+    living = list(workers)
+    versions = _served(living)
+    parts = [retired, *living]
+    return Snapshot(
+        {s: d for s, d in _histograms(parts).items() if _kept(s, versions)},
+        {s: v for s, v in _counters([*parts, also]).items() if _kept(s, versions)},
+        _gauges([*living, also]),
+        versions,
+    )
+
+
+def updated(before: Snapshot, changes: Snapshot) -> Snapshot:
+    """A worker's counts with those that changed in place of what they were."""
+    histograms, counters = {**before.histograms, **changes.histograms}, {**before.counters, **changes.counters}
+    if changes.versions is None:
+        return Snapshot(histograms, counters, changes.gauges, before.versions)
+    return Snapshot(
+        {s: d for s, d in histograms.items() if _kept(s, changes.versions)},
+        {s: v for s, v in counters.items() if _kept(s, changes.versions)},
+        changes.gauges,
+        changes.versions,
+    )
+
+
+def retire(retired: Snapshot, ended: Snapshot) -> Snapshot:
+    """The base that goes on counting for workers that ended; gauges end with the worker."""
+    return Snapshot(_histograms([retired, ended]), _counters([retired, ended]))
+
+
+def pruned(retired: Snapshot, workers: Iterable[Snapshot]) -> Snapshot:
+    """The base without versions that no living worker serves, so that it does not grow with every release."""
+    versions = _served(workers)
+    return Snapshot(
+        {s: d for s, d in retired.histograms.items() if _kept(s, versions)},
+        {s: v for s, v in retired.counters.items() if _kept(s, versions)},
+    )
+
+
+def _served(workers: Iterable[Snapshot]) -> frozenset[VersionKey] | None:
+    """What any living worker serves; None while none of them knows (just started, no table yet)."""
+    return frozenset().union(*(worker.versions or () for worker in workers)) or None
+
+
+def _kept(series: Series, versions: frozenset[VersionKey] | None) -> bool:
+    if versions is None:
+        return True
+    labels = dict(zip(CATALOGUE[series.metric].labels, series.labels, strict=True))
+    model, version = labels.get("model", ""), labels.get("version", "")
+    if version:
+        return VersionKey(model, int(version)) in versions
+    return not model or any(key.model == model for key in versions)
+
+
+def _histograms(parts: Iterable[Snapshot]) -> dict[Series, Distribution]:
+    total: dict[Series, Distribution] = {}
+    for part in parts:
+        for series, one in part.histograms.items():
+            before = total.get(series)
+            total[series] = one if before is None else _sum(before, one)
+    return total
+
+
+def _sum(one: Distribution, other: Distribution) -> Distribution:
+    counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
+    return Distribution(counts, one.total + other.total)
+
+
+def _counters(parts: Iterable[Snapshot]) -> dict[Series, float]:
+    total: dict[Series, float] = {}
+    for part in parts:
+        for series, value in part.counters.items():
+            total[series] = total.get(series, 0) + value
+    return total
+
+
+def _gauges(parts: Iterable[Snapshot]) -> Mapping[Series, float]:
+    values: dict[Series, list[float]] = {}
+    for part in parts:
+        for series, value in part.gauges.items():
+            values.setdefault(series, []).append(value)
+    return {series: _HOW[CATALOGUE[series.metric].merge](seen) for series, seen in values.items()}
+
+
+_HOW: Mapping[str, Callable[[list[float]], float]] = {"sum": sum, "max": max, "min": min}

@@ -1,0 +1,91 @@
+"""The CATALOGUE frame: what a replica hosts and under which slot, what it could not load, whether it is done loading.
+
+A JSON object; unknown keys are left alone, so that a newer server may say more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from serving.errors import StreamRefused
+from serving.inference import Hosted, Signature, TensorSpec, VersionKey
+from serving.wire.frame import CATALOGUE, Frame, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """`slots` numbers the versions that can run now; a number is not given to another version soon after."""
+
+    slots: Mapping[int, Hosted] = field(default_factory=dict)
+    refused: Mapping[VersionKey, str] = field(default_factory=dict)
+    settled: bool = False
+
+
+def encode_catalogue(catalogue: Catalogue) -> bytes:
+    """The whole frame."""
+    document = {
+        "settled": catalogue.settled,
+        "hosted": [_hosted(slot, hosted) for slot, hosted in sorted(catalogue.slots.items())],
+        "refused": [
+            {"model": key.model, "version": key.version, "note": note}
+            for key, note in sorted(catalogue.refused.items())
+        ],
+    }
+    return encode(CATALOGUE, json.dumps(document, separators=(",", ":")).encode())
+
+
+def decode_catalogue(frame: Frame) -> Catalogue:
+    """Read a CATALOGUE frame.
+
+    Raises:
+        StreamRefused: it is none.
+    """
+    try:
+        document = json.loads(frame.payload)
+        slots = {int(entry["slot"]): _read_hosted(entry) for entry in document["hosted"]}
+        refused = {_key(entry): str(entry["note"]) for entry in document["refused"]}
+        return Catalogue(slots, refused, bool(document["settled"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StreamRefused(f"the peer sent a catalogue that cannot be read: {error!r}") from error
+
+
+def _hosted(slot: int, hosted: Hosted) -> dict[str, Any]:
+    return {
+        "slot": slot,
+        "model": hosted.key.model,
+        "version": hosted.key.version,
+        "inputs": [_spec(spec) for spec in hosted.signature.inputs],
+        "outputs": [_spec(spec) for spec in hosted.signature.outputs],
+        "batchable": hosted.batchable,
+        "note": hosted.note,
+        "max_rows": hosted.max_rows,
+        "run_s": hosted.run_s,
+    }
+
+
+def _read_hosted(entry: dict[str, Any]) -> Hosted:
+    return Hosted(
+        key=_key(entry),
+        signature=Signature(_read_specs(entry["inputs"]), _read_specs(entry["outputs"])),
+        batchable=bool(entry["batchable"]),
+        note=str(entry["note"]),
+        max_rows=int(entry["max_rows"]),
+        run_s=float(entry["run_s"]),
+    )
+
+
+def _key(entry: dict[str, Any]) -> VersionKey:
+    return VersionKey(str(entry["model"]), int(entry["version"]))
+
+
+def _spec(spec: TensorSpec) -> list[Any]:
+    return [spec.name, spec.datatype, list(spec.shape)]
+
+
+def _read_specs(entries: list[Any]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(str(name), str(datatype), tuple(int(size) for size in shape)) for name, datatype, shape in entries
+    )

@@ -1,0 +1,41 @@
+"""docs/behaviour.md promises nothing that no test holds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.checkout import ROOT, read
+
+PAGE = Path("docs/behaviour.md")
+PROMISE = re.compile(r"^(\d+)\. (.+?)(?=^\d+\. |^#|\Z)", re.MULTILINE | re.DOTALL)
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+def promises() -> list[tuple[int, str]]:
+    """Number and text of each promise, in the page's order."""
+    return [(int(number), text) for number, text in PROMISE.findall(read(PAGE))]
+
+
+def names_in(path: Path) -> set[str]:
+    """Names of all functions in a file of tests."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_promises_are_numbered_in_one_row() -> None:
+    numbers = [number for number, _ in promises()]
+    assert numbers
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize(("number", "text"), promises(), ids=[str(number) for number, _ in promises()])
+def test_a_promise_names_tests_that_exist(number: int, text: str) -> None:
+    named = NAMED_TEST.findall(text)
+    assert named, f"promise {number} names no test"
+    for file, test in named:
+        assert (ROOT / file).is_file(), f"promise {number}: there is no {file}"
+        assert test in names_in(ROOT / file), f"promise {number}: {file} has no {test}"

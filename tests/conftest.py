@@ -1,0 +1,23 @@
+"""Marks every test with the folder it lives in (`-m unit`, `-m "not e2e"`); examples of properties know no clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine, and a first run without a cache of examples, are slow; neither is a defect.
+settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sluice")
+
+TESTS = Path(__file__).parent
+KINDS = frozenset({"unit", "contract", "integration", "e2e", "architecture"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test's kind is its folder's name."""
+    for item in items:
+        parts = item.path.relative_to(TESTS).parts
+        if parts[0] in KINDS:
+            item.add_marker(parts[0])

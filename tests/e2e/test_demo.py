@@ -1,0 +1,71 @@
+"""The demo is what a newcomer sees first: it starts everything, predicts real flights, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.sluice_command import PROGRAM, ROOT, environment, sluice
+
+PORTS = ("--http-port", "0", "--metrics-port", "0")
+
+
+def left_behind(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith("sluice-")]
+
+
+def check_what_is_shown(out: str) -> None:
+    assert re.search(r"flight +route +departure +chance late +prediction +outcome +version +latency", out)
+    assert len(re.findall(r"(?:on time|late) \([+-]\d+ min\)", out)) == 12
+    assert "200 real ones of October to December 2013, 39 of them late" in out
+    # The same flights and the same trees: whatever serves them answers the same.
+    assert re.search(r"AUC +0\.657", out)
+    assert re.search(r"first prediction \d+\.\d\d s after the command began", out)
+    assert "stopped cleanly" in out
+
+
+def test_once_predicts_real_flights_with_the_in_process_engine_and_stops_cleanly(tmp_path: Path) -> None:
+    ended = sluice("demo", "--once", "--engine", "in-process", *PORTS, TMPDIR=str(tmp_path), timeout_s=60)
+    assert ended.code == 0, ended.out + ended.err
+    check_what_is_shown(ended.out)
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_once_predicts_real_flights_with_the_ray_engine_and_stops_cleanly() -> None:
+    ended = sluice("demo", "--once", *PORTS, timeout_s=150)
+    assert ended.code == 0, ended.out + ended.err
+    check_what_is_shown(ended.out)
+
+
+def test_without_once_it_stays_up_until_it_is_interrupted(tmp_path: Path) -> None:
+    command = [*PROGRAM, "demo", "--engine", "in-process", *PORTS]
+    log = tmp_path / "out"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(TMPDIR=str(tmp_path)),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        ends_at = time.monotonic() + 60
+        while "callers go on asking" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < ends_at, log.read_text()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    check_what_is_shown(log.read_text())
+    assert left_behind(tmp_path) == []

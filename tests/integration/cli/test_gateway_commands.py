@@ -1,0 +1,110 @@
+"""`predict` and `models` speak with a gateway and say what it said."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+from tests.integration.cli.canned_gateway import Answers, canned_gateway
+from tests.integration.cli.sluice_command import sluice
+
+IRIS = {
+    "name": "iris",
+    "platform": "onnx",
+    "versions": ["1", "2"],
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
+    "outputs": [{"name": "y", "datatype": "INT64", "shape": [-1]}],
+}
+ANSWER = {"model_name": "iris", "outputs": [{"name": "y", "datatype": "INT64", "shape": [1], "data": [7]}]}
+ANSWERS: Answers = {
+    ("GET", "/v2/models"): (200, {"models": [{"name": "iris"}, {"name": "late"}]}),
+    ("GET", "/v2/models/iris"): (200, IRIS),
+    ("GET", "/v2/models/iris/ready"): (200, {"ready": True}),
+    ("GET", "/v2/models/late"): (503, {"error": "late: nothing that lives has it warm"}),
+    ("POST", "/v2/models/iris/infer"): (200, ANSWER),
+    ("POST", "/v2/models/iris/versions/1/infer"): (503, {"error": "the queue is full"}),
+    ("GET", "/v2/models/iris/versions/1"): (200, IRIS),
+    ("GET", "/v2/models/iris/versions/1/ready"): (200, {"ready": True}),
+    ("GET", "/v1/models/iris"): (200, {"name": "iris", "version": "2", "versions": ["1", "2"]}),
+    ("POST", "/v1/models/iris:predict"): (200, {"predictions": [0.25]}),
+}
+
+
+def test_a_row_is_sent_as_a_tensor_of_the_models_own_type() -> None:
+    with canned_gateway(ANSWERS) as (url, sent):
+        ended = sluice("predict", "iris", "--row", "1,2,3,4", "--key", "me", "--timeout-ms", "50", "--url", url)
+    assert (ended.code, ended.err) == (0, "")
+    assert "iris  version 2  stable" in ended.out
+    assert "INT64" in ended.out
+    path, headers, body = sent[-1]
+    assert path == "/v2/models/iris/infer"
+    assert (headers["x-sluice-key"], headers["x-request-timeout-ms"]) == ("me", "50")
+    assert body == {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [[1, 2, 3, 4]]}]}
+
+
+def test_fields_are_sent_as_one_instance() -> None:
+    with canned_gateway(ANSWERS) as (url, sent):
+        ended = sluice("predict", "iris", "--set", "tail=N1", "--set", "hour=5", "--json", "--url", url)
+    assert json.loads(ended.out)["answer"] == {"predictions": [0.25]}
+    assert json.loads(ended.out)["version"] == 2
+    assert sent[-1][2] == {"instances": [{"tail": "N1", "hour": 5}]}
+
+
+def test_an_error_of_the_gateway_is_one_line_and_exit_code_1() -> None:
+    with canned_gateway(ANSWERS) as (url, _):
+        ended = sluice("predict", "iris", "--row", "1,2,3,4", "--version", "1", "--url", url)
+    assert ended.code == 1
+    assert ended.err == f"sluice: {url} answered 503: the queue is full\n"
+
+
+def test_an_input_that_the_model_does_not_have_is_wrong_usage() -> None:
+    with canned_gateway(ANSWERS) as (url, _):
+        ended = sluice("predict", "iris", "--input", "z=[1]", "--url", url)
+    assert ended.code == 2
+    assert ended.err == "sluice: iris has no input 'z'; its inputs: x\n"
+
+
+def test_models_are_listed_also_while_one_is_not_ready() -> None:
+    with canned_gateway(ANSWERS) as (url, _):
+        told, as_json = sluice("models", "list", "--url", url), sluice("models", "list", "--json", "--url", url)
+    assert told.code == 0
+    assert "nothing that lives has it warm" in told.out
+    assert [(one["name"], one["default"], one["ready"]) for one in json.loads(as_json.out)["models"]] == [
+        ("iris", 2, True),
+        ("late", None, False),
+    ]
+
+
+def test_a_model_is_shown_with_a_curl_that_fits_it() -> None:
+    with canned_gateway(ANSWERS) as (url, _):
+        ended = sluice("models", "show", "iris", "--url", url)
+    assert f"curl -s {url}/v2/models/iris/infer" in ended.out
+    assert '"shape":[1,4],"data":[0,0,0,0]' in ended.out
+    assert "versions 1, 2, by default 2" in ended.out
+
+
+def test_an_unknown_model_is_exit_code_1() -> None:
+    with canned_gateway(ANSWERS) as (url, _):
+        ended = sluice("models", "show", "none", "--url", url)
+    assert (ended.code, ended.err) == (1, f"sluice: {url} answered 404: no such thing\n")
+
+
+def test_nothing_there_is_exit_code_3() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        for command in (["models", "list"], ["models", "show", "m"], ["predict", "m", "--row", "1"]):
+            ended = sluice(*command, "--url", url)
+            assert ended.code == 3
+            assert ended.err.startswith(f"sluice: {url} does not answer (connection refused)")
+            assert ended.out == ""
+
+
+def test_a_restart_without_a_session_is_exit_code_3() -> None:
+    ended = sluice("restart", "--http-port", "1")
+    assert ended.code == 3
+    assert "no session of yours runs on port 1" in ended.err
+
+
+def test_an_address_that_is_none_is_wrong_usage() -> None:
+    assert sluice("models", "list", "--url", "ftp://h").code == 2

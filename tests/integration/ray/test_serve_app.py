@@ -1,0 +1,25 @@
+"""The application that `serve run deployments.serve_app:app` deploys."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.ray.conftest import Cluster
+
+pytestmark = pytest.mark.slow
+
+
+def test_it_hosts_the_example_and_tells_so(driver: Cluster) -> None:
+    from ray import serve
+
+    from deployments.serve_app import build
+
+    app = build({"SLUICE_POOLS__DEFAULT__NUM_CPUS": "0.1"})
+    handle = serve.run(app, name="serve-app", route_prefix=None)
+    try:
+        told = handle.remote(None).result(timeout_s=60)
+    finally:
+        serve.delete("serve-app")
+    assert sorted(told) == ["default"]
+    assert sorted(told["default"]["hosted"]) == ["flight-delay/1", "flight-delay/2"]
+    assert told["default"]["refused"] == {}

@@ -1,0 +1,86 @@
+"""The choice among a pool's connections, over one connection that is driven frame by frame."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+from serving.backends.members import StaticMembers
+from serving.backends.pool_client import PoolClient
+from serving.wire.catalogue import Catalogue, encode_catalogue
+from serving.wire.frame import RUN
+from tests.unit.backends.test_replica_connection import CATALOGUE, KEY, SECRET, Wire, batch, result
+
+
+def client_of(wire: Wire) -> PoolClient:
+    client = PoolClient("p", StaticMembers(), SECRET, clock=lambda: 100.0)
+    # The connection tells this client instead of the wire that it may look again.
+    wire.connection._opening = replace(wire.connection._opening, answered=client._room.wake)
+    client._hosting = {KEY: [wire.connection]}
+    return client
+
+
+async def test_suspects_that_follow_each_other_do_not_keep_the_replica_from_everybody_else() -> None:
+    wire = Wire()
+    wire.shake()
+    client = client_of(wire)
+    ran: list[str] = []
+
+    async def suspects() -> None:
+        for _ in range(5):
+            await client.run(replace(batch(1), alone=True))
+            ran.append("suspect")
+
+    async def other() -> None:
+        await client.run(batch(1))
+        ran.append("other")
+
+    tasks = [asyncio.create_task(suspects()), asyncio.create_task(other())]
+    for _ in range(100):
+        await asyncio.sleep(0)
+        for kind, number in wire.sent():
+            assert kind == RUN
+            wire.says(result(number, 1.0))
+    await asyncio.wait_for(asyncio.gather(*tasks), 1)
+    assert ran.index("other") <= 1
+    assert ran.count("suspect") == 5
+
+
+async def test_a_suspect_runs_when_nothing_else_does() -> None:
+    wire = Wire()
+    wire.shake()
+    client = client_of(wire)
+    before = asyncio.create_task(client.run(batch(1)))
+    await asyncio.sleep(0)
+    suspect = asyncio.create_task(client.run(replace(batch(1), alone=True)))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    after = asyncio.create_task(client.run(batch(1)))
+    await asyncio.sleep(0)
+    ((_, first),) = wire.sent()
+    wire.says(result(first, 1.0))
+    await before
+    await asyncio.sleep(0)
+    ((_, second),) = wire.sent()
+    assert not suspect.done()
+    wire.says(result(second, 1.0))
+    await suspect
+    await asyncio.sleep(0)
+    ((_, third),) = wire.sent()
+    wire.says(result(third, 1.0))
+    await after
+
+
+async def test_a_version_that_one_replica_could_not_prove_batchable_is_served_unbatched() -> None:
+    proven, doubtful = Wire(), Wire()
+    for wire in (proven, doubtful):
+        wire.shake()
+    hosted = CATALOGUE.slots[4]
+    doubtful.says(encode_catalogue(Catalogue({4: replace(hosted, batchable=False)}, {}, settled=True)))
+    for order in ((proven, doubtful), (doubtful, proven)):
+        client = client_of(proven)
+        client._replicas = cast("Any", {str(n): SimpleNamespace(connection=w.connection) for n, w in enumerate(order)})
+        client._changed()
+        assert not client.hosted()[KEY].batchable

@@ -1,0 +1,81 @@
+"""The batcher over runs that a test controls: slots, wake-ups, and the loop's time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from serving.batching.micro_batcher import MicroBatcher
+from serving.batching.row_queue import QueueLimits, Span
+from serving.errors import ServingError
+from serving.inference import Answer, Request
+
+
+class Nobody:
+    def answered(self, request: Request, outcome: Answer | ServingError) -> None:
+        """Drop it."""
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def request() -> Request:
+    made = Request("m", [], Nobody(), 0.0)
+    made.deadline_s = 1e9
+    return made
+
+
+async def test_runs_that_never_suspend_leave_the_loop_to_others_in_between() -> None:
+    clock = Clock()
+    batcher = MicroBatcher("m/1", QueueLimits(max_rows=1), clock, Request.reply)
+    runs = 0
+
+    async def run(spans: list[Span]) -> None:
+        nonlocal runs
+        del spans
+        runs += 1
+        clock.now += 0.0015
+
+    batcher.runs(run)
+    batcher.set_slots(1)
+    for _ in range(20):
+        batcher.add(request())
+    most = 0
+    while not batcher.idle:
+        before = runs
+        await asyncio.sleep(0)
+        most = max(most, runs - before)
+    assert runs == 20
+    assert most == 2
+
+
+async def test_slots_that_come_and_go_strand_nobody() -> None:
+    batcher = MicroBatcher("m/1", QueueLimits(max_rows=1), Clock(), Request.reply)
+    running = most = 0
+    ran: list[Request] = []
+
+    async def run(spans: list[Span]) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        ran.extend(span.request for span in spans)
+
+    batcher.runs(run)
+    batcher.set_slots(4)
+    asked = [request() for _ in range(60)]
+    for number, each in enumerate(asked):
+        batcher.add(each)
+        if number % 5 == 0:
+            batcher.set_slots(1 + number % 4)
+            await asyncio.sleep(0)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert batcher.idle
+    assert len(ran) == 60
+    assert set(ran) == set(asked)
+    assert most <= 4

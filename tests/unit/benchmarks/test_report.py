@@ -1,0 +1,74 @@
+"""The report says what the results file says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.report import components, render, table
+
+
+def cell(contender: str, per_second: float, **more: Any) -> dict[str, Any]:
+    figures = {"per_second": per_second, "p50_us": 100.0, "p99_us": 900.0, "server_cpu_us": 12.0, "other_cores": 0.05}
+    place = {"contender": contender, "workload": "mlp", "connections": 64, "round": 0, "failed": 0, "late": 0}
+    return {**place, **figures, **more}
+
+
+def results(*cells: dict[str, Any], **more: Any) -> dict[str, Any]:
+    machine = {"cpu": "A CPU", "cores": 2, "memory_gb": 24, "kernel": "6", "python": "3.11", "commit": "abc"}
+    machine |= {"uncommitted": False, "nginx": "1", "wrk": "4", "peers": {"python": "3.11", "mosec": "0.9"}}
+    names = ("sluice-ray", "mosec-0")
+    return {
+        "began": "2026-01-01",
+        "quick": False,
+        "method": "Side by side.",
+        "machine": machine,
+        "rounds": 1,
+        "seconds": 4.0,
+        "contenders": {name: {"title": name.upper()} for name in names},
+        "workloads": {"mlp": {"model": "mlp", "version": 1, "body_bytes": 250}},
+        "turns": [{"contender": name, "round": 0, "problem": None, "ready_s": 1.0} for name in names],
+        "cells": list(cells),
+        **more,
+    }
+
+
+def test_the_faster_one_stands_first_and_is_compared_with_the_pool() -> None:
+    lines = render(results(cell("mosec-0", 20_000), cell("sluice-ray", 50_000))).splitlines()
+    ours, theirs = (next(line for line in lines if line.startswith(f"| {name}")) for name in ("SLUICE-RAY", "MOSEC-0"))
+    assert lines.index(ours) < lines.index(theirs)
+    assert "50,000" in ours
+    assert "0.40 (0.40-0.40)" in theirs
+
+
+def test_a_met_and_a_missed_target_can_be_told_apart() -> None:
+    met = render(results(cell("mosec-0", 20_000), cell("sluice-ray", 50_000)))
+    missed = render(results(cell("mosec-0", 20_000), cell("sluice-ray", 20_000)))
+    assert "| >= 1.5 | 2.50 (2.50-2.50) | yes |" in met
+    assert "| >= 1.5 | 1.00 (1.00-1.00) | **no** |" in missed
+
+
+def test_a_noisy_machine_and_a_trial_run_are_said_so() -> None:
+    assert "not quiet" not in render(results(cell("mosec-0", 1)))
+    assert "not quiet" in render(results(cell("mosec-0", 1, other_cores=0.9)))
+    assert "mean nothing" in render(results(quick=True))
+
+
+def test_a_contender_that_failed_is_listed_with_its_problem() -> None:
+    turns = [{"contender": "mosec-0", "round": 0, "problem": "ended with 1\nand a long log"}]
+    text = render(results(turns=turns))
+    assert "| ended with 1 |" in text
+    assert "long log" not in text
+
+
+def test_stages_are_shown_where_they_were_measured() -> None:
+    text = render(results(cell("sluice-ray", 9, stages={"run": 12.34})))
+    assert "| sluice-ray | mlp | 64 | 12.3 |" in text
+
+
+def test_components_are_listed_with_least_and_median() -> None:
+    parts = [{"name": "decode", "least_us": 1.234, "median_us": 2.0, "note": "one row"}]
+    assert "| decode | 1.23 | 2.00 | one row |" in components({"parts": parts})
+
+
+def test_a_table_is_markdown() -> None:
+    assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"

@@ -1,0 +1,49 @@
+"""What is typed becomes a request, or a sentence about what would be right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from serving.cli.failure import CommandFailed, ExitCode
+from serving.cli.prediction import asked_for
+
+
+def refusal(*given: Any) -> str:
+    with pytest.raises(CommandFailed) as refused:
+        asked_for(*given)
+    assert refused.value.code == ExitCode.WRONG_USAGE
+    return refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("typed", "row"), [("1,2.5,3", [1, 2.5, 3]), ("[[1],[2]]", [[1], [2]]), ('"a",true', ["a", True])]
+)
+def test_a_row_is_values_with_commas_or_a_json_list(typed: str, row: list[object]) -> None:
+    assert asked_for([], [typed], [], None).rows == [row]
+
+
+def test_tensors_are_json_and_fields_may_be_plain_text() -> None:
+    assert asked_for(["x=[[1,2]]", "y=3"], [], [], 4).tensors == {"x": [[1, 2]], "y": 3}
+    assert asked_for([], [], ["tail=N1=4", "hour=5", "ok=true"], None).instance == {
+        "tail": "N1=4",
+        "hour": 5,
+        "ok": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (([], [], [], None), "with one of --input NAME=JSON"),
+        ((["x=1"], ["1"], [], None), "with one of"),
+        ((["x"], [], [], None), "--input x: must look like NAME=VALUE"),
+        ((["=1"], [], [], None), "must look like NAME=VALUE"),
+        ((["x=abc"], [], [], None), "'abc' is no JSON"),
+        (([], ["1,,2"], [], None), "--row 1,,2: must be values with commas"),
+        (([], [], ["a=1"], 2), "--version goes with --input or --row"),
+    ],
+)
+def test_what_cannot_be_read_is_wrong_usage(given: Any, said: str) -> None:
+    assert said in refusal(*given)

@@ -1,0 +1,73 @@
+"""Each pool hosts what the routing table says it hosts; a version under trial has a pool of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serving.config.first_table import first_table
+from serving.config.settings import Settings
+from serving.inference import VersionKey
+from serving.pool.pool_spec import PoolSpec
+from serving.processes.engine_pools import pools_at
+from serving.processes.model_sources import model_sources
+from serving.processes.session_plan import ServedModel
+
+TRIAL = {"a": {"pool": "big", "routes": {"stable": 1, "canary": 2}}}
+POOLS = {"big": {"min_replicas": 3, "max_replicas": 3, "num_cpus": 0.5, "memory_mb": 128, "slots": 2}}
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> list[ServedModel]:
+    keys = (("a", 1), ("a", 2), ("b", 1))
+    return [ServedModel(name, number, str(tmp_path / name / str(number) / "model.onnx")) for name, number in keys]
+
+
+def hosted(pool: PoolSpec) -> list[VersionKey]:
+    return [source.key for source in pool.sources]
+
+
+def test_a_trial_pool_hosts_the_trial_alone_and_its_parent_hosts_the_rest(models: list[ServedModel]) -> None:
+    settings = Settings.model_validate({"pools": POOLS, "models": TRIAL})
+    pools = {pool.name: hosted(pool) for pool in pools_at(PoolSpec("", ()), settings, models)}
+    assert pools == {
+        "big": [VersionKey("a", 1)],
+        "big-trial": [VersionKey("a", 2)],
+        "default": [VersionKey("b", 1)],
+    }
+
+
+def test_a_trial_pool_has_its_parents_size(models: list[ServedModel]) -> None:
+    settings = Settings.model_validate({"pools": POOLS, "models": TRIAL})
+    sizes = {
+        pool.name: (pool.replicas, pool.num_cpus, pool.memory_mb, pool.slots)
+        for pool in pools_at(PoolSpec("", ()), settings, models)
+    }
+    assert sizes["big-trial"] == sizes["big"] == (3, 0.5, 128, 2)
+
+
+def test_replicas_that_are_reached_over_rays_handle_have_no_stream(models: list[ServedModel]) -> None:
+    handle = {"big": {**POOLS["big"], "transport": "serve_handle"}}
+    settings = Settings.model_validate({"pools": handle, "models": TRIAL})
+    streams = {pool.name: pool.stream for pool in pools_at(PoolSpec("", ()), settings, models)}
+    assert streams == {"big": False, "big-trial": False, "default": True}
+
+
+@pytest.mark.parametrize("kind", ["ray", "in-process"])
+@pytest.mark.parametrize("pool", ["big", "gateway"])
+def test_every_version_is_where_the_table_looks_for_it(models: list[ServedModel], kind: str, pool: str) -> None:
+    trial = {"a": {**TRIAL["a"], "pool": pool}}
+    settings = Settings.model_validate({"engine": {"kind": kind}, "pools": POOLS, "models": trial})
+    table = first_table(settings, [VersionKey(served.model, served.version) for served in models])
+    for route in table.routes.values():
+        for served in route.served:
+            sources = [source.key for source in model_sources(settings, models, served.pool)]
+            assert VersionKey(route.model, served.version) in sources
+
+
+def test_without_a_trial_there_is_no_pool_for_one(models: list[ServedModel]) -> None:
+    assert [pool.name for pool in pools_at(PoolSpec("", ()), Settings(), models)] == ["default"]
+    assert [source.key for source in model_sources(Settings(), models, "default")] == [
+        VersionKey(served.model, served.version) for served in models
+    ]

@@ -1,0 +1,41 @@
+"""What a plan comes to, without starting anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serving.processes.listeners import Listeners
+from serving.processes.session_parts import start_message, state_specs
+from serving.processes.session_plan import SessionPlan
+
+RUN = Path("/run/s")
+LISTENERS = Listeners("127.0.0.1", 8080, ())
+
+
+def test_the_in_process_engine_needs_no_state() -> None:
+    plan = SessionPlan(engine="in-process", control_url="redis://there")
+    assert state_specs(plan, RUN) == {}
+    assert start_message(plan, "s", RUN, LISTENERS).control_url == ""
+
+
+def test_embedded_state_is_reached_over_sockets_in_the_run_directory() -> None:
+    start = start_message(SessionPlan(engine="ray"), "s", RUN, LISTENERS)
+    assert (start.control_url, start.features_url) == ("unix:///run/s/control.sock", "unix:///run/s/features.sock")
+
+
+def test_a_given_server_is_used_and_only_the_other_one_started() -> None:
+    plan = SessionPlan(engine="ray", control_url="redis://there")
+    assert list(state_specs(plan, RUN)) == ["features"]
+    assert start_message(plan, "s", RUN, LISTENERS).control_url == "redis://there"
+
+
+def test_the_control_state_is_kept_where_the_plan_says() -> None:
+    plan = SessionPlan(engine="ray", state_dir="/var/lib/s")
+    assert state_specs(plan, RUN)["control"].directory == Path("/var/lib/s/valkey-control")
+    assert state_specs(plan, RUN)["features"].directory == RUN / "valkey-features"
+
+
+def test_each_session_has_a_secret_of_its_own_unless_one_is_given() -> None:
+    secrets = {start_message(SessionPlan(), "s", RUN, LISTENERS).secret for _ in range(2)}
+    assert len(secrets) == 2
+    assert start_message(SessionPlan(secret="given"), "s", RUN, LISTENERS).secret == "given"

@@ -1,0 +1,95 @@
+"""Log lines hold no payload and no secret, and writing one never fails."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from serving.telemetry.log import Form, LineFormatter, configure_logging
+
+
+def written(form: Form, **facts: object) -> str:
+    record = logging.LogRecord("serving.part", logging.INFO, __file__, 1, "worker started", (), None)
+    record.created, record.process, record.facts = 1_700_000_000.25, 7, facts
+    return LineFormatter(form).format(record)
+
+
+@pytest.fixture
+def _own_logging() -> Iterator[None]:
+    """The process's logging as it was before the test."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, logging.raiseExceptions
+    yield
+    root.handlers[:], root.level, logging.raiseExceptions = before
+
+
+def test_text_lines_have_quotes_where_blanks_demand_them() -> None:
+    assert written("text", slot=1, why='it "was" slow', ok=True) == (
+        "time=2023-11-14T22:13:20.250Z level=info logger=serving.part process=7 "
+        'event="worker started" slot=1 why="it \\"was\\" slow" ok=true'
+    )
+
+
+def test_json_lines_keep_the_types() -> None:
+    assert json.loads(written("json", slot=1, took_s=0.5, models=["a"])) == {
+        "time": "2023-11-14T22:13:20.250Z",
+        "level": "info",
+        "logger": "serving.part",
+        "process": 7,
+        "event": "worker started",
+        "slot": 1,
+        "took_s": 0.5,
+        "models": ["a"],
+    }
+
+
+@pytest.mark.parametrize("name", ["secret", "api_token", "Authorization", "redis_password", "cookie", "apikey"])
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_what_is_named_like_a_secret_is_hidden_also_inside(form: Form, name: str) -> None:
+    assert "hunter2" not in written(form, **{name: "hunter2"}, config={"deep": {name: "hunter2"}})
+
+
+def test_the_password_of_an_address_is_hidden() -> None:
+    assert "redis://***@host:6379/0" in written("text", url="redis://user:hunter2@host:6379/0")
+
+
+def test_bytes_are_counted_and_long_texts_cut() -> None:
+    line = written("json", body=b"\x00" * 500, text="x" * 10_000)
+    assert '"<500 bytes>"' in line
+    assert len(line) < 3000
+
+
+def test_one_event_is_one_line_whatever_the_facts_hold() -> None:
+    for form in ("json", "text"):
+        assert written(form, text="a\nb\r\x1b[2J").count("\n") == 0
+
+
+@pytest.mark.usefixtures("_own_logging")
+def test_an_exception_is_part_of_its_line() -> None:
+    stream = io.StringIO()
+    configure_logging("text", stream)
+    try:
+        int("no such thing")
+    except ValueError:
+        logging.getLogger("serving.part").exception("a batch failed")
+    assert stream.getvalue().count("\n") == 1
+    assert "no such thing" in stream.getvalue()
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.usefixtures("_own_logging")
+def test_writing_never_fails() -> None:
+    closed = io.StringIO()
+    configure_logging("json", closed)
+    closed.close()
+    logging.getLogger("serving.part").error("lost")
+    configure_logging("json", io.StringIO())
+    logging.getLogger("serving.part").warning("odd %s", Unspeakable())

@@ -1,0 +1,127 @@
+"""A worker's counts: complete, cumulative, and ended with the version they belong to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from serving.inference import VersionKey
+from serving.observation import BatchSeen
+from serving.telemetry.fleet_counts import FleetCounts
+from serving.telemetry.recorder import Recorder
+from serving.telemetry.snapshot import Series, Snapshot, load
+
+V1, V2, OTHER = VersionKey("m", 1), VersionKey("m", 2), VersionKey("other", 1)
+STABLE = ("m", "1", "stable")
+
+
+def seen(key: VersionKey = V1, requests: int = 2, outcome: str = "ok", variant: str = "stable") -> BatchSeen:
+    times = [0.001] * requests
+    return BatchSeen(key, variant, requests * 3, times, times, 0.002, 0.0001, times, outcome, times, times)
+
+
+def read(message: Mapping[str, Any]) -> Snapshot:
+    snapshot = load(json.loads(json.dumps(message)))
+    assert snapshot is not None
+    return snapshot
+
+
+def stage(snapshot: Snapshot, *labels: str) -> int:
+    return sum(snapshot.histograms[Series("sluice_stage_seconds", labels)].counts)
+
+
+def test_every_stage_is_counted_once_per_request_or_once_per_batch() -> None:
+    recorder = Recorder()
+    recorder.batch_seen(seen())
+    snapshot = read(recorder.snapshot())
+    per_request = [stage(snapshot, name, "m", "", "") for name in ("decode", "route", "features", "queue")]
+    assert per_request == [2, 2, 2, 2]
+    assert stage(snapshot, "encode", "m", "", "") == 1
+    assert stage(snapshot, "run", *STABLE) == 1
+    assert stage(snapshot, "total", *STABLE) == 2
+    assert snapshot.histograms[Series("sluice_batch_rows", STABLE)].total == 6
+    assert snapshot.counters[Series("sluice_rows_total", STABLE)] == 6
+
+
+def test_a_stage_that_was_not_measured_has_no_series() -> None:
+    recorder = Recorder()
+    recorder.batch_seen(BatchSeen(V1, "stable", 1, [0.1], [0.1], 0.1, 0.1, [0.1]))
+    names = {series.labels[0] for series in read(recorder.snapshot()).histograms if len(series.labels) == 4}
+    assert names == {"decode", "queue", "run", "encode", "total"}
+
+
+def test_requests_are_counted_by_outcome_also_those_that_reached_no_batch() -> None:
+    recorder = Recorder()
+    recorder.batch_seen(seen())
+    recorder.batch_seen(seen(requests=1, outcome="model_failed"))
+    recorder.refused("m", "overloaded")
+    recorder.refused("", "bad_request")
+    counters = read(recorder.snapshot()).counters
+    assert counters[Series("sluice_requests_total", (*STABLE, "ok"))] == 2
+    assert counters[Series("sluice_requests_total", (*STABLE, "model_failed"))] == 1
+    assert counters[Series("sluice_requests_total", ("m", "", "", "overloaded"))] == 1
+    assert counters[Series("sluice_requests_total", ("", "", "", "bad_request"))] == 1
+
+
+def test_a_snapshot_tells_only_what_was_used_since_the_last_one() -> None:
+    recorder = Recorder()
+    recorder.batch_seen(seen())
+    recorder.batch_seen(seen(OTHER))
+    recorder.snapshot()
+    recorder.batch_seen(seen())
+    again = read(recorder.snapshot())
+    assert stage(again, "total", *STABLE) == 4
+    assert all("other" not in series.labels for series in again.histograms)
+
+
+def test_a_thousand_busy_versions_are_told_over_several_snapshots_and_none_is_forgotten() -> None:
+    recorder, fleet = Recorder(), FleetCounts()
+    for version in range(1000):
+        recorder.batch_seen(seen(VersionKey(f"m{version}", 1)))
+    first = recorder.snapshot()
+    assert len(first["histograms"]) < 2000
+    fleet.counted(1, first)
+    for _ in range(4):
+        # One that is always busy does not push out those that wait.
+        recorder.batch_seen(seen(VersionKey("m0", 1)))
+        fleet.counted(1, recorder.snapshot())
+    totals = [series for series in fleet.merged(Snapshot()).histograms if series.labels[0] == "total"]
+    assert len(totals) == 1000
+
+
+def test_the_counts_of_a_version_that_is_no_longer_served_end() -> None:
+    recorder = Recorder()
+    recorder.serve([V1, V2, OTHER])
+    for key in (V1, V2, OTHER):
+        recorder.batch_seen(seen(key))
+    recorder.refused("other", "overloaded")
+    recorder.serve([V2])
+    snapshot = read(recorder.snapshot())
+    assert snapshot.versions == frozenset({V2})
+    assert {series.labels[-3:] for series in snapshot.histograms if series.labels[-2]} == {("m", "2", "stable")}
+    assert not any("other" in series.labels for series in snapshot.counters)
+
+
+def test_served_versions_are_told_once() -> None:
+    recorder = Recorder()
+    recorder.serve([V1])
+    assert recorder.snapshot()["versions"] == [["m", 1]]
+    recorder.serve([V1])
+    assert recorder.snapshot()["versions"] is None
+
+
+def test_a_gauge_is_told_for_one_snapshot_only() -> None:
+    recorder = Recorder()
+    recorder.queue_rows(V1, "stable", 7)
+    assert read(recorder.snapshot()).gauges == {Series("sluice_queue_rows", STABLE): 7}
+    assert read(recorder.snapshot()).gauges == {}
+
+
+def test_text_of_callers_that_becomes_a_label_by_mistake_stays_bounded() -> None:
+    recorder = Recorder()
+    for number in range(10_050):
+        recorder.refused(f"made up {number}", "unknown_model")
+    counters = read(recorder.snapshot()).counters
+    assert len(counters) <= 10_001
+    assert counters[Series("sluice_requests_total", ("", "", "", "unknown_model"))] == 50
