@@ -9,6 +9,7 @@ the seconds that each part of the start took.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -16,9 +17,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serving.pool.pool_spec import PoolSpec, read_pools
 from serving.processes import cluster_address, ray_environment
@@ -26,11 +28,15 @@ from serving.processes.death import die_with
 from serving.processes.engine_channel import EngineChannel
 from serving.telemetry.log import configure_logging
 
+if TYPE_CHECKING:
+    from serving.processes.ray_head import Parts
+
 log = logging.getLogger(__name__)
 
 _STARTED = time.monotonic()
 # Serve's own actors ask for none; a replica that replaces a draining one needs room beside it.
 _SPARE_CPUS = 1.0
+_LOOK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +114,36 @@ def _serve_pools(orders: Orders, phases: Phases, address: str) -> None:
     from serving.processes import ray_head, ray_pools  # noqa: PLC0415 - see `run`
 
     phases.ended("import serve")
-    parts = ray_head.Parts()
-    try:
+    with _ending_without(ray_head.Parts(), orders.tell):
         ray_pools.deploy(orders.pools, orders.stopping, phases.ended, orders.tell)
         if not orders.stopping.is_set():
             orders.tell("ready", address=address, phases_s=phases.took)
-        ray_pools.watch(orders.stopping, orders.tell, parts.check)
-    except ray_head.HeadLost as error:
-        orders.tell("trouble", text=str(error))
-        # Without its head a cluster cannot be ended in order: asking it to would wait for ever. Whoever started this
-        # process ends what is left and starts it again.
-        os._exit(1)
-    ray_pools.end()
+        ray_pools.watch(orders.stopping, orders.tell)
+        ray_pools.end()
+
+
+@contextlib.contextmanager
+def _ending_without(head: Parts, tell: Callable[..., None]) -> Iterator[None]:
+    """End this process as soon as a part of the head is lost.
+
+    Looked at from a thread of its own, since a question to a cluster that lost its head may wait for ever. So would
+    asking it to end in order: whoever started this process ends what is left and starts it again.
+    """
+    left = threading.Event()
+
+    def look() -> None:
+        while not left.wait(_LOOK_S):
+            if lost := head.lost():
+                tell("trouble", text=lost)
+                os._exit(1)
+
+    looking = threading.Thread(target=look, name="head", daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        left.set()
+        looking.join()
 
 
 def _from_file(path: Path, stopping: threading.Event) -> Orders:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,15 @@ from typing import Any
 import psutil
 import ray
 
+from serving.processes.session_members import in_kernel_session
+
 log = logging.getLogger(__name__)
 
 # Ray's own minimum is 75 MB. Batches never go through it.
 _OBJECT_STORE_BYTES = 80 * 1024 * 1024
 _AGENTS_S = 2.0
+_KILLED_S = 5.0
+_LOOK_S = 0.1
 
 
 def start(num_cpus: float, temp_dir: Path | None) -> str:
@@ -34,36 +40,48 @@ def start(num_cpus: float, temp_dir: Path | None) -> str:
     return str(ray.get_runtime_context().gcs_address)
 
 
-class HeadLost(Exception):
-    """A process without which the cluster does not go on has ended."""
-
-
 class Parts:
     """The head's own processes: children of this one, none of which ends while the cluster is well."""
 
     def __init__(self) -> None:
         self._parts = psutil.Process().children()
 
-    def check(self) -> None:
-        """Look whether all are there.
-
-        Raises:
-            HeadLost: names the one that is not.
-        """
+    def lost(self) -> str:
+        """Names the one that has ended; empty while all are there."""
         for part in self._parts:
-            if not part.is_running() or part.status() == psutil.STATUS_ZOMBIE:
-                raise HeadLost(f"process {part.pid} of the Ray head ended")
+            if _has_ended(part):
+                return f"process {part.pid} of the Ray head ended"
+        return ""
 
 
 def end() -> None:
     """End the head's processes, and this process's part in the cluster."""
-    started = psutil.Process().children(recursive=True)
     ray.shutdown()
-    # Ray's agents outlive a head that is ended in the middle of its start by half a minute and more.
-    _, left = psutil.wait_procs(started, timeout=_AGENTS_S)
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    # A head that is ended in the middle of its start is not ended by that, and goes on starting its agents, which
+    # outlive it by half a minute and more: looked at again until none is left.
+    patience = time.monotonic() + _AGENTS_S
+    while (left := _started()) and time.monotonic() < patience + _KILLED_S:
+        if time.monotonic() > patience:
+            for process in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        psutil.wait_procs(left, timeout=_LOOK_S)
+
+
+def _started() -> list[psutil.Process]:
+    """All that came of this process and lives; also what lost its parent, where this process began its session."""
+    children = psutil.Process().children(recursive=True)
+    if os.getsid(0) == os.getpid():
+        ours = in_kernel_session(os.getpid())
+        children = [process for process in psutil.process_iter() if process.pid in ours]
+    return [process for process in children if not _has_ended(process)]
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @contextlib.contextmanager

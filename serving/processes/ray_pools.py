@@ -49,15 +49,11 @@ def deploy(pools: Sequence[PoolSpec], stopping: threading.Event, ended: Callable
     ended("replicas")
 
 
-def watch(stopping: threading.Event, tell: Tell, check: Callable[[], None]) -> None:
-    """Tell how many replicas live, and of trouble, until told to stop; Ray mends what it can by itself.
-
-    `check` raises what Ray cannot mend.
-    """
+def watch(stopping: threading.Event, tell: Tell) -> None:
+    """Tell how many replicas live, and of trouble, until told to stop; Ray mends what it can by itself."""
     alive: dict[str, int] = {}
     told: dict[str, str] = {}
     while True:
-        check()
         try:
             overviews = _overviews()
             _tell_trouble(overviews, told, tell)

@@ -35,6 +35,11 @@ def members(session: str, leaders: Leaders) -> set[int]:
     return (marked | grouped) - {os.getpid()}
 
 
+def in_kernel_session(leader: int) -> set[int]:
+    """Process ids of those that live in the kernel session that `leader` began, without this process."""
+    return {pid for pid in _pids() if _kernel_session(pid) == leader} - {os.getpid()}
+
+
 def end_members(session: str, leaders: Leaders, *, patience_s: float = 3.0) -> int:
     """SIGTERM to all, SIGKILL after `patience_s` to those left; returns how many there were at first."""
     found = members(session, leaders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.pool.pool_spec import PoolSpec, dump
+from serving.processes.session_members import end_members, members, started_at
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,6 +26,8 @@ class Engine:
         self.folder = folder
         self.session = session
         self._process: subprocess.Popen[str] | None = None
+        self._guardian: subprocess.Popen[bytes] | None = None
+        self._leaders: dict[int, str] = {}
         self.events: list[dict[str, Any]] = []
 
     def start(self, pools: Iterable[PoolSpec]) -> None:
@@ -39,6 +43,18 @@ class Engine:
                 text=True,
                 start_new_session=True,
             )
+        self._leaders = {self._process.pid: started_at(self._process.pid)}
+        # The cluster ends with the tests, also where they are ended in the middle.
+        self._guardian = subprocess.Popen(
+            [sys.executable, "-m", "serving.processes.guardian", self.session, str(self.folder)],
+            stdin=subprocess.PIPE,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        assert self._guardian.stdin is not None
+        for leader, began in self._leaders.items():
+            self._guardian.stdin.write(f"{leader} {began}\n".encode())
+        self._guardian.stdin.flush()
 
     def until(self, kind: str) -> dict[str, Any]:
         """The next event of a kind; the test's own time-out bounds the wait."""
@@ -65,16 +81,11 @@ class Engine:
         return self._process.wait(within_s)
 
     def processes(self) -> dict[int, str]:
-        """Everything that carries the session's mark: process id to command."""
-        mark = f"SLUICE_SESSION={self.session}".encode()
+        """Everything of the session, found as the guardian finds it: process id to command."""
         found = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    if mark in (entry / "environ").read_bytes().split(b"\0"):
-                        found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                except OSError:
-                    continue
+        for pid in members(self.session, self._leaders):
+            with contextlib.suppress(OSError):
+                found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         return found
 
     def replicas(self, pool: str) -> list[int]:
@@ -83,12 +94,10 @@ class Engine:
         return [pid for pid, command in self.processes().items() if command.startswith(title)]
 
     def end_all(self) -> None:
-        """Whatever is left of it, by process id."""
-        for pid in self.processes():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        """Whatever is left of it."""
+        if self._guardian is not None:
+            end_members(self.session, self._leaders, patience_s=0.0)
+            self._guardian.communicate()
         if self._process is not None:
             self._process.wait(10)
             assert self._process.stdout is not None

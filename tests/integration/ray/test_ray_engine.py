@@ -56,3 +56,16 @@ async def test_it_ends_at_once_when_a_part_of_the_head_is_lost(engine: Engine, c
     (lost,) = [pid for pid, command in engine.processes().items() if "gcs/gcs_server" in command.split(" ")[0]]
     os.kill(lost, signal.SIGKILL)
     assert await asyncio.to_thread(engine.wait, 15) == 1
+
+
+async def test_it_ends_without_its_head_also_while_nothing_answers(engine: Engine, cluster: Cluster) -> None:
+    engine.start([replace(cluster.pools["wide"], name="own", control_url="", socket_dir=str(engine.folder))])
+    await asyncio.to_thread(engine.until, "ready")
+    processes = engine.processes().items()
+    (controller,) = [pid for pid, command in processes if command.startswith("ray::ServeController")]
+    (lost,) = [pid for pid, command in processes if "gcs/gcs_server" in command.split(" ")[0]]
+    os.kill(controller, signal.SIGSTOP)
+    # More than one look at the replicas, which no longer ends.
+    await asyncio.sleep(2.5)
+    os.kill(lost, signal.SIGKILL)
+    assert await asyncio.to_thread(engine.wait, 15) == 1
