@@ -149,7 +149,8 @@ class ServeHandle:
         if not replicas:
             self._adopt(Catalogue(), 0)
             return
-        frame = await asyncio.wait_for(_awaited(self._handle.catalogue.remote()), 5)
+        async with asyncio.timeout(5):
+            frame = await _awaited(self._handle.catalogue.remote())
         self._adopt(decode_catalogue(_only_frame(frame)), replicas)
 
     def _join(self) -> Any:  # noqa: ANN401 - Serve's handle is made of attributes that do not exist

@@ -90,7 +90,8 @@ class ChildProcess:
     async def ended_within(self, patience_s: float) -> bool:
         """Wait for its end; kill it when it takes longer, and then answer False."""
         try:
-            await asyncio.wait_for(self.process.wait(), patience_s)
+            async with asyncio.timeout(patience_s):
+                await self.process.wait()
         except TimeoutError:
             self.signal(signal.SIGKILL)
             await self.process.wait()

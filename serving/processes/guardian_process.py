@@ -46,7 +46,8 @@ class GuardianProcess:
             return
         self._process.stdin.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), _CLEANS_WITHIN_S)
+            async with asyncio.timeout(_CLEANS_WITHIN_S):
+                await self._process.wait()
 
     async def _launch(self) -> None:
         # Without the session's mark, so that one guardian does not end another.

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 1.0
 FIRST_PAUSE_S = 0.1
+CANCEL_AGAIN_S = 0.5
 
 
 class Follower:
@@ -41,15 +42,19 @@ class Follower:
         """End the task; the client stays open."""
         if self._task is None:
             return
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        # More than once: redis-py sends with Python 3.11's `asyncio.wait_for`, which may take a cancellation for the
+        # end of what it waits for.
+        while not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=CANCEL_AGAIN_S)
         self._task = None
 
     async def _follow(self) -> None:
         while True:
             try:
                 async with self._client.pubsub() as channel:
-                    await asyncio.wait_for(channel.psubscribe(self._pattern), OPERATION_S)
+                    async with asyncio.timeout(OPERATION_S):
+                        await channel.psubscribe(self._pattern)
                     await self._look_on(channel)
             except UNREACHABLE as error:
                 self._say_lost(error)

@@ -92,7 +92,8 @@ class HttpServer:
         emptied = asyncio.Event()
         self._edge.on_empty = emptied.set
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(emptied.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await emptied.wait()
 
     def _sweep(self) -> None:
         edge = self._edge

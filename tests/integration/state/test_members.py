@@ -148,7 +148,8 @@ async def test_a_replica_that_ends_while_the_server_is_stopped_is_not_held_up(se
     registration.start()
     await until(lambda: bool(server.client().exists(keys.lease("default", "a"))))
     server.signal(signal.SIGSTOP)
-    assert not await asyncio.wait_for(asyncio.to_thread(registration.leave), 4)
+    async with asyncio.timeout(4):
+        assert not await asyncio.to_thread(registration.leave)
 
 
 async def test_a_registration_clears_away_the_dead_only_when_the_server_was_well_long_enough(server: Server) -> None:

@@ -102,8 +102,10 @@ async def test_every_operation_ends_while_the_server_is_stopped(server: Server) 
     server.signal(signal.SIGSTOP)
     for operation in (store.publish(table(2), 2), store.current()):
         with pytest.raises(Unavailable):
-            await asyncio.wait_for(operation, 3)
-    await asyncio.wait_for(store.stop(), 3)
+            async with asyncio.timeout(3):
+                await operation
+    async with asyncio.timeout(3):
+        await store.stop()
     server.signal(signal.SIGCONT)
 
 
@@ -113,7 +115,8 @@ async def test_a_follower_stops_at_once_while_the_server_is_stopped(server: Serv
     await asyncio.sleep(0.2)
     server.signal(signal.SIGSTOP)
     await asyncio.sleep(0.2)
-    await asyncio.wait_for(store.stop(), 2)
+    async with asyncio.timeout(2):
+        await store.stop()
     server.signal(signal.SIGCONT)
 
 

@@ -43,7 +43,8 @@ async def test_suspects_that_follow_each_other_do_not_keep_the_replica_from_ever
         for kind, number in wire.sent():
             assert kind == RUN
             wire.says(result(number, 1.0))
-    await asyncio.wait_for(asyncio.gather(*tasks), 1)
+    async with asyncio.timeout(1):
+        await asyncio.gather(*tasks)
     assert ran.index("other") <= 1
     assert ran.count("suspect") == 5
 

@@ -29,6 +29,7 @@ async def test_a_defect_does_not_end_the_attempts(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Replica, "_connected", broken)
     replica = Replica(Member("r1", "unix:/nowhere"), opening, lambda _: None)
     replica.start()
-    await asyncio.wait_for(again.wait(), 2)
+    async with asyncio.timeout(2):
+        await again.wait()
     await replica.stop()
     assert replica.gone
