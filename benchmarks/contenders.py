@@ -57,7 +57,9 @@ def _ray_fastest(name: str, title: str, batched: str) -> Contender:
 
 CONTENDERS = (
     _sluice("sluice-ray", "Sluice, Ray pool", "ray", 1),
+    _sluice("sluice-ray-2", "Sluice, Ray pool, two gateway workers", "ray", 2),
     _sluice("sluice-in-process", "Sluice, in-process engine", "in-process", 1),
+    _sluice("sluice-in-process-2", "Sluice, in-process engine, two gateway workers", "in-process", 2),
     Contender(
         "bare", "bare httptools + uvloop handler, model inline", "bare", "bare_handler", PEERS_PYTHON,
         workloads=("mlp", "flights"),
