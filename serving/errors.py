@@ -3,10 +3,12 @@
 ServingError
 ├── BadRequest              the caller must change the request
 │   ├── UnknownModel        no such model, or no such version of it
+│   ├── UnknownEntity       no feature row of it, where the model answers none without
 │   └── TooLarge            more bytes or rows than this gateway ever takes
 ├── Unavailable             try again later, or elsewhere
 │   ├── Overloaded          a queue or a budget is full
 │   ├── NotReady            no replica has the version warm
+│   ├── FeaturesAway        features cannot be read, where the model answers none without
 │   └── ReplicaLost         the replica went away while it held the batch
 ├── DeadlineExceeded        the answer would have come too late
 ├── ModelFailed             the model raised, or answered nonsense
@@ -41,6 +43,12 @@ class UnknownModel(BadRequest):
     reason = "unknown_model"
 
 
+class UnknownEntity(BadRequest):
+    """The message names the view and what identifies its rows."""
+
+    reason = "unknown_entity"
+
+
 class TooLarge(BadRequest):
     """The message gives the limit and the setting that changes it."""
 
@@ -67,6 +75,12 @@ class NotReady(Unavailable):
     """Nothing that lives can run this version now."""
 
     reason = "not_ready"
+
+
+class FeaturesAway(Unavailable):
+    """The store is away or late, or what it has is too old or of another form; the model allows no defaults."""
+
+    reason = "features_away"
 
 
 class ReplicaLost(Unavailable):

@@ -200,6 +200,9 @@ class Request:
     `received_at` is when its last byte came, `accepted_at` when it was decoded, `queued_at` when its way was known.
     `rows`, `size` (bytes), `group` (trailing shapes that must be equal within a batch), `queued_rows` (not yet taken)
     and `alone` are set once the request is accepted.
+
+    `entities` are instances whose features are looked up (serving.features.entity_rows) and from which the inputs are
+    made; `degraded` then tells which values were defaults, `features_s` how long the look-up took.
     """
 
     __slots__ = (
@@ -207,6 +210,9 @@ class Request:
         "alone",
         "caller",
         "deadline_s",
+        "degraded",
+        "entities",
+        "features_s",
         "group",
         "holders",
         "inputs",
@@ -243,6 +249,9 @@ class Request:
         self.queued_rows = 0
         self.alone = False
         self.waiting = True
+        self.entities: object = None
+        self.degraded = ""
+        self.features_s = 0.0
         self.holders: tuple[Holder, ...] = ()
 
     def reply(self, outcome: Answer | ServingError) -> None:

@@ -8,6 +8,7 @@ from serving.errors import (
     BadRequest,
     ConfigInvalid,
     DeadlineExceeded,
+    FeaturesAway,
     ModelFailed,
     ModelUnservable,
     NotReady,
@@ -18,6 +19,7 @@ from serving.errors import (
     StreamRefused,
     TooLarge,
     Unavailable,
+    UnknownEntity,
     UnknownModel,
 )
 
@@ -26,10 +28,12 @@ STATUS: Mapping[type[ServingError], int] = {
     ServingError: 500,
     BadRequest: 400,
     UnknownModel: 404,
+    UnknownEntity: 404,
     TooLarge: 413,
     Unavailable: 503,
     Overloaded: 503,
     NotReady: 503,
+    FeaturesAway: 503,
     ReplicaLost: 503,
     DeadlineExceeded: 504,
     ModelFailed: 500,

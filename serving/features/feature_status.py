@@ -1,0 +1,33 @@
+"""What became of a feature's value, in the words of metrics and of `x-sluice-degraded`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+PRESENT = "present"
+# The row is there, the value is not.
+MISSING = "missing"
+NOT_FOUND = "not_found"
+# Older than the view's `max_age`.
+STALE = "stale"
+# Written for another form of the view, or no row of ours at all.
+UNREADABLE = "unreadable"
+# The store is away, or answered too late.
+UNAVAILABLE = "unavailable"
+
+STATUSES = (PRESENT, MISSING, NOT_FOUND, STALE, UNREADABLE, UNAVAILABLE)
+
+# Why a read ended without an answer: no connection; no answer in time; an answer that is an error; too many keys in
+# flight.
+AWAY, LATE, REFUSED, FULL = "away", "late", "refused", "full"
+READ_ERRORS = (AWAY, LATE, REFUSED, FULL)
+
+
+class FeatureObserver(Protocol):
+    """Counts what was seen of features; called on the loop's thread."""
+
+    def feature_values(self, model: str, view: str, feature: str, counts: dict[str, int]) -> None:
+        """So many values of a feature had each status since the last call; not called for each request."""
+
+    def feature_read_failed(self, reason: str) -> None:
+        """A read of one tick ended without an answer, for one of `READ_ERRORS`."""

@@ -1,0 +1,75 @@
+"""What is known of one kind of entity: the features of a row that is stored, read and replaced as a whole."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from math import isnan
+
+# Format characters of `struct`, little-endian: how an element stands in a row and in a tensor.
+DTYPES: Mapping[str, str] = {"float32": "f", "float64": "d", "int32": "i", "int64": "q", "bool": "?"}
+
+# Written into each row. Another number here is another fingerprint of every view.
+LAYOUT = 1
+
+FINGERPRINT_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One value of a row; `default` stands in where it is missing: NaN or zero if its owner names none."""
+
+    name: str
+    dtype: str = "float32"
+    default: float = float("nan")
+
+
+def feature(name: str, dtype: str = "float32", default: float | None = None) -> Feature:
+    """A feature whose default is the dtype's own where none is given.
+
+    Raises:
+        ValueError: no such dtype, or a default that the dtype cannot hold.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"feature {name!r} has the unknown dtype {dtype!r}; there are {', '.join(DTYPES)}")
+    fractional = dtype in {"float32", "float64"}
+    if default is None:
+        return Feature(name, dtype, float("nan") if fractional else 0)
+    try:
+        value = float(default) if fractional else int(default)
+        struct.pack("<" + DTYPES[dtype], value)
+    except (struct.error, OverflowError, ValueError):
+        raise ValueError(_no_default(name, dtype, default)) from None
+    if value != default and not isnan(value):
+        raise ValueError(_no_default(name, dtype, default))
+    return Feature(name, dtype, value)
+
+
+def _no_default(name: str, dtype: str, default: float) -> str:
+    return f"feature {name!r} has the default {default!r}, which is no {dtype}"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureView:
+    """`entity` names the fields of a request that find the row; `max_age_s` None lets rows be of any age.
+
+    `fingerprint` changes with everything that decides what the bytes of a row mean, so that rows written for another
+    form of the view are known at sight. Defaults and ages are no part of it: they mean the same bytes.
+    """
+
+    name: str
+    entity: tuple[str, ...]
+    features: tuple[Feature, ...]
+    max_age_s: float | None = None
+    fingerprint: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fingerprint", _fingerprint(self))
+
+
+def _fingerprint(view: FeatureView) -> bytes:
+    columns = [f"{feature.name}:{feature.dtype}" for feature in view.features]
+    text = "\n".join([f"{LAYOUT}", view.name, ",".join(view.entity), *columns])
+    return blake2b(text.encode(), digest_size=FINGERPRINT_BYTES).digest()

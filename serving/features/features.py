@@ -1,0 +1,110 @@
+"""What the request path knows of features: `fill` finishes a request's tensors, then hands it on."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+from serving.errors import ModelFailed, Overloaded, ServingError
+from serving.features.entity_rows import EntityRows
+from serving.features.feature_status import FULL, PRESENT, FeatureObserver
+from serving.features.filling import Filled
+from serving.features.plan import Found, ReadPlan
+from serving.features.reader import FeatureReader
+from serving.inference import Request
+
+log = logging.getLogger(__name__)
+
+Then = Callable[[Request], None]
+Refuse = Callable[[Request, ServingError], None]
+
+
+class Features:
+    """Looks up what requests need and makes their tensors; `refuse` answers a request that gets none, and counts it.
+
+    `reader` is None where there is no features Redis: every row is then unavailable. `clock` is monotonic, `now` the
+    time of day; both in seconds.
+    """
+
+    def __init__(
+        self,
+        reader: FeatureReader | None,
+        refuse: Refuse,
+        observer: FeatureObserver,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        self._reader = reader
+        self._refuse = refuse
+        self._observer = observer
+        self._clock = clock
+        self._now = now
+        self._rows: Counter[ReadPlan] = Counter()
+        self._gaps: Counter[tuple[ReadPlan, str, str, str]] = Counter()
+
+    def fill(self, request: Request, plan: ReadPlan, then: Then) -> None:
+        """Set `inputs`, `degraded` and `features_s`, and call `then`; or refuse. Skips a request that has left.
+
+        Never raises; `then` may run before this returns.
+        """
+        rows = request.entities
+        if not isinstance(rows, EntityRows):
+            then(request)
+            return
+        if rows.plan is not plan:
+            # Another version's: it may want the same fields in other dtypes.
+            try:
+                rows = plan.read(rows.instances)
+            except ServingError as refused:
+                self._refuse(request, refused)
+                return
+        if not rows.keys or self._reader is None:
+            self._filled(request, plan, rows, then, self._clock(), None)
+        elif not self._reader.has_room(len(rows.keys)):
+            self._observer.feature_read_failed(FULL)
+            self._refuse(request, Overloaded("too many feature rows are being read; try again in a moment"))
+        else:
+            self._reader.fetch(rows.keys, partial(self._filled, request, plan, rows, then, self._clock()))
+
+    def flush(self) -> None:
+        """Hand the observer what was counted since the last time."""
+        gaps: dict[tuple[ReadPlan, str, str], dict[str, int]] = {}
+        for (plan, view, name, status), count in self._gaps.items():
+            gaps.setdefault((plan, view, name), {})[status] = count
+        for plan, rows in self._rows.items():
+            for used in plan.views:
+                for feature in used.features:
+                    counts = gaps.get((plan, used.view.name, feature.name), {})
+                    counts[PRESENT] = rows - sum(counts.values())
+                    self._observer.feature_values(plan.model, used.view.name, feature.name, counts)
+        self._rows.clear()
+        self._gaps.clear()
+
+    def _filled(  # noqa: PLR0913, PLR0917 - bound by `partial`, which is cheaper than an object for each read
+        self, request: Request, plan: ReadPlan, rows: EntityRows, then: Then, began: float, found: Found | None
+    ) -> None:
+        if not request.waiting:
+            return
+        try:
+            filled = plan.tensors(rows, found, int(self._now() * 1000))
+        except ServingError as refused:
+            self._refuse(request, refused)
+            return
+        except Exception:
+            # A defect of ours must not strand the other requests of the same read.
+            log.exception("the feature rows of model %s could not be filled in", plan.model)
+            self._refuse(request, ModelFailed("the gateway failed on these feature rows; its log says why"))
+            return
+        self._count(plan, rows, filled)
+        request.inputs = filled.tensors
+        request.degraded = filled.degraded
+        request.features_s = self._clock() - began
+        then(request)
+
+    def _count(self, plan: ReadPlan, rows: EntityRows, filled: Filled) -> None:
+        self._rows[plan] += rows.count
+        for gap, count in filled.gaps.items():
+            for name in gap.features:
+                self._gaps[plan, gap.view.name, name, gap.status] += count

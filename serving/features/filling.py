@@ -1,0 +1,131 @@
+"""One view's rows as a plan uses them: a whole row goes as it is, any other gets defaults, and is told of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from serving.errors import FeaturesAway, ServingError, UnknownEntity
+from serving.features.feature_status import MISSING, NOT_FOUND, STALE, UNAVAILABLE, UNREADABLE
+from serving.features.feature_view import FeatureView
+from serving.features.packed import HEAD_BYTES, RowLayout
+from serving.inference import Tensor
+
+if TYPE_CHECKING:
+    from serving.features.plan import UsedView
+
+# Rows lack the same few features again and again; a view with more ways than this to be incomplete makes them anew.
+_GAPS_KEPT = 1024
+_MOST_NAMED = 6
+_WHY = {
+    STALE: "is older than the view's max_age",
+    UNREADABLE: "was written for another form of the view; load it again",
+    UNAVAILABLE: "cannot be read now: the features Redis is away or late",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gap:
+    """Features of a view that a row lacks, and why; none where only features are missing that the model does not get.
+
+    `error` is what the caller is told where the model takes no defaults.
+    """
+
+    view: FeatureView
+    features: tuple[str, ...]
+    status: str
+    error: type[ServingError] | None = None
+
+    @property
+    def text(self) -> str:
+        """`plane=not_found`, or each missing feature by name."""
+        if self.status != MISSING:
+            return f"{self.view.name}={self.status}"
+        return ", ".join(f"{self.view.name}.{name}={self.status}" for name in self.features)
+
+    def refusal(self, position: int, instance: object) -> ServingError:
+        """Names the instance, the view and the entity."""
+        values = instance if isinstance(instance, dict) else {}
+        entity = ", ".join(f"{name} {str(values.get(name))[:80]!r}" for name in self.view.entity)
+        row = f"instances[{position}]: the row of {entity} in feature view {self.view.name!r}"
+        if self.error is UnknownEntity:
+            return UnknownEntity(f"{row} does not exist, and this model answers none without it")
+        return FeaturesAway(f"{row} {_WHY[self.status]}, and this model answers none without it")
+
+
+@dataclass(slots=True)
+class Filled:
+    """A request's finished tensors, and how many rows had each gap."""
+
+    tensors: list[Tensor]
+    gaps: Mapping[Gap, int] = field(default_factory=dict)
+
+    @property
+    def degraded(self) -> str:
+        """What the answer says of itself: `plane=not_found, route.flights=missing`; "" where all was present."""
+        if not self.gaps:
+            return ""
+        words = list(dict.fromkeys(word for gap in self.gaps for word in gap.text.split(", ")))
+        more = len(words) - _MOST_NAMED
+        return ", ".join(words[:_MOST_NAMED]) + (f", and {more} more" if more > 0 else "")
+
+
+class ViewRead:
+    """How one plan takes the rows of one view."""
+
+    def __init__(self, used: UsedView, layout: RowLayout, *, refuse: bool) -> None:
+        self._view = used.view
+        self._layout = layout
+        self._used = tuple(feature.name for feature in used.features)
+        self._refuse = refuse
+        self._full = layout.head, layout.all_present
+        self._max_age_ms = None if used.view.max_age_s is None else int(used.view.max_age_s * 1000)
+        self._defaults = tuple(feature.default for feature in used.view.features)
+        self._default_row = bytes(layout.values_at) + layout.values.pack(*self._defaults)
+        self._gaps: dict[str | bytes, Gap] = {}
+
+    def whole(self, data: bytes, now_ms: int) -> bool:
+        """The row was written for this view, has every value, and is young enough."""
+        layout = self._layout
+        if len(data) != layout.size or not data.startswith(layout.head):
+            return False
+        if data[HEAD_BYTES : layout.values_at] != layout.all_present:
+            return False
+        return self._max_age_ms is None or self._young(data, now_ms)
+
+    def mended(self, data: bytes | None, now_ms: int, *, away: bool) -> tuple[Gap, bytes]:
+        """What a row that is not whole lacks, and a row with defaults in its place."""
+        if data is None:
+            return self._gap(UNAVAILABLE if away else NOT_FOUND), self._default_row
+        row = self._layout.unpack(data)
+        if row is None:
+            return self._gap(UNREADABLE), self._default_row
+        if not self._young(data, now_ms):
+            return self._gap(STALE), self._default_row
+        values = [
+            default if value is None else value for value, default in zip(row.values, self._defaults, strict=True)
+        ]
+        presence = data[HEAD_BYTES : self._layout.values_at]
+        return self._gap(presence), bytes(self._layout.values_at) + self._layout.values.pack(*values)
+
+    def _young(self, data: bytes, now_ms: int) -> bool:
+        return self._max_age_ms is None or now_ms - self._layout.event_time_ms(data) <= self._max_age_ms
+
+    def _gap(self, why: str | bytes) -> Gap:
+        gap = self._gaps.get(why)
+        if gap is None:
+            gap = self._new_gap(why)
+            if len(self._gaps) < _GAPS_KEPT:
+                self._gaps[why] = gap
+        return gap
+
+    def _new_gap(self, why: str | bytes) -> Gap:
+        if isinstance(why, bytes):
+            present = int.from_bytes(why, "little")
+            absent = {f.name for n, f in enumerate(self._view.features) if not present >> n & 1}
+            return Gap(self._view, tuple(name for name in self._used if name in absent), MISSING)
+        error: type[ServingError] | None = None
+        if self._refuse:
+            error = UnknownEntity if why == NOT_FOUND else FeaturesAway
+        return Gap(self._view, self._used, why, error)

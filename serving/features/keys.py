@@ -1,0 +1,53 @@
+"""The names of rows in the features Redis; neighbouring releases and whoever writes rows share them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from serving.errors import BadRequest
+from serving.features.feature_view import FeatureView
+
+_LONGEST_VALUE = 512
+
+
+def prefix(view: FeatureView) -> bytes:
+    """What every key of the view begins with."""
+    return b"sluice:f:%b:" % view.name.encode()
+
+
+def row_key(view: FeatureView, values: Sequence[object]) -> bytes:
+    """One key for each combination of entity values: each stands with its length, so that none runs into the next.
+
+    Raises:
+        BadRequest: a value that is neither text nor a whole number, or is far too long for an id.
+    """
+    parts = zip(view.entity, values, strict=True)
+    return prefix(view) + b"".join([netstring(name, value) for name, value in parts])
+
+
+def netstring(name: str, value: object) -> bytes:
+    """`6:N14228`: bytes counted, UTF-8; whole numbers in decimal, so that 7 and "7" are one entity.
+
+    Raises:
+        BadRequest: see `row_key`.
+    """
+    if type(value) is str:
+        try:
+            data = value.encode()
+        except UnicodeEncodeError:
+            raise BadRequest(f"field {name!r} is no valid text (half of a surrogate pair)") from None
+    elif type(value) is int:
+        data = b"%d" % value
+    else:
+        raise BadRequest(f"field {name!r} must be text or a whole number, got {kind_of(value)}")
+    if len(data) > _LONGEST_VALUE:
+        raise BadRequest(f"field {name!r} has {len(data)} bytes; an entity's id has at most {_LONGEST_VALUE}")
+    return b"%d:%b" % (len(data), data)
+
+
+def kind_of(value: object) -> str:
+    """What a value of JSON is, in the words of JSON."""
+    if value is None:
+        return "null"
+    words = {bool: "a boolean", str: "text", int: "a whole number", float: "a number", list: "an array"}
+    return words.get(type(value), "an object")

@@ -1,0 +1,145 @@
+"""What a model version reads, fixed when it is loaded: which rows, and how they become its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from serving.features.entity_rows import EntityRows
+from serving.features.feature_view import Feature, FeatureView
+from serving.features.filling import Filled, Gap, ViewRead
+from serving.features.instance_reader import InstanceReader
+from serving.features.keys import netstring
+from serving.features.segments import Pieces, Segment
+from serving.inference import Tensor
+
+OnMissing = Literal["default", "refuse"]
+Found = Mapping[bytes, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInputs:
+    """What the configuration says of a model: each input tensor with its columns, `view.feature` or `request.field`."""
+
+    model: str
+    inputs: tuple[tuple[str, tuple[str, ...]], ...]
+    views: tuple[FeatureView, ...] = ()
+    request_defaults: Mapping[str, float] = field(default_factory=dict)
+    on_missing: OnMissing = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestField:
+    """A field that the caller sends; it may leave it out, or send null, unless `required`. `dtype` is the tensor's."""
+
+    name: str
+    dtype: str
+    default: float | None
+
+    @property
+    def required(self) -> bool:
+        """Nothing stands in for it."""
+        return self.default is None
+
+
+@dataclass(frozen=True, slots=True)
+class UsedView:
+    """A view that a plan reads, and those of its features that the model gets, in the view's order."""
+
+    view: FeatureView
+    features: tuple[Feature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorPlan:
+    """One input: the pieces of its row, and the shape of one row."""
+
+    name: str
+    datatype: str
+    trailing: tuple[int, ...]
+    segments: tuple[Segment, ...]
+
+
+class ReadPlan:
+    """Made by `compile_plan`; `entity_keys` and `request_fields` are what callers send, in the order of the columns."""
+
+    def __init__(
+        self, inputs: ModelInputs, used: Sequence[UsedView], pieces: Pieces, tensors: Sequence[TensorPlan]
+    ) -> None:
+        self.model = inputs.model
+        self.on_missing = inputs.on_missing
+        self.views = tuple(used)
+        self.entity_keys = tuple(dict.fromkeys(key for one in used for key in one.view.entity))
+        self.request_fields = _request_fields(pieces, inputs.request_defaults)
+        sent_defaults = {f.name: f.default for f in self.request_fields if f.default is not None}
+        self._instances = InstanceReader([one.view for one in used], pieces.sent, sent_defaults)
+        self._reads = [
+            ViewRead(one, layout, refuse=inputs.on_missing == "refuse")
+            for one, layout in zip(used, pieces.layouts, strict=True)
+        ]
+        self._conversions = pieces.conversions
+        self._tensors = tensors
+
+    def read(self, instances: Sequence[object]) -> EntityRows:
+        """The instances of one request, each an object of fields by name.
+
+        Raises:
+            BadRequest: names the instance and the field, and what is known.
+        """
+        keys, sent = self._instances.read(instances)
+        return EntityRows(self, instances, keys, sent, self._sticky_key(instances))
+
+    def tensors(self, rows: EntityRows, found: Found | None, now_ms: int) -> Filled:
+        """The finished rows as tensors; `found` None is a store that does not answer, `now_ms` the time of day.
+
+        Raises:
+            UnknownEntity: a row that is not there, and the model takes no defaults.
+            FeaturesAway: nothing that can be used is there, and the model takes no defaults.
+        """
+        gaps: dict[Gap, int] = {}
+        parts: list[list[bytes]] = [[] for _ in self._tensors]
+        key = 0
+        for position, sent in enumerate(rows.sent):
+            pieces: list[bytes] = []
+            for read in self._reads:
+                data = None if found is None else found.get(rows.keys[key])
+                key += 1
+                if data is None or not read.whole(data, now_ms):
+                    gap, data = read.mended(data, now_ms, away=found is None)
+                    if gap.error is not None:
+                        raise gap.refusal(position, rows.instances[position])
+                    if gap.features:
+                        gaps[gap] = gaps.get(gap, 0) + 1
+                pieces.append(data)
+            pieces += sent
+            for conversion in self._conversions:
+                pieces.append(conversion.convert(pieces[conversion.view]))
+            for row, tensor in zip(parts, self._tensors, strict=True):
+                for piece, start, stop in tensor.segments:
+                    row.append(pieces[piece][start:stop])
+        return Filled(self._joined(parts, rows.count), gaps)
+
+    def _joined(self, parts: Sequence[Sequence[bytes]], count: int) -> list[Tensor]:
+        return [
+            Tensor(tensor.name, tensor.datatype, (count, *tensor.trailing), b"".join(row))
+            for tensor, row in zip(self._tensors, parts, strict=True)
+        ]
+
+    def _sticky_key(self, instances: Sequence[object]) -> bytes | None:
+        first = instances[0] if instances else None
+        if not self.views or not isinstance(first, dict):
+            return None
+        names = self.views[0].view.entity
+        if len(names) == 1:
+            # The id as it is, so that a caller who sends it in x-sluice-key gets the same variant.
+            return str(first[names[0]]).encode()
+        return b"".join(netstring(name, first[name]) for name in names)
+
+
+def _request_fields(pieces: Pieces, defaults: Mapping[str, float]) -> tuple[RequestField, ...]:
+    dtypes: dict[str, str] = {}
+    for run in pieces.sent:
+        for name in run.names:
+            dtypes.setdefault(name, run.datatype)
+    return tuple(RequestField(name, dtype, defaults.get(name)) for name, dtype in dtypes.items())
