@@ -46,6 +46,13 @@ class PoolSection(Section):
     memory_mb: int = noted("Memory that a replica asks Ray for.", 2_048, ge=64, le=1 << 22)
     num_cpus: float = noted("Processors that a replica asks Ray for.", 1.0, ge=0, le=1_024)
     slots: int = noted("Batches that run at the same time in one replica.", 1, ge=1, le=256)
+    look_us: int = noted(
+        "Microseconds for which a replica looks for the next batch before it sleeps, where batches come right after "
+        "one another; 0 sleeps at once.",
+        100,
+        ge=0,
+        le=10_000,
+    )
 
     transport: Literal["stream", "serve_handle"] = noted(
         "How gateways reach the replicas of `sluice up`'s own cluster. stream: our tensor stream; serve_handle: Ray "

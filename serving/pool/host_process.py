@@ -73,7 +73,7 @@ class HostProcess:
         self._server.stop()
 
     def _wire_server(self) -> WireServer:
-        options = WireOptions(parallel_runs=self._spec.slots)
+        options = WireOptions(parallel_runs=self._spec.slots, look_s=self._spec.look_us / 1e6)
         return WireServer(self.host, read_secret(self._spec.secret_path), [self._listen_on()], options)
 
     def _listen_on(self) -> str:

@@ -20,8 +20,8 @@ class PoolSpec:
     `control_url` "" registers nowhere. `socket_dir` is where replicas put their unix sockets; "" listens on a TCP port
     of `host`. `stream` False neither listens nor registers: batches then come by Ray's handle alone. The secret itself
     never travels: `secret_path` names a file that only we can read, and "" means the variable SLUICE_POOL_SECRET.
-    `slots` is how many batches a replica runs at once. `open_model` is "module:callable", which turns a `ModelSource`
-    into a loaded model.
+    `slots` is how many batches a replica runs at once, `look_us` how long it looks for the next one before it
+    sleeps. `open_model` is "module:callable", which turns a `ModelSource` into a loaded model.
     """
 
     name: str
@@ -35,6 +35,7 @@ class PoolSpec:
     num_cpus: float = 1.0
     memory_mb: int = 0
     slots: int = 1
+    look_us: int = 100
     load_threads: int = 2
     grace_s: float = 20.0
     hung_after_s: float = 30.0

@@ -22,6 +22,7 @@ from serving.inference import Buffer
 from serving.pool.batch_answer import answer, expired
 from serving.pool.host import Host
 from serving.pool.inbox import Inbox
+from serving.pool.looking import Looking
 from serving.pool.wire_options import WireOptions
 from serving.wire.catalogue import Catalogue, encode_catalogue
 from serving.wire.frame import BEGUN, Frame, encode
@@ -51,13 +52,17 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What a server gives each connection; `permits` holds as many tokens as batches may run at once."""
+    """What a server gives each connection; `permits` holds as many tokens as batches may run at once.
+
+    `looking` is held by the one thread that looks for its next batch without sleeping.
+    """
 
     host: Host
     secret: bytes
     options: WireOptions
     published: Published
     permits: SimpleQueue[None]
+    looking: threading.Lock
     clock: Callable[[], float] = time.monotonic
 
 
@@ -71,6 +76,7 @@ class WireConnection:
         self._inbox = Inbox()
         self._writing = threading.Lock()
         self._emptied = False
+        self._looking = Looking(shared.options.look_s, shared.looking, shared.clock)
         self.busy_since: float | None = None
         self.welcomed = False
         self.told: Catalogue | None = None
@@ -159,7 +165,12 @@ class WireConnection:
         """Wait for bytes and take them in; false at their end."""
         if self._reader.room() is None:
             self.busy_since = None
-        return self._received(self._receive(0))
+            if self._looking.finds(self._socket):
+                return self._received(self._receive(socket.MSG_DONTWAIT))
+        began = self._shared.clock()
+        frames = self._receive(0)
+        self._looking.waited(self._shared.clock() - began)
+        return self._received(frames)
 
     def _read_ahead(self) -> bool:
         """Take in what has arrived already; false at the end, when nobody is left to answer."""

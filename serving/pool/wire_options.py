@@ -12,7 +12,9 @@ class WireOptions:
     """`parallel_runs` bounds what runs at once in this process, over all connections.
 
     `send_s` is how long one write to a gateway that does not read may take before its connection is closed. A gateway
-    whose batch runs, or arrives, for longer than `pulse_s` is told at that interval that the replica lives.
+    whose batch runs, or arrives, for longer than `pulse_s` is told at that interval that the replica lives. Where
+    batches come one right after another, a thread looks for the next one for `look_s` before it sleeps: waking it costs
+    a single caller a quarter of its latency. 0 sleeps at once.
     """
 
     parallel_runs: int = 1
@@ -21,3 +23,4 @@ class WireOptions:
     handshake_s: float = 5.0
     send_s: float = 5.0
     pulse_s: float = 0.25
+    look_s: float = 0.0001

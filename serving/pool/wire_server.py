@@ -45,7 +45,7 @@ class WireServer:
         permits: SimpleQueue[None] = SimpleQueue()
         for _ in range(self._options.parallel_runs):
             permits.put(None)
-        self._shared = Shared(host, secret, self._options, self._published, permits, clock)
+        self._shared = Shared(host, secret, self._options, self._published, permits, threading.Lock(), clock)
         self._slots = SlotNumbers()
         self._listeners: list[Listener] = []
         self._threads: list[threading.Thread] = []

@@ -57,6 +57,7 @@ def _pool(name: str, place: PoolSpec, settings: Settings, models: Sequence[Serve
         num_cpus=section.num_cpus,
         memory_mb=section.memory_mb,
         slots=section.slots,
+        look_us=section.look_us,
         # Replicas that nobody asks over the stream neither listen nor register.
         stream=place.stream and section.transport == "stream",
     )
