@@ -1,0 +1,56 @@
+"""Stands between a reader and its Valkey: passes bytes on late, counts commands, or answers nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+
+class SlowProxy:
+    """Listens at `path`; answers of the server at `target` come `delay_s` later, or `nonsense` instead of them."""
+
+    def __init__(self, target: Path, path: Path) -> None:
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.path = path
+        self.url = f"unix://{path}"
+        self.delay_s = 0.0
+        self.nonsense = b""
+        self.asked = b""
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_unix_server(self._connected, self.path)
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_unix_connection(self._target)
+        self._own(self._ask(reader, back))
+        self._own(self._answer(there, writer))
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(asyncio.get_running_loop().create_task(work))
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(1 << 16):
+                self.asked += data
+                writer.write(data)
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(1 << 16):
+                await asyncio.sleep(self.delay_s)
+                writer.write(self.nonsense or data)
+        finally:
+            writer.close()
