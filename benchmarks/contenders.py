@@ -41,6 +41,11 @@ def _sluice(name: str, title: str, engine: str, workers: int) -> Contender:
     return Contender(name, title, "sluice", "sluice", PROJECT_PYTHON, arguments, ("mlp", "flights"), ready_s=90)
 
 
+def _entities(name: str, title: str, engine: str) -> Contender:
+    arguments = ("--engine", engine)
+    return Contender(name, title, "sluice", "sluice_entities", PROJECT_PYTHON, arguments, ("entities", "mlp"), 90)
+
+
 def _mosec(name: str, title: str, wait_ms: int, max_batch: int) -> Contender:
     # One worker: on two cores a second one added nothing, as the client and the server of mosec need the other.
     arguments = ("--wait-ms", str(wait_ms), "--max-batch", str(max_batch), "--workers", "1")
@@ -60,6 +65,11 @@ CONTENDERS = (
     _sluice("sluice-ray-2", "Sluice, Ray pool, two gateway workers", "ray", 2),
     _sluice("sluice-in-process", "Sluice, in-process engine", "in-process", 1),
     _sluice("sluice-in-process-2", "Sluice, in-process engine, two gateway workers", "in-process", 2),
+    _entities("sluice-entities", "Sluice, Ray pool, feature views", "ray"),
+    Contender(
+        "fastapi-redis", "FastAPI + redis-py + onnxruntime by hand", "fastapi-redis", "fastapi_redis", PEERS_PYTHON,
+        workloads=("entities",),
+    ),
     Contender(
         "bare", "bare httptools + uvloop handler, model inline", "bare", "bare_handler", PEERS_PYTHON,
         workloads=("mlp", "flights"),

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.summary import Cell, Key, Spread, by_round, keys, ratio, spread
-from benchmarks.targets import OURS, judge
+from benchmarks.targets import ENTITIES, OURS, judge
 
 RESULTS = Path(__file__).parent / "results"
 # Over this, somebody else used the machine so much that the figures say little.
@@ -60,6 +60,11 @@ class Lines:
         """Where contenders are compared."""
         return COMPARED_AT if COMPARED_AT in self.connections else self.connections[-1]
 
+    @property
+    def reference(self) -> str:
+        """Whom they are compared with."""
+        return OURS if any(cell["contender"] == OURS for cell in self.cells) else ENTITIES
+
     def median(self, contender: str, connections: int, figure: str) -> float:
         """0 where no round has it."""
         values = by_round(self.cells, Key(contender, self.workload, connections), figure).values()
@@ -72,7 +77,7 @@ def _workload(results: dict[str, Any], workload: str) -> str:
     lines = Lines(workload, cells, sorted({cell["connections"] for cell in cells}))
     head = ["contender", *(f"req/s c={c}" for c in lines.connections[-2:])]
     head += [f"p50 / p99 us c={c}" for c in lines.connections]
-    head += [f"CPU us a request c={lines.middle}", f"req/s to {OURS} c={lines.middle}", "failed + late"]
+    head += [f"CPU us a request c={lines.middle}", f"req/s to {lines.reference} c={lines.middle}", "failed + late"]
     names = list(dict.fromkeys(cell["contender"] for cell in cells))
     names.sort(key=lambda name: -lines.median(name, lines.middle, "per_second"))
     rows = [[results["contenders"][name]["title"], *_row(name, lines)] for name in names]
@@ -86,7 +91,9 @@ def _row(name: str, lines: Lines) -> list[str]:
         f"{lines.median(name, c, 'p50_us'):,.0f} / {lines.median(name, c, 'p99_us'):,.0f}" for c in lines.connections
     ]
     row.append(f"{lines.median(name, lines.middle, 'server_cpu_us'):,.0f}")
-    theirs, ours = (by_round(lines.cells, Key(who, lines.workload, lines.middle), "per_second") for who in (name, OURS))
+    theirs, ours = (
+        by_round(lines.cells, Key(who, lines.workload, lines.middle), "per_second") for who in (name, lines.reference)
+    )
     row.append(_with_range(ratio(theirs, ours)))
     own = [cell for cell in lines.cells if cell["contender"] == name]
     row.append(f"{sum(cell['failed'] for cell in own)} + {sum(cell['late'] for cell in own)}")

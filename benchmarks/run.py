@@ -9,11 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import components, install, machine
+from benchmarks import components, feature_server, install, machine
 from benchmarks.contenders import CONTENDERS, Contender
 from benchmarks.report import render
 from benchmarks.summary import Cell, order
@@ -49,8 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _side_by_side(given: argparse.Namespace) -> int:
     contenders = [c for c in CONTENDERS if not given.only or c.name in given.only]
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+    asked = {name for contender in contenders for name in contender.workloads}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as closing:
         models = Path(folder)
+        if "entities" in asked.intersection(given.workloads):
+            closing.enter_context(feature_server.running(models))
         workloads = [made for name in given.workloads if (made := WORKLOADS[name](models)) is not None]
         plan = _plan(given, models, workloads)
         results = _begin(given, contenders, workloads)
@@ -103,7 +107,7 @@ def _plan(given: argparse.Namespace, models: Path, workloads: list[Workload]) ->
     bodies = {}
     for workload in workloads:
         bodies[workload.name] = models / f"{workload.name}.json"
-        bodies[workload.name].write_bytes(workload.body(0))
+        bodies[workload.name].write_bytes(workload.bodies())
     (models / "answer.json").write_bytes(workloads[0].answer(0))
     return Plan(given.seconds, given.warm, given.connections, models, bodies)
 

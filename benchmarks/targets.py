@@ -13,13 +13,19 @@ OURS = "sluice-ray"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`figure` is "per_second" (at least `bound` times the peer's) or "p50_us" (at most)."""
+    """`figure` is "per_second" (at least `bound` times the peer's) or "p50_us" (at most).
+
+    Without a workload of its own, what the whole judgement is about; `peers_workload` is what peers were asked for.
+    """
 
     text: str
     peers: tuple[str, ...]
     connections: int
     figure: str
     bound: float
+    ours: str = OURS
+    workload: str = ""
+    peers_workload: str = ""
 
     def met(self, measured: Spread) -> bool:
         """By the median of the rounds."""
@@ -27,6 +33,9 @@ class Target:
 
 
 RAY_SERVE = ("ray-serve", "ray-serve-fastest", "ray-serve-inline")
+ENTITIES = "sluice-entities"
+_BY_ENTITY = (ENTITIES, "entities")
+_BY_HAND = ("fastapi-redis",)
 TARGETS = (
     Target("throughput, to the better mosec", ("mosec-0", "mosec-1", "mosec-unbatched"), 64, "per_second", 1.5),
     Target("throughput, to the bare handler", ("bare",), 64, "per_second", 0.8),
@@ -35,6 +44,11 @@ TARGETS = (
     Target("p50 of one caller, to mosec without wait", ("mosec-0",), 1, "p50_us", 0.2),
     Target("p50 of one caller, to the best Ray Serve", RAY_SERVE, 1, "p50_us", 0.5),
     Target("p50 of one caller, to the bare handler", ("bare",), 1, "p50_us", 2.0),
+    Target("by entity: throughput, to finished rows", (ENTITIES,), 64, "per_second", 0.5, *_BY_ENTITY, "mlp"),
+    Target("by entity: throughput, to FastAPI and redis-py", _BY_HAND, 64, "per_second", 12.0, *_BY_ENTITY, "entities"),
+    Target(
+        "by entity: p50 of one caller, to FastAPI and redis-py", _BY_HAND, 1, "p50_us", 0.6, *_BY_ENTITY, "entities"
+    ),
 )
 
 
@@ -44,8 +58,8 @@ def judge(cells: Sequence[Cell], workload: str = "mlp") -> list[dict[str, Any]]:
 
 
 def _judged(target: Target, cells: Sequence[Cell], workload: str) -> dict[str, Any]:
-    ours = by_round(cells, Key(OURS, workload, target.connections), target.figure)
-    peers = [Key(peer, workload, target.connections) for peer in target.peers]
+    ours = by_round(cells, Key(target.ours, target.workload or workload, target.connections), target.figure)
+    peers = [Key(peer, target.peers_workload or workload, target.connections) for peer in target.peers]
     best = max if target.figure == "per_second" else min
     measured = ratio(ours, best_by_round(cells, peers, target.figure, best))
     return {

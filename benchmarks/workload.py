@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +12,21 @@ import onnxruntime
 import orjson
 from numpy.typing import NDArray
 
-from benchmarks import model
+from benchmarks import entity_rows, model
 
 FLIGHTS = Path(__file__).parent.parent / "deployments" / "flights" / "models"
 Array = NDArray[np.float32]
+# Requests that the load sends in turn.
+ASKED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Rows for one model: `rows` is float32 [n, features], `expected` holds each output as [n, ...]."""
+    """Rows for one model: `rows` is float32 [n, features], `expected` holds each output as [n, ...].
+
+    With `instances` each row is asked for by its entities' ids (V1), and has to be looked up. `varied` loads with all
+    rows in turn, where one row again and again would be another question.
+    """
 
     name: str
     model: str
@@ -29,17 +35,37 @@ class Workload:
     rows: Array
     expected: tuple[NDArray[np.generic], ...]
     output_names: tuple[str, ...]
+    instances: Sequence[Mapping[str, str]] = ()
+    varied: bool = False
 
     @property
     def path(self) -> str:
         """Where every contender takes it."""
-        return f"/v2/models/{self.model}/infer"
+        return f"/v1/models/{self.model}:predict" if self.instances else f"/v2/models/{self.model}/infer"
 
     def body(self, row: int) -> bytes:
-        """One row as a request of the Open Inference Protocol (JSON, flat data)."""
+        """One row as a request of the Open Inference Protocol (JSON, flat data), or as an instance of V1."""
+        if self.instances:
+            return orjson.dumps({"instances": [self.instances[row]]})
         values = [round(float(value), 6) for value in self.rows[row]]
         tensor = {"name": self.input_name, "shape": [1, len(values)], "datatype": "FP32", "data": values}
         return orjson.dumps({"inputs": [tensor]})
+
+    def bodies(self) -> bytes:
+        """What the load sends, a request a line."""
+        rows = range(len(self.rows)) if self.varied else range(1)
+        return b"\n".join(self.body(row) for row in rows)
+
+    def given(self, body: bytes) -> list[NDArray[np.float64]]:
+        """The values of an answer, flat, one array for each output.
+
+        Raises:
+            KeyError, TypeError, ValueError: the body has another form.
+        """
+        document = orjson.loads(body)
+        if self.instances:
+            return [np.asarray(document["predictions"][0], dtype=np.float64).ravel()]
+        return [np.asarray(output["data"], dtype=np.float64).ravel() for output in document["outputs"]]
 
     def answer(self, row: int) -> bytes:
         """An answer of the same protocol, for contenders that only send bytes."""
@@ -71,6 +97,14 @@ def flights(repository: Path, count: int = 200) -> Workload | None:
     return _workload("flights", newest, rows)
 
 
+def entities(repository: Path) -> Workload:
+    """The tiny model's rows by four ids, as many callers ask: some entities often, most of them seldom."""
+    path = model.build(repository)
+    asked = entity_rows.sample(ASKED)
+    made = _workload("entities", path, entity_rows.finished(asked))
+    return replace(made, instances=entity_rows.instances(asked), varied=True)
+
+
 def _workload(name: str, path: Path, rows: Array) -> Workload:
     session = _session(path)
     input_name = session.get_inputs()[0].name
@@ -88,4 +122,4 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-WORKLOADS: dict[str, Callable[[Path], Workload | None]] = {"mlp": mlp, "flights": flights}
+WORKLOADS: dict[str, Callable[[Path], Workload | None]] = {"mlp": mlp, "flights": flights, "entities": entities}

@@ -1,10 +1,18 @@
--- One POST with the body of a file, and the figures as one line of JSON on standard error.
+-- POSTs with the bodies of a file, one a line, in turn; and the figures as one line of JSON on standard error.
 function init(args)
-  local file = assert(io.open(args[1], "rb"))
   wrk.method = "POST"
-  wrk.body = file:read("*a")
   wrk.headers["Content-Type"] = "application/json"
-  file:close()
+  local requests = {}
+  for body in assert(io.open(args[1], "rb")):lines() do
+    wrk.body = body
+    requests[#requests + 1] = wrk.format()
+  end
+  if #requests == 1 then return end  -- wrk then sends the same bytes without asking
+  local turn = 0
+  request = function()
+    turn = turn % #requests + 1
+    return requests[turn]
+  end
 end
 
 function done(summary, latency)
