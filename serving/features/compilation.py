@@ -30,7 +30,7 @@ def compile_plan(inputs: ModelInputs, signature: Signature) -> ReadPlan:
     used = _used(columns, views)
     pieces = Pieces([RowLayout(one.view) for one in used], [], [])
     tensors = [_tensor(spec, columns[spec.name], pieces) for spec in signature.inputs]
-    return ReadPlan(inputs, used, pieces, [_numbered(tensor, pieces) for tensor in tensors])
+    return ReadPlan((inputs, signature), used, pieces, [_numbered(tensor, pieces) for tensor in tensors])
 
 
 def _column(text: str) -> Column:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from math import isnan
+from math import isnan, nan
 
 # Format characters of `struct`, little-endian: how an element stands in a row and in a tensor.
 DTYPES: Mapping[str, str] = {"float32": "f", "float64": "d", "int32": "i", "int64": "q", "bool": "?"}
@@ -23,7 +23,7 @@ class Feature:
 
     name: str
     dtype: str = "float32"
-    default: float = float("nan")
+    default: float = nan
 
 
 def feature(name: str, dtype: str = "float32", default: float | None = None) -> Feature:
@@ -36,9 +36,12 @@ def feature(name: str, dtype: str = "float32", default: float | None = None) -> 
         raise ValueError(f"feature {name!r} has the unknown dtype {dtype!r}; there are {', '.join(DTYPES)}")
     fractional = dtype in {"float32", "float64"}
     if default is None:
-        return Feature(name, dtype, float("nan") if fractional else 0)
+        return Feature(name, dtype, nan if fractional else 0)
     try:
         value = float(default) if fractional else int(default)
+        # To `struct` everything is a truth.
+        if dtype == "bool":
+            value = bool(value)
         struct.pack("<" + DTYPES[dtype], value)
     except (struct.error, OverflowError, ValueError):
         raise ValueError(_no_default(name, dtype, default)) from None

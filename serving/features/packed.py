@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
 
 from serving.features.feature_view import DTYPES, FINGERPRINT_BYTES, LAYOUT, FeatureView
 
@@ -50,7 +49,7 @@ class RowLayout:
         present = 0
         known: list[float] = list(self._zeros)
         for position, value in enumerate(self._checked(values)):
-            if value is not None and not isnan(value):
+            if value is not None and value == value:  # noqa: PLR0124 - NaN, of whatever type the value is
                 present |= 1 << position
                 known[position] = value
         return b"".join(

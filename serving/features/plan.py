@@ -12,7 +12,7 @@ from serving.features.filling import Filled, Gap, ViewRead
 from serving.features.instance_reader import InstanceReader
 from serving.features.keys import netstring
 from serving.features.segments import Pieces, Segment
-from serving.inference import Tensor
+from serving.inference import Signature, Tensor
 
 OnMissing = Literal["default", "refuse"]
 Found = Mapping[bytes, bytes | None]
@@ -62,11 +62,20 @@ class TensorPlan:
 
 
 class ReadPlan:
-    """Made by `compile_plan`; `entity_keys` and `request_fields` are what callers send, in the order of the columns."""
+    """Made by `compile_plan`; `entity_keys` and `request_fields` are what callers send, in the order of the columns.
+
+    `recipe` is what it was compiled from: another process compiles its own.
+    """
 
     def __init__(
-        self, inputs: ModelInputs, used: Sequence[UsedView], pieces: Pieces, tensors: Sequence[TensorPlan]
+        self,
+        recipe: tuple[ModelInputs, Signature],
+        used: Sequence[UsedView],
+        pieces: Pieces,
+        tensors: Sequence[TensorPlan],
     ) -> None:
+        inputs, _ = recipe
+        self.recipe = recipe
         self.model = inputs.model
         self.on_missing = inputs.on_missing
         self.views = tuple(used)

@@ -1,0 +1,124 @@
+"""The features Redis as commands and the control app use it: whole rows written and read, blocking, with redis-py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import NamedTuple, Self, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+from serving.errors import ConfigInvalid, FeaturesAway
+from serving.features.feature_status import NOT_FOUND, PRESENT, STALE, UNREADABLE
+from serving.features.feature_view import FeatureView
+from serving.features.keys import row_key
+from serving.features.packed import Row, RowLayout, Value
+
+OPERATION_S = 5.0
+# One command for so many rows: 12 times as fast as a pipeline of single ones, and short enough for whoever reads.
+ROWS_A_COMMAND = 500
+
+EntityValue = str | int
+
+
+class EntityRow(NamedTuple):
+    """Values in the orders of the view's entity and features; `event_time_s` counts from 1970."""
+
+    entity: tuple[EntityValue, ...]
+    values: Sequence[Value]
+    event_time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """What is stored of one entity: `present`, `stale`, `unreadable` or `not_found`; a row only with the first two."""
+
+    status: str
+    row: Row | None = None
+
+
+class RedisStore:
+    """One connection, for one thread; closes with its `with` block.
+
+    Methods raise `FeaturesAway` where the server is away or refuses; the constructor `ConfigInvalid` for a URL that is
+    none.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._client = redis.Redis.from_url(
+                url, socket_timeout=OPERATION_S, socket_connect_timeout=OPERATION_S, retry=Retry(NoBackoff(), 0)
+            )
+        except ValueError as error:
+            # The URL may carry a password.
+            raise ConfigInvalid("the features' URL must begin with redis://, rediss:// or unix://") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with suppress(RedisError, OSError):
+            self._client.close()
+
+    def check(self) -> None:
+        """Raises unless the server answers."""
+        try:
+            self._client.ping()
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+
+    def put(self, view: FeatureView, rows: Iterable[EntityRow]) -> int:
+        """Replace the rows of these entities; how many were written.
+
+        Raises:
+            BadRequest: an entity's value that is no id.
+            ValueError: a value that does not fit its feature; rows before it may be written.
+        """
+        layout = RowLayout(view)
+        pending = iter(rows)
+        written = 0
+        while some := list(islice(pending, ROWS_A_COMMAND)):
+            packed = {row_key(view, row.entity): layout.pack(row.values, row.event_time_s) for row in some}
+            try:
+                self._client.mset(packed)
+            except (RedisError, OSError) as error:
+                raise _away(error) from error
+            written += len(some)
+        return written
+
+    def get(self, view: FeatureView, entity: Sequence[EntityValue], now_s: float) -> StoredRow:
+        """What is stored of an entity; `now_s` is the time of day, for rows that have become too old.
+
+        Raises:
+            BadRequest: a value that is no id.
+        """
+        layout = RowLayout(view)
+        try:
+            data = cast("list[bytes | None]", self._client.mget([row_key(view, entity)]))[0]
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+        if data is None:
+            return StoredRow(NOT_FOUND)
+        row = layout.unpack(data)
+        if row is None:
+            return StoredRow(UNREADABLE)
+        age_s = now_s - row.event_time_ms / 1000
+        return StoredRow(STALE if view.max_age_s is not None and age_s > view.max_age_s else PRESENT, row)
+
+
+def _away(error: Exception) -> FeaturesAway:
+    if isinstance(error, ResponseError):
+        return FeaturesAway(f"the features Redis refuses: {error}")
+    return FeaturesAway(f"the features Redis does not answer: {error!s}")

@@ -1,0 +1,55 @@
+"""Rows written and read by commands, in a real Valkey."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from serving.errors import ConfigInvalid, FeaturesAway
+from serving.features.feature_view import FeatureView, feature
+from serving.features.redis_store import EntityRow, RedisStore
+from tests.integration.features.conftest import Server
+
+pytestmark = pytest.mark.integration
+
+VIEW = FeatureView("v", ("id",), (feature("x"), feature("n", "int64")), max_age_s=60.0)
+NOW_S = 1_700_000_000.0
+
+
+def test_what_is_put_is_got(server: Server) -> None:
+    with RedisStore(server.url) as store:
+        store.check()
+        rows = [EntityRow((f"N{number}",), (number / 2, None), NOW_S) for number in range(1_234)]
+        assert store.put(VIEW, iter(rows)) == 1_234
+        found = store.get(VIEW, ["N1233"], NOW_S + 60)
+        assert found.status == "present"
+        assert found.row is not None
+        assert found.row.values == (616.5, None)
+
+
+def test_a_row_says_why_it_cannot_be_used(server: Server) -> None:
+    with RedisStore(server.url) as store:
+        store.put(VIEW, [EntityRow(("N1",), (1, 2), NOW_S)])
+        assert store.get(VIEW, ["N2"], NOW_S).status == "not_found"
+        assert store.get(VIEW, ["N1"], NOW_S + 61).status == "stale"
+        changed = replace(VIEW, features=(feature("x"), feature("n", "int32")))
+        assert store.get(changed, ["N1"], NOW_S).status == "unreadable"
+
+
+def test_a_server_that_is_away_or_refuses_is_told(server: Server) -> None:
+    with RedisStore(server.url) as store:
+        server.client().config_set("maxmemory", "1kb")
+        with pytest.raises(FeaturesAway, match=r"the features Redis refuses: .*maxmemory"):
+            store.put(VIEW, [EntityRow(("N1",), (1, 2), NOW_S)])
+        server.kill()
+        with pytest.raises(FeaturesAway, match="does not answer"):
+            store.get(VIEW, ["N1"], NOW_S)
+        with pytest.raises(FeaturesAway, match="does not answer"):
+            store.check()
+
+
+def test_an_address_that_is_none_is_refused_without_repeating_it() -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        RedisStore("http://:secret@host")
+    assert "secret" not in refused.value.message

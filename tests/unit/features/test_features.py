@@ -1,0 +1,157 @@
+"""How a request gets its features, or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, cast
+
+import pytest
+
+from serving.errors import Overloaded, ServingError, UnknownEntity
+from serving.features.features import Features
+from serving.features.plan import ReadPlan
+from serving.features.reader import FeatureReader
+from serving.features.reading import Then
+from serving.inference import Answer, Request
+from tests.unit.features.conftest import flights
+from tests.unit.features.test_plan import FOUND, INSTANCE, NOW_MS
+
+
+class FakeReader:
+    """Keeps what is asked until the test answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[bytes], Then]] = []
+        self.room = True
+
+    def has_room(self, keys: int) -> bool:
+        return self.room
+
+    def fetch(self, keys: Collection[bytes], then: Then) -> None:
+        self.asked.append((list(keys), then))
+
+
+class Observer:
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, str, str], dict[str, int]] = {}
+        self.failures: list[str] = []
+
+    def feature_values(self, model: str, view: str, feature: str, counts: dict[str, int]) -> None:
+        self.values[model, view, feature] = counts
+
+    def feature_read_failed(self, reason: str) -> None:
+        self.failures.append(reason)
+
+
+class Caller:
+    def answered(self, request: Request, outcome: Answer | ServingError) -> None:
+        raise AssertionError("the request path answers")
+
+
+class Bench:
+    """Features with a fake reader, and what became of each request."""
+
+    def __init__(self, *, reader: bool = True) -> None:
+        self.reader = FakeReader()
+        self.observer = Observer()
+        self.time = 5.0
+        self.handed_on: list[Request] = []
+        self.refused: list[tuple[Request, ServingError]] = []
+        self.features = Features(
+            cast("FeatureReader", self.reader) if reader else None,
+            lambda request, error: self.refused.append((request, error)),
+            self.observer,
+            lambda: self.time,
+            lambda: NOW_MS / 1000,
+        )
+
+    def fill(self, plan: ReadPlan, *instances: object) -> Request:
+        request = Request("late", (), Caller(), 0.0)
+        request.entities = plan.read(instances)
+        self.features.fill(request, plan, self.handed_on.append)
+        return request
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_request_is_handed_on_with_its_tensors_once_its_rows_are_there(bench: Bench, plan: ReadPlan) -> None:
+    request = bench.fill(plan, INSTANCE)
+    assert bench.handed_on == []
+    keys, then = bench.reader.asked[0]
+    assert keys == list(FOUND)
+    bench.time = 5.25
+    then(FOUND)
+    assert bench.handed_on == [request]
+    assert [tensor.shape for tensor in request.inputs] == [(1, 6)]
+    assert request.degraded == ""
+    assert request.features_s == 0.25
+
+
+def test_a_request_without_entities_goes_on_at_once(bench: Bench, plan: ReadPlan) -> None:
+    request = Request("late", (), Caller(), 0.0)
+    bench.features.fill(request, plan, bench.handed_on.append)
+    assert bench.handed_on == [request]
+
+
+def test_a_caller_who_left_is_skipped(bench: Bench, plan: ReadPlan) -> None:
+    bench.fill(plan, INSTANCE).leave()
+    bench.reader.asked[0][1](None)
+    assert not bench.handed_on
+    assert not bench.refused
+
+
+def test_without_a_store_defaults_are_used_and_told(plan: ReadPlan) -> None:
+    bench = Bench(reader=False)
+    assert bench.fill(plan, INSTANCE).degraded == "plane=unavailable, route=unavailable"
+
+
+def test_a_model_that_takes_no_defaults_is_refused(bench: Bench) -> None:
+    request = bench.fill(flights("refuse"), INSTANCE)
+    bench.reader.asked[0][1]({})
+    assert [(one, type(error)) for one, error in bench.refused] == [(request, UnknownEntity)]
+    assert bench.handed_on == []
+
+
+def test_a_full_reader_refuses_at_once(bench: Bench, plan: ReadPlan) -> None:
+    bench.reader.room = False
+    bench.fill(plan, INSTANCE)
+    assert isinstance(bench.refused[0][1], Overloaded)
+    assert bench.observer.failures == ["full"]
+    assert bench.reader.asked == []
+
+
+def test_another_versions_plan_reads_the_instances_again(bench: Bench, plan: ReadPlan) -> None:
+    request = Request("late", (), Caller(), 0.0)
+    request.entities = flights("refuse").read([INSTANCE])
+    bench.features.fill(request, plan, bench.handed_on.append)
+    bench.reader.asked[0][1]({})
+    assert request.degraded == "plane=not_found, route=not_found"
+
+
+def test_a_defect_fails_one_request_and_no_other(
+    bench: Bench, plan: ReadPlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.fill(plan, INSTANCE)
+    bench.reader.asked[0][1](cast("Any", dict.fromkeys(FOUND, 7)))
+    assert bench.refused[0][1].reason == "model_failed"
+    assert "could not be filled in" in caplog.text
+
+
+def test_values_are_counted_by_their_status(bench: Bench, plan: ReadPlan) -> None:
+    for found in (FOUND, FOUND, {}, {next(iter(FOUND)): FOUND[next(iter(FOUND))]}):
+        bench.fill(plan, INSTANCE, INSTANCE)
+        bench.reader.asked.pop()[1](found)
+    assert bench.observer.values == {}
+    bench.features.flush()
+    assert bench.observer.values == {
+        ("late", "plane", "year"): {"present": 6, "not_found": 2},
+        ("late", "plane", "seats"): {"present": 6, "not_found": 2},
+        ("late", "route", "delay"): {"present": 4, "not_found": 4},
+        ("late", "route", "flights"): {"present": 4, "not_found": 4},
+    }
+    bench.observer.values.clear()
+    bench.features.flush()
+    assert bench.observer.values == {}
