@@ -25,10 +25,16 @@ class RepositorySection(Section):
 
 
 class StateSection(Section):
-    """Redis or Valkey, used by the ray engine; two servers, since an evicting cache must not evict a routing table."""
+    """Redis or Valkey; two servers, since an evicting cache must not evict a routing table.
+
+    The in-process engine uses the one of features only, and only if a model takes features of a view.
+    """
 
     control_url: StateUrl = noted("Routing table and members of pools.", "embedded")
     features_url: StateUrl = noted("Features.", "embedded")
+    features_timeout_ms: int = noted(
+        "Longest wait for one read of features; then models answer by their `on_missing`.", 50, ge=1, le=60_000
+    )
     features_memory_mb: int = noted("Memory of the embedded feature cache.", 256, ge=16, le=1 << 20)
     dir: str | None = noted(
         "Folder for what a gateway needs when it starts without Redis (last table and members); by default it lives "

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from serving.config.feature_sections import FeatureInput, Word
 from serving.config.section import Name, Section, Version, noted
 
 # The name of a pool that is none: the model runs inside the gateway's workers.
@@ -66,13 +67,6 @@ class RoutesSection(Section):
         return self
 
 
-class FeatureInput(Section):
-    """One input of a model that is made of features: laid out, not served by this release."""
-
-    name: str = noted("The model's input.", min_length=1)
-    features: list[str] = noted("`view.feature` or `request.field`, in the order of the columns.", min_length=1)
-
-
 class ModelSection(Section):
     """One model of the repository."""
 
@@ -88,15 +82,16 @@ class ModelSection(Section):
     )
     batching: BatchingSection = noted("How rows run together.", BatchingSection())
     routes: RoutesSection = noted("Which version answers.", RoutesSection())
-    inputs: list[FeatureInput] = noted("Inputs made of features. Not served by this release.", default_factory=list)
-
-
-class FeatureView(Section):
-    """Features of one entity, stored together: laid out, not served by this release."""
-
-    entity: list[str] = noted("Fields of the request that find the row.", min_length=1)
-    store: Literal["packed", "hash"] = noted("How rows are stored.", "packed")
-    max_age: str | None = noted("Older rows count as missing; 30d, 12h, 90s.", None, pattern=r"^[0-9]+[smhd]$")
-    features: dict[Name, Literal["float32", "float64", "int32", "int64", "bool", "string"]] = noted(
-        "Names and types, in the order in which they are packed.", min_length=1
+    inputs: list[FeatureInput] = noted(
+        "Inputs made of features: callers of `:predict` then send entity ids and request features by name, callers of "
+        "`/infer` finished rows as before. All inputs, or none.",
+        default_factory=list,
+    )
+    request_defaults: dict[Word, float | int | bool] = noted(
+        "Request features that a caller may leave out or send as null, and what then stands in.", default_factory=dict
+    )
+    on_missing: Literal["default", "refuse"] = noted(
+        "default: answer with the defaults of what is missing, and say so in `x-sluice-degraded`; refuse: 404 for an "
+        "entity without a row, 503 for a row that is too old or cannot be read.",
+        "default",
     )

@@ -8,10 +8,11 @@ from typing import Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from serving.config.feature_sections import FeatureViewSection, Word
 from serving.config.hosting import EngineSection, PoolSection, RepositorySection, StateSection
 from serving.config.listeners import ControlSection, GrpcSection, HttpSection, MetricsSection
 from serving.config.section import Name, Section, noted
-from serving.config.serving_models import GATEWAY, TRIAL, FeatureView, ModelSection
+from serving.config.serving_models import GATEWAY, TRIAL, ModelSection
 
 _DEFAULT_POOL = "default"
 
@@ -31,13 +32,13 @@ class Settings(Section):
         "Models by name; a model of the repository that is not named here is served with defaults.",
         default_factory=dict,
     )
-    feature_views: dict[Name, FeatureView] = noted(
-        "Feature views by name. Not served by this release.", default_factory=dict
+    feature_views: dict[Word, FeatureViewSection] = noted(
+        "What is known of entities, by the view's name; rows are in the features Redis.", default_factory=dict
     )
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:
-        problems = [*self._misplaced_models(), *self._not_served()]
+        problems = [*self._misplaced_models(), *self._unknown_features()]
         if problems:
             raise PydanticCustomError("sections", "{problems}", {"problems": "\n".join(problems)})
         return self
@@ -53,13 +54,12 @@ class Settings(Section):
                 known = ", ".join([*self._pool_names(), GATEWAY])
                 yield f"models.{name}.pool: there is no pool {model.pool!r}; permitted: {known}"
 
-    def _not_served(self) -> Iterator[str]:
-        # Refused and not ignored: requests with entity ids would all fail, and nobody would know why.
-        if self.feature_views:
-            yield "feature_views: not served by this release; send finished rows and leave it out"
+    def _unknown_features(self) -> Iterator[str]:
+        if "request" in self.feature_views:
+            yield "feature_views.request: the name is taken, for what the caller sends"
         for name, model in self.models.items():
-            if model.inputs:
-                yield f"models.{name}.inputs: not served by this release; send finished rows and leave it out"
+            for one in model.inputs:
+                yield from (f"models.{name}.inputs: {text}" for text in one.strangers(self.feature_views))
 
     def _pool_names(self) -> list[str]:
         return list(dict.fromkeys([_DEFAULT_POOL, *self.pools]))

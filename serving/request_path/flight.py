@@ -136,7 +136,8 @@ class Flight:
             now - landed_at,
             [now - request.received_at for request in answered],
             outcome,
-            [request.queued_at - request.accepted_at for request in answered],
+            [request.queued_at - request.accepted_at - request.features_s for request in answered],
+            [request.features_s for request in answered if request.entities is not None],
         )
         self._observe(seen)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from serving.backends.backend import Backend
 from serving.batching.large_answer import LargeAnswers
@@ -10,10 +12,14 @@ from serving.batching.micro_batcher import MicroBatcher
 from serving.batching.row_queue import QueueLimits, Span
 from serving.deadline import DeadlineWheel, Timers
 from serving.errors import DeadlineExceeded, ModelFailed, ReplicaLost, ServingError, TooLarge, UnknownModel
+from serving.features.features import Features
+from serving.features.plan import ReadPlan
 from serving.inference import Request
 from serving.observation import Observer
 from serving.request_path.flight import Flight
-from serving.request_path.predictions import Description
+from serving.request_path.look_ups import NOTHING, LookUps
+from serving.request_path.predictions import Description, InstanceForm
+from serving.request_path.read_plans import usable
 from serving.request_path.rescue import Rescue
 from serving.request_path.suspects import Suspects
 from serving.request_path.variants import Variant, Variants
@@ -23,7 +29,12 @@ class Predictor:
     """What every edge calls; requests are plain objects, coroutines exist per batch."""
 
     def __init__(
-        self, backends: Mapping[str, Backend], timers: Timers, observer: Observer, clock: Callable[[], float]
+        self,
+        backends: Mapping[str, Backend],
+        timers: Timers,
+        observer: Observer,
+        clock: Callable[[], float],
+        look_ups: LookUps = NOTHING,
     ) -> None:
         self._clock = clock
         self._wheel = DeadlineWheel(timers, self._refuse)
@@ -31,24 +42,20 @@ class Predictor:
         self._large = LargeAnswers()
         self.suspects = Suspects(clock)
         self._rescue = Rescue(self.suspects, self._flight)
-        self.variants = Variants(backends, self.run, self._wheel, self._make_queue)
+        self.features = Features(look_ups.reader, self._refuse, look_ups.observer, clock, time.time)
+        self.variants = Variants(backends, self.run, self._wheel, self._make_queue, look_ups.plans)
 
     def accept(self, request: Request) -> None:
         """Queue the request; `request.reply` is called exactly once, unless the caller has left."""
         try:
             variant = self.variants.choose(request)
-            variant.intake.check(request)
             self._give_time(request, variant)
-            if self.suspects:
-                self.suspects.examine(variant.key, request)
+            if request.entities is None:
+                self._enqueue(variant, request)
+            else:
+                self._look_up(variant, request)
         except ServingError as refused:
             self._refuse(request, refused)
-            return
-        request.holders = variant.holders
-        if request.rows > variant.most_rows:
-            request.holders = (*request.holders, self._large)
-        self._wheel.watch(request)
-        variant.batcher.add(request)
 
     async def run(self, variant: Variant, spans: list[Span]) -> None:
         """Answer a batch; what fails as a whole is taken apart, so that only the guilty rows fail."""
@@ -72,7 +79,17 @@ class Predictor:
     def describe(self, model: str, version: int | None) -> Description:
         """What an edge tells about a version; raises UnknownModel or NotReady."""
         variant = self.variants.find(model, version)
-        return Description(model, variant.key.version, self.variants.versions(model), variant.hosted.signature)
+        plan = variant.plan if isinstance(variant.plan, ReadPlan) else None
+        return Description(
+            model, variant.key.version, self.variants.versions(model), variant.hosted.signature, plan=plan
+        )
+
+    def instance_form(self, model: str, version: int | None) -> InstanceForm:
+        """What V1 instances of a version are read by; raises as `describe` does, and ModelUnservable."""
+        variant = self.variants.only(model) if version is None else None
+        if variant is None:
+            variant = self.variants.find(model, version)
+        return variant.hosted.signature if variant.plan is None else usable(variant.plan, variant.key)
 
     def models(self) -> list[str]:
         """Names of the models that can be asked for."""
@@ -91,6 +108,30 @@ class Predictor:
             except ServingError as refused:
                 return refused
         return variant.batcher.refusal(1, 0)
+
+    def _look_up(self, variant: Variant, request: Request) -> None:
+        """Have the rows made of entities; meanwhile its time runs, and it holds neither queue nor slot."""
+        plan = usable(variant.plan, variant.key)
+        request.holders = (self._wheel,)
+        self._wheel.watch(request)
+        self.features.fill(request, plan, then=partial(self._looked_up, variant))
+
+    def _looked_up(self, variant: Variant, request: Request) -> None:
+        request.queued_at = self._clock()
+        try:
+            self._enqueue(variant, request)
+        except ServingError as refused:
+            self._refuse(request, refused)
+
+    def _enqueue(self, variant: Variant, request: Request) -> None:
+        variant.intake.check(request)
+        if self.suspects:
+            self.suspects.examine(variant.key, request)
+        request.holders = variant.holders
+        if request.rows > variant.most_rows:
+            request.holders = (*request.holders, self._large)
+        self._wheel.watch(request)
+        variant.batcher.add(request)
 
     def _refuse(self, request: Request, why: ServingError) -> None:
         if request.waiting:

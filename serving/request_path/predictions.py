@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from serving.errors import ServingError
+from serving.features.plan import ReadPlan
 from serving.inference import Request, Signature
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """One version as its callers need to know it; `versions` are all that answer by their number."""
+    """One version as its callers need to know it; `versions` are all that answer by their number.
+
+    `plan` is None where its inputs are tensors and nothing else.
+    """
 
     model: str
     version: int
@@ -19,6 +23,11 @@ class Description:
     signature: Signature
     platform: str = "onnx"
     ready: bool = True
+    plan: ReadPlan | None = None
+
+
+# What the instances of a request are read by: a plan where inputs are made of features, else input names.
+InstanceForm = ReadPlan | Signature
 
 
 class Predictions(Protocol):
@@ -33,6 +42,14 @@ class Predictions(Protocol):
         Raises:
             UnknownModel: no such model, or no such version of it.
             NotReady: it is routed, but nothing that lives has told its signature yet.
+        """
+
+    def instance_form(self, model: str, version: int | None) -> InstanceForm:
+        """What V1 instances are read by; quick, since every such request needs it.
+
+        Raises:
+            UnknownModel, NotReady: see `describe`.
+            ModelUnservable: its inputs are made of features, but not as the configuration says.
         """
 
     def models(self) -> list[str]:

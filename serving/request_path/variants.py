@@ -13,6 +13,7 @@ from serving.batching.row_queue import QueueLimits, Span
 from serving.errors import BadRequest, NotReady, UnknownModel
 from serving.inference import Holder, Hosted, Request, VersionKey
 from serving.request_path.intake import Intake
+from serving.request_path.read_plans import NO_PLANS, Plan, ReadPlans
 from serving.routing.split import STABLE, choose_split
 from serving.routing.table import EMPTY, Route, RouteTable, Served
 
@@ -34,6 +35,7 @@ class Variant:
     most_rows: int
     holders: tuple[Holder, ...]
     deadline_s: float
+    plan: Plan
 
 
 RunBatch = Callable[[Variant, list[Span]], Awaitable[None]]
@@ -53,11 +55,20 @@ class Identity:
 class Variants:
     """The live variants of the table in force; rebuilt when the table or what a backend hosts changes.
 
-    `run` answers a batch of a variant, `make_queue` makes what a variant's requests wait in.
+    `run` answers a batch of a variant, `make_queue` makes what a variant's requests wait in, `plans` tells what each
+    version reads.
     """
 
-    def __init__(self, backends: Mapping[str, Backend], run: RunBatch, wheel: Holder, make_queue: MakeQueue) -> None:
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        run: RunBatch,
+        wheel: Holder,
+        make_queue: MakeQueue,
+        plans: ReadPlans = NO_PLANS,
+    ) -> None:
         self._backends = backends
+        self._plans = plans
         self._run = run
         self._wheel = wheel
         self._make_queue = make_queue
@@ -65,6 +76,7 @@ class Variants:
         self._live: dict[tuple[str, int, str], Variant] = {}
         self._only: dict[str, Variant] = {}
         self._identities: dict[Identity, Variant] = {}
+        self._gone: list[Variant] = []
         for backend in backends.values():
             backend.on_change(self.refresh)
 
@@ -81,11 +93,12 @@ class Variants:
                 for name in _roles(route, served.version):
                     self._keep_or_make(found, route.model, served, name)
         gone = [variant for identity, variant in self._identities.items() if identity not in found]
+        self._gone = [variant for variant in (*self._gone, *gone) if not variant.batcher.idle]
         self._identities = found
         self._live = {(v.key.model, v.key.version, v.name): v for v in found.values()}
         self._only = self._without_choice()
         # One that is gone runs until its queue is empty, or until nothing can run it any more.
-        for variant in (*found.values(), *gone):
+        for variant in (*found.values(), *self._gone):
             variant.batcher.set_slots(variant.backend.slots(variant.key))
 
     def choose(self, request: Request) -> Variant:
@@ -146,6 +159,10 @@ class Variants:
         }
         return bool(pools) and all(pool in self._backends and self._backends[pool].settled() for pool in pools)
 
+    def busy(self, key: VersionKey) -> bool:
+        """Requests for this version wait or run, also such as were accepted before it left the table."""
+        return any(v.key == key and not v.batcher.idle for v in (*self._identities.values(), *self._gone))
+
     def all(self) -> list[Variant]:
         """Every live variant."""
         return list(self._identities.values())
@@ -175,6 +192,7 @@ class Variants:
             most_rows=most,
             holders=(self._wheel, batcher),
             deadline_s=served.deadline_ms / 1000,
+            plan=self._plans.plan_of(hosted),
         )
         batcher.runs(partial(self._run, variant))
         return variant

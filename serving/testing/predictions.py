@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from serving.errors import ServingError, UnknownModel
 from serving.inference import Answer, Outputs, Request, Signature, Tensor, TensorSpec, VersionKey
-from serving.request_path.predictions import Description
+from serving.request_path.predictions import Description, InstanceForm
 
 ANY = -1
 MEAN = Signature((TensorSpec("input", "FP32", (ANY, ANY)),), (TensorSpec("mean", "FP32", (ANY, 1)),))
@@ -57,6 +57,11 @@ class FakePredictions:
         if known is None or version not in (None, *known.versions):
             raise UnknownModel(f"unknown model {model!r}; known are {', '.join(self.described)}")
         return known
+
+    def instance_form(self, model: str, version: int | None) -> InstanceForm:
+        """Of the canned description; raises as `describe` does."""
+        described = self.describe(model, version)
+        return described.plan or described.signature
 
     def models(self) -> list[str]:
         """Names of all that are described."""

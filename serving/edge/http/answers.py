@@ -51,14 +51,14 @@ def json_answer(status: int, body: bytes, headers: bytes = b"") -> bytes:
     return b"HTTP/1.1 %d %b\r\n%b%bcontent-length: %d\r\n\r\n%b" % (status, phrase, _JSON, headers, len(body), body)
 
 
-def predicted(answer: Answer, pieces: tuple[bytes, ...]) -> bytes:
-    """The response to a prediction, its body given in pieces."""
-    times = b"%.3f, run;dur=%.3f\r\ncontent-length: %d\r\n\r\n"
+def predicted(answer: Answer, pieces: tuple[bytes, ...], headers: bytes = b"") -> bytes:
+    """The response to a prediction, its body given in pieces; `headers` are whole lines."""
+    times = b"%.3f, run;dur=%.3f\r\n%bcontent-length: %d\r\n\r\n"
     length = sum(map(len, pieces))
     return b"".join(
         (
             before_queue(answer.key, answer.variant),
-            times % (answer.queue_s * 1000, answer.run_s * 1000, length),
+            times % (answer.queue_s * 1000, answer.run_s * 1000, headers, length),
             *pieces,
         )
     )

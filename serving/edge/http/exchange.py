@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Protocol
 
 from serving.edge.http import codec, instances
@@ -12,6 +13,8 @@ from serving.edge.http.oversize_decoder import Document
 from serving.edge.http.rendering import infer_response, predict_response
 from serving.edge.http.request_head import RequestHead
 from serving.errors import ModelFailed, ServingError
+from serving.features.entity_rows import EntityRows
+from serving.features.plan import ReadPlan
 from serving.inference import Answer, Request, Tensor
 
 log = logging.getLogger(__name__)
@@ -51,17 +54,16 @@ class Exchange:
         received_at = edge.clock()
         target = self.head.target
         try:
-            signature = None
-            if self.head.by_name:
-                signature = edge.predictions.describe(target.model, target.version).signature
+            form = edge.predictions.instance_form(target.model, target.version) if self.head.by_name else None
             if len(body) > edge.limits.inline_json_bytes:
-                edge.oversize.decode(Document(self, signature, body, received_at))
-                return
-            if signature is None:
+                edge.oversize.decode(Document(self, form, body, received_at))
+            elif form is None:
                 asked = codec.decode(body)
                 self.accept(asked.inputs, asked, received_at)
+            elif isinstance(form, ReadPlan):
+                self.accept_entities(form.read(instances.listed(body)), received_at)
             else:
-                self.accept(*instances.decode(body, signature), received_at)
+                self.accept(*instances.decode(body, form), received_at)
         except ServingError as error:
             self.refuse_error(error)
         except Exception:
@@ -76,22 +78,21 @@ class Exchange:
 
     def accept(self, tensors: list[Tensor], asked: codec.Asked | int, received_at: float) -> None:
         """Hand tensors to the request path; `asked` is what the encoder needs (V1: the number of instances)."""
-        head = self.head
-        request = Request(head.target.model, tensors, self, received_at, version=head.target.version)
-        request.key = head.key
-        request.pinned = head.pinned
-        request.timeout_s = head.timeout_s
-        self._asked = asked
-        self._request = request
-        request.accepted_at = self._edge.clock()
-        self._edge.predictions.accept(request)
+        self._hand_on(self._asking(tensors, received_at), asked)
+
+    def accept_entities(self, rows: EntityRows, received_at: float) -> None:
+        """Hand entities to the request path, which looks their rows up; the first one decides the variant."""
+        request = self._asking((), received_at)
+        request.entities = rows
+        if request.key is None:
+            request.key = rows.key
+        self._hand_on(request, rows.count)
 
     def answered(self, request: Request, outcome: Answer | ServingError) -> None:
         """Called once by the request path, on the loop's thread; whatever happens here stays with this exchange."""
-        del request
         self._request = None
         try:
-            self.answer = self._encoded(outcome)
+            self.answer = self._encoded(request, outcome)
         except ServingError as error:
             self.answer = refused(refusal_of(error))
         except Exception as error:  # noqa: BLE001 - one answer that cannot be encoded must not cost the batch's others
@@ -125,10 +126,32 @@ class Exchange:
         if request is not None:
             request.leave()
 
-    def _encoded(self, outcome: Answer | ServingError) -> bytes:
+    def _asking(self, tensors: Sequence[Tensor], received_at: float) -> Request:
+        head = self.head
+        request = Request(head.target.model, tensors, self, received_at, version=head.target.version)
+        request.key = head.key
+        request.pinned = head.pinned
+        request.timeout_s = head.timeout_s
+        return request
+
+    def _hand_on(self, request: Request, asked: codec.Asked | int) -> None:
+        self._asked = asked
+        self._request = request
+        request.accepted_at = self._edge.clock()
+        self._edge.predictions.accept(request)
+
+    def _encoded(self, request: Request, outcome: Answer | ServingError) -> bytes:
         if isinstance(outcome, ServingError):
             return refused(refusal_of(outcome))
         asked = self._asked
         if isinstance(asked, int):
-            return predict_response(outcome, asked)
+            return predict_response(outcome, asked, _looked_up(request))
         return infer_response(outcome, asked.id_json, asked.outputs)
+
+
+def _looked_up(request: Request) -> bytes:
+    """Header lines for a request by entity: how long the look-up took, and which values were defaults."""
+    if request.entities is None:
+        return b""
+    took = b"server-timing: features;dur=%.3f\r\n" % (request.features_s * 1000)
+    return took + b"x-sluice-degraded: %b\r\n" % request.degraded.encode() if request.degraded else took

@@ -23,6 +23,20 @@ def decode(body: bytes, signature: Signature) -> tuple[list[Tensor], int]:
     Raises:
         BadRequest: names the instance and the field, and what is known.
     """
+    rows = listed(body)
+    booleans = may_have_booleans(body)
+    specs = signature.inputs
+    columns = _bare(rows, specs) if type(rows[0]) is not dict else _named(rows, specs)
+    tensors = [_tensor(spec, column, booleans=booleans) for spec, column in zip(specs, columns, strict=True)]
+    return tensors, len(rows)
+
+
+def listed(body: bytes) -> list[object]:
+    """The instances of a request as they are, at least one.
+
+    Raises:
+        BadRequest: no JSON, no instances, or a field beside them that is not known.
+    """
     document = parse(body)
     rows = document.get("instances")
     if type(rows) is not list or not rows:
@@ -30,11 +44,7 @@ def decode(body: bytes, signature: Signature) -> tuple[list[Tensor], int]:
     for key in document:
         if key not in _REQUEST_KEYS:
             raise BadRequest(f"unknown field {shown(key)}; send `instances`")
-    booleans = may_have_booleans(body)
-    specs = signature.inputs
-    columns = _bare(rows, specs) if type(rows[0]) is not dict else _named(rows, specs)
-    tensors = [_tensor(spec, column, booleans=booleans) for spec, column in zip(specs, columns, strict=True)]
-    return tensors, len(rows)
+    return rows
 
 
 def _named(rows: list[object], specs: Sequence[TensorSpec]) -> list[list[object]]:

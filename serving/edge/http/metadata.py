@@ -12,6 +12,7 @@ from serving.edge.http.edge import Edge
 from serving.edge.http.request_head import RequestHead
 from serving.edge.http.routes import Asks
 from serving.errors import NotReady, ServingError
+from serving.features.plan import ReadPlan
 from serving.inference import TensorSpec
 from serving.request_path.predictions import Description
 
@@ -80,7 +81,29 @@ def _v1_model(edge: Edge, head: RequestHead) -> object:
         "versions": [str(version) for version in described.versions],
         "inputs": [_spec(spec) for spec in described.signature.inputs],
         "outputs": [_spec(spec) for spec in described.signature.outputs],
+        **(_by_entity(described.plan) if described.plan else {}),
         "curl": _curl(described, head),
+    }
+
+
+def _by_entity(plan: ReadPlan) -> Mapping[str, object]:
+    """What callers send, and what is looked up; a default of null is none: NaN."""
+    return {
+        "entity_keys": list(plan.entity_keys),
+        "request_features": [
+            {"name": field.name, "datatype": field.dtype, "required": field.required, "default": field.default}
+            for field in plan.request_fields
+        ],
+        "feature_views": [
+            {
+                "name": used.view.name,
+                "entity": list(used.view.entity),
+                "max_age_s": used.view.max_age_s,
+                "features": [{"name": f.name, "dtype": f.dtype, "default": f.default} for f in used.features],
+            }
+            for used in plan.views
+        ],
+        "on_missing": plan.on_missing,
     }
 
 
@@ -90,7 +113,10 @@ def _spec(spec: TensorSpec) -> Mapping[str, object]:
 
 def _curl(described: Description, head: RequestHead) -> str:
     """A command that gets a prediction for made-up values of the right shape."""
-    instance = {spec.name: _sample(spec) for spec in described.signature.inputs}
+    if described.plan is None:
+        instance = {spec.name: _sample(spec) for spec in described.signature.inputs}
+    else:
+        instance = _sample_entity(described.plan)
     body = orjson.dumps({"instances": [instance]}).decode().replace("'", "'\\''")
     host = head.host.decode("latin-1").replace("'", "") or "localhost:8080"
     name = quote(described.model, safe="")
@@ -98,10 +124,23 @@ def _curl(described: Description, head: RequestHead) -> str:
 
 
 def _sample(spec: TensorSpec) -> object:
-    value: object = {"BYTES": "a", "BOOL": True}.get(spec.datatype, 0 if "INT" in spec.datatype else 0.5)
+    value = _of_datatype(spec.datatype)
     for size in reversed(spec.trailing):
         value = [value] * (size if size >= 0 else 1)
     return value
+
+
+def _of_datatype(datatype: str) -> object:
+    return {"BYTES": "a", "BOOL": True}.get(datatype, 0 if "INT" in datatype else 0.5)
+
+
+def _sample_entity(plan: ReadPlan) -> dict[str, object]:
+    ids: dict[str, object] = {name: f"<{name}>" for name in plan.entity_keys}
+    return ids | {
+        field.name: _of_datatype(field.dtype) if field.default is None else field.default
+        for field in plan.request_fields
+        if field.name not in ids
+    }
 
 
 _HANDLERS: Mapping[Asks, Callable[[Edge, RequestHead], object]] = {

@@ -7,13 +7,18 @@ import contextlib
 import os
 import sys
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from serving.edge.http import codec
 from serving.edge.http.limits import HttpLimits
-from serving.edge.http.oversize_process import LENGTHS, decoded, request_frame
+from serving.edge.http.oversize_process import LENGTHS, decoded, decoded_entities, request_frame
 from serving.errors import Overloaded, ServingError, Unavailable
-from serving.inference import Signature, Tensor
+from serving.features.entity_rows import EntityRows
+from serving.features.plan import ReadPlan
+from serving.inference import Tensor
+from serving.request_path.predictions import InstanceForm
 
 _PROCESS = "serving.edge.http.oversize_process"
 
@@ -26,15 +31,18 @@ class Waiting(Protocol):
     def accept(self, tensors: list[Tensor], asked: codec.Asked | int, received_at: float) -> None:
         """Its body is decoded."""
 
+    def accept_entities(self, rows: EntityRows, received_at: float) -> None:
+        """Its body is decoded, and names entities."""
+
     def refuse_error(self, error: ServingError) -> None:
         """Its body cannot be decoded."""
 
 
 class Document(NamedTuple):
-    """What is to be decoded, for whom, and since when it is here (monotonic seconds)."""
+    """What is to be decoded, for whom, and since when it is here (monotonic seconds); `form` None: an infer request."""
 
     waiting: Waiting
-    signature: Signature | None
+    form: InstanceForm | None
     body: bytes
     received_at: float
 
@@ -79,7 +87,7 @@ class OversizeDecoder:
         try:
             async with asyncio.timeout(self._limits.oversize_s):
                 head, blob = await self._ask(document)
-            tensors, asked = decoded(head, blob)
+            accept = _accepting(document, head, blob)
         except ServingError as error:
             outcome: ServingError = error
         except (OSError, EOFError, TimeoutError) as error:
@@ -87,7 +95,7 @@ class OversizeDecoder:
             outcome = Unavailable(f"the process that decodes large JSON documents failed ({type(error).__name__})")
         else:
             if not waiting.gone:
-                waiting.accept(tensors, asked, document.received_at)
+                accept()
             return
         if not waiting.gone:
             waiting.refuse_error(outcome)
@@ -99,7 +107,7 @@ class OversizeDecoder:
         source, sink = child.stdout, child.stdin
         if source is None or sink is None:
             raise EOFError
-        sink.writelines(request_frame(document.signature, document.body))
+        sink.writelines(request_frame(document.form, document.body))
         await sink.drain()
         head_size, blob_size = LENGTHS.unpack(await source.readexactly(LENGTHS.size))
         return await source.readexactly(head_size), await source.readexactly(blob_size)
@@ -111,6 +119,15 @@ class OversizeDecoder:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         await child.wait()
+
+
+def _accepting(document: Document, head: bytes, blob: bytes) -> Callable[[], None]:
+    """What hands the decoded document on; raises BadRequest if it was refused."""
+    if isinstance(document.form, ReadPlan):
+        rows = decoded_entities(document.form, document.body, head, blob)
+        return partial(document.waiting.accept_entities, rows, document.received_at)
+    tensors, asked = decoded(head, blob)
+    return partial(document.waiting.accept, tensors, asked, document.received_at)
 
 
 async def _start() -> asyncio.subprocess.Process:

@@ -1,30 +1,37 @@
-"""The process that decodes large JSON documents: frames on standard input, tensors on standard output.
+"""The process that decodes large JSON documents: frames on standard input, what they say on standard output.
 
-It imports the codec and nothing heavier, and ends when its input does, so it never outlives the worker.
-A request is two lengths (uint32, little-endian), the input specs as JSON (null for an infer request) and the document.
-A reply is two lengths, a JSON head (`error`, or `inputs` with their sizes and what the encoder needs) and the tensors.
+It imports the codec, the reader of entities and nothing heavier, and ends when its input does, so it never outlives the
+worker. A request is two lengths (uint32, little-endian), what the document is read by, and the document. A reply is two
+lengths, a JSON head (`error`, or `inputs` with their sizes and what the encoder needs) and the tensors; or for entities
+their keys and packed request features.
 """
 
 from __future__ import annotations
 
+import marshal
+import pickle
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from struct import Struct
-from typing import BinaryIO
+from typing import BinaryIO, overload
 
 import orjson
 
 from serving.edge.http import codec, instances
 from serving.errors import BadRequest
-from serving.inference import Signature, Tensor, TensorSpec
+from serving.features.compilation import compile_plan
+from serving.features.entity_rows import EntityRows
+from serving.features.plan import ReadPlan
+from serving.inference import Signature, Tensor
 
 LENGTHS = Struct("<II")
 
 
-def request_frame(signature: Signature | None, body: bytes) -> list[bytes]:
-    """The pieces of a request; `signature` for V1 instances, None for an infer request."""
-    specs = None if signature is None else [[spec.name, spec.datatype, spec.shape] for spec in signature.inputs]
-    head = orjson.dumps(specs)
+def request_frame(form: ReadPlan | Signature | None, body: bytes) -> list[bytes]:
+    """The pieces of a request; `form` for V1 instances, None for an infer request."""
+    # Pickled, as both ends are this program; a plan goes as what it is compiled from.
+    head = pickle.dumps(form.recipe if isinstance(form, ReadPlan) else form)
     return [LENGTHS.pack(len(head), len(body)), head, body]
 
 
@@ -49,24 +56,78 @@ def decoded(head: bytes, blob: bytes) -> tuple[list[Tensor], codec.Asked | int]:
     return tensors, codec.Asked(tensors, reply["id"].encode(), None if outputs is None else tuple(outputs))
 
 
+def decoded_entities(plan: ReadPlan, body: bytes, head: bytes, blob: bytes) -> EntityRows:
+    """A reply as the plan would have read the document.
+
+    Raises:
+        BadRequest: what the plan refused.
+    """
+    reply = orjson.loads(head)
+    if "error" in reply:
+        raise BadRequest(reply["error"])
+    keys, sent, key = marshal.loads(blob)  # noqa: S302 - written by our own child
+    return EntityRows(plan, _Instances(body, reply["count"]), keys, sent, key)
+
+
+class _Instances(Sequence[object]):
+    """The instances of a large document, parsed again only if somebody must look at one."""
+
+    def __init__(self, body: bytes, count: int) -> None:
+        self._body = body
+        self._count = count
+        self._rows: list[object] = []
+
+    @overload
+    def __getitem__(self, index: int) -> object: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[object]: ...
+    def __getitem__(self, index: int | slice) -> object:
+        self._rows = self._rows or instances.listed(self._body)
+        return self._rows[index]
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self[:])
+
+    def __len__(self) -> int:
+        return self._count
+
+
 def reply_frame(head: bytes, body: bytes) -> list[bytes]:
     """Decode one document and say what came of it, in the pieces of a reply."""
     try:
-        tensors, reply = _decode(orjson.loads(head), body)
+        blobs, reply = _decode(head, body)
     except BadRequest as error:
-        tensors, reply = [], {"error": error.message}
+        blobs, reply = [], {"error": error.message}
     answer = orjson.dumps(reply)
-    blobs = [bytes(tensor.data) for tensor in tensors]
     return [LENGTHS.pack(len(answer), sum(map(len, blobs))), answer, *blobs]
 
 
-def _decode(specs: list[list[object]] | None, body: bytes) -> tuple[Sequence[Tensor], dict[str, object]]:
-    if specs is None:
+def _decode(head: bytes, body: bytes) -> tuple[list[bytes], dict[str, object]]:
+    form = _form(head)
+    if form is None:
         asked = codec.decode(body)
-        return asked.inputs, {**_inputs(asked.inputs), "id": asked.id_json.decode(), "outputs": asked.outputs}
-    inputs = tuple(TensorSpec(str(name), str(datatype), tuple(shape)) for name, datatype, shape in specs)  # type: ignore[arg-type]
-    tensors, count = instances.decode(body, Signature(inputs, ()))
-    return tensors, {**_inputs(tensors), "count": count}
+        return _blobs(asked.inputs), {
+            **_inputs(asked.inputs),
+            "id": asked.id_json.decode(),
+            "outputs": asked.outputs,
+        }
+    if isinstance(form, ReadPlan):
+        rows = form.read(instances.listed(body))
+        return [marshal.dumps((rows.keys, rows.sent, rows.key))], {"count": rows.count}
+    tensors, count = instances.decode(body, form)
+    return _blobs(tensors), {**_inputs(tensors), "count": count}
+
+
+@lru_cache(maxsize=16)
+def _form(head: bytes) -> ReadPlan | Signature | None:
+    given: object = pickle.loads(head)  # noqa: S301 - written by our own parent
+    if isinstance(given, tuple):
+        return compile_plan(*given)
+    return given if isinstance(given, Signature) else None
+
+
+def _blobs(tensors: Sequence[Tensor]) -> list[bytes]:
+    return [bytes(tensor.data) for tensor in tensors]
 
 
 def _inputs(tensors: Sequence[Tensor]) -> dict[str, object]:

@@ -80,13 +80,13 @@ def infer_response(answer: Answer, id_json: bytes, wanted: tuple[str, ...] | Non
     return predicted(answer, _infer_pieces(answer, rows, id_json, wanted))
 
 
-def predict_response(answer: Answer, instances: int) -> bytes:
-    """The whole response to a V1 request, one prediction for each of `instances`.
+def predict_response(answer: Answer, instances: int, headers: bytes = b"") -> bytes:
+    """The whole response to a V1 request, one prediction for each of `instances`; `headers` are whole lines.
 
     Raises:
         ModelFailed: an output holds what JSON cannot express, or does not have a row for each instance.
     """
-    return predicted(answer, _predict_pieces(answer, instances))
+    return predicted(answer, _predict_pieces(answer, instances), headers)
 
 
 def _infer_pieces(answer: Answer, rows: InferRows, id_json: bytes, wanted: tuple[str, ...] | None) -> tuple[bytes, ...]:

@@ -115,8 +115,13 @@ modles: {}
         ("models: {m: {pool: fast}}", "there is no pool 'fast'; permitted: default, gateway"),
         ("pools: {gateway: {}}", "pools.gateway"),
         ("models: {m: {batching: {max_rows: 9, queue_rows: 8}}}", "queue_rows 8 holds less than one batch"),
-        ("feature_views: {p: {entity: [a], features: {x: float32}}}", "feature_views ("),
-        ("models: {m: {inputs: [{name: i, features: [p.x]}]}}", "not served by this release"),
+        ("feature_views: {p: {entity: [a], features: {x: str}}}", "one of float32, float64, int32, int64, bool"),
+        ("feature_views: {p: {entity: [a, a], features: {x: bool}}}", "names a field twice"),
+        ("feature_views: {p: {entity: [a], features: {x: {dtype: int32, default: 0.5}}}}", "which is no int32"),
+        ("feature_views: {request: {entity: [a], features: {x: bool}}}", "feature_views.request"),
+        ("feature_views: {p.q: {entity: [a], features: {x: bool}}}", "'p.q' is no name"),
+        ("models: {m: {inputs: [{name: i, features: [p.x]}]}}", "'p.x' names no feature view; there are request"),
+        ("models: {m: {inputs: [{name: i, features: [x]}]}}", "write <view>.<feature> or request.<field>"),
         ("feature_views: {p: {entity: [a]}}", "feature_views.p.features"),
         ("state: {control_url: 'http://u:word@h'}", "permitted: embedded, redis://, rediss:// or unix://"),
         ("a: " + "[" * 30 + "]" * 30, "nested more than 20 deep"),
@@ -159,7 +164,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
 def test_what_is_not_served_yet_is_said(tmp_path: Path) -> None:
     assert not_served_yet(Settings()) == []
     noted = not_served_yet(from_text(tmp_path, "grpc: {port: 1}\ncontrol: {port: 2}").settings)
-    assert [note.split(":")[0] for note in noted] == ["grpc", "control"]
+    assert [note.split(":")[0] for note in noted] == ["grpc"]
 
 
 def test_settings_survive_the_way_to_a_worker_as_json(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""The sections of features: what is known of entities, and how a model's inputs are made of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from serving.config.section import Section, noted
+from serving.features.feature_view import Feature, FeatureView, feature
+
+# A dot parts a view from its feature, and metrics and headers carry both.
+Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+_REQUEST = "request"
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def _spelled_out(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
+    return {"dtype": value} if isinstance(value, str) else value
+
+
+class FeatureSection(Section):
+    """A value of a row; the bare name of a dtype is one without a default."""
+
+    dtype: Literal["float32", "float64", "int32", "int64", "bool"] = noted("How it is stored.", "float32")
+    default: float | int | bool | None = noted(
+        "Stands in where the value is missing; null is NaN, or 0 for whole numbers and booleans.", None
+    )
+
+
+class FeatureViewSection(Section):
+    """Features of one entity, stored, read and replaced together."""
+
+    entity: list[Word] = noted("Fields of the request that find the row.", min_length=1)
+    max_age: str | None = noted("Older rows count as missing; 30d, 12h, 90s.", None, pattern=r"^[0-9]+[smhd]$")
+    features: dict[Word, Annotated[FeatureSection, BeforeValidator(_spelled_out)]] = noted(
+        "By name, in the order in which they are packed: `seats: float32`, or with a default "
+        "`year: {dtype: float32, default: 2001}`.",
+        min_length=1,
+    )
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> Self:
+        if len(set(self.entity)) != len(self.entity):
+            raise PydanticCustomError("entity", "entity names a field twice")
+        for name, section in self.features.items():
+            try:
+                feature(name, section.dtype, section.default)
+            except ValueError as error:
+                raise PydanticCustomError("feature", "{problem}", {"problem": str(error)}) from error
+        return self
+
+    def compiled(self, name: str) -> FeatureView:
+        """As the gateway uses it."""
+        features: tuple[Feature, ...] = tuple(
+            feature(name, section.dtype, section.default) for name, section in self.features.items()
+        )
+        age_s = int(self.max_age[:-1]) * _SECONDS[self.max_age[-1]] if self.max_age else None
+        return FeatureView(name, tuple(self.entity), features, age_s)
+
+
+class FeatureInput(Section):
+    """One input of a model that is made of features."""
+
+    name: str = noted("The model's input.", min_length=1)
+    features: list[str] = noted("`view.feature` or `request.field`, in the order of the columns.", min_length=1)
+
+    def strangers(self, views: dict[str, FeatureViewSection]) -> list[str]:
+        """Columns that no view has, each with what is known."""
+        return [text for column in self.features if (text := _stranger(column, views))]
+
+
+def _stranger(column: str, views: dict[str, FeatureViewSection]) -> str:
+    view, _, name = column.partition(".")
+    if not name:
+        return f"{column!r} is no column; write <view>.<feature> or request.<field>"
+    if view == _REQUEST:
+        return ""
+    if view not in views:
+        return f"{column!r} names no feature view; there are {', '.join([*views, _REQUEST])}"
+    if name not in views[view].features:
+        return f"view {view!r} has no feature {name!r}; it has {', '.join(views[view].features)}"
+    return ""

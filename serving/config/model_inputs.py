@@ -1,0 +1,26 @@
+"""What a model's section says of its inputs, in the shape that plans are compiled from."""
+
+from __future__ import annotations
+
+from serving.config.settings import Settings
+from serving.features.plan import ModelInputs
+
+
+def model_inputs(settings: Settings, model: str) -> ModelInputs | None:
+    """None for a model whose inputs are tensors and nothing else."""
+    section = settings.model(model)
+    if not section.inputs:
+        return None
+    return ModelInputs(
+        model,
+        tuple((one.name, tuple(one.features)) for one in section.inputs),
+        tuple(view.compiled(name) for name, view in settings.feature_views.items()),
+        dict(section.request_defaults),
+        section.on_missing,
+    )
+
+
+def reads_features(settings: Settings) -> bool:
+    """Some model takes a column of a feature view, so that there must be a features Redis."""
+    columns = (column for model in settings.models.values() for one in model.inputs for column in one.features)
+    return any(not column.startswith("request.") for column in columns)

@@ -1,0 +1,32 @@
+"""What a request path looks up for its models, and where; nothing, unless it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from serving.features.feature_status import FeatureObserver
+from serving.features.reader import FeatureReader
+from serving.request_path.read_plans import NO_PLANS, ReadPlans
+
+
+class _Nobody:
+    """Counts nothing: no model reads features."""
+
+    def feature_values(self, model: str, view: str, feature: str, counts: Mapping[str, int]) -> None:
+        """Nobody asks."""
+
+    def feature_read_failed(self, reason: str) -> None:
+        """Nobody asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookUps:
+    """`plans` tells what each version reads, `reader` reads it (None: there is no features Redis)."""
+
+    plans: ReadPlans
+    reader: FeatureReader | None
+    observer: FeatureObserver
+
+
+NOTHING = LookUps(NO_PLANS, None, _Nobody())

@@ -1,0 +1,61 @@
+"""What each version reads, compiled once for all versions of a model that have the same signature."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from serving.errors import ConfigInvalid, ModelUnservable
+from serving.features.compilation import compile_plan
+from serving.features.plan import ModelInputs, ReadPlan
+from serving.inference import Hosted, Signature, VersionKey
+
+log = logging.getLogger(__name__)
+
+# None: inputs are tensors and nothing else. An error: the configuration does not fit this version.
+Plan = ReadPlan | ModelUnservable | None
+
+
+class ReadPlans:
+    """`inputs` is what the configuration says of those models whose inputs are made of features."""
+
+    def __init__(self, inputs: Mapping[str, ModelInputs]) -> None:
+        self._inputs = inputs
+        self._plans: dict[tuple[str, Signature], Plan] = {}
+
+    def plan_of(self, hosted: Hosted) -> Plan:
+        """The same object for equal signatures, so that a request is not read again for another version."""
+        inputs = self._inputs.get(hosted.key.model)
+        if inputs is None:
+            return None
+        known = hosted.key.model, hosted.signature
+        if known not in self._plans:
+            self._plans[known] = self._compiled(inputs, hosted)
+        return self._plans[known]
+
+    def inputs(self, model: str) -> ModelInputs:
+        """What the plans of a model are compiled from; for those who compile them elsewhere."""
+        return self._inputs[model]
+
+    @staticmethod
+    def _compiled(inputs: ModelInputs, hosted: Hosted) -> Plan:
+        try:
+            return compile_plan(inputs, hosted.signature)
+        except ConfigInvalid as error:
+            # The version goes on answering finished rows; it may be one of several, and the others may fit.
+            log.error("requests by entity for %s are refused: %s", hosted.key, error.message)  # noqa: TRY400 - no defect
+            return ModelUnservable(f"{hosted.key} cannot be asked by entity: {error.message}")
+
+
+def usable(plan: Plan, key: VersionKey) -> ReadPlan:
+    """The plan of a version that can be asked by entity.
+
+    Raises:
+        ModelUnservable: it cannot.
+    """
+    if isinstance(plan, ReadPlan):
+        return plan
+    raise ModelUnservable(plan.message if plan else f"{key} has no inputs made of features; send tensors")
+
+
+NO_PLANS = ReadPlans({})

@@ -1,0 +1,139 @@
+"""Instances by entity: from a body to what is looked up, and from the answer to its headers."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import shlex
+from typing import Any
+
+import orjson
+import pytest
+
+from serving.edge.http import instances
+from serving.edge.http.oversize_process import LENGTHS, decoded_entities, request_frame, serve
+from serving.errors import BadRequest
+from serving.features.compilation import compile_plan
+from serving.features.entity_rows import EntityRows
+from serving.features.feature_view import FeatureView, feature
+from serving.features.plan import ModelInputs, ReadPlan
+from serving.inference import Answer, Request, Signature, Tensor, TensorSpec
+from serving.testing.predictions import answer_of
+from tests.unit.edge.http.wire import Response, Wire
+
+PLANE = FeatureView("plane", ("tailnum",), (feature("year", default=2001.5), feature("seats")), max_age_s=60.0)
+ROUTE = FeatureView("route", ("origin", "dest"), (feature("delay"),))
+COLUMNS = ("plane.year", "plane.seats", "route.delay", "request.hour", "request.gust")
+SIGNATURE = Signature((TensorSpec("x", "FP32", (-1, 5)),), (TensorSpec("y", "FP32", (-1, 1)),))
+PLAN = compile_plan(ModelInputs("mlp", (("x", COLUMNS),), (PLANE, ROUTE), {"gust": 25.0}), SIGNATURE)
+FLIGHT = {"tailnum": "N1", "origin": "EWR", "dest": "IAH", "hour": 5}
+
+
+def found(request: Request) -> Answer:
+    """As after a look-up in which a plane was not there."""
+    assert isinstance(request.entities, EntityRows)
+    count = request.entities.count
+    request.degraded = "plane=not_found"
+    request.features_s = 0.0005
+    return answer_of(request, (Tensor("y", "FP32", (count, 1), bytes(4 * count)),))
+
+
+@pytest.fixture
+def wire() -> Wire:
+    one = Wire()
+    described = one.predictions.described["mlp"]
+    one.predictions.described["mlp"] = dataclasses.replace(described, signature=SIGNATURE, plan=PLAN)
+    one.predictions.reply = found
+    return one
+
+
+def predict(wire: Wire, rows: Any, headers: str = "") -> Response:
+    body = orjson.dumps({"instances": rows})
+    head = f"POST /v1/models/mlp:predict HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    return wire.ask(head.encode() + body)
+
+
+def test_entities_are_read_by_the_models_plan_and_answered_one_by_one(wire: Wire) -> None:
+    answer = predict(wire, [FLIGHT, {**FLIGHT, "gust": 3}])
+    assert (answer.status, answer.json) == (200, {"predictions": [[0.0], [0.0]]})
+    (request,) = wire.predictions.accepted
+    assert isinstance(request.entities, EntityRows)
+    assert request.entities.keys[:2] == [b"sluice:f:plane:2:N1", b"sluice:f:route:3:EWR3:IAH"]
+
+
+def test_an_answer_tells_what_was_a_default_and_how_long_the_look_up_took(wire: Wire) -> None:
+    answer = predict(wire, [FLIGHT])
+    assert answer.headers["x-sluice-degraded"] == "plane=not_found"
+    assert "features;dur=0.500" in answer.headers["server-timing"]
+
+
+@pytest.mark.parametrize(("headers", "key"), [("", b"N1"), ("X-Sluice-Key: me\r\n", b"me")])
+def test_the_first_entity_decides_the_variant_unless_the_caller_names_a_key(
+    wire: Wire, headers: str, key: bytes
+) -> None:
+    predict(wire, [FLIGHT, {**FLIGHT, "tailnum": "N2"}], headers)
+    assert wire.predictions.accepted[0].key == key
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{**FLIGHT, "hour": "five"}], "instances[0]: field 'hour' must be a number, got text"),
+        ([FLIGHT, {**FLIGHT, "our": 5}], "instances[1]: unknown field 'our'; the model's fields are tailnum, origin,"),
+        ([{"tailnum": "N1", "origin": "EWR", "hour": 5}], "instances[0]: field 'dest' is missing; the model needs"),
+        ([{**FLIGHT, "tailnum": None}], "instances[0]: field 'tailnum' is null"),
+        ([{**FLIGHT, "tailnum": 1.5}], "instances[0]: field 'tailnum' must be text or a whole number, got a number"),
+        ([{**FLIGHT, "hour": 1e39}], "instances[0]: field 'hour' is 1e+39, which is too large for FP32"),
+        ([[1, 2, 3, 4, 5]], "instances[0] must be an object with the fields tailnum, origin, dest, hour, gust"),
+        ([], "`instances` must be an array of at least one instance"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_what_is_known(wire: Wire, rows: Any, said: str) -> None:
+    answer = predict(wire, rows)
+    assert answer.status == 400
+    assert said in answer.error
+
+
+def test_a_thousand_instances_are_one_request(wire: Wire) -> None:
+    answer = predict(wire, [{**FLIGHT, "tailnum": f"N{n}"} for n in range(1_000)])
+    assert len(answer.json["predictions"]) == 1_000
+
+
+def test_a_models_page_tells_what_to_send_and_its_curl_works(wire: Wire) -> None:
+    page = wire.ask(b"GET /v1/models/mlp HTTP/1.1\r\nHost: a\r\n\r\n").json
+    assert page["entity_keys"] == ["tailnum", "origin", "dest"]
+    assert page["request_features"] == [
+        {"name": "hour", "datatype": "FP32", "required": True, "default": None},
+        {"name": "gust", "datatype": "FP32", "required": False, "default": 25.0},
+    ]
+    plane = page["feature_views"][0]
+    assert (plane["name"], plane["max_age_s"]) == ("plane", 60.0)
+    assert plane["features"][0] == {"name": "year", "dtype": "float32", "default": 2001.5}
+    assert plane["features"][1]["default"] is None
+    sent = orjson.loads(shlex.split(page["curl"])[-1])
+    assert predict(wire, sent["instances"]).status == 200
+
+
+def through(plan: ReadPlan, body: bytes) -> tuple[bytes, bytes]:
+    sink = io.BytesIO()
+    serve(io.BytesIO(b"".join(request_frame(plan, body))), sink)
+    reply = sink.getvalue()
+    head, blob = LENGTHS.unpack_from(reply)
+    start = LENGTHS.size
+    assert len(reply) == start + head + blob
+    return reply[start : start + head], reply[start + head :]
+
+
+def test_the_decoding_process_reads_entities_as_the_gateway_does() -> None:
+    body = orjson.dumps({"instances": [FLIGHT, {**FLIGHT, "gust": 3}]})
+    there = decoded_entities(PLAN, body, *through(PLAN, body))
+    here = PLAN.read(instances.listed(body))
+    assert (there.keys, there.sent, there.key, there.count) == (here.keys, here.sent, here.key, 2)
+    assert list(there.instances) == here.instances
+    assert there.instances[1] == {**FLIGHT, "gust": 3}
+
+
+def test_the_decoding_process_refuses_entities_as_the_gateway_does() -> None:
+    body = orjson.dumps({"instances": [FLIGHT, {}]})
+    with pytest.raises(BadRequest, match=r"instances\[1\]: field 'tailnum' is missing"):
+        decoded_entities(PLAN, body, *through(PLAN, body))

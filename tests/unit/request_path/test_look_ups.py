@@ -1,0 +1,156 @@
+"""Requests by entity on their way: looked up first, then queued like any other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from typing import cast
+
+import pytest
+
+from serving.errors import BadRequest, DeadlineExceeded, ModelUnservable, ServingError
+from serving.features.feature_view import FeatureView, feature
+from serving.features.packed import RowLayout
+from serving.features.plan import Found, ModelInputs, ReadPlan
+from serving.features.reader import FeatureReader
+from serving.inference import Hosted, Request, Signature, TensorSpec
+from serving.request_path.look_ups import LookUps
+from serving.request_path.predict import Predictor
+from serving.request_path.read_plans import ReadPlans
+from serving.routing.table import Route, RouteTable, Served, Split
+from serving.testing.backend import KEY, SIGNATURE, EchoBackend
+from tests.unit.request_path.conftest import Caller, Counts
+
+PLANE = FeatureView("plane", ("tailnum",), (feature("year", default=7.0),))
+INPUTS = ModelInputs("echo", (("x", ("plane.year", "request.hour")),), (PLANE,))
+
+
+class HeldReader:
+    """Answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[list[bytes], Callable[[Found | None], None]]] = []
+
+    def has_room(self, keys: int) -> bool:
+        return True
+
+    def fetch(self, keys: Collection[bytes], then: Callable[[Found | None], None]) -> None:
+        self.waiting.append((list(keys), then))
+
+    def answer(self, rows: Mapping[bytes, bytes | None] | None) -> None:
+        waiting, self.waiting = self.waiting, []
+        for keys, then in waiting:
+            then(None if rows is None else {key: rows.get(key) for key in keys})
+
+
+class FeatureCounts(Counts):
+    def feature_values(self, model: str, view: str, feature: str, counts: Mapping[str, int]) -> None:
+        """Not looked at here."""
+
+    def feature_read_failed(self, reason: str) -> None:
+        """Not looked at here."""
+
+
+class Bench:
+    def __init__(self, inputs: ModelInputs = INPUTS) -> None:
+        loop = asyncio.get_running_loop()
+        self.backend = EchoBackend()
+        self.reader = HeldReader()
+        self.counts = FeatureCounts()
+        looked_up = LookUps(ReadPlans({"echo": inputs}), cast("FeatureReader", self.reader), self.counts)
+        self.predictor = Predictor({"pool": self.backend}, loop, self.counts, loop.time, looked_up)
+        route = Route("echo", "salt", (Split("stable", 1, 10_000),), (Served(1, "pool"),))
+        self.predictor.variants.adopt(RouteTable(1, {"echo": route}))
+
+    def ask(self, timeout_s: float | None = None) -> tuple[Request, Caller]:
+        caller = Caller()
+        form = self.predictor.instance_form("echo", None)
+        assert isinstance(form, ReadPlan)
+        request = Request("echo", (), caller, asyncio.get_running_loop().time())
+        request.entities = form.read([{"tailnum": "N1", "hour": 3}])
+        request.timeout_s = timeout_s
+        self.predictor.accept(request)
+        return request, caller
+
+    async def answered(self, caller: Caller) -> ServingError | bytes:
+        for _ in range(2_000):
+            await asyncio.sleep(0 if caller.outcomes else 0.001)
+            if caller.outcomes:
+                break
+        outcome = caller.outcomes[0]
+        return outcome if isinstance(outcome, ServingError) else caller.data
+
+
+async def test_a_request_runs_with_the_row_that_was_found() -> None:
+    bench = Bench()
+    request, caller = bench.ask()
+    assert not bench.backend.batches
+    bench.reader.answer({b"sluice:f:plane:2:N1": RowLayout(PLANE).pack([1999.0], 0)})
+    assert await bench.answered(caller) == b"\x00\xe0\xf9\x44\x00\x00\x40\x40"
+    assert request.degraded == ""
+    assert len(bench.counts.seen[0].features_s) == 1
+
+
+async def test_a_store_that_is_away_costs_the_defaults_and_says_so() -> None:
+    bench = Bench()
+    request, caller = bench.ask()
+    bench.reader.answer(None)
+    assert await bench.answered(caller) == b"\x00\x00\xe0\x40\x00\x00\x40\x40"
+    assert request.degraded == "plane=unavailable"
+
+
+async def test_time_runs_while_rows_are_read_and_a_late_row_runs_nothing() -> None:
+    bench = Bench()
+    _, caller = bench.ask(timeout_s=0.01)
+    assert isinstance(await bench.answered(caller), DeadlineExceeded)
+    bench.reader.answer({})
+    await asyncio.sleep(0.01)
+    assert not bench.backend.batches
+    assert len(caller.outcomes) == 1
+
+
+async def test_a_caller_who_leaves_during_the_read_costs_no_run() -> None:
+    bench = Bench()
+    request, caller = bench.ask()
+    request.leave()
+    bench.reader.answer({})
+    await asyncio.sleep(0.01)
+    assert not bench.backend.batches
+    assert not caller.outcomes
+
+
+async def test_a_request_that_is_being_looked_up_holds_neither_queue_nor_slot() -> None:
+    bench = Bench()
+    bench.ask()
+    (variant,) = bench.predictor.variants.all()
+    assert variant.batcher.idle
+
+
+async def test_inputs_that_do_not_fit_the_graph_are_told_and_finished_rows_still_run() -> None:
+    bench = Bench(ModelInputs("echo", (("x", ("plane.year",)),), (PLANE,)))
+    with pytest.raises(ModelUnservable, match="takes rows of 2 values, and 1 columns"):
+        bench.predictor.instance_form("echo", None)
+    assert bench.predictor.describe("echo", None).plan is None
+
+
+async def test_versions_of_equal_signature_share_a_plan() -> None:
+    plans = ReadPlans({"echo": INPUTS})
+    first, second = Hosted(KEY, SIGNATURE, batchable=True), Hosted(KEY._replace(version=2), SIGNATURE, batchable=True)
+    assert plans.plan_of(first) is plans.plan_of(second)
+    other = Signature((TensorSpec("x", "FP64", (-1, 2)),), ())
+    assert plans.plan_of(Hosted(KEY, other, batchable=True)) is not plans.plan_of(first)
+    assert plans.plan_of(Hosted(KEY._replace(model="plain"), SIGNATURE, batchable=True)) is None
+
+
+async def test_entities_for_a_model_without_feature_inputs_are_refused() -> None:
+    bench = Bench()
+    form = bench.predictor.instance_form("echo", None)
+    assert isinstance(form, ReadPlan)
+    plain = Predictor({"pool": bench.backend}, asyncio.get_running_loop(), Counts(), asyncio.get_running_loop().time)
+    route = Route("echo", "salt", (Split("stable", 1, 10_000),), (Served(1, "pool"),))
+    plain.variants.adopt(RouteTable(1, {"echo": route}))
+    caller = Caller()
+    request = Request("echo", (), caller, asyncio.get_running_loop().time())
+    request.entities = form.read([{"tailnum": "N1", "hour": 3}])
+    plain.accept(request)
+    assert isinstance(caller.error, ModelUnservable | BadRequest)
