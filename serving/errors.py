@@ -3,6 +3,7 @@
 ServingError
 ├── BadRequest              the caller must change the request
 │   ├── UnknownModel        no such model, or no such version of it
+│   ├── InUse               a version that requests still need cannot be unloaded
 │   ├── UnknownEntity       no feature row of it, where the model answers none without
 │   └── TooLarge            more bytes or rows than this gateway ever takes
 ├── Unavailable             try again later, or elsewhere
@@ -19,6 +20,8 @@ ServingError
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 
 class ServingError(Exception):
@@ -41,6 +44,12 @@ class UnknownModel(BadRequest):
     """The message lists what is known."""
 
     reason = "unknown_model"
+
+
+class InUse(BadRequest):
+    """The message says who needs it, and what to do first."""
+
+    reason = "in_use"
 
 
 class UnknownEntity(BadRequest):
@@ -130,3 +139,15 @@ class StreamRefused(ServingError):
     """Wrong secret, or versions of the tensor stream that do not overlap."""
 
     reason = "stream_refused"
+
+
+def error_of(reason: str, message: str) -> ServingError:
+    """The error that another process named by its reason; ModelFailed for one that this release does not know."""
+    kind = next((kind for kind in _kinds(ServingError) if kind.reason == reason), ModelFailed)
+    return kind(message)
+
+
+def _kinds(root: type[ServingError]) -> Iterator[type[ServingError]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from _kinds(kind)

@@ -88,6 +88,7 @@ class InProcess:
         self._threads = [threading.Thread(target=self._work, name=f"run-{n}", daemon=True) for n in range(threads)]
         # Not the loop's own executor, which a closing loop waits for: a model may load for ever.
         self._opener = threading.Thread(target=self._open_all, name="open models", daemon=True)
+        self._to_open = len(self._sources)
         self._stopped = False
 
     async def start(self) -> None:
@@ -109,6 +110,18 @@ class InProcess:
         self._hosts.clear()
         self._hosted.clear()
 
+    def load(self, source: ModelSource) -> None:
+        """Begin to load one more version, beside those that run; it becomes hosted or refused."""
+        self._refused.pop(source.key, None)
+        threading.Thread(target=self._open, args=(source,), name=f"open {source.key}", daemon=True).start()
+
+    def unload(self, key: VersionKey) -> None:
+        """Take no new batch for it; one that runs holds the model until it ends."""
+        self._hosts.pop(key, None)
+        self._hosted.pop(key, None)
+        self._refused.pop(key, None)
+        self._tell()
+
     def hosted(self) -> Mapping[VersionKey, Hosted]:
         """What is loaded and warm."""
         return self._hosted
@@ -118,8 +131,8 @@ class InProcess:
         return self._refused
 
     def settled(self) -> bool:
-        """Every version is either warm or refused."""
-        return len(self._hosted) + len(self._refused) == len(self._sources)
+        """Every version that was there at the start is warm or refused; one loaded later unsettles nobody."""
+        return not self._to_open
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Called on the loop's thread, once for each version that becomes ready or turns out unservable."""
@@ -178,16 +191,20 @@ class InProcess:
         for source in self._sources:
             if self._stopped:
                 return
-            try:
-                self._on_loop(self._add, self._open_model(source))
-            except ServingError as error:
-                self._on_loop(self._refuse, source.key, error.message)
-            # One version's surprise must not keep the others from being served.
-            except Exception as error:
-                log.exception("version %s could not be loaded", source.key)
-                self._on_loop(self._refuse, source.key, f"{source.path}: {type(error).__name__}: {error}")
+            self._open(source, first=True)
 
-    def _add(self, model: Loaded) -> None:
+    def _open(self, source: ModelSource, *, first: bool = False) -> None:
+        try:
+            self._on_loop(self._add, self._open_model(source), first)
+        except ServingError as error:
+            self._on_loop(self._refuse, source.key, error.message, first)
+        # One version's surprise must not keep the others from being served.
+        except Exception as error:
+            log.exception("version %s could not be loaded", source.key)
+            self._on_loop(self._refuse, source.key, f"{source.path}: {type(error).__name__}: {error}", first)
+
+    def _add(self, model: Loaded, first: bool) -> None:  # noqa: FBT001 - called back by the loop, which knows no names
+        self._to_open -= first
         hosted = model.hosted
         by_rows = hosted.batchable and all(_same_each_row(spec) for spec in hosted.signature.inputs)
         host = self._hosts[hosted.key] = _Host(model, by_rows)
@@ -196,7 +213,8 @@ class InProcess:
         self._hosted[hosted.key] = hosted
         self._tell()
 
-    def _refuse(self, key: VersionKey, text: str) -> None:
+    def _refuse(self, key: VersionKey, text: str, first: bool) -> None:  # noqa: FBT001 - see _add
+        self._to_open -= first
         self._refused[key] = text
         self._tell()
 

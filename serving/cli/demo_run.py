@@ -53,6 +53,7 @@ def run_demo(options: DemoOptions) -> None:
         workers=options.workers,
         http_port=_port(out, "--http-port", options.http_port, 8080),
         metrics_port=_port(out, "--metrics-port", options.metrics_port, 8082),
+        control_port=0,
     )
     settings = session.effective().settings
     check_engine(settings)

@@ -66,6 +66,8 @@ class SessionScreen:
         where = [("predictions", url), ("ready", f"{url}/v2/health/ready")]
         if running.metrics_port is not None:
             where.append(("metrics", metrics_url(running)))
+        if running.control_port is not None:
+            where.append(("control", f"{control_url(running)}/docs, token in {running.token_file}"))
         where.append(("engine", f"{running.engine}, gateway workers: {self._plan.workers}"))
         where.append(("first prediction", f"{self._age_s():.2f} s after the command began"))
         self._out.print()
@@ -110,6 +112,11 @@ def gateway_url(running: RunningSession) -> str:
 def metrics_url(running: RunningSession) -> str:
     """Where a scrape finds the metrics of the session."""
     return f"http://{_host(running.metrics_host)}:{running.metrics_port}/metrics"
+
+
+def control_url(running: RunningSession) -> str:
+    """Where the control API is."""
+    return f"http://{_host(running.control_host)}:{running.control_port}"
 
 
 def _name(problem: Problem) -> str:

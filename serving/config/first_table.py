@@ -27,7 +27,7 @@ def first_table(settings: Settings, versions: Iterable[VersionKey], epoch: int =
         raise ConfigInvalid(
             f"models.{absent[0]}: the repository has no version of it that can be served; it has {known}"
         )
-    return RouteTable(epoch, {model: _route(settings, model, found) for model, found in sorted(by_model.items())})
+    return RouteTable(epoch, {model: first_route(settings, model, found) for model, found in sorted(by_model.items())})
 
 
 def default_version(settings: Settings, model: str, versions: Iterable[int]) -> int:
@@ -35,7 +35,8 @@ def default_version(settings: Settings, model: str, versions: Iterable[int]) -> 
     return settings.model(model).routes.stable or max(versions)
 
 
-def _route(settings: Settings, model: str, versions: set[int]) -> Route:
+def first_route(settings: Settings, model: str, versions: set[int]) -> Route:
+    """How a model is served where nobody has changed it since: the configuration's split, or the highest version."""
     stable = default_version(settings, model, versions)
     # A stable version that cannot be served stays named: its callers get 503, never the answers of another version.
     served = tuple(_served(settings, model, version) for version in sorted(versions | {stable}))

@@ -53,7 +53,16 @@ class MetricsSection(Section):
 
 
 class ControlSection(Section):
-    """The control API: laid out, not served by this release."""
+    """The control API: models, pools and features of the running session."""
 
-    host: Host = noted("Address to listen on. Not served by this release.", "127.0.0.1")
-    port: Port = noted("Port of the control API and its console. Not served by this release.", 8000)
+    host: Host = noted(
+        "Address to listen on. On a loopback address this machine reads without the token; elsewhere nobody does.",
+        "127.0.0.1",
+    )
+    port: Port | None = noted("Port of the control API; 0 takes any free one, null serves none.", 8000)
+    token_file: str | None = noted(
+        "File with the token that every change needs; made with mode 0600 where it is missing. By default "
+        "`control-token` in the state's folder.",
+        None,
+        min_length=1,
+    )

@@ -23,7 +23,7 @@ class Settings(Section):
     http: HttpSection = noted("Predictions over HTTP.", HttpSection())
     grpc: GrpcSection = noted("Predictions over gRPC. Not served by this release.", GrpcSection())
     metrics: MetricsSection = noted("Prometheus metrics.", MetricsSection())
-    control: ControlSection = noted("The control API. Not served by this release.", ControlSection())
+    control: ControlSection = noted("The control API.", ControlSection())
     engine: EngineSection = noted("What hosts the models.", EngineSection())
     repository: RepositorySection = noted("Where models are read from.", RepositorySection())
     state: StateSection = noted("Redis or Valkey.", StateSection())
@@ -78,6 +78,4 @@ def not_served_yet(settings: Settings) -> list[str]:
     notes = []
     if "grpc" in settings.model_fields_set:
         notes.append("grpc: gRPC is not served by this release; the port stays closed")
-    if "control" in settings.model_fields_set:
-        notes.append("control: the control API is not served by this release; the port stays closed")
     return notes

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from serving.errors import ConfigInvalid
+from serving.inference import VersionKey
 from serving.pool.health import Health
 from serving.pool.model_host import ModelHost, OpenModel
 from serving.pool.pool_spec import PoolSpec
@@ -15,6 +17,8 @@ from serving.pool.registration import Registration
 from serving.pool.secret import read_secret
 from serving.pool.wire_options import WireOptions
 from serving.pool.wire_server import WireServer
+from serving.runtime import freed_memory
+from serving.runtime.source import ModelSource
 from serving.state.member import Member, MemberVersion
 
 log = logging.getLogger(__name__)
@@ -28,10 +32,30 @@ class HostProcess:
         self._replica = replica
         self.host = ModelHost(_named(spec.open_model))
         self.health = Health(self.host, hung_after_s=spec.hung_after_s)
+        self._sources: Mapping[VersionKey, ModelSource] | None = None
         self._server: WireServer | None = None
         self._registration: Registration | None = None
 
-    def start(self) -> None:
+    def host_these(self, sources: Sequence[ModelSource]) -> None:
+        """These versions and no others: what is new is loaded, what is gone unloaded; the first time everything starts.
+
+        Raises:
+            ConfigInvalid: no secret, or nowhere to listen.
+        """
+        if self._sources is None:
+            self.start(sources)
+        else:
+            wanted = {source.key: source for source in sources}
+            for key in self._sources.keys() - wanted.keys():
+                self.host.unload(key)
+            self.host.load(
+                [source for key, source in wanted.items() if self._sources.get(key) != source], self._spec.load_threads
+            )
+            freed_memory.collect()
+            freed_memory.give_back()
+        self._sources = {source.key: source for source in sources}
+
+    def start(self, sources: Sequence[ModelSource]) -> None:
         """Return when every version is warm or refused, the stream listens and the registration runs.
 
         Raises:
@@ -39,7 +63,7 @@ class HostProcess:
         """
         spec = self._spec
         server = self._wire_server() if spec.stream else None
-        self.host.load(spec.sources, spec.load_threads)
+        self.host.load(sources, spec.load_threads)
         if server is None:
             return
         server.start()

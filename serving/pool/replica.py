@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from ray import serve
@@ -14,6 +17,7 @@ from serving.inference import VersionKey
 from serving.pool import handle_batch
 from serving.pool.host_process import HostProcess
 from serving.pool.pool_spec import PoolSpec, dump, load
+from serving.runtime.source import dump_source, load_source
 
 # Serve must never be the one that limits: when all replicas are full its router polls, 25 ms to 500 ms apart.
 _MAX_ONGOING = 1_000
@@ -21,15 +25,22 @@ DEPLOYMENT = "pool"
 
 
 class PoolReplica:
-    """Ready when every version is warm or refused and the stream listens; Ray sees nothing of the batches."""
+    """Ready when every version is warm or refused and the stream listens; Ray sees nothing of the batches.
+
+    Which versions it hosts is its `user_config`: that Ray changes without replacing a replica, and a replacement is
+    told the newest.
+    """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         spec = load(document)
         # Ray's own id is unique within a cluster; members of one pool may come from several.
         self._process = HostProcess(spec, f"{serve.get_replica_context().replica_id.unique_id}-{secrets.token_hex(2)}")
         self._runners = ThreadPoolExecutor(spec.slots, thread_name_prefix="handle")
-        self._process.start()
         self._left = False
+
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """Host these versions and no others; Ray calls it before a replica is ready, and whenever they change."""
+        await asyncio.to_thread(self._process.host_these, [load_source(entry) for entry in config["sources"]])
 
     async def run_batch(self, model: str, version: int, frame: bytes) -> bytes:
         """A RUN frame in, a RESULT or FAILED frame out: the way without the tensor stream."""
@@ -74,6 +85,11 @@ def application(spec: PoolSpec, name: str = DEPLOYMENT) -> serve.Application:
         graceful_shutdown_wait_loop_s=0.1,
         # Beyond the drain there are two operations on a Redis that may not answer.
         graceful_shutdown_timeout_s=spec.grace_s + 10,
+        user_config={"sources": [dump_source(source) for source in spec.sources]},
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )(PoolReplica)
-    return deployed.bind(dump(spec))
+    place = dump(replace(spec, sources=()))
+    # Without a version of ours each deployment is new code to Serve, which replaces every replica. Its option was
+    # withdrawn from the public ones in favour of configuration files, which compute one likewise.
+    code = hashlib.sha256(json.dumps([place, options], sort_keys=True).encode()).hexdigest()
+    return deployed.options(version=code, _internal=True).bind(place)

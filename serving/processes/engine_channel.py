@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import queue
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
+
+from serving.errors import ServingError, Unavailable
+
+log = logging.getLogger(__name__)
 
 
 class EngineChannel:
@@ -19,6 +26,7 @@ class EngineChannel:
         self._socket.set_inheritable(False)
         self._lines = self._socket.makefile("rb")
         self._stopping = stopping
+        self._asked: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._sending = threading.Lock()
 
     def first(self) -> dict[str, Any]:
@@ -42,10 +50,32 @@ class EngineChannel:
         with self._sending, contextlib.suppress(OSError):
             self._socket.sendall(json.dumps({"type": kind, **facts}).encode() + b"\n")
 
+    def obey(self, carry_out: Callable[[dict[str, Any]], None]) -> None:
+        """Begin to answer what the supervisor asks, one after the other, on a thread; earlier questions wait for it."""
+        threading.Thread(target=self._obey, args=(carry_out,), name="orders", daemon=True).start()
+
+    def _obey(self, carry_out: Callable[[dict[str, Any]], None]) -> None:
+        while True:
+            asked = self._asked.get()
+            try:
+                carry_out(asked)
+            except ServingError as error:
+                self.tell("answer", id=asked["id"], error=error.message, reason=error.reason)
+            # Ray raises what it likes, and whoever asked waits for an answer.
+            except Exception as error:
+                log.exception("the pools could not be changed")
+                text = f"the pools could not be changed: {type(error).__name__}: {error}"
+                self.tell("answer", id=asked["id"], error=text, reason=Unavailable.reason)
+            else:
+                self.tell("answer", id=asked["id"], answer={})
+
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
             for line in self._lines:
-                with contextlib.suppress(ValueError, AttributeError):
-                    if json.loads(line).get("type") == "stop":
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    message = json.loads(line)
+                    if message["type"] == "stop":
                         break
+                    if message["type"] == "ask":
+                        self._asked.put(message)
         self._stopping.set()

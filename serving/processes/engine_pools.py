@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from serving.config.placement import pool_of
 from serving.config.serving_models import GATEWAY
 from serving.config.settings import Settings
+from serving.errors import ModelUnservable
 from serving.pool.pool_spec import PoolSpec
 from serving.processes.model_sources import model_sources
 from serving.processes.session_plan import ServedModel
@@ -45,6 +46,23 @@ def pools_at(place: PoolSpec, settings: Settings, models: Sequence[ServedModel])
     """
     names = sorted({pool_of(settings, served.model, served.version) for served in models} - {GATEWAY})
     return tuple(_pool(name, place, settings, models) for name in names)
+
+
+def changed_pools(
+    running: Mapping[str, PoolSpec], start: StartMessage, models: Sequence[ServedModel]
+) -> tuple[PoolSpec, ...]:
+    """Those of the running pools that host something else with these versions; one that hosts nothing any more stays.
+
+    Raises:
+        ModelUnservable: a version's pool does not run; or a manifest was broken meanwhile.
+    """
+    settings = Settings.model_validate(start.config)
+    for served in models:
+        pool = pool_of(settings, served.model, served.version)
+        if pool not in (GATEWAY, *running):
+            raise ModelUnservable(f"{served.path}: its pool {pool!r} does not run in this session; restart the session")
+    wanted = (replace(pool, sources=tuple(model_sources(settings, models, name))) for name, pool in running.items())
+    return tuple(pool for pool in wanted if pool != running[pool.name])
 
 
 def _pool(name: str, place: PoolSpec, settings: Settings, models: Sequence[ServedModel]) -> PoolSpec:

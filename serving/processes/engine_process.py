@@ -1,7 +1,8 @@
 """The engine's process (Ray): started, watched, swept after a crash and started again, while the gateways go on.
 
 The program gets `CHANNEL PARENT` as arguments and a start message over the channel, says "ready", "refused" (`model`,
-`version`, `why`) and "replicas" (`alive`: pool to count), obeys "stop", and ends at the channel's end of file.
+`version`, `why`) and "replicas" (`alive`: pool to count), obeys "stop" and, once it is ready, "ask" (`what` "host":
+these `models` and no others), and ends at the channel's end of file.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from serving.processes.asking import Asking, Facts
 from serving.processes.backoff import delay_s, strikes_after
 from serving.processes.child_process import ChildProcess, Spawner
 from serving.processes.control_channel import ControlChannel, channel_pair
 from serving.processes.events import Emit, Event
 from serving.processes.session_members import end_members
+from serving.processes.session_plan import ServedModel
 from serving.processes.start_message import StartMessage, to_json
 
 # After the end of its channel it may still be ending; then it is killed.
@@ -40,11 +44,24 @@ class EngineProcess:
         self.ready = asyncio.Event()
         self.replicas: dict[str, int] = {}
         self.crashes = 0
+        self._asking = Asking(self._send)
 
     async def start(self) -> None:
         """Spawn it and watch it; it says itself when it is ready."""
         await self._launch()
         self._keeper = asyncio.create_task(self._keep())
+
+    async def ask(self, what: str, **facts: Any) -> Facts:  # noqa: ANN401 - see Ask
+        """Have the engine that runs now do something.
+
+        Raises:
+            ServingError: what it objected, or NotReady when it ended meanwhile.
+        """
+        return await self._asking.ask(what, **facts)
+
+    def serve(self, models: tuple[ServedModel, ...], table: str) -> None:
+        """An engine that is started again hosts these versions and publishes this table."""
+        self._start_message = replace(self._start_message, models=models, table=table)
 
     async def stop(self, patience_s: float) -> None:
         """Ask it to end, and end what is left of it and of all it started."""
@@ -74,11 +91,17 @@ class EngineProcess:
         channel.send(first.pop("type"), **first)
         self._channel = channel
 
+    def _send(self, kind: str, **facts: Any) -> None:  # noqa: ANN401 - see ControlChannel.send
+        if self._channel is not None:
+            self._channel.send(kind, **facts)
+
     async def _keep(self) -> None:
         strikes = 0
         while self._child is not None and self._channel is not None:
             async for message in self._channel.messages():
                 self._heard(message)
+            self._asking.close("the engine ended; it starts again")
+            self._asking = Asking(self._send)
             child = self._child
             await child.ended_within(_END_S)
             self._channel.close()
@@ -112,6 +135,8 @@ class EngineProcess:
                 self._emit(Event("refused", named, message["why"], dict(message)))
             case "replicas":
                 self.replicas = {str(pool): int(count) for pool, count in message["alive"].items()}
+            case "answer":
+                self._asking.answered(message)
             case "trouble":
                 self._emit(Event("trouble", "engine", message["text"]))
             case _:

@@ -21,6 +21,8 @@ Kind = Literal[
     "rolling",  # a rolling restart began
     "rolled",  # every worker was replaced
     "roll_failed",  # the successor did not become ready; the predecessor goes on
+    "loaded",  # a version was loaded while the session runs
+    "unloaded",
     "stopping",
     "stopped",
     "swept",  # the remains of a dead session were removed

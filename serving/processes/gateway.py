@@ -17,6 +17,7 @@ from serving.config.settings import Settings
 from serving.deadline import LoopTimers
 from serving.edge.http.server import HttpServer
 from serving.inference import VersionKey
+from serving.processes.gateway_versions import GatewayVersions
 from serving.processes.handle_pool import HandlePool
 from serving.processes.joined_cluster import JoinedCluster
 from serving.processes.model_sources import model_sources
@@ -43,6 +44,7 @@ class Gateway:
     backends: Mapping[str, Backend]
     feed: TableFeed
     recorder: Recorder
+    versions: GatewayVersions
     followers: Sequence[Members | TableStore] = field(default_factory=tuple)
 
     def ready(self) -> bool:
@@ -77,6 +79,10 @@ class Gateway:
     def use_table(self, table: str) -> None:
         """Serve by this routing table if it is newer."""
         self.feed.offer(table.encode())
+
+    async def obey(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Load a version, let one go, tell what is hosted."""
+        return await self.versions.obey(asked)
 
     def on_condemned(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with the fingerprint of each request that crashed replicas, in hexadecimal."""
@@ -129,8 +135,9 @@ async def build_gateway(start: StartMessage) -> Gateway:
         followers = [members, store]
     for backend in backends.values():
         await backend.start()
+    versions = GatewayVersions(settings, backends, predictor.variants)
     http = HttpServer(predictor, http_limits(settings.http), recorder, clock, release())
-    return Gateway(http, predictor, backends, feed, recorder, followers)
+    return Gateway(http, predictor, backends, feed, recorder, versions, followers)
 
 
 def _kept(start: StartMessage) -> Path | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from serving.processes.asking import Ask, Asking
 from serving.processes.child_process import ChildProcess, Spawner
 from serving.processes.control_channel import ControlChannel, channel_pair
 from serving.processes.coverage import WorkerView
@@ -51,6 +52,8 @@ class GatewayProcess:
         self._child: ChildProcess | None = None
         self._channel: ControlChannel | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._asking = Asking(self.send)
+        self.ask: Ask = self._asking.ask
 
     async def start(self, spawner: Spawner) -> None:
         """Spawn it with the listeners and its end of a channel; it says "up" later."""
@@ -128,10 +131,13 @@ class GatewayProcess:
                 case "ready":
                     self.ready.set()
                     self._heard.changed(self)
+                case "answer":
+                    self._asking.answered(message)
                 case _:
                     self._heard.message(self, message)
         # The end of the channel is the first sign of a crash; what it served is covered before its end is awaited.
         self.lost = True
+        self._asking.close(f"gateway worker {self.slot} ended")
         self._up = False
         self._serving = frozenset()
         self._heard.changed(self)

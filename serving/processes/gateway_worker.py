@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import uvloop
 
 from serving.errors import ServingError
+from serving.processes.asking import answer
 from serving.processes.control_channel import ControlChannel, inherited_channel
 from serving.processes.death import die_with
 from serving.processes.start_message import StartMessage, from_json
@@ -66,6 +67,9 @@ class Gateway(Protocol):
     def condemn(self, fingerprint: str, remember_s: float) -> None:
         """Refuse for so long what crashed the replicas of another worker."""
 
+    async def obey(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer a question about versions; see `GatewayVersions.obey`."""
+
     async def drain(self, grace_s: float) -> None:
         """Answer what is in flight with `connection: close`; returns when all is answered or the time is up."""
 
@@ -84,7 +88,8 @@ class GatewayWorker:
         self._gateway = gateway
         self._start = start
         self._accepting: dict[int, socket.socket] = {}
-        self._told = 0
+        self._told: set[tuple[str, ...]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         self._leave = asyncio.Event()
         self._grace_s = start.grace_s
 
@@ -127,6 +132,11 @@ class GatewayWorker:
                     self._use_table(message["table"])
                 case "condemned":
                     self._gateway.condemn(message["fingerprint"], message["remember_s"])
+                case "ask":
+                    # Not waited for: while a version is being loaded other messages are obeyed.
+                    task = asyncio.create_task(answer(message, self._gateway.obey, self._channel.send))
+                    self._answering.add(task)
+                    task.add_done_callback(self._answering.discard)
                 case "drain":
                     self.leave(message["grace_s"])
                 case _:
@@ -173,9 +183,10 @@ class GatewayWorker:
         """Counts and refusals; a mistake in either is told and must not end the worker."""
         try:
             refused = self._gateway.refused()
-            for one in refused[self._told :]:
-                self._channel.send("refused", **one)
-            self._told = len(refused)
+            for one in refused:
+                if tuple(one.values()) not in self._told:
+                    self._channel.send("refused", **one)
+            self._told = {tuple(one.values()) for one in refused}
             self._channel.send("stats", stats=self._gateway.stats(), ready=self._gateway.ready())
         except Exception as error:  # noqa: BLE001 - whatever it is, predictions go on
             self._channel.send("trouble", text=f"{type(error).__name__}: {error}")

@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from serving.errors import NotReady
+from serving.processes.asking import Facts
 from serving.processes.backoff import delay_s, strikes_after
 from serving.processes.child_process import Spawner
 from serving.processes.coverage import covered
 from serving.processes.events import Emit, Event
 from serving.processes.gateway_process import GatewayProcess, Heard
+from serving.processes.session_plan import ServedModel
 from serving.processes.start_message import StartMessage
 
 # A successor that is not ready by then is given up: the predecessor goes on.
@@ -91,6 +94,37 @@ class Gateways:
         self._table = table
         for worker in self._present.values():
             worker.send("table", table=table)
+
+    def serve(self, models: tuple[ServedModel, ...], table: str) -> None:
+        """Workers started from now on serve these versions by this table."""
+        self._start = replace(self._start, models=models, table=table)
+
+    async def ask_all(self, what: str, *, strict: bool = False, **facts: Any) -> None:  # noqa: ANN401 - see Ask
+        """Have every worker do it; one that ended meanwhile is none any more, but `strict` takes that for a failure.
+
+        Raises:
+            ServingError: what the first one objected.
+        """
+        workers = [worker for worker in self._present.values() if not worker.leaving]
+        answers = await asyncio.gather(*(worker.ask(what, **facts) for worker in workers), return_exceptions=True)
+        for worker, answer in zip(workers, answers, strict=True):
+            if isinstance(answer, BaseException) and (strict or not worker.lost):
+                raise answer
+
+    async def ask_one(self, what: str) -> Facts:
+        """The answer of a worker that can predict.
+
+        Raises:
+            NotReady: there is none.
+        """
+        for worker in list(self._present.values()):
+            if worker.ready.is_set() and not (worker.leaving or worker.lost or worker.stalled):
+                return await worker.ask(what)
+        raise NotReady("no gateway worker is ready yet; try again in a moment")
+
+    def forget_refusal(self, model: str, version: int) -> None:
+        """The version was loaded since, or is not to be served any more."""
+        self._refusals.pop(f"{model}/{version}", None)
 
     def alive(self) -> int:
         """How many workers accept and can predict."""

@@ -20,16 +20,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serving.pool.pool_spec import PoolSpec, read_pools
 from serving.processes import cluster_address, ray_environment
 from serving.processes.death import die_with
 from serving.processes.engine_channel import EngineChannel
+from serving.processes.session_plan import ServedModel
 from serving.telemetry.log import configure_logging
 
 if TYPE_CHECKING:
     from serving.processes.ray_head import Parts
+    from serving.processes.start_message import StartMessage
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +43,13 @@ _LOOK_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What one engine is told, and where it tells what happens."""
+    """What one engine is told, and where it tells what happens; `obey` begins with orders for pools that run."""
 
     run_dir: Path
     pools: tuple[PoolSpec, ...]
     stopping: threading.Event
     tell: Callable[..., None]
+    obey: Callable[[], None] = lambda: None
 
 
 class Phases:
@@ -118,6 +121,7 @@ def _serve_pools(orders: Orders, phases: Phases, address: str) -> None:
         ray_pools.deploy(orders.pools, orders.stopping, phases.ended, orders.tell)
         if not orders.stopping.is_set():
             orders.tell("ready", address=address, phases_s=phases.took)
+            orders.obey()
         ray_pools.watch(orders.stopping, orders.tell)
         ray_pools.end()
 
@@ -161,7 +165,25 @@ def _from_supervisor(fd: int, parent: int, stopping: threading.Event) -> Orders:
     start = from_json(channel.first())
     channel.listen()
     publish_first_table(start, stopping)
-    return Orders(Path(start.run_dir), engine_pools(start), stopping, channel.tell)
+    pools = engine_pools(start)
+    return Orders(Path(start.run_dir), pools, stopping, channel.tell, lambda: channel.obey(_hosts(start, pools)))
+
+
+def _hosts(start: StartMessage, pools: tuple[PoolSpec, ...]) -> Callable[[dict[str, Any]], None]:
+    """Carries out "host": the pools that run get these versions and no others."""
+    from serving.processes.engine_pools import changed_pools  # noqa: PLC0415 - see _from_supervisor
+
+    running = {pool.name: pool for pool in pools}
+
+    def host(asked: dict[str, Any]) -> None:
+        from serving.processes import ray_pools  # noqa: PLC0415 - see `run`
+
+        models = [ServedModel(**served) for served in asked["models"]]
+        changed = changed_pools(running, start, models)
+        ray_pools.change(changed)
+        running.update({pool.name: pool for pool in changed})
+
+    return host
 
 
 def _stop_on_signals(stopping: threading.Event) -> None:

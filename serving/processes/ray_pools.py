@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from ray import serve
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
+from serving.errors import Unavailable
 from serving.pool.pool_spec import PoolSpec
 from serving.pool.replica import application
 
@@ -17,6 +19,7 @@ log = logging.getLogger(__name__)
 _PREFIX = "pool-"
 _LOOK_S = 0.05
 _WATCH_S = 1.0
+_CHANGED_WITHIN_S = 120.0
 
 Tell = Callable[..., None]
 
@@ -47,6 +50,29 @@ def deploy(pools: Sequence[PoolSpec], stopping: threading.Event, ended: Callable
         if len(overviews) == len(pools) and all(o.status == ApplicationStatus.RUNNING for o in overviews.values()):
             break
     ended("replicas")
+
+
+def change(pools: Sequence[PoolSpec]) -> None:
+    """Give running pools other versions; returns when every replica has loaded or refused them. None is replaced.
+
+    Raises:
+        Unavailable: they were not done in time; Ray goes on with it.
+    """
+    if not pools:
+        return
+    serve.run_many(
+        [target(pool) for pool in pools],
+        wait_for_ingress_deployment_creation=False,
+        wait_for_applications_running=False,
+    )
+    ends_at = time.monotonic() + _CHANGED_WITHIN_S
+    names = {app_name(pool.name) for pool in pools}
+    while any(_overviews()[name].status != ApplicationStatus.RUNNING for name in names):
+        if time.monotonic() > ends_at:
+            raise Unavailable(
+                f"the replicas of {', '.join(sorted(names))} are still loading; see the log of the engine"
+            )
+        time.sleep(_LOOK_S)
 
 
 def watch(stopping: threading.Event, tell: Tell) -> None:
@@ -93,5 +119,6 @@ def _alive(overview: ApplicationStatusOverview) -> int:
         for deployment in overview.deployments.values()
         for state, count in deployment.replica_states.items()
         # The keys are plain text, whatever their type says.
-        if state == "RUNNING"
+        # One that is told to host something else serves all the while.
+        if state in ("RUNNING", "UPDATING")
     )

@@ -25,6 +25,9 @@ class RunningSession:
     http_port: int
     metrics_host: str
     metrics_port: int | None
+    control_host: str = "127.0.0.1"
+    control_port: int | None = None
+    token_file: str = ""
     generation: int = 1
     ready: bool = False
 

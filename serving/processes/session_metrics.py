@@ -65,6 +65,8 @@ def facts(parts: SessionParts, *, ready: bool) -> SessionFacts:
     """As they are now."""
     restarts = {("gateway", "crash"): parts.gateways.crashes, ("gateway", "roll"): parts.gateways.rolled}
     restarts |= {(valkey.part, "crash"): valkey.crashes for valkey in parts.valkeys}
+    if parts.control is not None:
+        restarts["control", "crash"] = parts.control.crashes
     if parts.engine is None:
         return SessionFacts(ready, parts.gateways.alive(), restarts)
     restarts["engine", "crash"] = parts.engine.crashes

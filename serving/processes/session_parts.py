@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from serving.control.auth import token_in
 from serving.processes import run_dir
 from serving.processes.child_process import Spawner
+from serving.processes.control_process import ControlProcess
 from serving.processes.embedded_state import EmbeddedValkey, ValkeySpec, control_spec, features_spec, valkey_program
 from serving.processes.engine_process import EngineProcess
 from serving.processes.events import Emit
@@ -27,13 +29,14 @@ class Sockets:
     """Ports are taken first: what cannot be had is said before anything is started."""
 
     http: Listeners
-    metrics: Listeners | None
+    metrics: Listeners | None = None
+    control: Listeners | None = None
 
     def close(self) -> None:
         """Give the ports back."""
-        self.http.close()
-        if self.metrics is not None:
-            self.metrics.close()
+        for listeners in (self.http, self.metrics, self.control):
+            if listeners is not None:
+                listeners.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,11 @@ class SessionParts:
     run_dir: Path
     sockets: Sockets
     guardian: GuardianProcess
+    start: StartMessage
     gateways: Gateways
     engine: EngineProcess | None = None
     valkeys: tuple[EmbeddedValkey, ...] = ()
+    control: ControlProcess | None = None
     counts: FleetCounts = field(default_factory=FleetCounts)
 
 
@@ -56,14 +61,18 @@ def open_sockets(plan: SessionPlan) -> Sockets:
     Raises:
         ConfigInvalid: one of them cannot be had.
     """
-    http = open_listeners(plan.http_host, plan.http_port, plan.workers, "--http-port")
+    sockets = Sockets(open_listeners(plan.http_host, plan.http_port, plan.workers, "--http-port"))
     try:
-        if plan.metrics_port is None:
-            return Sockets(http, None)
-        return Sockets(http, open_listeners(plan.metrics_host, plan.metrics_port, 1, "--metrics-port"))
+        if plan.metrics_port is not None:
+            metrics = open_listeners(plan.metrics_host, plan.metrics_port, 1, "--metrics-port")
+            sockets = replace(sockets, metrics=metrics)
+        if plan.control_port is not None:
+            control = open_listeners(plan.control_host, plan.control_port, 1, "--control-port")
+            sockets = replace(sockets, control=control)
     except BaseException:
-        http.close()
+        sockets.close()
         raise
+    return sockets
 
 
 def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
@@ -86,11 +95,33 @@ def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
         directory,
         sockets,
         guardian,
+        start,
         Gateways(spawner, start, reports),
         EngineProcess(plan.engine_program, spawner, start, emit) if plan.engine == "ray" else None,
         tuple(EmbeddedValkey(program, spec, spawner, emit) for spec in specs) if program else (),
+        _control(plan, start, sockets, spawner, emit),
         counts,
     )
+
+
+def token_file(plan: SessionPlan, directory: str) -> Path:
+    """Where the token of the control app is."""
+    return Path(plan.control_token_file or Path(plan.state_dir or directory) / "control-token")
+
+
+def _control(
+    plan: SessionPlan, start: StartMessage, sockets: Sockets, spawner: Spawner, emit: Emit
+) -> ControlProcess | None:
+    if sockets.control is None:
+        return None
+    options = {
+        "host": plan.control_host,
+        "token": token_in(token_file(plan, start.run_dir)),
+        "features_url": start.features_url,
+        "views": plan.config.get("feature_views") or {},
+    }
+    log = Path(start.run_dir) / "logs" / "control.log"
+    return ControlProcess(spawner, sockets.control.sockets[0].fileno(), options, log, emit)
 
 
 def state_specs(plan: SessionPlan, directory: Path) -> dict[str, ValkeySpec]:
@@ -141,4 +172,7 @@ def registration(plan: SessionPlan, parts: SessionParts) -> RunningSession:
         http_port=parts.sockets.http.port,
         metrics_host=plan.metrics_host,
         metrics_port=parts.sockets.metrics.port if parts.sockets.metrics else None,
+        control_host=plan.control_host,
+        control_port=parts.sockets.control.port if parts.sockets.control else None,
+        token_file=str(token_file(plan, str(parts.run_dir)).absolute()) if parts.sockets.control else "",
     )

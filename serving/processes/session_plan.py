@@ -23,7 +23,8 @@ class ServedModel:
 class SessionPlan:
     """Plain values only, so that a worker can be told all of it as JSON.
 
-    Ports may be 0 (any free one); `metrics_port` None serves no metrics. State URLs are "embedded" or a Redis URL, and
+    Ports may be 0 (any free one); `metrics_port` None serves no metrics, `control_port` None no control app.
+    `control_token_file` None keeps its token in the state directory. State URLs are "embedded" or a Redis URL, and
     are used only by the ray engine. `state_dir` None keeps what should outlive a crash in the session's run directory,
     which ends with the session. `samples` holds, per model, the body of an infer request that must work before the
     session is called ready. `secret` "" lets the session make its own. `config` goes to workers and engine as it is.
@@ -35,6 +36,9 @@ class SessionPlan:
     http_port: int = 8080
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = 8082
+    control_host: str = "127.0.0.1"
+    control_port: int | None = None
+    control_token_file: str | None = None
     models: tuple[ServedModel, ...] = ()
     control_url: str = EMBEDDED
     features_url: str = EMBEDDED

@@ -6,7 +6,7 @@ from serving.config.first_table import first_table
 from serving.config.settings import Settings
 from serving.inference import VersionKey
 from serving.processes.start_message import StartMessage
-from serving.routing.table import RouteTable
+from serving.routing.table import RouteTable, load
 
 
 def session_table(start: StartMessage) -> RouteTable:
@@ -15,5 +15,7 @@ def session_table(start: StartMessage) -> RouteTable:
     Raises:
         ConfigInvalid: the configuration in the start message is none.
     """
+    if start.table:
+        return load(start.table)
     versions = [VersionKey(served.model, served.version) for served in start.models]
     return first_table(Settings.model_validate(start.config), versions)

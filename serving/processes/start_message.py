@@ -15,7 +15,8 @@ class StartMessage:
 
     `listeners` maps each slot to an inherited file descriptor. State URLs are empty with the in-process engine.
     `secret` is what gateways and replicas of this session prove to each other; it is told over the channel, so that
-    neither the environment nor a command line shows it.
+    neither the environment nor a command line shows it. `table` is the routing table in force, where versions were
+    loaded or unloaded since the session began.
     """
 
     session: str
@@ -35,6 +36,7 @@ class StartMessage:
     models: tuple[ServedModel, ...] = ()
     listeners: Mapping[int, int] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    table: str = ""
 
 
 def to_json(start: StartMessage) -> dict[str, Any]:

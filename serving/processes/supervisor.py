@@ -22,6 +22,7 @@ from serving.processes.terminal import has_terminal
 from serving.processes.waiting import reason_to_wait
 
 if TYPE_CHECKING:
+    from serving.processes.control_process import ControlProcess
     from serving.processes.session_metrics import SessionMetrics
 
 _ENGINE_STOP_S = 4.0
@@ -75,6 +76,8 @@ class Supervisor:
         """What SIGINT and SIGTERM do: the second time nothing is waited for."""
         if self._stop.is_set() and self._parts is not None:
             self._parts.gateways.kill()
+            if self._parts.control is not None:
+                self._parts.control.kill()
             if self._parts.engine is not None:
                 self._parts.engine.kill()
         self._stop.set()
@@ -99,6 +102,8 @@ class Supervisor:
         await asyncio.gather(*starts)
         await self._show_metrics(parts)
         self._own(self._become_ready(parts))
+        if parts.control is not None:
+            self._own(self._serve_control(parts, parts.control))
         self._own(self._sweep())
 
     async def roll(self) -> None:
@@ -120,7 +125,7 @@ class Supervisor:
         self._say("stopping", "session", "stopping: open requests are answered first")
         for task in self._tasks:
             task.cancel()
-        await parts.gateways.stop(self.plan.grace_s)
+        await asyncio.gather(parts.gateways.stop(self.plan.grace_s), *([parts.control.stop()] if parts.control else []))
         if self._metrics is not None:
             await self._metrics.stop()
         parts.sockets.close()
@@ -157,6 +162,16 @@ class Supervisor:
         if probe is not None and probe.verdict == "answers":
             self._say("unproven", model, f"answers the sample request with an error: {probe.text}")
         return probe is not None
+
+    async def _serve_control(self, parts: SessionParts, control: ControlProcess) -> None:
+        # After the first prediction, which its start would delay; what does not become ready may need it too.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SAY_EVERY_S):
+                await self.ready.wait()
+        # Imported now: the configuration's library, which a supervisor without the command line needs for nothing else.
+        from serving.processes.session_orders import SessionOrders  # noqa: PLC0415
+
+        await control.start(SessionOrders(self.plan, parts, self._rolling, self._emit, self.ready).obey)
 
     async def _show_metrics(self, parts: SessionParts) -> None:
         # Imported now: prometheus_client takes 80 ms, during which the workers start.

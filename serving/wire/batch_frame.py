@@ -8,11 +8,11 @@ payload. BEGUN precedes the run of a batch that is to run alone, which is blamed
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 
-from serving.errors import ModelFailed, ServingError, StreamRefused
+from serving.errors import ModelFailed, ServingError, StreamRefused, error_of
 from serving.inference import Batch, Buffer, Signature, Tensor
 from serving.wire.frame import FAILED, RESULT, RUN, Frame, encode
 from serving.wire.tensors import append_stacked, append_tensors, decode
@@ -132,11 +132,4 @@ def decode_failed(frame: Frame) -> ServingError | None:
         raise StreamRefused("the peer sent a failure without a reason") from error
     if reason == CANCELLED:
         return None
-    kind = next((kind for kind in _kinds(ServingError) if kind.reason == reason), ModelFailed)
-    return kind(text)
-
-
-def _kinds(root: type[ServingError]) -> Iterator[type[ServingError]]:
-    yield root
-    for kind in root.__subclasses__():
-        yield from _kinds(kind)
+    return error_of(reason, text)

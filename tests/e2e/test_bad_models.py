@@ -86,7 +86,17 @@ def test_up_refuses_those_versions_and_serves_the_rest(gateway: SluiceUp, reposi
 def test_up_with_nothing_to_serve_says_why_and_ends(tmp_path: Path) -> None:
     BAD["truncated"](tmp_path, "only")
     ended = _sluice(
-        "up", "--models", str(tmp_path), "--engine", "in-process", "--http-port", "0", "--metrics-port", "0"
+        "up",
+        "--models",
+        str(tmp_path),
+        "--engine",
+        "in-process",
+        "--http-port",
+        "0",
+        "--metrics-port",
+        "0",
+        "--control-port",
+        "0",
     )
     assert ended.returncode == 2
     path, what, remedy = SAID["truncated/1"]
@@ -98,7 +108,17 @@ def test_up_with_nothing_to_serve_says_why_and_ends(tmp_path: Path) -> None:
 def test_up_ends_when_every_model_is_refused_as_it_is_loaded(tmp_path: Path) -> None:
     BAD["unknown-opset"](tmp_path, "only")
     ended = _sluice(
-        "up", "--models", str(tmp_path), "--engine", "in-process", "--http-port", "0", "--metrics-port", "0"
+        "up",
+        "--models",
+        str(tmp_path),
+        "--engine",
+        "in-process",
+        "--http-port",
+        "0",
+        "--metrics-port",
+        "0",
+        "--control-port",
+        "0",
     )
     assert ended.returncode == 1
     assert "first prediction" not in ended.stdout

@@ -164,7 +164,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
 def test_what_is_not_served_yet_is_said(tmp_path: Path) -> None:
     assert not_served_yet(Settings()) == []
     noted = not_served_yet(from_text(tmp_path, "grpc: {port: 1}\ncontrol: {port: 2}").settings)
-    assert [note.split(":")[0] for note in noted] == ["grpc", "control"]
+    assert [note.split(":")[0] for note in noted] == ["grpc"]
 
 
 def test_settings_survive_the_way_to_a_worker_as_json(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""What the control API answers, as its OpenAPI document shows it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class Failure(BaseModel):
+    """Every answer that is no success."""
+
+    error: str = Field(description="What was wrong, where, and what would be right.")
+
+
+# Every route can answer these; the texts say which.
+FAILURES: dict[int | str, dict[str, Any]] = {
+    400: {"model": Failure, "description": "The request must be changed."},
+    401: {"model": Failure, "description": "The token is missing or wrong."},
+    403: {"model": Failure, "description": "The Host header names another machine."},
+    404: {"model": Failure, "description": "There is no such thing."},
+    409: {"model": Failure, "description": "Requests still need it."},
+    422: {"model": Failure, "description": "The version cannot be loaded."},
+    500: {"model": Failure, "description": "It failed here."},
+    503: {"model": Failure, "description": "Not now; try again."},
+}
+
+
+class Health(BaseModel):
+    """`ready`: a prediction of every default model has worked."""
+
+    status: Literal["ready", "starting"]
+    engine: str
+    workers: int = Field(description="Gateway workers that can predict.")
+    release: str
+
+
+class TensorSeen(BaseModel):
+    """-1 in `shape` is a dimension of any size."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class VersionSeen(BaseModel):
+    """`variants` holds its share of the requests in percent, by the role in which it gets them."""
+
+    version: int
+    pool: str
+    state: Literal["ready", "refused", "waiting"]
+    why: str = Field(description="Why it was refused: file, reason and remedy.")
+    variants: dict[str, float]
+    batchable: bool
+    note: str
+    inputs: list[TensorSeen]
+    outputs: list[TensorSeen]
+
+
+class ModelSeen(BaseModel):
+    """`default` is the version that most requests without a version get."""
+
+    name: str
+    default: int
+    versions: list[VersionSeen]
+
+
+class Models(BaseModel):
+    """All models."""
+
+    models: list[ModelSeen]
+
+
+class Loaded(BaseModel):
+    """`changed` is false where it was there already."""
+
+    model: str
+    version: int
+    changed: bool
+
+
+class Unloaded(BaseModel):
+    """What is served no more."""
+
+    model: str
+    versions: list[int]
+
+
+class ReplicaSeen(BaseModel):
+    """As a gateway worker sees it; `rows` are those it has not answered."""
+
+    replica: str
+    address: str
+    state: str
+    rows: int
+
+
+class PoolSeen(BaseModel):
+    """`gateway` is the workers themselves; `alive` counts replicas as the engine does."""
+
+    name: str
+    versions: list[str]
+    replicas: list[ReplicaSeen]
+    alive: int
+
+
+class Pools(BaseModel):
+    """All pools."""
+
+    pools: list[PoolSeen]

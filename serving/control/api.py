@@ -1,0 +1,67 @@
+"""The control API: everything people and programs do to a running session, never on the port of predictions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+
+from serving.control.answers import FAILURES, Health, Loaded, Models, ModelSeen, Pools, Unloaded
+from serving.control.session import AskSession
+from serving.errors import UnknownModel
+
+# The names a repository can have, and numbers that every reader of JSON keeps exactly.
+ModelName = Annotated[str, Path(min_length=1, max_length=128, description="Name of the model.")]
+VersionNumber = Annotated[int, Query(ge=1, le=2**53 - 1, description="Number of the version.")]
+
+router = APIRouter(prefix="/api/v1", responses=FAILURES)
+
+
+def _session(request: Request) -> AskSession:
+    session: AskSession = request.app.state.session
+    return session
+
+
+@router.get("/health", tags=["session"])
+async def health(request: Request) -> Health:
+    """Whether predictions work, and what runs."""
+    return Health.model_validate(await _session(request)("health"))
+
+
+@router.get("/models", tags=["models"])
+async def models(request: Request) -> Models:
+    """Every model with its versions: which of them answers, where it runs, and whether it can."""
+    return Models.model_validate(await _session(request)("models"))
+
+
+@router.get("/models/{model}", tags=["models"])
+async def model(request: Request, model: ModelName) -> ModelSeen:
+    """One model, with the inputs and outputs of each version."""
+    seen: list[dict[str, Any]] = list((await _session(request)("models"))["models"])
+    for one in seen:
+        if one["name"] == model:
+            return ModelSeen.model_validate(one)
+    raise UnknownModel(f"there is no model {model!r}; known are {[one['name'] for one in seen][:20]}")
+
+
+@router.post("/models/{model}:load", tags=["models"])
+async def load(request: Request, model: ModelName, version: VersionNumber) -> Loaded:
+    """Load a version of the repository beside the others. It can be asked for then; who answers by default stays."""
+    return Loaded.model_validate(await _session(request)("load", model=model, version=version))
+
+
+@router.post("/models/{model}:unload", tags=["models"])
+async def unload(
+    request: Request,
+    model: ModelName,
+    version: Annotated[int | None, Query(ge=1, le=2**53 - 1, description="Without it, the whole model.")] = None,
+    force: Annotated[bool, Query(description="Also the model's last version, or one under trial.")] = False,  # noqa: FBT002
+) -> Unloaded:
+    """Ask for a version no more, let what was accepted end, and free its memory."""
+    return Unloaded.model_validate(await _session(request)("unload", model=model, version=version, force=force))
+
+
+@router.get("/pools", tags=["pools"])
+async def pools(request: Request) -> Pools:
+    """Every pool, the versions routed to it, and its replicas with the rows that they have not answered."""
+    return Pools.model_validate(await _session(request)("pools"))

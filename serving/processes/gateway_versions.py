@@ -1,0 +1,125 @@
+"""What a gateway worker is asked about versions while it serves: load one, let one go, tell what is hosted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from serving.backends.backend import Backend
+from serving.backends.in_process import InProcess
+from serving.backends.pool_client import PoolClient
+from serving.config.placement import pool_of
+from serving.config.settings import Settings
+from serving.errors import BadRequest, ModelUnservable, NotReady
+from serving.inference import TensorSpec, VersionKey
+from serving.processes.model_sources import model_sources
+from serving.processes.session_plan import ServedModel
+from serving.request_path.variants import Variants
+from serving.runtime import freed_memory
+
+_LOOK_S = 0.02
+_FEATURES_S = 0.1
+# What a pool's replicas say of a version may be from before they were told to load it.
+_BELIEVED_AFTER_S = 1.0
+_HOSTED_WITHIN_S = 60.0
+# Requests may have asked for more time than their version's deadline; those left by then are told to try again.
+_EMPTY_WITHIN_S = 30.0
+
+
+class GatewayVersions:
+    """`backends` are the worker's own; what it does not host itself it only waits for."""
+
+    def __init__(self, settings: Settings, backends: Mapping[str, Backend], variants: Variants) -> None:
+        self._settings = settings
+        self._backends = backends
+        self._variants = variants
+
+    async def obey(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Carry out one question of the supervisor.
+
+        Raises:
+            ModelUnservable: the version was refused, with file, reason and remedy.
+            NotReady: nothing hosted it in time.
+            BadRequest: the question is of a newer release.
+        """
+        match asked["what"]:
+            case "load":
+                await self._load(ServedModel(**asked["served"]))
+            case "unload":
+                await self._unload(VersionKey(asked["model"], asked["version"]))
+            case "describe":
+                return self._described()
+            case other:
+                raise BadRequest(f"this gateway worker does not know {other!r}; roll the workers")
+        return {}
+
+    async def _load(self, served: ServedModel) -> None:
+        key = VersionKey(served.model, served.version)
+        pool = pool_of(self._settings, *key)
+        backend = self._backends.get(pool)
+        if backend is None:
+            raise ModelUnservable(f"{served.path}: its pool {pool!r} does not run in this session; restart the session")
+        if key in backend.hosted():
+            return
+        if isinstance(backend, InProcess):
+            for source in model_sources(self._settings, [served], pool):
+                backend.load(source)
+        await _hosted(backend, key)
+
+    async def _unload(self, key: VersionKey) -> None:
+        # Those whose features are being read are in no queue yet.
+        await asyncio.sleep(_FEATURES_S)
+        ends_at = time.monotonic() + _EMPTY_WITHIN_S
+        # Nobody tells when a queue has run empty, and the path of requests need not learn to.
+        while self._variants.busy(key) and time.monotonic() < ends_at:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_S)
+        for backend in self._backends.values():
+            if isinstance(backend, InProcess):
+                backend.unload(key)
+        # A variant and its queue know each other, and the collector of a worker comes by rarely.
+        freed_memory.collect()
+        await asyncio.to_thread(freed_memory.give_back)
+
+    def _described(self) -> Mapping[str, Any]:
+        hosted = {str(key): facts for backend in self._backends.values() for key, facts in backend.hosted().items()}
+        refused = {str(key): why for backend in self._backends.values() for key, why in backend.refused().items()}
+        return {
+            "hosted": {
+                name: {
+                    "batchable": facts.batchable,
+                    "note": facts.note,
+                    "inputs": [_tensor(spec) for spec in facts.signature.inputs],
+                    "outputs": [_tensor(spec) for spec in facts.signature.outputs],
+                }
+                for name, facts in hosted.items()
+            },
+            "refused": refused,
+            "pools": {name: _replicas(backend) for name, backend in self._backends.items()},
+        }
+
+
+async def _hosted(backend: Backend, key: VersionKey) -> None:
+    began_at = time.monotonic()
+    while key not in backend.hosted():
+        waited_s = time.monotonic() - began_at
+        refused = backend.refused().get(key)
+        if refused and (isinstance(backend, InProcess) or waited_s > _BELIEVED_AFTER_S):
+            raise ModelUnservable(refused)
+        if waited_s > _HOSTED_WITHIN_S:
+            raise NotReady(f"{key} was not loaded within {_HOSTED_WITHIN_S:g} s; see the log of its pool")
+        await asyncio.sleep(_LOOK_S)
+
+
+def _replicas(backend: Backend) -> list[dict[str, Any]]:
+    if not isinstance(backend, PoolClient):
+        return []
+    return [
+        {"replica": seen.replica, "address": seen.address, "state": seen.state, "rows": seen.rows}
+        for seen in backend.replicas()
+    ]
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}

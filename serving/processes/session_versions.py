@@ -1,0 +1,187 @@
+"""Loads and unloads versions of a running session: everything is judged first, and what fails changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from serving.config.first_table import first_route
+from serving.config.owner_facts import with_owner_facts
+from serving.config.settings import Settings
+from serving.errors import BadRequest, ModelUnservable, NotReady, ServingError, Unavailable, UnknownModel
+from serving.inference import VersionKey
+from serving.processes.asking import Facts
+from serving.processes.events import Emit, Event, Kind
+from serving.processes.session_parts import SessionParts
+from serving.processes.session_plan import ServedModel, SessionPlan
+from serving.processes.session_table import session_table
+from serving.processes.table_place import HeldTable, RedisTable, TablePlace
+from serving.registry.repository import Repository, RepositoryVersion
+from serving.routing.table import RouteTable, dump
+from serving.routing.table_change import with_version, without_version
+from serving.runtime.check import check_version
+from serving.runtime.inspector import Inspector
+
+# How often a table is made anew because somebody else published one meanwhile.
+_TRIES = 5
+
+Change = Callable[[RouteTable], RouteTable]
+
+
+class SessionVersions:
+    """`changing` is held while versions change, so that no worker is rolled meanwhile."""
+
+    def __init__(self, plan: SessionPlan, parts: SessionParts, changing: asyncio.Lock, emit: Emit) -> None:
+        self._parts = parts
+        self._changing = changing
+        self._emit = emit
+        self._models = {VersionKey(served.model, served.version): served for served in plan.models}
+        self._settings = Settings.model_validate(plan.config)
+        first = session_table(parts.start)
+        url = parts.start.control_url
+        self._tables: TablePlace = RedisTable(url, first) if url else HeldTable(first)
+
+    async def table(self) -> RouteTable:
+        """The routing table in force.
+
+        Raises:
+            Unavailable: the control Redis did not answer.
+        """
+        return await self._tables.current()
+
+    async def load(self, key: VersionKey) -> Facts:
+        """Host a version of the repository beside the others, then route to it; the split stays what it is.
+
+        Raises:
+            UnknownModel: the repository has no such version.
+            ModelUnservable: it cannot be loaded: file, reason and remedy.
+            Unavailable: engine or control Redis cannot be asked now.
+        """
+        async with self._changing:
+            if key in self._models and str(key) in (await self._parts.gateways.ask_one("describe"))["hosted"]:
+                return {"model": key.model, "version": key.version, "changed": False}
+            found = await asyncio.to_thread(_servable, self._settings, key)
+            settings = with_owner_facts(self._settings, {key.model: found.manifest})
+            alone = first_route(settings, key.model, {key.version})
+            # Asked before anything is done: without the place for its route there is no use in loading it.
+            await self._tables.current()
+            served = ServedModel(
+                key.model, key.version, str(found.path.resolve()), default=key.model not in self._known()
+            )
+            await self._host(served)
+            try:
+                table = await self._publish(lambda now: with_version(now, alone, key.version))
+            except ServingError:
+                await self._give_up(key)
+                raise
+            self._settings = settings
+            self._in_force({**self._models, key: served}, table)
+            # Those that were started again meanwhile.
+            await self._parts.gateways.ask_all("load", served=asdict(served))
+        self._say("loaded", str(key), f"version {key.version} was loaded and can be asked for")
+        return {"model": key.model, "version": key.version, "changed": True}
+
+    async def unload(self, model: str, version: int | None, *, force: bool) -> Facts:
+        """Route to it no more, let what was accepted end, then let it go; None is the whole model.
+
+        Raises:
+            UnknownModel: it is not served.
+            InUse: requests would have nothing.
+            Unavailable: engine or control Redis cannot be asked now.
+        """
+        async with self._changing:
+            before = await self._tables.current()
+            without_version(before, model, version, force=force)
+            if self._parts.engine is not None and not self._parts.engine.ready.is_set():
+                raise NotReady("the engine is not ready; try again in a moment")
+            table = await self._publish(lambda now: without_version(now, model, version, force=force))
+            gone = [key for key in _versions(before) if key not in _versions(table)]
+            left = {key: served for key, served in self._models.items() if key not in gone}
+            self._in_force(left, table)
+            for key in gone:
+                await self._parts.gateways.ask_all("unload", model=key.model, version=key.version)
+                self._parts.gateways.forget_refusal(*key)
+            if self._parts.engine is not None:
+                await self._parts.engine.ask("host", models=[asdict(served) for served in left.values()])
+        for key in gone:
+            self._say("unloaded", str(key), f"version {key.version} was unloaded")
+        return {"model": model, "versions": [key.version for key in gone]}
+
+    async def _host(self, served: ServedModel) -> None:
+        key = VersionKey(served.model, served.version)
+        try:
+            if self._parts.engine is not None:
+                # A version that was refused earlier is tried again only where it is new.
+                if key in self._models:
+                    await self._tell_engine(self._without(key))
+                await self._tell_engine({**self._models, key: served})
+            await self._parts.gateways.ask_all("load", strict=True, served=asdict(served))
+        except ServingError:
+            await self._give_up(key)
+            raise
+        self._parts.gateways.forget_refusal(*key)
+
+    async def _give_up(self, key: VersionKey) -> None:
+        try:
+            if self._parts.engine is not None:
+                await self._tell_engine(self._without(key))
+            await self._parts.gateways.ask_all("unload", model=key.model, version=key.version)
+        except ServingError as error:
+            self._say("trouble", str(key), f"it could not be let go: {error.message}")
+
+    async def _tell_engine(self, models: Mapping[VersionKey, ServedModel]) -> None:
+        engine = self._parts.engine
+        if engine is None or not engine.ready.is_set():
+            raise NotReady("the engine is not ready; try again in a moment")
+        await engine.ask("host", models=[asdict(served) for served in models.values()])
+
+    async def _publish(self, change: Change) -> RouteTable:
+        for _ in range(_TRIES):
+            now = await self._tables.current()
+            table = change(now)
+            if table is now or await self._tables.publish(table):
+                return table
+        raise Unavailable("others keep publishing routing tables; try again in a moment")
+
+    def _in_force(self, models: dict[VersionKey, ServedModel], table: RouteTable) -> None:
+        self._models = models
+        text = dump(table).decode()
+        self._parts.gateways.serve(tuple(models.values()), text)
+        self._parts.gateways.use_table(text)
+        if self._parts.engine is not None:
+            self._parts.engine.serve(tuple(models.values()), text)
+
+    def _without(self, key: VersionKey) -> dict[VersionKey, ServedModel]:
+        return {held: served for held, served in self._models.items() if held != key}
+
+    def _known(self) -> set[str]:
+        return {key.model for key in self._models}
+
+    def _say(self, kind: Kind, part: str, text: str) -> None:
+        self._emit(Event(kind, part, text))
+
+
+def _servable(settings: Settings, key: VersionKey) -> RepositoryVersion:
+    """Found in the repository and loaded once in a process of its own, since loading can crash or never end."""
+    root = settings.repository.models_dir
+    if root is None:
+        raise BadRequest("this session has no model repository to load from; start it with --models DIR")
+    listing = Repository(Path(root)).listing()
+    found = next((version for version in listing.versions if version.key == key), None)
+    if found is None:
+        for problem in listing.problems:
+            if problem.model == key.model and problem.version in (None, key.version):
+                raise problem.error
+        known = ", ".join(str(version.key) for version in listing.of(key.model)) or "no version of it"
+        raise UnknownModel(f"the repository {root} has no {key}; it has {known}")
+    with Inspector() as inspector:
+        finding = check_version(found, inspector)
+    if not finding.ok:
+        raise ModelUnservable(finding.text)
+    return found
+
+
+def _versions(table: RouteTable) -> list[VersionKey]:
+    return [VersionKey(route.model, served.version) for route in table.routes.values() for served in route.served]

@@ -1,0 +1,84 @@
+"""What loading and unloading a version makes of the routing table: judged here, before anything is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from serving.errors import InUse, UnknownModel
+from serving.routing.split import STABLE
+from serving.routing.table import Route, RouteTable, Split
+
+
+def with_version(table: RouteTable, alone: Route, version: int) -> RouteTable:
+    """The version can be asked for; nobody who is asked now gets less, and a model that is there keeps its split.
+
+    `alone` is the model's route if this version were its only one. The same table where the version is in it already.
+    """
+    route = table.routes.get(alone.model)
+    if route is None:
+        return _changed(table, {**table.routes, alone.model: alone})
+    if any(served.version == version for served in route.served):
+        return table
+    added = [served for served in alone.served if served.version == version]
+    served = tuple(sorted((*route.served, *added), key=lambda one: one.version))
+    return _changed(table, {**table.routes, route.model: replace(route, served=served)})
+
+
+def without_version(table: RouteTable, model: str, version: int | None, *, force: bool = False) -> RouteTable:
+    """The version, or with None the whole model, is asked for no more.
+
+    Raises:
+        UnknownModel: the table does not have it.
+        InUse: requests would have nothing. `force` ends a trial, whose share goes back to stable, or takes the model's
+            last version and with it the model; never the version that answers beside others, nor the last model.
+    """
+    route = table.routes.get(model)
+    if route is None:
+        raise UnknownModel(f"there is no model {model!r}; known are {sorted(table.routes)}")
+    numbers = [served.version for served in route.served]
+    if version is not None and version not in numbers:
+        raise UnknownModel(f"model {model!r} has no version {version}; known are {numbers}")
+    if version is None or numbers == [version]:
+        return _without_model(table, route, force=force)
+    kept = replace(
+        route,
+        splits=_splits_without(route, version, force=force),
+        served=tuple(served for served in route.served if served.version != version),
+    )
+    return _changed(table, {**table.routes, model: kept})
+
+
+def _without_model(table: RouteTable, route: Route, *, force: bool) -> RouteTable:
+    if not force:
+        numbers = ", ".join(str(served.version) for served in route.served)
+        raise InUse(
+            f"model {route.model!r} would be served no more (versions {numbers}); unload it with force if that is meant"
+        )
+    if len(table.routes) == 1:
+        raise InUse(f"model {route.model!r} is the last one of this session; stop the session instead")
+    return _changed(table, {name: other for name, other in table.routes.items() if name != route.model})
+
+
+def _splits_without(route: Route, version: int, *, force: bool) -> tuple[Split, ...]:
+    mine = [split for split in route.splits if split.version == version]
+    if not mine:
+        return route.splits
+    if any(split.variant == STABLE for split in mine) or len(mine) == len(route.splits):
+        others = [served.version for served in route.served if served.version != version]
+        raise InUse(
+            f"version {version} of model {route.model!r} answers every request that names no version; "
+            f"unload another one ({', '.join(map(str, others))}), or the whole model"
+        )
+    if not force:
+        raise InUse(f"version {version} of model {route.model!r} is under trial; end the trial, or unload with force")
+    freed = sum(split.weight_bp for split in mine)
+    return tuple(
+        replace(split, weight_bp=split.weight_bp + freed) if split.variant == STABLE else split
+        for split in route.splits
+        if split.version != version
+    )
+
+
+def _changed(table: RouteTable, routes: Mapping[str, Route]) -> RouteTable:
+    return RouteTable(table.epoch + 1, dict(routes))

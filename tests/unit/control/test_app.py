@@ -1,0 +1,160 @@
+"""The control app with a session that only remembers what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from serving.control.app import control_app
+from serving.control.session import ControlOptions
+from serving.errors import InUse, ModelUnservable, ServingError
+
+TOKEN = "0123456789abcdefXYZ"
+GIVEN = {"authorization": f"Bearer {TOKEN}"}
+READS = frozenset({"models", "pools", "health"})
+VERSION = {"version": 1, "pool": "gateway", "state": "ready", "why": "", "variants": {"stable": 100.0}}
+FACTS = {"batchable": True, "note": "", "inputs": [], "outputs": []}
+
+
+class FakeSession:
+    """Remembers changes; raises `error` where there is one."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[str, Mapping[str, Any]]] = []
+        self.error: Exception | None = None
+
+    async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:
+        if what not in READS:
+            self.changes.append((what, facts))
+        if self.error is not None:
+            raise self.error
+        answers: dict[str, Mapping[str, Any]] = {
+            "health": {"status": "ready", "engine": "ray", "workers": 2, "release": "1"},
+            "models": {"models": [{"name": "a", "default": 1, "versions": [{**VERSION, **FACTS}]}]},
+            "pools": {"pools": [{"name": "default", "versions": ["a/1"], "replicas": [], "alive": 1}]},
+            "load": {"model": "a", "version": 1, "changed": True},
+            "unload": {"model": "a", "versions": [1]},
+        }
+        return answers[what]
+
+
+@pytest.fixture
+def session() -> FakeSession:
+    return FakeSession()
+
+
+def client(session: FakeSession, host: str = "127.0.0.1") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(control_app(session, ControlOptions(host, TOKEN)), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000")
+
+
+def operations() -> list[tuple[str, str]]:
+    """Method and path of everything the OpenAPI document names."""
+    document = control_app(FakeSession(), ControlOptions("127.0.0.1", TOKEN)).openapi()
+    return [(method.upper(), path) for path, found in document["paths"].items() for method in found]
+
+
+async def test_what_there_is_can_be_read(session: FakeSession) -> None:
+    async with client(session) as asking:
+        assert (await asking.get("/api/v1/health")).json()["status"] == "ready"
+        assert (await asking.get("/api/v1/models")).json()["models"][0]["versions"][0]["state"] == "ready"
+        assert (await asking.get("/api/v1/models/a")).json()["name"] == "a"
+        assert (await asking.get("/api/v1/pools")).json()["pools"][0]["alive"] == 1
+
+
+async def test_load_and_unload_are_asked_for_as_they_were_said(session: FakeSession) -> None:
+    async with client(session) as asking:
+        assert (await asking.post("/api/v1/models/a:load?version=2", headers=GIVEN)).status_code == 200
+        assert (await asking.post("/api/v1/models/a:unload?version=2", headers=GIVEN)).status_code == 200
+        assert (await asking.post("/api/v1/models/b%20c:unload?force=true", headers=GIVEN)).status_code == 200
+    assert session.changes == [
+        ("load", {"model": "a", "version": 2}),
+        ("unload", {"model": "a", "version": 2, "force": False}),
+        ("unload", {"model": "b c", "version": None, "force": True}),
+    ]
+
+
+@pytest.mark.parametrize(("method", "path"), operations())
+@pytest.mark.parametrize("given", ["", "Bearer wrong", "Basic x"])
+async def test_no_operation_changes_anything_without_the_token(
+    session: FakeSession, method: str, path: str, given: str
+) -> None:
+    url = path.replace("{", "").replace("}", "") + "?version=1&force=true"
+    async with client(session, host="0.0.0.0") as asking:
+        answer = await asking.request(method, url, headers={"authorization": given})
+        assert answer.status_code == 401
+        assert list(answer.json()) == ["error"]
+    async with client(session) as asking:
+        answer = await asking.request(method, url, headers={"authorization": given})
+        assert answer.status_code == (401 if method != "GET" else 404 if "{model}" in path else 200)
+    assert session.changes == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/x"), ("DELETE", "/api/v1/models"), ("POST", "/api/v1/models/a:fly")]
+)
+async def test_what_is_not_there_is_told_as_an_error(session: FakeSession, method: str, path: str) -> None:
+    async with client(session) as asking:
+        answer = await asking.request(method, path, headers=GIVEN)
+    assert answer.status_code in (404, 405)
+    assert "/docs" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("query", ["", "?version=0", "?version=x", f"?version={2**60}", "?version=1.5"])
+async def test_a_version_that_is_no_number_is_refused_by_its_name(session: FakeSession, query: str) -> None:
+    async with client(session) as asking:
+        answer = await asking.post(f"/api/v1/models/a:load{query}", headers=GIVEN)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("query.version: ")
+    assert session.changes == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(InUse("needed"), 409), (ModelUnservable("m/1/model.onnx: cut off; copy it again"), 422), (OSError("odd"), 500)],
+)
+async def test_why_a_session_refused_is_the_error(session: FakeSession, error: Exception, status: int) -> None:
+    session.error = error
+    async with client(session) as asking:
+        answer = await asking.post("/api/v1/models/a:load?version=2", headers=GIVEN)
+    assert answer.status_code == status
+    told = error.message if isinstance(error, ServingError) else "OSError: odd"
+    assert answer.json() == {"error": told}
+
+
+async def test_the_pages_for_people_need_nothing_from_elsewhere(session: FakeSession) -> None:
+    async with client(session) as asking:
+        page = (await asking.get("/docs")).text
+        assert (await asking.get("/openapi.json")).json()["info"]["title"] == "Sluice control API"
+    assert "POST /api/v1/models/{model}:load" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    operation=st.sampled_from(operations()),
+    name=st.text(min_size=1, max_size=140),
+    query=st.dictionaries(st.sampled_from(["version", "force", "x"]), st.text(max_size=8)),
+    body=st.binary(max_size=64),
+)
+async def test_whatever_is_sent_is_answered_as_the_document_says(
+    operation: tuple[str, str], name: str, query: dict[str, str], body: bytes
+) -> None:
+    method, path = operation
+    session = FakeSession()
+    async with client(session) as asking:
+        url = path.replace("{model}", quote(name, safe=""))
+        answer = await asking.request(method, url, params=query, headers=GIVEN, content=body)
+        document = (await asking.get("/openapi.json")).json()
+    known = document["paths"][path][method.lower()]["responses"]
+    # A name with a slash in it is another path.
+    assert str(answer.status_code) in known or answer.status_code in (404, 405, 307)
+    if answer.status_code >= 400:
+        assert list(answer.json()) == ["error"]

@@ -1,0 +1,99 @@
+"""What loading and unloading make of a table: nobody who is asked now gets less than before."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.errors import InUse, UnknownModel
+from serving.routing.table import Route, RouteTable, Served, Split, dump, load
+from serving.routing.table_change import with_version, without_version
+
+TRIAL = Route(
+    "a", "a/2", (Split("stable", 1, 9_500), Split("canary", 2, 500)), tuple(Served(n, "p") for n in (1, 2, 3))
+)
+
+
+def alone(model: str, version: int) -> Route:
+    return Route(model, model, (Split("stable", version, 10_000),), (Served(version, "p"),))
+
+
+TABLE = RouteTable(7, {"a": TRIAL, "b": alone("b", 1)})
+
+
+def test_a_loaded_version_can_be_asked_for_and_changes_no_split() -> None:
+    table = with_version(TABLE, alone("a", 9), 9)
+    assert table.epoch == 8
+    assert table.routes["a"].splits == TRIAL.splits
+    assert [served.version for served in table.routes["a"].served] == [1, 2, 3, 9]
+    assert table.routes["b"] is TABLE.routes["b"]
+
+
+def test_a_model_that_is_new_is_answered_by_its_only_version() -> None:
+    assert with_version(TABLE, alone("c", 4), 4).routes["c"] == alone("c", 4)
+
+
+def test_what_is_in_the_table_already_changes_nothing() -> None:
+    assert with_version(TABLE, alone("a", 3), 3) is TABLE
+
+
+def test_a_version_that_no_split_names_leaves() -> None:
+    table = without_version(TABLE, "a", 3)
+    assert table.epoch == 8
+    assert [served.version for served in table.routes["a"].served] == [1, 2]
+
+
+def test_the_version_that_answers_stays_also_with_force() -> None:
+    for force in (False, True):
+        with pytest.raises(InUse, match=r"answers every request .* unload another one \(2, 3\)"):
+            without_version(TABLE, "a", 1, force=force)
+
+
+def test_a_version_under_trial_leaves_with_force_and_stable_gets_its_share() -> None:
+    with pytest.raises(InUse, match="under trial"):
+        without_version(TABLE, "a", 2)
+    assert without_version(TABLE, "a", 2, force=True).routes["a"].splits == (Split("stable", 1, 10_000),)
+
+
+@pytest.mark.parametrize(("model", "version"), [("b", 1), ("b", None), ("a", None)])
+def test_a_whole_model_leaves_only_with_force(model: str, version: int | None) -> None:
+    with pytest.raises(InUse, match="with force"):
+        without_version(TABLE, model, version)
+    assert model not in without_version(TABLE, model, version, force=True).routes
+
+
+def test_the_last_model_stays() -> None:
+    with pytest.raises(InUse, match="stop the session"):
+        without_version(RouteTable(1, {"b": alone("b", 1)}), "b", None, force=True)
+
+
+def test_what_is_not_there_is_named_with_what_is() -> None:
+    with pytest.raises(UnknownModel, match=r"no model 'x'; known are \['a', 'b'\]"):
+        without_version(TABLE, "x", 1)
+    with pytest.raises(UnknownModel, match=r"no version 8; known are \[1, 2, 3\]"):
+        without_version(TABLE, "a", 8)
+
+
+Order = tuple[str, int | None, bool, bool]
+orders: st.SearchStrategy[list[Order]] = st.lists(
+    st.tuples(st.sampled_from("abc"), st.one_of(st.none(), st.integers(1, 4)), st.booleans(), st.booleans()),
+    max_size=20,
+)
+
+
+@given(orders)
+def test_after_any_row_of_orders_the_table_can_be_read_and_every_model_answers(row: list[Order]) -> None:
+    table = TABLE
+    for model, version, loads, force in row:
+        before = table
+        if loads:
+            table = with_version(table, alone(model, version or 1), version or 1)
+        else:
+            try:
+                table = without_version(table, model, version, force=force)
+            except (InUse, UnknownModel):
+                assert table is before
+        assert table.epoch >= before.epoch
+        assert load(dump(table)) == table
+        assert table.routes
