@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from serving.cli import config, demo, models, predict, restart, up
+from serving.cli import config, demo, features, models, predict, restart, up
 
 app = typer.Typer(
     name="sluice",
@@ -22,4 +22,5 @@ restart.add_to(app)
 demo.add_to(app)
 predict.add_to(app)
 models.add_to(app)
+features.add_to(app)
 config.add_to(app)

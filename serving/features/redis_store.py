@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
-from serving.errors import ConfigInvalid, FeaturesAway
+from serving.errors import ConfigInvalid, FeaturesAway, Unavailable
 from serving.features.feature_status import NOT_FOUND, PRESENT, STALE, UNREADABLE
 from serving.features.feature_view import FeatureView
 from serving.features.keys import row_key
@@ -46,8 +46,8 @@ class StoredRow:
 class RedisStore:
     """One connection, for one thread; closes with its `with` block.
 
-    Methods raise `FeaturesAway` where the server is away or refuses; the constructor `ConfigInvalid` for a URL that is
-    none.
+    Methods raise `FeaturesAway` where the server is away and `Unavailable` where it refuses; the constructor
+    `ConfigInvalid` for a URL that is none.
     """
 
     def __init__(self, url: str) -> None:
@@ -118,7 +118,7 @@ class RedisStore:
         return StoredRow(STALE if view.max_age_s is not None and age_s > view.max_age_s else PRESENT, row)
 
 
-def _away(error: Exception) -> FeaturesAway:
+def _away(error: Exception) -> Unavailable:
     if isinstance(error, ResponseError):
-        return FeaturesAway(f"the features Redis refuses: {error}")
-    return FeaturesAway(f"the features Redis does not answer: {error!s}")
+        return Unavailable(f"the features Redis refuses: {error}")
+    return FeaturesAway(f"the features Redis does not answer: {error}")

@@ -1,0 +1,175 @@
+"""`sluice features load | get | set`: rows of feature views in the features Redis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.cli.config import File
+from serving.cli.failure import CommandFailed
+from serving.cli.models import AsJson
+
+if TYPE_CHECKING:
+    from serving.features.feature_view import FeatureView
+    from serving.features.redis_store import StoredRow
+
+RedisUrl = Annotated[
+    str | None, typer.Option("--redis-url", help="The features Redis; by default the configured, or the session's own.")
+]
+HttpPort = Annotated[
+    int | None, typer.Option("--http-port", min=1, max=65_535, help="Port of the session whose features are meant.")
+]
+ViewName = Annotated[str, typer.Argument(metavar="VIEW", help="Name of the feature view.")]
+Entity = Annotated[
+    list[str] | None, typer.Option("--entity", metavar="NAME=VALUE", help="What identifies the row; repeat for each.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(name="features", help="Read and write features.", no_args_is_help=True, rich_markup_mode=None)
+    group.command(
+        "load",
+        short_help="A CSV or Parquet file into a feature view.",
+        epilog="Example: sluice features load plane.csv --config sluice.yaml",
+    )(load)
+    group.command(
+        "get",
+        short_help="One row, and how old it is.",
+        epilog="Example: sluice features get plane --entity tailnum=N14228",
+    )(get)
+    group.command(
+        "set",
+        short_help="Values of one row.",
+        epilog="Example: sluice features set plane --entity tailnum=N14228 --set seats=149",
+    )(set_values)
+    app.add_typer(group)
+
+
+def load(
+    file: Annotated[Path, typer.Argument(help="CSV or .parquet; its columns are the view's entity and features.")],
+    view: Annotated[str | None, typer.Option("--view", help="The view; by default the file's name.")] = None,
+    event_time: Annotated[
+        str | None,
+        typer.Option("--event-time", metavar="COLUMN", help="Column with the time of the facts; by default now."),
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option("--rejects", help="Where bad rows go; by default FILE.rejects.csv.")
+    ] = None,
+    config: File = None,
+    redis_url: RedisUrl = None,
+    http_port: HttpPort = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load a table into a feature view, row by row replaced as a whole; exit code 1 when rows were rejected."""
+    import time
+
+    from serving.cli.feature_load import Rejects, load_rows
+    from serving.cli.feature_store import Where, store_of, view_of
+    from serving.cli.output import print_json
+    from serving.features.row_file import open_rows
+
+    where = Where(config, redis_url, http_port)
+    settings = where.settings()
+    target = view_of(settings, view or file.stem)
+    rows = open_rows(file, target, event_time, time.time())
+    bad = Rejects(rejects or file.with_name(f"{file.name}.rejects.csv"), tuple(rows.columns))
+    with store_of(settings, where) as store:
+        done = load_rows(rows, target, store, bad)
+    if as_json:
+        print_json(
+            {
+                "view": target.name,
+                "loaded": done.rows,
+                "rejected": done.rejected,
+                "rejects": str(bad.path) if done.rejected else None,
+                "took_s": round(done.took_s, 3),
+                "rows_per_s": done.rows_per_s,
+            }
+        )
+    else:
+        rows_read = "1 row" if done.rows == 1 else f"{done.rows:,} rows"
+        typer.echo(f"loaded {rows_read} into {target.name} in {done.took_s:.2f} s ({done.rows_per_s:,} rows/s)")
+    if done.first is not None:
+        column = f", column {done.first.column}" if done.first.column else ""
+        raise CommandFailed(
+            f"{done.rejected:,} of {done.rows + done.rejected:,} rows were rejected and stand in {bad.path}; "
+            f"the first: line {done.first.line}{column}: {done.first.reason}"
+        )
+
+
+def get(
+    view: ViewName,
+    entity: Entity = None,
+    config: File = None,
+    redis_url: RedisUrl = None,
+    http_port: HttpPort = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the row of one entity: values, when its facts held, whether gateways would use it."""
+    import time
+
+    from serving.cli.feature_fields import entity_of
+    from serving.cli.feature_row import document, title, values
+    from serving.cli.feature_store import Where, store_of, view_of
+    from serving.cli.output import console, print_json, table
+
+    where = Where(config, redis_url, http_port)
+    settings = where.settings()
+    target = view_of(settings, view)
+    key = entity_of(target, entity or [])
+    now_s = time.time()
+    with store_of(settings, where) as store:
+        stored = store.get(target, key, now_s)
+    if as_json:
+        print_json(document(target, key, stored, now_s))
+    if stored.row is None:
+        raise CommandFailed(_why_none(target, key, stored))
+    if not as_json:
+        out = console()
+        out.print(title(target, key, stored, now_s), markup=False)
+        out.print(table(["feature", "value", "dtype"], values(target, stored.row)))
+
+
+def set_values(
+    view: ViewName,
+    entity: Entity = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A feature; an empty value takes it away; repeat."),
+    ] = None,
+    config: File = None,
+    redis_url: RedisUrl = None,
+    http_port: HttpPort = None,
+) -> None:
+    """Change values of one row, or begin one; its other values stay, and its facts hold from now."""
+    import time
+
+    from serving.cli.feature_fields import entity_of, values_of
+    from serving.cli.feature_row import named
+    from serving.cli.feature_store import Where, store_of, view_of
+    from serving.features.redis_store import EntityRow
+
+    where = Where(config, redis_url, http_port)
+    settings = where.settings()
+    target = view_of(settings, view)
+    key = entity_of(target, entity or [])
+    changed = values_of(target, given or [])
+    now_s = time.time()
+    with store_of(settings, where) as store:
+        before = store.get(target, key, now_s).row
+        known = before.values if before is not None else (None,) * len(target.features)
+        after = [changed.get(f.name, old) for f, old in zip(target.features, known, strict=True)]
+        store.put(target, [EntityRow(key, after, now_s)])
+    begun = "" if before is not None else ", a new row"
+    typer.echo(f"set {', '.join(changed)} of {named(target, key)}{begun}")
+
+
+def _why_none(view: FeatureView, key: tuple[str, ...], stored: StoredRow) -> str:
+    from serving.cli.feature_row import named
+
+    if stored.status == "unreadable":
+        return f"the row of {named(view, key)} was written for another form of the view; load it again"
+    return f"there is no row of {named(view, key)}"
