@@ -60,6 +60,7 @@ def session_plan(settings: Settings, models: Iterable[ServedModel]) -> SessionPl
         control_url=settings.state.control_url,
         features_url=settings.state.features_url,
         features_memory_mb=settings.state.features_memory_mb,
+        feature_views=bool(settings.feature_views),
         state_dir=settings.state.dir,
         grace_s=settings.http.drain_grace_s,
         config=settings.model_dump(mode="json"),

@@ -20,7 +20,7 @@ def model_inputs(settings: Settings, model: str) -> ModelInputs | None:
     )
 
 
-def reads_features(settings: Settings) -> bool:
-    """Some model takes a column of a feature view, so that there must be a features Redis."""
-    columns = (column for model in settings.models.values() for one in model.inputs for column in one.features)
-    return any(not column.startswith("request.") for column in columns)
+def all_model_inputs(settings: Settings) -> dict[str, ModelInputs]:
+    """By model, for those that have inputs made of features."""
+    found = {model: model_inputs(settings, model) for model in settings.models}
+    return {model: inputs for model, inputs in found.items() if inputs is not None}

@@ -6,16 +6,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from serving.backends.backend import Backend
 from serving.backends.in_process import InProcess
 from serving.backends.pool_client import PoolClient
 from serving.config.http_limits import http_limits
+from serving.config.model_inputs import all_model_inputs
 from serving.config.serving_models import GATEWAY
 from serving.config.settings import Settings
 from serving.deadline import LoopTimers
 from serving.edge.http.server import HttpServer
+from serving.features.reader import FeatureReader, ReaderOptions
 from serving.inference import VersionKey
 from serving.processes.gateway_versions import GatewayVersions
 from serving.processes.handle_pool import HandlePool
@@ -24,7 +26,9 @@ from serving.processes.model_sources import model_sources
 from serving.processes.release import release
 from serving.processes.session_table import session_table
 from serving.processes.start_message import StartMessage
+from serving.request_path.look_ups import LookUps
 from serving.request_path.predict import Predictor
+from serving.request_path.read_plans import ReadPlans
 from serving.routing.table import RouteTable, dump
 from serving.routing.table_feed import TableFeed
 from serving.telemetry.catalogue import CONNECTIONS, INFLIGHT_BYTES, POOL_REPLICAS, VERSION_READY
@@ -32,7 +36,13 @@ from serving.telemetry.recorder import Recorder
 
 if TYPE_CHECKING:
     from serving.state.members import Members
-    from serving.state.table_store import TableStore
+
+
+class Follower(Protocol):
+    """What keeps a connection of its own."""
+
+    async def stop(self) -> None:
+        """End it."""
 
 
 @dataclass(slots=True)
@@ -45,7 +55,7 @@ class Gateway:
     feed: TableFeed
     recorder: Recorder
     versions: GatewayVersions
-    followers: Sequence[Members | TableStore] = field(default_factory=tuple)
+    followers: Sequence[Follower] = field(default_factory=tuple)
 
     def ready(self) -> bool:
         """Every pool that a route leads to lives, and has loaded what it can."""
@@ -62,6 +72,7 @@ class Gateway:
     def stats(self) -> Mapping[str, Any]:
         """What was counted since the worker began, and how full it is now."""
         recorder = self.recorder
+        self.predictor.features.flush()
         hosted = [key for backend in self.backends.values() for key in backend.hosted()]
         recorder.serve((*hosted, *self._routed()))
         for key in hosted:
@@ -121,18 +132,23 @@ async def build_gateway(start: StartMessage) -> Gateway:
     backends = _backends(start, settings, table, members)
     recorder = Recorder()
     clock = time.monotonic
-    predictor = Predictor(backends, LoopTimers(clock), recorder, clock)
+    reader = _features_reader(start, settings, recorder)
+    look_ups = LookUps(ReadPlans(all_model_inputs(settings)), reader, recorder)
+    predictor = Predictor(backends, LoopTimers(clock), recorder, clock, look_ups)
     feed = TableFeed(_kept(start), predictor.variants.adopt)
     feed.restore()
     feed.offer(dump(table))
-    followers: list[Members | TableStore] = []
+    followers: list[Follower] = []
     if members is not None:
         from serving.state.table_store import TableStore  # noqa: PLC0415 - see _members
 
         store = TableStore(start.control_url, feed.offer)
         store.follow()
         members.start()
-        followers = [members, store]
+        followers += [members, store]
+    if reader is not None:
+        await reader.start()
+        followers.append(reader)
     for backend in backends.values():
         await backend.start()
     versions = GatewayVersions(settings, backends, predictor.variants)
@@ -153,6 +169,13 @@ def _members(start: StartMessage, table: RouteTable) -> Members | None:
     from serving.state.members import Members  # noqa: PLC0415
 
     return Members(start.control_url, _pools(table), Path(start.state_dir) / "members.json")
+
+
+def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder) -> FeatureReader | None:
+    if not (start.features_url and settings.feature_views):
+        return None
+    options = ReaderOptions(timeout_s=settings.state.features_timeout_ms / 1000)
+    return FeatureReader(start.features_url, recorder, options)
 
 
 def _backends(

@@ -81,7 +81,7 @@ def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
     Raises:
         ConfigInvalid: the state is to be embedded and there is no program for it.
     """
-    program = valkey_program() if plan.engine == "ray" and EMBEDDED in (plan.control_url, plan.features_url) else None
+    program = valkey_program() if EMBEDDED in _state_urls(plan).values() else None
     session = secrets.token_hex(8)
     directory = run_dir.create(session)
     guardian = GuardianProcess(session, directory, emit)
@@ -125,22 +125,27 @@ def _control(
 
 
 def state_specs(plan: SessionPlan, directory: Path) -> dict[str, ValkeySpec]:
-    """The servers to start, by the state they hold; the in-process engine needs none."""
-    if plan.engine == "in-process":
-        return {}
+    """The servers to start, by the state they hold."""
     state_dir = Path(plan.state_dir) if plan.state_dir else directory
     specs = {}
-    if plan.control_url == EMBEDDED:
-        specs["control"] = control_spec(directory, state_dir)
-    if plan.features_url == EMBEDDED:
-        specs["features"] = features_spec(directory, plan.features_memory_mb)
+    for state, url in _state_urls(plan).items():
+        if url == EMBEDDED and state == "control":
+            specs[state] = control_spec(directory, state_dir)
+        elif url == EMBEDDED:
+            specs[state] = features_spec(directory, plan.features_memory_mb)
     return specs
+
+
+def _state_urls(plan: SessionPlan) -> dict[str, str]:
+    """What state there is, and where; the in-process engine has none but features, where it serves views of them."""
+    if plan.engine == "ray":
+        return {"control": plan.control_url, "features": plan.features_url}
+    return {"features": plan.features_url} if plan.feature_views else {}
 
 
 def start_message(plan: SessionPlan, session: str, directory: Path, listeners: Listeners) -> StartMessage:
     """What engine and workers are told; workers get a slot and a generation of their own in it."""
-    given = {"control": plan.control_url, "features": plan.features_url} if plan.engine == "ray" else {}
-    urls = given | {state: spec.url for state, spec in state_specs(plan, directory).items()}
+    urls = _state_urls(plan) | {state: spec.url for state, spec in state_specs(plan, directory).items()}
     return StartMessage(
         session=session,
         engine=plan.engine,

@@ -24,10 +24,11 @@ class SessionPlan:
     """Plain values only, so that a worker can be told all of it as JSON.
 
     Ports may be 0 (any free one); `metrics_port` None serves no metrics, `control_port` None no control app.
-    `control_token_file` None keeps its token in the state directory. State URLs are "embedded" or a Redis URL, and
-    are used only by the ray engine. `state_dir` None keeps what should outlive a crash in the session's run directory,
-    which ends with the session. `samples` holds, per model, the body of an infer request that must work before the
-    session is called ready. `secret` "" lets the session make its own. `config` goes to workers and engine as it is.
+    `control_token_file` None keeps its token in the state directory. State URLs are "embedded" or a Redis URL; the
+    in-process engine uses only the one of features, and only with `feature_views`. `state_dir` None keeps what should
+    outlive a crash in the session's run directory, which ends with the session. `samples` holds, per model, the body
+    of an infer request that must work before the session is called ready. `secret` "" lets the session make its own.
+    `config` goes to workers and engine as it is.
     """
 
     engine: Literal["ray", "in-process"] = "in-process"
@@ -43,6 +44,7 @@ class SessionPlan:
     control_url: str = EMBEDDED
     features_url: str = EMBEDDED
     features_memory_mb: int = 256
+    feature_views: bool = False
     state_dir: str | None = None
     secret: str = field(default="", repr=False)
     grace_s: float = 8.0

@@ -38,6 +38,18 @@ REQUESTS = MetricSpec(
     "Requests by outcome: ok, or the reason of the error; version and variant are empty where none was reached.",
 )
 ROWS = MetricSpec("sluice_rows_total", "counter", ("model", "version", "variant"), "Rows that went into batches.")
+FEATURE_VALUES = MetricSpec(
+    "sluice_feature_values_total",
+    "counter",
+    ("model", "view", "feature", "status"),
+    "Values that requests by entity took: present, or why a default stood in.",
+)
+FEATURE_READ_ERRORS = MetricSpec(
+    "sluice_feature_read_errors_total",
+    "counter",
+    ("reason",),
+    "Reads of features without an answer: away, late, refused by the server, or full (too many keys in flight).",
+)
 QUEUE_ROWS = MetricSpec("sluice_queue_rows", "gauge", ("model", "version", "variant"), "Rows waiting for a batch.")
 INFLIGHT_BYTES = MetricSpec("sluice_inflight_bytes", "gauge", (), "Bytes of requests and answers held by the gateway.")
 CONNECTIONS = MetricSpec("sluice_connections", "gauge", (), "Open client connections.")
@@ -59,7 +71,8 @@ BUILD_INFO = MetricSpec("sluice_build_info", "gauge", ("version", "python"), "1;
 CATALOGUE: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
-        *(STAGE_SECONDS, BATCH_ROWS, REQUESTS, ROWS, QUEUE_ROWS, INFLIGHT_BYTES, CONNECTIONS),
+        *(STAGE_SECONDS, BATCH_ROWS, REQUESTS, ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
+        *(QUEUE_ROWS, INFLIGHT_BYTES, CONNECTIONS),
         *(VERSION_READY, POOL_REPLICAS, WORKERS, RESTARTS, ENGINE_REPLICAS, READY, START_TIME, BUILD_INFO),
     )
 }

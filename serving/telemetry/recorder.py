@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 from serving.inference import VersionKey
 from serving.observation import BatchSeen
 from serving.telemetry.buckets import ROWS, SECONDS, Histogram
-from serving.telemetry.catalogue import BATCH_ROWS, QUEUE_ROWS, REQUESTS, STAGE_SECONDS, MetricSpec
+from serving.telemetry.catalogue import (
+    BATCH_ROWS,
+    FEATURE_READ_ERRORS,
+    FEATURE_VALUES,
+    QUEUE_ROWS,
+    REQUESTS,
+    STAGE_SECONDS,
+    MetricSpec,
+)
 from serving.telemetry.catalogue import ROWS as ROWS_TOTAL
 from serving.telemetry.snapshot import Distribution, Series, Snapshot, dump
 
@@ -67,6 +75,8 @@ class Recorder:
         self._models: dict[str, _ModelCounts] = {}
         self._variants: dict[tuple[VersionKey, str], _VariantCounts] = {}
         self._refusals: dict[tuple[str, str], int] = {}
+        self._features: dict[tuple[str, str, str, str], int] = {}
+        self._read_errors: dict[str, int] = {}
         self._served: frozenset[VersionKey] | None = None
         self._snapshots = 0
         self._told: frozenset[VersionKey] | None = None
@@ -95,6 +105,16 @@ class Recorder:
             pair = ("", reason)
         self._refusals[pair] = self._refusals.get(pair, 0) + 1
 
+    def feature_values(self, model: str, view: str, feature: str, counts: Mapping[str, int]) -> None:
+        """Count so many values of a feature by their status."""
+        for status, count in counts.items():
+            of = (model, view, feature, status)
+            self._features[of] = self._features.get(of, 0) + count
+
+    def feature_read_failed(self, reason: str) -> None:
+        """Count a read of features without an answer."""
+        self._read_errors[reason] = self._read_errors.get(reason, 0) + 1
+
     def queue_rows(self, key: VersionKey, variant: str, rows: int) -> None:
         """How many rows wait now, for the next snapshot."""
         self.measured(QUEUE_ROWS, (key.model, str(key.version), variant), rows)
@@ -113,6 +133,7 @@ class Recorder:
         self._variants = {pair: counts for pair, counts in self._variants.items() if pair[0] in served}
         self._models = {name: counts for name, counts in self._models.items() if name in models}
         self._refusals = {pair: n for pair, n in self._refusals.items() if not pair[0] or pair[0] in models}
+        self._features = {of: n for of, n in self._features.items() if of[0] in models}
 
     def snapshot(self) -> dict[str, Any]:
         """For the supervisor, as `telemetry/snapshot.py` lays it out: the counts since start of what was used since the
@@ -130,6 +151,8 @@ class Recorder:
         counters: dict[Series, float] = {
             Series(REQUESTS.name, (model, "", "", reason)): n for (model, reason), n in self._refusals.items()
         }
+        counters |= {Series(FEATURE_VALUES.name, of): n for of, n in self._features.items()}
+        counters |= {Series(FEATURE_READ_ERRORS.name, (reason,)): n for reason, n in self._read_errors.items()}
         for (key, variant), counts in variants:
             of = (key.model, str(key.version), variant)
             counters[Series(ROWS_TOTAL.name, of)] = counts.rows_total
