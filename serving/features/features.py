@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from serving.errors import ModelFailed, Overloaded, ServingError
+from serving.errors import ModelFailed, Overloaded, ServingError, TooLarge
 from serving.features.entity_rows import EntityRows
 from serving.features.feature_status import FULL, PRESENT, FeatureObserver
 from serving.features.filling import Filled
@@ -64,7 +64,7 @@ class Features:
             self._filled(request, plan, rows, then, self._clock(), None)
         elif not self._reader.has_room(len(rows.keys)):
             self._observer.feature_read_failed(FULL)
-            self._refuse(request, Overloaded("too many feature rows are being read; try again in a moment"))
+            self._refuse(request, self._no_room(len(rows.keys)))
         else:
             self._reader.fetch(rows.keys, partial(self._filled, request, plan, rows, then, self._clock()))
 
@@ -81,6 +81,12 @@ class Features:
                     self._observer.feature_values(plan.model, used.view.name, feature.name, counts)
         self._rows.clear()
         self._gaps.clear()
+
+    def _no_room(self, keys: int) -> ServingError:
+        most = self._reader.most_keys if self._reader is not None else 0
+        if keys > most:
+            return TooLarge(f"the request reads {keys} feature rows; the limit is {most}: send fewer instances")
+        return Overloaded("too many feature rows are being read; try again in a moment")
 
     def _filled(  # noqa: PLR0913, PLR0917 - bound by `partial`, which is cheaper than an object for each read
         self, request: Request, plan: ReadPlan, rows: EntityRows, then: Then, began: float, found: Found | None

@@ -72,6 +72,11 @@ class FeatureReader:
             self._task = None
         self._lost()
 
+    @property
+    def most_keys(self) -> int:
+        """More are never read at the same time."""
+        return self._options.most_keys
+
     def has_room(self, keys: int) -> bool:
         """So many more keys may be read now."""
         return self._keys + keys <= self._options.most_keys

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from serving.errors import Overloaded, ServingError, UnknownEntity
+from serving.errors import Overloaded, ServingError, TooLarge, UnknownEntity
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
 from serving.features.reader import FeatureReader
@@ -23,6 +23,7 @@ class FakeReader:
     def __init__(self) -> None:
         self.asked: list[tuple[list[bytes], Then]] = []
         self.room = True
+        self.most_keys = 4
 
     def has_room(self, keys: int) -> bool:
         return self.room
@@ -121,6 +122,13 @@ def test_a_full_reader_refuses_at_once(bench: Bench, plan: ReadPlan) -> None:
     assert isinstance(bench.refused[0][1], Overloaded)
     assert bench.observer.failures == ["full"]
     assert bench.reader.asked == []
+
+
+def test_a_request_that_never_has_room_is_too_large(bench: Bench, plan: ReadPlan) -> None:
+    bench.reader.room = False
+    bench.fill(plan, INSTANCE, INSTANCE, INSTANCE)
+    assert isinstance(bench.refused[0][1], TooLarge)
+    assert bench.refused[0][1].message == ("the request reads 6 feature rows; the limit is 4: send fewer instances")
 
 
 def test_another_versions_plan_reads_the_instances_again(bench: Bench, plan: ReadPlan) -> None:

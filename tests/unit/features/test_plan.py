@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -115,6 +116,23 @@ def test_any_values_in_a_row_of_ours_stay_in_their_places(time: bytes, presence:
     data = RowLayout(PLANE).head + time + presence + values
     row = floats(plan.tensors(plan.read([INSTANCE]), {**FOUND, row_key(PLANE, ["N1"]): data}, NOW_MS).tensors[0])
     assert row[2:] == [20, 7.5, 5, 9.5]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        RowLayout(replace(PLANE, features=PLANE.features[::-1])).pack([7, 8], NOW_MS / 1000),
+        RowLayout(replace(PLANE, features=(feature("year", "int32"), feature("seats")))).pack([7, 8], NOW_MS / 1000),
+        PLANE_ROW[:-1],
+        PLANE_ROW + b"\0",
+        b"\x02" + PLANE_ROW[1:],
+    ],
+)
+def test_a_whole_row_of_another_form_is_never_used(plan: ReadPlan, data: bytes) -> None:
+    filled = plan.tensors(plan.read([INSTANCE]), {**FOUND, row_key(PLANE, ["N1"]): data}, NOW_MS)
+    assert floats(filled.tensors[0])[0] == 2001.5
+    assert floats(filled.tensors[0])[2:] == [20, 7.5, 5, 9.5]
+    assert filled.degraded == "plane=unreadable"
 
 
 @pytest.mark.parametrize("found", [None, {**FOUND, row_key(PLANE, ["N1"]): b"old"}])
