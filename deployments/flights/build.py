@@ -23,6 +23,8 @@ from deployments.flights.artifacts import (
     write_tables,
     write_test_flights,
 )
+from deployments.flights.columns import FEATURES
+from deployments.flights.configuration import sluice_yaml
 from deployments.flights.export import linear_to_onnx, trees_to_onnx
 from deployments.flights.known import completed_flights, held_out_flights, training_flights
 from deployments.flights.report import Report, VersionReport, as_json, as_markdown, assess
@@ -109,6 +111,8 @@ def write_data(out: Path, tables: Tables, defaults: np.ndarray, test: Test) -> N
     write_model_yaml(out / "models", committed[:WARM_UP_SAMPLES])
     write_tables(out / "data", tables)
     write_defaults(out / "data", defaults)
+    by_name = dict(zip(FEATURES, defaults.tolist(), strict=True))
+    (out / "sluice.yaml").write_text(sluice_yaml(by_name), encoding="utf-8")
     write_test_flights(out / "data", test.flights.iloc[test.sample], committed)
 
 

@@ -14,6 +14,7 @@ from deployments.flights.columns import ENTITIES, REQUEST
 
 HERE = Path(__file__).parent
 MODELS = HERE / "models"
+CONFIGURATION = HERE / "sluice.yaml"
 DATA = HERE / "data"
 
 Rows = npt.NDArray[np.float32]

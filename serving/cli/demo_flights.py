@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deployments.flights.sample import MODELS, Flight, FlightSample
-from serving.cli.gateway_client import GatewayClient, Reply, model_path
+from serving.cli.gateway_client import GatewayClient, Reply
 from serving.cli.output import table
 from serving.registry.manifest import Manifest, read_manifest
 from serving.registry.repository import MANIFEST_FILE
@@ -26,12 +26,13 @@ _DETAILS = ("route", "departure")
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """One flight with the model's chance that it arrives late."""
+    """One flight with the model's chance that it arrives late; `degraded` tells which features were defaults."""
 
     flight: Flight
     chance: float
     version: str
     latency_s: float
+    degraded: str = ""
 
 
 def manifest(models: Path = MODELS) -> Manifest:
@@ -40,10 +41,8 @@ def manifest(models: Path = MODELS) -> Manifest:
 
 
 def ask_for(client: GatewayClient, sample: FlightSample, index: int) -> Reply:
-    """One flight's row as a tensor, float32 [1, features]."""
-    row = sample.rows[index]
-    tensor = {"name": "input", "datatype": "FP32", "shape": [1, len(row)], "data": row.tolist()}
-    return client.post(f"{model_path(MODEL)}/infer", {"inputs": [tensor]})
+    """One flight by its entity ids and what is known of it at departure."""
+    return client.post(f"/v1/models/{MODEL}:predict", {"instances": [sample.flights[index].instance()]})
 
 
 def predictions(client: GatewayClient, sample: FlightSample, count: int) -> Iterator[Predicted]:
@@ -51,13 +50,13 @@ def predictions(client: GatewayClient, sample: FlightSample, count: int) -> Iter
     facts = manifest()
     for index in range(count):
         reply = ask_for(client, sample, index)
-        chance = _score(reply.body["outputs"], facts)
-        yield Predicted(sample.flights[index], chance, reply.headers.get("x-sluice-version", "?"), reply.took_s)
+        chance = _score(reply.body["predictions"][0], facts)
+        version, degraded = reply.headers.get("x-sluice-version", "?"), reply.headers.get("x-sluice-degraded", "")
+        yield Predicted(sample.flights[index], chance, version, reply.took_s, degraded)
 
 
-def _score(outputs: Sequence[dict[str, Any]], facts: Manifest) -> float:
-    output = next(one for one in outputs if one["name"] == facts.score)
-    return float(output["data"][facts.score_index or 0])
+def _score(prediction: Mapping[str, Any], facts: Manifest) -> float:
+    return float(prediction[facts.score or ""][facts.score_index or 0])
 
 
 def flights_table(predicted: Sequence[Predicted], threshold: float, width: int) -> Table:
@@ -100,6 +99,7 @@ def totals(predicted: Sequence[Predicted], threshold: float) -> list[tuple[str, 
             "latency",
             f"median {median(latencies):.2f} ms, p99 {latencies[int(len(latencies) * 0.99)]:.2f} ms, one caller",
         ),
+        ("features", f"{sum(not one.degraded for one in predicted)} flights had every one that was looked up"),
         ("versions", ", ".join(sorted({one.version for one in predicted}))),
     ]
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from deployments.flights.sample import MODELS, load_test_flights
+from deployments.flights.sample import CONFIGURATION, MODELS, load_test_flights
+from serving.cli.demo_features import load_tables, looked_up, store_of_session
 from serving.cli.demo_flights import flights_table, manifest, predictions, totals
 from serving.cli.demo_live import live
 from serving.cli.failure import CommandFailed
@@ -21,6 +22,7 @@ from serving.cli.session_models import planned
 from serving.cli.session_options import SessionOptions
 from serving.cli.session_run import check_engine, supervised
 from serving.cli.session_screen import gateway_url
+from serving.config.settings import Settings
 from serving.processes.running_sessions import RunningSession
 from serving.processes.supervisor import Supervisor
 
@@ -39,6 +41,14 @@ class DemoOptions:
     metrics_port: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Where the demo prints, and by which settings the session runs."""
+
+    out: Console
+    settings: Settings
+
+
 def run_demo(options: DemoOptions) -> None:
     """Returns after a clean stop.
 
@@ -48,6 +58,7 @@ def run_demo(options: DemoOptions) -> None:
     """
     out = console()
     session = SessionOptions(
+        config=CONFIGURATION,
         models=MODELS,
         engine=options.engine,
         workers=options.workers,
@@ -60,7 +71,7 @@ def run_demo(options: DemoOptions) -> None:
     out.print(f"starting the flights example, engine {options.engine}")
     supervisor, screen = supervised(planned(settings), out)
     try:
-        asyncio.run(_session(supervisor, out, once=options.once))
+        asyncio.run(_session(supervisor, Shown(out, settings), once=options.once))
         if screen.stopping_at is not None:
             out.print(f"stopped cleanly in {time.monotonic() - screen.stopping_at:.1f} s")
     except CommandFailed:
@@ -69,16 +80,16 @@ def run_demo(options: DemoOptions) -> None:
             raise
 
 
-async def _session(supervisor: Supervisor, out: Console, *, once: bool) -> None:
+async def _session(supervisor: Supervisor, shown: Shown, *, once: bool) -> None:
     serving = asyncio.create_task(supervisor.run())
     ready = asyncio.create_task(supervisor.ready.wait())
     await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()
     try:
         if supervisor.running is not None and not serving.done():
-            await asyncio.to_thread(_show, out, supervisor.running)
+            await asyncio.to_thread(_show, shown, supervisor.running)
             if not once:
-                await _until_stopped(serving, out, supervisor.running)
+                await _until_stopped(serving, shown.out, supervisor.running)
     finally:
         supervisor.ask_to_stop()
         await serving
@@ -92,11 +103,20 @@ async def _until_stopped(serving: asyncio.Task[None], out: Console, running: Run
     await showing
 
 
-def _show(out: Console, running: RunningSession) -> None:
+def _show(shown: Shown, running: RunningSession) -> None:
+    out, settings, sample = shown.out, shown.settings, load_test_flights()
+    with store_of_session(settings, running) as store:
+        began = time.monotonic()
+        loaded = ", ".join(f"{rows:,} of {view}" for view, rows in load_tables(store, settings).items())
+        out.print(f"loaded rows of features: {loaded}, in {time.monotonic() - began:.2f} s", soft_wrap=True)
+        found = looked_up(store, settings, sample.flights[0])
     client = GatewayClient(gateway_url(running))
-    predicted = list(predictions(client, load_test_flights(), FLIGHTS))
+    predicted = list(predictions(client, sample, FLIGHTS))
     client.close()
     threshold = manifest().threshold or 0.5
+    out.print(f"\nflight {sample.flights[0].name} by its ids", soft_wrap=True)
+    out.print(found)
+    out.print()
     out.print(flights_table(predicted, threshold, out.width))
     out.print()
     for name, value in totals(predicted, threshold):

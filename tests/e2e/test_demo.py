@@ -22,6 +22,8 @@ def left_behind(folder: Path) -> list[str]:
 def check_what_is_shown(out: str) -> None:
     assert re.search(r"flight +route +departure +chance late +prediction +outcome +version +latency", out)
     assert len(re.findall(r"(?:on time|late) \([+-]\d+ min\)", out)) == 12
+    assert "loaded rows of features: 4,032 of plane, 16 of carrier, 220 of route" in out
+    assert "year 2002, seats 200, mean_delay 3.1239, on_time_rate 0.775" in out
     assert "200 real ones of October to December 2013, 39 of them late" in out
     # The same flights and the same trees: whatever serves them answers the same.
     assert re.search(r"AUC +0\.657", out)
