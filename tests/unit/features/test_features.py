@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection
 from typing import Any, cast
 
 import pytest
 
 from serving.errors import Overloaded, ServingError, TooLarge, UnknownEntity
+from serving.features.compilation import compile_plan
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
 from serving.features.reader import FeatureReader
 from serving.features.reading import Then
-from serving.inference import Answer, Request
-from tests.unit.features.conftest import flights
+from serving.inference import Answer, Request, TensorSpec
+from tests.unit.features.conftest import flights, signature
 from tests.unit.features.test_plan import FOUND, INSTANCE, NOW_MS
 
 
@@ -132,11 +134,13 @@ def test_a_request_that_never_has_room_is_too_large(bench: Bench, plan: ReadPlan
 
 
 def test_another_versions_plan_reads_the_instances_again(bench: Bench, plan: ReadPlan) -> None:
+    inputs, _ = plan.recipe
+    doubles = compile_plan(inputs, signature(TensorSpec("x", "FP64", (-1, 6))))
     request = Request("late", (), Caller(), 0.0)
-    request.entities = flights("refuse").read([INSTANCE])
-    bench.features.fill(request, plan, bench.handed_on.append)
-    bench.reader.asked[0][1]({})
-    assert request.degraded == "plane=not_found, route=not_found"
+    request.entities = plan.read([INSTANCE])
+    bench.features.fill(request, doubles, bench.handed_on.append)
+    bench.reader.asked[0][1](FOUND)
+    assert struct.unpack("<6d", request.inputs[0].data) == (1999, 149, 20, 7.5, 5, 9.5)
 
 
 def test_a_defect_fails_one_request_and_no_other(
