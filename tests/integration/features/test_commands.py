@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from serving.processes import running_sessions
+from serving.processes.embedded_state import features_spec
+from serving.processes.running_sessions import RunningSession
+from serving.processes.session_members import started_at
 from tests.integration.cli.sluice_command import PROGRAM, ROOT, Ended, environment, sluice
 from tests.integration.features.conftest import Server
 
@@ -207,6 +211,37 @@ def test_without_a_session_and_without_an_address_it_is_exit_code_3(commands: Co
     ended = commands.run("get", "plane", "--entity", "tailnum=N1", "--http-port", "1")
     assert ended.code == 3
     assert "no session of yours runs on port 1, and no --redis-url is given" in ended.err
+
+
+def test_the_running_sessions_own_store_is_found_by_its_port(
+    commands: Commands, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(commands.folder))
+    socket = features_spec(commands.folder, 64).socket
+    this = RunningSession(
+        session="s",
+        pid=os.getpid(),
+        started=started_at(os.getpid()),
+        run_dir=str(commands.folder),
+        engine="ray",
+        http_host="127.0.0.1",
+        http_port=18_081,
+        metrics_host="127.0.0.1",
+        metrics_port=None,
+    )
+    running_sessions.write(this)
+    commands.flags = (*commands.flags[:2], "--http-port", "18081")
+    arguments = ("set", "plane", "--entity", "tailnum=N1", "--set", "seats=1")
+    ended = commands.run(*arguments)
+    assert ended.code == 3
+    assert "the session on port 18081 has no features Redis of its own" in ended.err
+    socket.symlink_to(server.socket)
+    assert commands.run(*arguments).code == 0
+    assert server.client().keys() == [b"sluice:f:plane:2:N1"]
+    commands.flags = (*commands.flags[:2], "--http-port", "18082")
+    elsewhere = commands.run(*arguments)
+    assert elsewhere.code == 3
+    assert "name another one with --http-port: 18081" in elsewhere.err
 
 
 def test_without_views_the_configuration_is_asked_for(commands: Commands) -> None:
