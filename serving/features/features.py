@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 
 from serving.errors import ModelFailed, Overloaded, ServingError, TooLarge
 from serving.features.entity_rows import EntityRows
 from serving.features.feature_status import FULL, PRESENT, FeatureObserver
 from serving.features.filling import Filled
-from serving.features.plan import Found, ReadPlan
+from serving.features.plan import ROWS_A_TURN, Found, ReadPlan
 from serving.features.reader import FeatureReader
 from serving.inference import Request
 
@@ -93,17 +94,39 @@ class Features:
     ) -> None:
         if not request.waiting:
             return
+        now_ms = int(self._now() * 1000)
+        if rows.count > ROWS_A_TURN:
+            self._go_on(request, partial(self._done, request, rows, then, began), plan.gradually(rows, found, now_ms))
+            return
         try:
-            filled = plan.tensors(rows, found, int(self._now() * 1000))
-        except ServingError as refused:
-            self._refuse(request, refused)
+            filled = plan.tensors(rows, found, now_ms)
+        except Exception as error:  # noqa: BLE001 - told apart and logged there
+            self._failed(request, error)
+        else:
+            self._done(request, rows, then, began, filled)
+
+    def _go_on(self, request: Request, done: Callable[[Filled], None], filling: Generator[None, None, Filled]) -> None:
+        """Fill some rows more of a large request, then let the loop turn."""
+        if not request.waiting:
             return
-        except Exception:
+        try:
+            next(filling)
+        except StopIteration as finished:
+            done(finished.value)
+        except Exception as error:  # noqa: BLE001 - told apart and logged there
+            self._failed(request, error)
+        else:
+            asyncio.get_running_loop().call_soon(self._go_on, request, done, filling)
+
+    def _failed(self, request: Request, error: Exception) -> None:
+        if not isinstance(error, ServingError):
             # A defect of ours must not strand the other requests of the same read.
-            log.exception("the feature rows of model %s could not be filled in", plan.model)
-            self._refuse(request, ModelFailed("the gateway failed on these feature rows; its log says why"))
-            return
-        self._count(plan, rows, filled)
+            log.error("the feature rows of model %s could not be filled in", request.model, exc_info=error)
+            error = ModelFailed("the gateway failed on these feature rows; its log says why")
+        self._refuse(request, error)
+
+    def _done(self, request: Request, rows: EntityRows, then: Then, began: float, filled: Filled) -> None:
+        self._count(rows.plan, rows, filled)
         request.inputs = filled.tensors
         request.degraded = filled.degraded
         request.features_s = self._clock() - began

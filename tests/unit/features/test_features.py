@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Collection
 from typing import Any, cast
@@ -150,6 +151,34 @@ def test_a_defect_fails_one_request_and_no_other(
     bench.reader.asked[0][1](cast("Any", dict.fromkeys(FOUND, 7)))
     assert bench.refused[0][1].reason == "model_failed"
     assert "could not be filled in" in caplog.text
+
+
+async def test_a_large_request_is_filled_in_several_turns(bench: Bench, plan: ReadPlan) -> None:
+    request = bench.fill(plan, *[{**INSTANCE, "hour": hour} for hour in range(2_500)])
+    small = bench.fill(plan, INSTANCE)
+    bench.reader.asked[0][1](FOUND)
+    bench.reader.asked[1][1](FOUND)
+    assert bench.handed_on == [small], "it does not wait behind the large one"
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert bench.handed_on == [small, request]
+    assert request.inputs[0].shape == (2_500, 6)
+    rows = list(struct.iter_unpack("<6f", request.inputs[0].data))
+    assert rows == [(1999, 149, 20, 7.5, hour, 9.5) for hour in range(2_500)]
+
+
+async def test_a_large_request_fails_as_a_small_one_does_and_stops_when_its_caller_left(bench: Bench) -> None:
+    strict = flights("refuse")
+    unknown = bench.fill(strict, *[INSTANCE] * 1_999, {**INSTANCE, "dest": "XXX"})
+    left = bench.fill(strict, *[INSTANCE] * 2_000)
+    bench.reader.asked[0][1](FOUND)
+    bench.reader.asked[1][1](FOUND)
+    left.leave()
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert [(request, type(error)) for request, error in bench.refused] == [(unknown, UnknownEntity)]
+    assert "instances[1999]" in bench.refused[0][1].message
+    assert bench.handed_on == []
 
 
 def test_values_are_counted_by_their_status(bench: Bench, plan: ReadPlan) -> None:
