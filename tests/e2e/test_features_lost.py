@@ -148,7 +148,8 @@ def _whole_again(session: Session) -> None:
 @contextlib.contextmanager
 def _running(session: Session) -> Iterator[Session]:
     try:
-        yield session.wait_until_ready()
+        session.wait_until_ready()
+        yield session
         session.close()
     finally:
         session.destroy()

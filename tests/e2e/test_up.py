@@ -11,24 +11,33 @@ from pathlib import Path
 
 import pytest
 
+from deployments.flights.sample import CONFIGURATION
 from tests.e2e.running_session import FLIGHTS, RunningUp, running_up
 from tests.integration.cli.sluice_command import ROOT, sluice
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
-    with running_up(tmp_path_factory.mktemp("up"), "--models", str(FLIGHTS), "--engine", "in-process") as running:
+    where = ("--models", str(FLIGHTS), "--config", str(CONFIGURATION))
+    with running_up(tmp_path_factory.mktemp("up"), *where, "--engine", "in-process") as running:
         yield running
 
 
 def test_the_readmes_curl_gives_the_readmes_answer(up: RunningUp) -> None:
     readme = (ROOT / "README.md").read_text()
+    loads = re.search(r"for view in (.+?); do\n +\.venv/bin/sluice features load (\S+) --config (\S+)\n", readme)
+    assert loads
+    for view in loads.group(1).split():
+        file, port = loads.group(2).replace("$view", view), ("--http-port", up.port)
+        loaded = sluice("features", "load", file, "--config", loads.group(3), *port, TMPDIR=str(up.log.parent))
+        assert loaded.code == 0, loaded.err
     asked = re.search(r"curl -s http://127\.0\.0\.1:8080(\S+) -d '(.+?)'", readme, re.DOTALL)
     answer = re.search(r"```json\n(.+?)\n```", readme)
     assert asked
     assert answer
     with urllib.request.urlopen(up.url + asked.group(1), asked.group(2).encode(), timeout=10) as response:
         assert json.load(response) == json.loads(answer.group(1))
+        assert "x-sluice-degraded" not in response.headers
 
 
 def test_models_are_listed_shown_and_asked(up: RunningUp) -> None:

@@ -18,6 +18,16 @@ def test_the_in_process_engine_needs_no_state() -> None:
     assert start_message(plan, "s", RUN, LISTENERS).control_url == ""
 
 
+def test_the_in_process_engine_with_feature_views_has_a_store_of_features_and_no_other() -> None:
+    plan = SessionPlan(engine="in-process", feature_views=True)
+    assert list(state_specs(plan, RUN)) == ["features"]
+    start = start_message(plan, "s", RUN, LISTENERS)
+    assert (start.control_url, start.features_url) == ("", "unix:///run/s/features.sock")
+    given = SessionPlan(engine="in-process", feature_views=True, features_url="redis://there")
+    assert state_specs(given, RUN) == {}
+    assert start_message(given, "s", RUN, LISTENERS).features_url == "redis://there"
+
+
 def test_embedded_state_is_reached_over_sockets_in_the_run_directory() -> None:
     start = start_message(SessionPlan(engine="ray"), "s", RUN, LISTENERS)
     assert (start.control_url, start.features_url) == ("unix:///run/s/control.sock", "unix:///run/s/features.sock")

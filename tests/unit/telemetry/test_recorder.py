@@ -125,3 +125,17 @@ def test_text_of_callers_that_becomes_a_label_by_mistake_stays_bounded() -> None
     counters = read(recorder.snapshot()).counters
     assert len(counters) <= 10_001
     assert counters[Series("sluice_requests_total", ("", "", "", "unknown_model"))] == 50
+
+
+def test_values_of_features_are_counted_by_status_and_end_with_their_model() -> None:
+    recorder = Recorder()
+    recorder.feature_values("m", "plane", "year", {"present": 3, "missing": 1})
+    recorder.feature_values("m", "plane", "year", {"present": 2})
+    recorder.feature_read_failed("late")
+    counters = read(recorder.snapshot()).counters
+    assert counters[Series("sluice_feature_values_total", ("m", "plane", "year", "present"))] == 5
+    assert counters[Series("sluice_feature_values_total", ("m", "plane", "year", "missing"))] == 1
+    assert counters[Series("sluice_feature_read_errors_total", ("late",))] == 1
+    recorder.serve([OTHER])
+    names = {series.metric for series in read(recorder.snapshot()).counters}
+    assert names == {"sluice_feature_read_errors_total"}
