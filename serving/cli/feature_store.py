@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,20 +51,20 @@ def view_of(settings: Settings, name: str) -> FeatureView:
     raise wrong_usage(f"there is no feature view {name!r}; there are {', '.join(settings.feature_views)}")
 
 
-def store_of(settings: Settings, where: Where) -> RedisStore:
+@contextmanager
+def store_of(settings: Settings, where: Where) -> Iterator[RedisStore]:
     """The named server, else the configured one, else that of the running session; it answers.
 
     Raises:
-        CommandFailed: there is none, or it does not answer.
+        CommandFailed: there is none, it does not answer, or stops to.
     """
     url = where.redis_url or settings.state.features_url
-    store = RedisStore(_of_session(settings, where) if url == _EMBEDDED else url)
-    try:
-        store.check()
-    except FeaturesAway as away:
-        store.close()
-        raise not_reachable(away.message) from away
-    return store
+    with RedisStore(_of_session(settings, where) if url == _EMBEDDED else url) as store:
+        try:
+            store.check()
+            yield store
+        except FeaturesAway as away:
+            raise not_reachable(away.message) from away
 
 
 def _of_session(settings: Settings, where: Where) -> str:

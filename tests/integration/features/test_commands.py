@@ -199,6 +199,25 @@ def test_a_server_that_is_away_is_exit_code_3(commands: Commands, server: Server
         assert len(ended.err.splitlines()) == 1
 
 
+def test_a_server_that_goes_away_meanwhile_is_exit_code_3_too(commands: Commands, server: Server) -> None:
+    path = commands.table("plane.csv", HEADER, *(f"N{number},1999,149,true" for number in range(300_000)))
+    with subprocess.Popen(
+        [*PROGRAM, "features", "load", str(path), *commands.flags],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not server.client().dbsize():
+            assert process.poll() is None
+        server.kill()
+        out, err = process.communicate()
+    assert (process.returncode, out) == (3, "")
+    assert err.startswith("sluice: the features Redis does not answer: ")
+    assert len(err.splitlines()) == 1
+
+
 def test_a_server_that_refuses_is_exit_code_1(commands: Commands, server: Server) -> None:
     server.client().config_set("maxmemory", "1kb")
     ended = commands.run("load", str(commands.table("plane.csv", HEADER, "N1,1999,149,true")))
