@@ -30,12 +30,12 @@ class Reply:
 class GatewayClient:
     """Keeps one connection; a connection that the gateway closed meanwhile is opened again, once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = _TIMEOUT_S) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme != "http" or not parts.hostname:
             raise wrong_usage(f"--url {url}: must look like http://127.0.0.1:8080")
         self.url = f"http://{parts.netloc}"
-        self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=_TIMEOUT_S)
+        self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout_s)
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """The body of a 200.

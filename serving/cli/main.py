@@ -18,7 +18,7 @@ def main() -> None:
         # Imported here, since this is most of the start: Ctrl-C meanwhile must not end in a traceback.
         from serving.cli.command_line import app
 
-        app()
+        app(prog_name="sluice")
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except CommandFailed as failed:

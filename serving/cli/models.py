@@ -1,4 +1,4 @@
-"""`sluice models list | show | check`: what a gateway serves, and what a repository could."""
+"""`sluice models list | show | load | unload | check`: what a gateway serves, and what a repository could."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from serving.cli.failure import CommandFailed
 
 Url = Annotated[str, typer.Option("--url", envvar="SLUICE_URL", help="A running gateway.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(help="Name of the model.", show_default=False)]
+HttpPort = Annotated[int, typer.Option("--http-port", help="Port of the session's predictions.", min=1, max=65_535)]
+ControlUrl = Annotated[
+    str | None,
+    typer.Option("--control-url", envvar="SLUICE_CONTROL_URL", help="A control API that is not of this user."),
+]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", help="File with its token; by default the session's own.")
+]
 GATEWAY_URL = "http://127.0.0.1:8080"
 
 
@@ -25,6 +34,16 @@ def add_to(app: typer.Typer) -> None:
     group.command(
         "show", short_help="One model: inputs, outputs, a request.", epilog="Example: sluice models show flight-delay"
     )(show)
+    group.command(
+        "load",
+        short_help="Load a version while the session runs.",
+        epilog="Example: sluice models load flight-delay 2",
+    )(load)
+    group.command(
+        "unload",
+        short_help="Let a version go while the session runs.",
+        epilog="Example: sluice models unload flight-delay 1",
+    )(unload)
     group.command(
         "check",
         short_help="Can every version be served, and if not, why?",
@@ -72,6 +91,48 @@ def show(
     out.print(table(["", "tensor", "datatype", "shape"], tensors))
     if facts.inputs:
         out.print(f"\n{sample_call(client.url, facts, version)}", markup=False, soft_wrap=True)
+
+
+def load(
+    model: Name,
+    version: Annotated[int, typer.Argument(help="Number of the version in the repository.", min=1)],
+    http_port: HttpPort = 8080,
+    control_url: ControlUrl = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load a version beside those that run: its number can then be asked for; who answers by default stays."""
+    from serving.cli.control_client import control_client
+    from serving.cli.output import print_json
+
+    done = control_client(http_port, control_url, token_file).change_model(model, "load", {"version": version})
+    if as_json:
+        print_json(done)
+    else:
+        typer.echo(f"{model}/{version} {'is loaded' if done['changed'] else 'was loaded already'}")
+
+
+def unload(
+    model: Name,
+    version: Annotated[
+        int | None, typer.Argument(help="Number of the version; without it, the whole model.", min=1)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also the whole model, or a version under trial.")] = False,
+    http_port: HttpPort = 8080,
+    control_url: ControlUrl = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a version go: no new request gets it, those that it has are answered, then its memory is free."""
+    from serving.cli.control_client import control_client
+    from serving.cli.output import print_json
+
+    query = {"version": version, "force": "true" if force else None}
+    done = control_client(http_port, control_url, token_file).change_model(model, "unload", query)
+    if as_json:
+        print_json(done)
+    else:
+        typer.echo(f"unloaded {', '.join(f'{model}/{number}' for number in done['versions'])}")
 
 
 def check(

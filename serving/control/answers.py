@@ -108,3 +108,56 @@ class Pools(BaseModel):
     """All pools."""
 
     pools: list[PoolSeen]
+
+
+class FeatureSeen(BaseModel):
+    """One value of a row."""
+
+    name: str
+    dtype: str
+
+
+class ViewSeen(BaseModel):
+    """`entity` are the fields that find a row, in the order of its key."""
+
+    name: str
+    entity: list[str]
+    features: list[FeatureSeen]
+    max_age_s: float | None
+
+
+class Views(BaseModel):
+    """All feature views."""
+
+    views: list[ViewSeen]
+
+
+class RowSeen(BaseModel):
+    """`values` is null where there is no row that can be read; a value is null where it is absent or no number."""
+
+    view: str
+    entity: dict[str, str]
+    status: Literal["present", "stale", "unreadable", "not_found"]
+    event_time_s: float | None
+    values: dict[str, float | int | bool | None] | None
+
+
+class NewRow(BaseModel):
+    """A whole row: what is left out of `values` is absent from then on."""
+
+    key: list[str] = Field(description="The entity's values, in the order of the view.", min_length=1, max_length=16)
+    values: dict[str, float | int | bool | None]
+    event_time_s: float | None = Field(None, description="When the facts held, in seconds since 1970; by default now.")
+
+
+class NewRows(BaseModel):
+    """All are judged before the first is written."""
+
+    rows: list[NewRow] = Field(min_length=1, max_length=10_000)
+
+
+class Written(BaseModel):
+    """How many rows are stored now."""
+
+    view: str
+    written: int

@@ -10,8 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from serving.control import api
+from serving.control import api, feature_api
 from serving.control.auth import refusal
+from serving.control.feature_rows import FeatureRows
 from serving.control.pages import documentation
 from serving.control.session import AskSession, ControlOptions
 from serving.control.status import status_of
@@ -25,7 +26,9 @@ def control_app(session: AskSession, options: ControlOptions) -> FastAPI:
     # Its own pages fetch scripts from elsewhere, which a closed network does not have.
     app = FastAPI(title="Sluice control API", version="1", docs_url=None, redoc_url=None)
     app.state.session = session
+    app.state.rows = FeatureRows(options.features_url, options.views)
     app.include_router(api.router)
+    app.include_router(feature_api.router)
     app.get("/docs", include_in_schema=False)(lambda: HTMLResponse(documentation(app.openapi())))
     _answer_errors(app)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from serving.features.feature_view import FeatureView
 
 
 class AskSession(Protocol):
@@ -20,9 +22,9 @@ class AskSession(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ControlOptions:
-    """`host` is what the server is bound to; `features_url` "" has no feature store; `views` is the configuration's."""
+    """`host` is what the server is bound to; rows of `views` are in the Redis of `features_url`."""
 
     host: str
     token: str
     features_url: str = ""
-    views: Mapping[str, Any] | None = None
+    views: Mapping[str, FeatureView] = field(default_factory=dict)

@@ -9,7 +9,10 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Mapping
+from typing import Any
 
+from serving.config.feature_sections import FeatureViewSection
 from serving.control.app import control_app
 from serving.control.server import serve
 from serving.control.session import ControlOptions
@@ -33,9 +36,14 @@ async def main(channel_fd: int) -> None:
     asking = Asking(channel.send)
     leave = asyncio.Event()
     listening = asyncio.create_task(_listen(channel, asking, leave))
-    app = control_app(asking.ask, ControlOptions(**first["options"]))
+    app = control_app(asking.ask, _options(first["options"]))
     await serve(app, socket.socket(fileno=first["fd"]), leave)
     listening.cancel()
+
+
+def _options(told: Mapping[str, Any]) -> ControlOptions:
+    views = {name: FeatureViewSection.model_validate(view).compiled(name) for name, view in told["views"].items()}
+    return ControlOptions(told["host"], told["token"], told["features_url"], views)
 
 
 async def _listen(channel: ControlChannel, asking: Asking, leave: asyncio.Event) -> None:

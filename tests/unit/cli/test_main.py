@@ -14,7 +14,7 @@ from serving.errors import BadRequest, ConfigInvalid, ModelUnservable
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, app: Callable[[], None]) -> object:
-    monkeypatch.setitem(sys.modules, "serving.cli.command_line", SimpleNamespace(app=app))
+    monkeypatch.setitem(sys.modules, "serving.cli.command_line", SimpleNamespace(app=lambda **_: app()))
     with pytest.raises(SystemExit) as ending:
         main()
     return ending.value.code

@@ -1,0 +1,71 @@
+"""The control API of a running session as the commands ask it: found by the port of predictions, or by its address."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from serving.cli.failure import CommandFailed, not_reachable, wrong_usage
+from serving.cli.gateway_client import GatewayClient
+from serving.cli.session_screen import control_url
+from serving.processes import running_sessions
+
+_OK = 200
+# Large models take their time, in the process that tries them and in the ones that serve them.
+_TIMEOUT_S = 300.0
+TOKEN_VARIABLE = "SLUICE_CONTROL_TOKEN"  # noqa: S105 - a name, not a secret
+
+
+@dataclass(frozen=True, slots=True)
+class ControlClient:
+    """Asks with the token."""
+
+    url: str
+    token: str
+
+    def change_model(self, model: str, verb: str, query: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
+        """What became of `load` or `unload`.
+
+        Raises:
+            CommandFailed: it was refused, or nothing answers.
+        """
+        given = {name: value for name, value in query.items() if value is not None}
+        path = f"/api/v1/models/{quote(model, safe='')}:{verb}?{urlencode(given)}"
+        client = GatewayClient(self.url, _TIMEOUT_S)
+        reply = client.ask("POST", path, headers={"authorization": f"Bearer {self.token}"})
+        client.close()
+        if reply.status != _OK:
+            raise CommandFailed(str(reply.body["error"]) if isinstance(reply.body, dict) else f"HTTP {reply.status}")
+        return reply.body
+
+
+def control_client(http_port: int, url: str | None, token_file: Path | None) -> ControlClient:
+    """The session of this user on that port, unless an address is given; its token from a file or the environment.
+
+    Raises:
+        CommandFailed: no such session runs, it serves no control API, or no token is known for it.
+    """
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if url is not None:
+        return ControlClient(url, token or _read(token_file))
+    running = running_sessions.find(http_port)
+    if running is None:
+        others = ", ".join(str(one.http_port) for one in running_sessions.sessions())
+        hint = f"name another one with --http-port: {others}" if others else "`sluice up` starts one"
+        raise not_reachable(f"no session of yours runs on port {http_port}; {hint}")
+    if running.control_port is None:
+        raise not_reachable(f"the session on port {http_port} serves no control API; start it with control.port set")
+    return ControlClient(control_url(running), token or _read(token_file or Path(running.token_file)))
+
+
+def _read(file: Path | None) -> str:
+    if file is None:
+        raise wrong_usage(f"name the token's file with --token-file, or set {TOKEN_VARIABLE}")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise wrong_usage(f"--token-file {file}: {error.strerror}") from error

@@ -1,0 +1,96 @@
+"""Reads and writes rows of the session's feature views, each request on a connection of its own, off the loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from serving.control.answers import NewRow
+from serving.errors import BadRequest, UnknownEntity
+from serving.features.feature_view import FeatureView
+from serving.features.packed import Value
+from serving.features.redis_store import EntityRow, RedisStore, StoredRow
+
+
+class FeatureRows:
+    """Methods block; they raise `FeaturesAway` where the features Redis is away."""
+
+    def __init__(self, url: str, views: Mapping[str, FeatureView]) -> None:
+        self._url = url
+        self.views = views
+
+    def view(self, name: str) -> FeatureView:
+        """The view of that name.
+
+        Raises:
+            UnknownEntity: there is none; lists those there are.
+        """
+        found = self.views.get(name)
+        if found is None:
+            known = ", ".join(self.views) or "none in this session's configuration"
+            raise UnknownEntity(f"there is no feature view {name!r}; there are {known}")
+        return found
+
+    def get(self, name: str, key: Sequence[str]) -> dict[str, Any]:
+        """What is stored of an entity, and what became of it.
+
+        Raises:
+            UnknownEntity: no such view.
+            BadRequest: not as many values as the view's entity has fields.
+        """
+        view = self.view(name)
+        entity = _entity(view, key)
+        with RedisStore(self._url) as store:
+            return _told(view, entity, store.get(view, entity, time.time()))
+
+    def put(self, name: str, rows: Sequence[NewRow]) -> dict[str, Any]:
+        """Replace the rows of these entities; all are judged before the first is written.
+
+        Raises:
+            UnknownEntity: no such view.
+            BadRequest: a row does not fit the view; names its place.
+        """
+        view = self.view(name)
+        now_s = time.time()
+        ready = [_row(view, place, row, now_s) for place, row in enumerate(rows)]
+        with RedisStore(self._url) as store:
+            try:
+                return {"view": name, "written": store.put(view, ready)}
+            except ValueError as error:
+                raise BadRequest(f"rows: {error}") from error
+
+
+def _row(view: FeatureView, place: int, row: NewRow, now_s: float) -> EntityRow:
+    names = [feature.name for feature in view.features]
+    strange = [name for name in row.values if name not in names]
+    if strange:
+        raise BadRequest(f"rows.{place}.values: view {view.name!r} has no feature {strange[0]!r}; it has {names}")
+    values: list[Value] = [row.values.get(name) for name in names]
+    return EntityRow(_entity(view, row.key), values, now_s if row.event_time_s is None else row.event_time_s)
+
+
+def _entity(view: FeatureView, key: Sequence[str]) -> tuple[str, ...]:
+    if len(key) != len(view.entity):
+        fields = ", ".join(view.entity)
+        raise BadRequest(f"key: view {view.name!r} is found by {fields}; give {len(view.entity)} in that order")
+    return tuple(key)
+
+
+def _told(view: FeatureView, entity: Sequence[str], stored: StoredRow) -> dict[str, Any]:
+    row = stored.row
+    names = [feature.name for feature in view.features]
+    values = None if row is None else {n: _finite(v) for n, v in zip(names, row.values, strict=True)}
+    return {
+        "view": view.name,
+        "entity": dict(zip(view.entity, entity, strict=True)),
+        "status": stored.status,
+        "event_time_s": None if row is None else row.event_time_ms / 1000,
+        "values": values,
+    }
+
+
+def _finite(value: Value) -> Value:
+    # JSON knows no others.
+    return value if value is None or math.isfinite(value) else None

@@ -1,0 +1,105 @@
+"""Versions come and go under load, and callers of the other models notice nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import urllib.request
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from serving.testing.load_client import Load, Question, running
+from serving.testing.models import divides, doubler, mlp, save
+from tests.e2e.conftest import Start
+from tests.e2e.doubling import LONG, doubling
+from tests.e2e.parts import REPLICA, WORKER, parts, until
+from tests.e2e.sluice_up import SluiceUp
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 20 if LONG else 4
+RATE = 200.0
+# 13 MB of weights: what is not given back is seen.
+WIDE = 100_000
+
+
+def change(session: SluiceUp, order: str) -> dict[str, Any]:
+    """One POST to the control API, with its token."""
+    facts = session.registered()
+    token = Path(str(facts["token_file"])).read_text().strip()
+    url = f"http://127.0.0.1:{facts['control_port']}/api/v1/models/{order}"
+    request = urllib.request.Request(url, method="POST", headers={"authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=90) as answer:
+        done: dict[str, Any] = json.loads(answer.read())
+        return done
+
+
+def memory_mb(session: SluiceUp, part: str) -> float:
+    """Of all processes of this part."""
+    return sum(psutil.Process(one.pid).memory_info().rss for one in parts(session, part)) / 1e6
+
+
+def to_version_2(number: int) -> Question:
+    """The same question to a version that is about to leave."""
+    asked = doubling(number)
+    return Question("/v2/models/doubler/versions/2/infer", asked.body, asked.right)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("engine", "part"), [("in-process", WORKER), ("ray", REPLICA)])
+def test_versions_come_and_go_under_load_and_no_other_request_fails(
+    tmp_path: Path, start: Start, engine: str, part: str
+) -> None:
+    save(tmp_path, "doubler", 1, doubler())
+    save(tmp_path, "divides", 1, divides())
+    session = start("--models", tmp_path, engine=engine)
+    save(tmp_path, "wide", 1, mlp(hidden=WIDE))
+    replicas = {one.pid for one in parts(session, part)}
+    load = Load(session.port, doubling, most=1_000_000, for_s=200, rate=RATE, callers=16)
+    used = []
+    with running(load) as client:
+        until(lambda: len(client.report.good) > RATE, "the load is under way")
+        for _ in range(ROUNDS):
+            before = memory_mb(session, part)
+            change(session, "wide:load?version=1")
+            loaded = memory_mb(session, part)
+            change(session, "wide:unload?force=true")
+            used.append((before, loaded, memory_mb(session, part)))
+        report = client.stop()
+    log.info("%s: %s", engine, report)
+    log.info("%s: MB before, loaded, let go: %s", engine, [tuple(round(mb) for mb in each) for each in used])
+    assert report.failures == []
+    # Nothing was replaced for it.
+    assert {one.pid for one in parts(session, part)} == replicas
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("engine", ["in-process", "ray"])
+def test_requests_that_a_version_had_accepted_are_answered_when_it_leaves(
+    tmp_path: Path, start: Start, engine: str
+) -> None:
+    for version in (1, 2):
+        save(tmp_path, "doubler", version, doubler())
+    # The lower one answers by default, so the higher one may leave.
+    config = tmp_path / "sluice.yaml"
+    config.write_text(json.dumps({"models": {"doubler": {"routes": {"stable": 1}}}}))
+    session = start("--models", tmp_path, "--config", config, engine=engine)
+    load = partial(Load, session.port, most=1_000_000, for_s=200, rate=RATE, callers=16)
+    with running(load(doubling)) as others, running(load(to_version_2)) as leaving:
+        until(lambda: min(len(one.report.good) for one in (others, leaving)) > RATE, "the load is under way")
+        change(session, "doubler:unload?version=2")
+        asked = leaving.report.asked
+        until(lambda: leaving.report.asked > asked + RATE / 2, "requests for it are refused")
+        change(session, "doubler:load?version=2")
+        back = len(leaving.report.good)
+        until(lambda: len(leaving.report.good) > back + RATE / 2, "requests for it are answered again")
+        left, kept = leaving.stop(), others.stop()
+    assert kept.failures == []
+    # Once it has left the table it is unknown; nothing that was accepted before is lost.
+    assert set(left.by_status()) == {"404"}, str(left)
