@@ -180,6 +180,24 @@ def test_an_instance_that_does_not_fit_is_refused_by_place_and_field(plan: ReadP
     assert why in refused.value.message
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys([*INSTANCE, "other"], JSON)) | JSON, max_size=3))
+def test_whatever_instances_are_they_become_rows_or_a_refusal(instances: list[Any]) -> None:
+    plan = flights()
+    refusal, shape = "", None
+    try:
+        shape = plan.tensors(plan.read(instances), None, NOW_MS).tensors[0].shape
+    except BadRequest as refused:
+        refusal = refused.message
+    assert shape == (len(instances), 6) or refusal.startswith("instances[")
+
+
 def test_every_dtype_arrives_as_the_graph_wants_it() -> None:
     view = FeatureView(
         "v",
