@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from rich.table import Table
 
@@ -18,7 +19,7 @@ from serving.features.row_file import open_rows
 from serving.processes.running_sessions import RunningSession
 
 
-def store_of_session(settings: Settings, running: RunningSession) -> RedisStore:
+def store_of_session(settings: Settings, running: RunningSession) -> AbstractContextManager[RedisStore]:
     """The features Redis that the session's gateways read.
 
     Raises:

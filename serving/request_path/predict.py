@@ -117,6 +117,10 @@ class Predictor:
         self.features.fill(request, plan, then=partial(self._looked_up, variant))
 
     def _looked_up(self, variant: Variant, request: Request) -> None:
+        if not self.variants.live(variant):
+            # Nothing may run it any more: it left the table, or what hosts it changed, while rows were read.
+            self.accept(request)
+            return
         request.queued_at = self._clock()
         try:
             self._enqueue(variant, request)

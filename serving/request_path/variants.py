@@ -122,6 +122,10 @@ class Variants:
             raise NotReady(self._why_not(route, version))
         return variant
 
+    def live(self, variant: Variant) -> bool:
+        """It still answers in its role; one that another has replaced does not."""
+        return self._live.get((variant.key.model, variant.key.version, variant.name)) is variant
+
     def only(self, model: str) -> Variant | None:
         """The variant of a model that has just one, if it can run now."""
         return self._only.get(model)

@@ -61,7 +61,8 @@ class Exchange:
                 asked = codec.decode(body)
                 self.accept(asked.inputs, asked, received_at)
             elif isinstance(form, ReadPlan):
-                self.accept_entities(form.read(instances.listed(body)), received_at)
+                rows = form.read(instances.listed(body))
+                self.accept((), rows.count, received_at, rows)
             else:
                 self.accept(*instances.decode(body, form), received_at)
         except ServingError as error:
@@ -76,17 +77,24 @@ class Exchange:
             if self.answer is None:
                 self.refuse_error(ModelFailed("the gateway failed on this request; its log says why"))
 
-    def accept(self, tensors: list[Tensor], asked: codec.Asked | int, received_at: float) -> None:
-        """Hand tensors to the request path; `asked` is what the encoder needs (V1: the number of instances)."""
-        self._hand_on(self._asking(tensors, received_at), asked)
-
-    def accept_entities(self, rows: EntityRows, received_at: float) -> None:
-        """Hand entities to the request path, which looks their rows up; the first one decides the variant."""
-        request = self._asking((), received_at)
-        request.entities = rows
-        if request.key is None:
-            request.key = rows.key
-        self._hand_on(request, rows.count)
+    def accept(
+        self, tensors: Sequence[Tensor], asked: codec.Asked | int, received_at: float, rows: EntityRows | None = None
+    ) -> None:
+        """Hand tensors to the request path, or `rows` of entities, which it looks up and of which the first decides the
+        variant; `asked` is what the encoder needs (V1: the number of instances).
+        """
+        head = self.head
+        request = Request(head.target.model, tensors, self, received_at, version=head.target.version)
+        request.key = head.key
+        request.pinned = head.pinned
+        request.timeout_s = head.timeout_s
+        if rows is not None:
+            request.entities = rows
+            request.key = rows.key if head.key is None else head.key
+        self._asked = asked
+        self._request = request
+        request.accepted_at = self._edge.clock()
+        self._edge.predictions.accept(request)
 
     def answered(self, request: Request, outcome: Answer | ServingError) -> None:
         """Called once by the request path, on the loop's thread; whatever happens here stays with this exchange."""
@@ -125,20 +133,6 @@ class Exchange:
         request, self._request = self._request, None
         if request is not None:
             request.leave()
-
-    def _asking(self, tensors: Sequence[Tensor], received_at: float) -> Request:
-        head = self.head
-        request = Request(head.target.model, tensors, self, received_at, version=head.target.version)
-        request.key = head.key
-        request.pinned = head.pinned
-        request.timeout_s = head.timeout_s
-        return request
-
-    def _hand_on(self, request: Request, asked: codec.Asked | int) -> None:
-        self._asked = asked
-        self._request = request
-        request.accepted_at = self._edge.clock()
-        self._edge.predictions.accept(request)
 
     def _encoded(self, request: Request, outcome: Answer | ServingError) -> bytes:
         if isinstance(outcome, ServingError):

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -28,11 +28,10 @@ class Waiting(Protocol):
 
     gone: bool
 
-    def accept(self, tensors: list[Tensor], asked: codec.Asked | int, received_at: float) -> None:
-        """Its body is decoded."""
-
-    def accept_entities(self, rows: EntityRows, received_at: float) -> None:
-        """Its body is decoded, and names entities."""
+    def accept(
+        self, tensors: Sequence[Tensor], asked: codec.Asked | int, received_at: float, rows: EntityRows | None = None
+    ) -> None:
+        """Its body is decoded, to tensors or to `rows` of entities."""
 
     def refuse_error(self, error: ServingError) -> None:
         """Its body cannot be decoded."""
@@ -125,7 +124,7 @@ def _accepting(document: Document, head: bytes, blob: bytes) -> Callable[[], Non
     """What hands the decoded document on; raises BadRequest if it was refused."""
     if isinstance(document.form, ReadPlan):
         rows = decoded_entities(document.form, document.body, head, blob)
-        return partial(document.waiting.accept_entities, rows, document.received_at)
+        return partial(document.waiting.accept, (), rows.count, document.received_at, rows)
     tensors, asked = decoded(head, blob)
     return partial(document.waiting.accept, tensors, asked, document.received_at)
 

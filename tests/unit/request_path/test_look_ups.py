@@ -126,6 +126,19 @@ async def test_a_request_that_is_being_looked_up_holds_neither_queue_nor_slot() 
     assert variant.batcher.idle
 
 
+async def test_a_version_that_is_replaced_during_the_read_hands_its_requests_on() -> None:
+    bench = Bench()
+    _, caller = bench.ask()
+    (before,) = bench.predictor.variants.all()
+    route = Route("echo", "salt", (Split("stable", 1, 10_000),), (Served(1, "pool", queue_rows=100),))
+    bench.predictor.variants.adopt(RouteTable(2, {"echo": route}))
+    (after,) = bench.predictor.variants.all()
+    bench.reader.answer({})
+    assert (before.batcher.idle, after.batcher.idle) == (True, True)
+    bench.reader.answer({})
+    assert await bench.answered(caller) == b"\x00\x00\xe0\x40\x00\x00\x40\x40"
+
+
 async def test_inputs_that_do_not_fit_the_graph_are_told_and_finished_rows_still_run() -> None:
     bench = Bench(ModelInputs("echo", (("x", ("plane.year",)),), (PLANE,)))
     with pytest.raises(ModelUnservable, match="takes rows of 2 values, and 1 columns"):
