@@ -42,7 +42,7 @@ def configuration(models: Path) -> dict[str, Any]:
     }
     columns = [f"{view}.{column}" for view in entity_rows.VIEWS for column in entity_rows.COLUMNS]
     return {
-        "repository": {"path": str(models)},
+        "repository": {"models_dir": str(models)},
         "state": {"features_url": (models / ADDRESS).read_text()},
         "feature_views": views,
         "models": {"mlp": {"inputs": [{"name": "input", "features": columns}]}},
