@@ -132,7 +132,7 @@ class InProcess:
 
     def settled(self) -> bool:
         """Every version that was there at the start is warm or refused; one loaded later unsettles nobody."""
-        return not self._to_open
+        return not self._to_open and not self._stopped
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Called on the loop's thread, once for each version that becomes ready or turns out unservable."""
