@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from serving.config.section import Section, noted
@@ -23,6 +23,13 @@ def _spelled_out(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
 class FeatureSection(Section):
     """A value of a row; the bare name of a dtype is one without a default."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "type": ["object", "string"],
+            "permitted": "the name of a dtype, or a mapping with the keys dtype, default",
+        }
+    )
+
     dtype: Literal["float32", "float64", "int32", "int64", "bool"] = noted("How it is stored.", "float32")
     default: float | int | bool | None = noted(
         "Stands in where the value is missing; null is NaN, or 0 for whole numbers and booleans.", None
@@ -33,7 +40,9 @@ class FeatureViewSection(Section):
     """Features of one entity, stored, read and replaced together."""
 
     entity: list[Word] = noted("Fields of the request that find the row.", min_length=1)
-    max_age: str | None = noted("Older rows count as missing; 30d, 12h, 90s.", None, pattern=r"^[0-9]+[smhd]$")
+    max_age: str | None = noted(
+        "Older rows are not used, as if their values were missing; 30d, 12h, 90s.", None, pattern=r"^[0-9]+[smhd]$"
+    )
     features: dict[Word, Annotated[FeatureSection, BeforeValidator(_spelled_out)]] = noted(
         "By name, in the order in which they are packed: `seats: float32`, or with a default "
         "`year: {dtype: float32, default: 2001}`.",

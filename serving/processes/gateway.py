@@ -17,6 +17,7 @@ from serving.config.serving_models import GATEWAY
 from serving.config.settings import Settings
 from serving.deadline import LoopTimers
 from serving.edge.http.server import HttpServer
+from serving.errors import ModelUnservable
 from serving.features.reader import FeatureReader, ReaderOptions
 from serving.inference import VersionKey
 from serving.processes.gateway_versions import GatewayVersions
@@ -62,11 +63,13 @@ class Gateway:
         return self.predictor.ready()
 
     def refused(self) -> list[dict[str, str]]:
-        """Versions that could not be loaded, and why."""
+        """Versions that could not be loaded, or that the configured inputs do not fit, and why."""
+        misfits = {v.key: v.plan.message for v in self.predictor.variants.all() if isinstance(v.plan, ModelUnservable)}
+        known = [*(backend.refused() for backend in self.backends.values()), misfits]
         return [
             {"model": key.model, "version": str(key.version), "why": why}
-            for backend in self.backends.values()
-            for key, why in backend.refused().items()
+            for refused in known
+            for key, why in refused.items()
         ]
 
     def stats(self) -> Mapping[str, Any]:

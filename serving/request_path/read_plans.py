@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from serving.errors import ConfigInvalid, ModelUnservable
 from serving.features.compilation import compile_plan
 from serving.features.plan import ModelInputs, ReadPlan
 from serving.inference import Hosted, Signature, VersionKey
-
-log = logging.getLogger(__name__)
 
 # None: inputs are tensors and nothing else. An error: the configuration does not fit this version.
 Plan = ReadPlan | ModelUnservable | None
@@ -33,18 +30,13 @@ class ReadPlans:
             self._plans[known] = self._compiled(inputs, hosted)
         return self._plans[known]
 
-    def inputs(self, model: str) -> ModelInputs:
-        """What the plans of a model are compiled from; for those who compile them elsewhere."""
-        return self._inputs[model]
-
     @staticmethod
     def _compiled(inputs: ModelInputs, hosted: Hosted) -> Plan:
         try:
             return compile_plan(inputs, hosted.signature)
         except ConfigInvalid as error:
-            # The version goes on answering finished rows; it may be one of several, and the others may fit.
-            log.error("requests by entity for %s are refused: %s", hosted.key, error.message)  # noqa: TRY400 - no defect
-            return ModelUnservable(f"{hosted.key} cannot be asked by entity: {error.message}")
+            # It may be one version of several, and the others may fit.
+            return ModelUnservable("only finished rows are answered: " + error.message.replace("\n", "; "))
 
 
 def usable(plan: Plan, key: VersionKey) -> ReadPlan:
