@@ -60,7 +60,7 @@ class SessionVersions:
             Unavailable: engine or control Redis cannot be asked now.
         """
         async with self._changing:
-            if key in self._models and str(key) in (await self._parts.gateways.ask_one("describe"))["hosted"]:
+            if key in self._models and await self._hosted(key):
                 return {"model": key.model, "version": key.version, "changed": False}
             found = await asyncio.to_thread(_servable, self._settings, key)
             settings = with_owner_facts(self._settings, {key.model: found.manifest})
@@ -74,7 +74,7 @@ class SessionVersions:
             try:
                 table = await self._publish(lambda now: with_version(now, alone, key.version))
             except ServingError:
-                await self._give_up(key)
+                await self._let_go(key, self._without(key))
                 raise
             self._settings = settings
             self._in_force({**self._models, key: served}, table)
@@ -101,10 +101,8 @@ class SessionVersions:
             left = {key: served for key, served in self._models.items() if key not in gone}
             self._in_force(left, table)
             for key in gone:
-                await self._parts.gateways.ask_all("unload", model=key.model, version=key.version)
+                await self._let_go(key, left)
                 self._parts.gateways.forget_refusal(*key)
-            if self._parts.engine is not None:
-                await self._parts.engine.ask("host", models=[asdict(served) for served in left.values()])
         for key in gone:
             self._say("unloaded", str(key), f"version {key.version} was unloaded")
         return {"model": model, "versions": [key.version for key in gone]}
@@ -119,15 +117,24 @@ class SessionVersions:
                 await self._tell_engine({**self._models, key: served})
             await self._parts.gateways.ask_all("load", strict=True, served=asdict(served))
         except ServingError:
-            await self._give_up(key)
+            await self._let_go(key, self._without(key))
             raise
         self._parts.gateways.forget_refusal(*key)
 
-    async def _give_up(self, key: VersionKey) -> None:
+    async def _hosted(self, key: VersionKey) -> bool:
+        described = await self._parts.gateways.ask_one("describe")
+        if str(key) in described["hosted"]:
+            return True
+        if str(key) not in described["refused"]:
+            raise NotReady(f"{key} is being loaded; try again in a moment")
+        return False
+
+    async def _let_go(self, key: VersionKey, left: Mapping[VersionKey, ServedModel]) -> None:
+        """Nobody is routed to it any more: what goes wrong now costs memory, and is told."""
         try:
-            if self._parts.engine is not None:
-                await self._tell_engine(self._without(key))
             await self._parts.gateways.ask_all("unload", model=key.model, version=key.version)
+            if self._parts.engine is not None:
+                await self._tell_engine(left)
         except ServingError as error:
             self._say("trouble", str(key), f"it could not be let go: {error.message}")
 
