@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 from urllib.parse import quote
@@ -15,11 +15,15 @@ from serving.cli.gateway_client import GatewayClient, model_path
 
 _OK = 200
 _SERVICE_UNAVAILABLE = 503
+_BY_ENTITY = ("entity_keys", "request_features", "feature_views", "on_missing", "curl")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """A model's metadata; without inputs while nothing that lives has told its signature."""
+    """A model's metadata; without inputs while nothing that lives has told its signature.
+
+    `by_entity` is what callers send where inputs are made of features, with a curl that works.
+    """
 
     name: str
     platform: str
@@ -29,6 +33,7 @@ class ModelFacts:
     inputs: tuple[dict[str, Any], ...] = ()
     outputs: tuple[dict[str, Any], ...] = ()
     note: str = ""
+    by_entity: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def others(self) -> tuple[int, ...]:
@@ -45,6 +50,13 @@ class ModelFacts:
         yield from (("input", tensor) for tensor in self.inputs)
         yield from (("output", tensor) for tensor in self.outputs)
 
+    def fields(self) -> Iterator[tuple[str, str, str, str]]:
+        """What callers send by entity: kind, name, datatype, and what stands in where it is left out."""
+        for name in self.by_entity.get("entity_keys", ()):
+            yield "id", name, "text or whole number", "required"
+        for one in self.by_entity.get("request_features", ()):
+            yield "feature", one["name"], one["datatype"], "required" if one["required"] else f"{one['default']:g}"
+
     def document(self) -> dict[str, Any]:
         """For `--json`."""
         return {
@@ -55,6 +67,7 @@ class ModelFacts:
             "ready": self.ready,
             "inputs": self.inputs,
             "outputs": self.outputs,
+            **self.by_entity,
         }
 
 
@@ -78,23 +91,23 @@ def facts_of(client: GatewayClient, model: str, version: int | None = None, *, m
         if must_exist and reply.status != _SERVICE_UNAVAILABLE:
             raise CommandFailed(f"{client.url} answered {reply.status}: {said}")
         return ModelFacts(model, "", (), ready=False, note=said)
-    facts = reply.body
+    facts, page = reply.body, _page(client, model)
     return ModelFacts(
         name=facts["name"],
         platform=facts.get("platform", ""),
         versions=tuple(int(number) for number in facts.get("versions", ())),
         ready=client.ask("GET", f"{path}/ready").status == _OK,
-        default=_default(client, model),
+        default=int(page["version"]) if page.get("version") else None,
         inputs=tuple(facts.get("inputs", ())),
         outputs=tuple(facts.get("outputs", ())),
+        by_entity={name: page[name] for name in _BY_ENTITY} if "on_missing" in page else {},
     )
 
 
-def _default(client: GatewayClient, model: str) -> int | None:
-    """The version that answers where none is asked for: Sluice's own page has it, the protocol's has not."""
+def _page(client: GatewayClient, model: str) -> Mapping[str, Any]:
+    """Sluice's own page, which has more than the protocol's: who answers by default, and what callers send."""
     page = client.ask("GET", f"/v1/models/{quote(model, safe='')}")
-    number = page.body.get("version") if page.status == _OK and isinstance(page.body, dict) else None
-    return int(number) if number else None
+    return page.body if page.status == _OK and isinstance(page.body, dict) else {}
 
 
 def sample_request(facts: ModelFacts) -> dict[str, Any]:

@@ -89,8 +89,12 @@ def show(
     out.print(f"{facts.name}{asked}  {facts.platform}  {versions}  {facts.state}", markup=False)
     tensors = [(kind, t["name"], t["datatype"], str(t["shape"])) for kind, t in facts.tensors()]
     out.print(table(["", "tensor", "datatype", "shape"], tensors))
+    if facts.by_entity:
+        out.print()
+        out.print(table(["by entity", "field", "datatype", "if left out"], facts.fields()))
     if facts.inputs:
-        out.print(f"\n{sample_call(client.url, facts, version)}", markup=False, soft_wrap=True)
+        call = facts.by_entity.get("curl") or sample_call(client.url, facts, version)
+        out.print(f"\n{call}", markup=False, soft_wrap=True)
 
 
 def load(

@@ -51,6 +51,15 @@ def test_models_are_listed_shown_and_asked(up: RunningUp) -> None:
     assert (told["version"], len(told["answer"]["outputs"])) == (1, 2)
 
 
+def test_what_callers_send_by_entity_is_shown(up: RunningUp) -> None:
+    shown = sluice("models", "show", "flight-delay", "--url", up.url).out
+    assert "tailnum" in shown
+    assert "wind_gust" in shown
+    assert "25.0246" in shown
+    told = json.loads(sluice("models", "show", "flight-delay", "--json", "--url", up.url).out)
+    assert told["entity_keys"] == ["tailnum", "carrier", "origin", "dest"]
+
+
 def test_clients_and_scrapes_are_told_the_same_release(up: RunningUp) -> None:
     with urllib.request.urlopen(f"{up.url}/v2", timeout=10) as answer:
         told = json.load(answer)
