@@ -24,6 +24,11 @@ class SlowProxy:
     async def start(self) -> None:
         self._server = await asyncio.start_unix_server(self._connected, self.path)
 
+    async def start_tcp(self) -> str:
+        """Listen on a port instead; its URL."""
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+
     async def stop(self) -> None:
         assert self._server is not None
         self._server.close()

@@ -199,6 +199,18 @@ async def test_a_server_that_sends_nonsense_is_left_and_tried_again(proxy: SlowP
         await reading.reader.stop()
 
 
+async def test_a_server_is_reached_over_tcp_too(server: Server) -> None:
+    server.client().set("a", b"1")
+    between = SlowProxy(server.socket, server.socket.parent / "unused.sock")
+    reading = Reader(await between.start_tcp())
+    await reading.reader.start()
+    try:
+        assert await reading.get(b"a") == {b"a": b"1"}
+    finally:
+        await reading.reader.stop()
+        await between.stop()
+
+
 async def test_values_of_another_type_are_no_rows(server: Server, reader: Reader) -> None:
     server.client().hset("h", "f", "v")
     assert await reader.get(b"h") == {b"h": None}
