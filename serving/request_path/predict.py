@@ -12,6 +12,7 @@ from serving.batching.micro_batcher import MicroBatcher
 from serving.batching.row_queue import QueueLimits, Span
 from serving.deadline import DeadlineWheel, Timers
 from serving.errors import DeadlineExceeded, ModelFailed, ReplicaLost, ServingError, TooLarge, UnknownModel
+from serving.features.entity_rows import EntityRows
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
 from serving.inference import Request
@@ -112,6 +113,11 @@ class Predictor:
     def _look_up(self, variant: Variant, request: Request) -> None:
         """Have the rows made of entities; meanwhile its time runs, and it holds neither queue nor slot."""
         plan = usable(variant.plan, variant.key)
+        if isinstance(request.entities, EntityRows):
+            # Said before anything is read for it.
+            refused = variant.batcher.refusal(request.entities.count, 0)
+            if refused is not None:
+                raise refused
         request.holders = (self._wheel,)
         self._wheel.watch(request)
         self.features.fill(request, plan, then=partial(self._looked_up, variant))

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from serving.errors import BadRequest, DeadlineExceeded, ModelUnservable, ServingError
+from serving.errors import BadRequest, DeadlineExceeded, ModelUnservable, ServingError, TooLarge
 from serving.features.feature_view import FeatureView, feature
 from serving.features.packed import RowLayout
 from serving.features.plan import Found, ModelInputs, ReadPlan
@@ -124,6 +124,19 @@ async def test_a_request_that_is_being_looked_up_holds_neither_queue_nor_slot() 
     bench.ask()
     (variant,) = bench.predictor.variants.all()
     assert variant.batcher.idle
+
+
+async def test_a_request_that_no_queue_would_hold_is_refused_before_anything_is_read() -> None:
+    bench = Bench()
+    route = Route("echo", "salt", (Split("stable", 1, 10_000),), (Served(1, "pool", queue_rows=2),))
+    bench.predictor.variants.adopt(RouteTable(2, {"echo": route}))
+    form, caller = bench.predictor.instance_form("echo", None), Caller()
+    assert isinstance(form, ReadPlan)
+    request = Request("echo", (), caller, asyncio.get_running_loop().time())
+    request.entities = form.read([{"tailnum": "N1", "hour": 3}] * 3)
+    bench.predictor.accept(request)
+    assert isinstance(caller.error, TooLarge)
+    assert not bench.reader.waiting
 
 
 async def test_a_version_that_is_replaced_during_the_read_hands_its_requests_on() -> None:
