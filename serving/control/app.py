@@ -24,7 +24,7 @@ _UNPROCESSABLE = 400
 def control_app(session: AskSession, options: ControlOptions) -> FastAPI:
     """The ASGI application; the outermost layer is who may ask, so that no route can be without it."""
     # Its own pages fetch scripts from elsewhere, which a closed network does not have.
-    app = FastAPI(title="Sluice control API", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Sluice control API", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.session = session
     app.state.rows = FeatureRows(options.features_url, options.views)
     app.include_router(api.router)

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 ROUNDS = 20 if LONG else 4
 RATE = 200.0
+ENGINE = "serving.processes.ray_engine"
 # 13 MB of weights: what is not given back is seen.
 WIDE = 100_000
 
@@ -36,6 +37,14 @@ def change(session: SluiceUp, order: str) -> dict[str, Any]:
     with urllib.request.urlopen(request, timeout=90) as answer:
         done: dict[str, Any] = json.loads(answer.read())
         return done
+
+
+def told(session: SluiceUp, what: str) -> dict[str, Any]:
+    """One GET of the control API."""
+    url = f"http://127.0.0.1:{session.registered()['control_port']}/api/v1/{what}"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        found: dict[str, Any] = json.loads(answer.read())
+        return found
 
 
 def memory_mb(session: SluiceUp, part: str) -> float:
@@ -103,3 +112,26 @@ def test_requests_that_a_version_had_accepted_are_answered_when_it_leaves(
     assert kept.failures == []
     # Once it has left the table it is unknown; nothing that was accepted before is lost.
     assert set(left.by_status()) == {"404"}, str(left)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_an_engine_that_is_started_again_hosts_what_was_loaded_and_not_what_was_let_go(
+    tmp_path: Path, start: Start
+) -> None:
+    save(tmp_path, "doubler", 1, doubler())
+    save(tmp_path, "divides", 1, divides())
+    session = start("--models", tmp_path, engine="ray")
+    save(tmp_path, "doubler", 2, doubler())
+    change(session, "doubler:load?version=2")
+    change(session, "divides:unload?force=true")
+    (engine,) = parts(session, ENGINE)
+    engine.kill()
+    session.wait_for_log("the engine was started again")
+    session.wait_for_log("the engine is ready")
+    with session.connect() as connection:
+        ready = "/v2/models/doubler/versions/2/ready"
+        until(lambda: connection.get(ready).status == 200, "the version is there again")
+        assert connection.get("/v2/models/divides").status == 404
+    hosted = {one["name"]: one["versions"] for one in told(session, "pools")["pools"]}
+    assert hosted["default"] == ["doubler/1", "doubler/2"]
