@@ -8,11 +8,13 @@ import pytest
 
 from serving.config.first_table import first_table
 from serving.config.settings import Settings
+from serving.errors import ModelUnservable
 from serving.inference import VersionKey
 from serving.pool.pool_spec import PoolSpec
-from serving.processes.engine_pools import pools_at
+from serving.processes.engine_pools import changed_pools, pools_at
 from serving.processes.model_sources import model_sources
 from serving.processes.session_plan import ServedModel
+from serving.processes.start_message import StartMessage
 
 TRIAL = {"a": {"pool": "big", "routes": {"stable": 1, "canary": 2}}}
 POOLS = {"big": {"min_replicas": 3, "max_replicas": 3, "num_cpus": 0.5, "memory_mb": 128, "slots": 2}}
@@ -71,3 +73,21 @@ def test_without_a_trial_there_is_no_pool_for_one(models: list[ServedModel]) -> 
     assert [source.key for source in model_sources(Settings(), models, "default")] == [
         VersionKey(served.model, served.version) for served in models
     ]
+
+
+def test_only_pools_that_host_something_else_are_changed_and_one_without_versions_stays(
+    models: list[ServedModel],
+) -> None:
+    settings = Settings.model_validate({"pools": POOLS, "models": TRIAL})
+    running = {pool.name: pool for pool in pools_at(PoolSpec("", ()), settings, models)}
+    start = StartMessage("s", "ray", "/r", "/r", config=settings.model_dump(mode="json"))
+    changed = changed_pools(running, start, [served for served in models if served.model == "a"])
+    assert [(pool.name, hosted(pool)) for pool in changed] == [("default", [])]
+    assert changed_pools(running, start, models) == ()
+
+
+def test_a_version_whose_pool_does_not_run_is_refused_with_its_file(models: list[ServedModel]) -> None:
+    settings = Settings.model_validate({"pools": POOLS, "models": TRIAL})
+    start = StartMessage("s", "ray", "/r", "/r", config=settings.model_dump(mode="json"))
+    with pytest.raises(ModelUnservable, match=r"a/1/model\.onnx: its pool 'big' does not run"):
+        changed_pools({"default": PoolSpec("default", ())}, start, models)
