@@ -44,6 +44,7 @@ format: $(STAMP)  ## Put the code into its one format
 bench: $(STAMP)  ## Measure components, and the peers side by side (minutes, on an otherwise idle machine)
 	$(PY) -m benchmarks.components
 	$(PY) -m benchmarks.run $(ARGS)
+	$(PY) -m benchmarks.report > docs/performance.md
 
 docs: $(STAMP)  ## Write the pages that are made from the code
 	$(PY) -m serving.cli.reference docs

@@ -192,7 +192,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def main(paths: Sequence[str]) -> int:
-    """Print both reports, of the files that exist."""
+    """Print both reports, of the files that exist, as one page."""
+    print("# Performance\n")
     peers = Path(paths[0]) if paths else RESULTS / "peers.json"
     parts = Path(paths[1]) if len(paths) > 1 else RESULTS / "components.json"
     if peers.exists():
