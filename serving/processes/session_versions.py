@@ -39,17 +39,17 @@ class SessionVersions:
         self._emit = emit
         self._models = {VersionKey(served.model, served.version): served for served in plan.models}
         self._settings = Settings.model_validate(plan.config)
-        first = session_table(parts.start)
+        self._seen = session_table(parts.start)
         url = parts.start.control_url
-        self._tables: TablePlace = RedisTable(url, first) if url else HeldTable(first)
+        self._tables: TablePlace = RedisTable(url, self._seen) if url else HeldTable(self._seen)
 
     async def table(self) -> RouteTable:
-        """The routing table in force.
-
-        Raises:
-            Unavailable: the control Redis did not answer.
-        """
-        return await self._tables.current()
+        """The routing table in force; while the control Redis is away the last known one, as gateways have it."""
+        try:
+            self._seen = await self._tables.current()
+        except Unavailable:
+            return self._seen
+        return self._seen
 
     async def load(self, key: VersionKey) -> Facts:
         """Host a version of the repository beside the others, then route to it; the split stays what it is.
@@ -154,6 +154,7 @@ class SessionVersions:
 
     def _in_force(self, models: dict[VersionKey, ServedModel], table: RouteTable) -> None:
         self._models = models
+        self._seen = table
         text = dump(table).decode()
         self._parts.gateways.serve(tuple(models.values()), text)
         self._parts.gateways.use_table(text)

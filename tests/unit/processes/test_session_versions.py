@@ -159,3 +159,18 @@ async def test_a_version_that_was_refused_at_the_start_can_be_loaded_once_it_is_
     session.gateways.refused["doubler/1"] = "cut off"
     assert (await session.versions.load(VersionKey("doubler", 1)))["changed"]
     assert session.gateways.refused == {}
+
+
+async def test_while_the_control_redis_is_away_the_last_table_is_shown_and_no_order_is_taken(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await session.versions.load(NEW)
+
+    async def away(self: HeldTable) -> RouteTable:
+        raise Unavailable("the control Redis did not give the routing table")
+
+    monkeypatch.setattr(HeldTable, "current", away)
+    assert await session.routed() == [1, 2]
+    with pytest.raises(Unavailable):
+        await session.versions.unload("doubler", 2, force=False)
+    assert session.gateways.hosted == {"doubler/1", "doubler/2"}
