@@ -23,13 +23,14 @@ from benchmarks.workload import WORKLOADS, Workload
 
 RESULTS = Path(__file__).parent / "results"
 METHOD = (
-    "Every contender gets the same request, byte for byte: POST of an Open Inference Protocol body (JSON) of one row "
-    "to the same path; the peers answer with the outputs' values alone, Sluice as the protocol asks. In each round "
-    "every contender has one turn, in an order shuffled anew: its processes are started, 200 rows are asked by 16 "
-    "callers at once and each answer is compared with onnxruntime fed directly, it is warmed, loaded with wrk (one "
-    "thread) at each number of connections, and ended before the next one starts, so that nothing else of the "
-    "benchmark runs meanwhile. Client and server share the cores, nothing is pinned. Figures are medians of the "
-    "rounds; ratios are taken within a round, then their median; loads with failed answers are left out."
+    "Every contender of a workload gets the same requests, byte for byte: POST of an Open Inference Protocol body "
+    "(JSON) of one row to the same path, by entity one V1 instance of four ids, 20,000 of them in turn. Peers "
+    "answer with the outputs' values alone, Sluice as the protocol asks. In each round every contender has one "
+    "turn, in an order shuffled anew: its processes are started, 200 rows are asked by 16 callers at once and each "
+    "answer is compared with onnxruntime fed directly, it is warmed, loaded with wrk (one thread) at each number of"
+    " connections, and ended before the next one starts, so that nothing else of the benchmark runs meanwhile. "
+    "Client and server share the cores, nothing is pinned. Figures are medians of the rounds; ratios are taken "
+    "within a round, then their median; loads with failed answers are left out."
 )
 
 

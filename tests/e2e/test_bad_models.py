@@ -85,19 +85,7 @@ def test_up_refuses_those_versions_and_serves_the_rest(gateway: SluiceUp, reposi
 
 def test_up_with_nothing_to_serve_says_why_and_ends(tmp_path: Path) -> None:
     BAD["truncated"](tmp_path, "only")
-    ended = _sluice(
-        "up",
-        "--models",
-        str(tmp_path),
-        "--engine",
-        "in-process",
-        "--http-port",
-        "0",
-        "--metrics-port",
-        "0",
-        "--control-port",
-        "0",
-    )
+    ended = _up(tmp_path)
     assert ended.returncode == 2
     path, what, remedy = SAID["truncated/1"]
     assert path.replace("truncated", "only") in ended.stderr
@@ -107,19 +95,7 @@ def test_up_with_nothing_to_serve_says_why_and_ends(tmp_path: Path) -> None:
 
 def test_up_ends_when_every_model_is_refused_as_it_is_loaded(tmp_path: Path) -> None:
     BAD["unknown-opset"](tmp_path, "only")
-    ended = _sluice(
-        "up",
-        "--models",
-        str(tmp_path),
-        "--engine",
-        "in-process",
-        "--http-port",
-        "0",
-        "--metrics-port",
-        "0",
-        "--control-port",
-        "0",
-    )
+    ended = _up(tmp_path)
     assert ended.returncode == 1
     assert "first prediction" not in ended.stdout
     assert "needs opset 99" in ended.stdout
@@ -137,6 +113,11 @@ def _right(reply: Reply, version: str) -> None:
     document = reply.json()
     assert f"{document['model_name']}/{document['model_version']}" == version
     assert document["outputs"][0]["data"] == GOOD_ANSWER
+
+
+def _up(models: Path) -> subprocess.CompletedProcess[str]:
+    ports = ("--http-port", "0", "--metrics-port", "0", "--control-port", "0")
+    return _sluice("up", "--models", str(models), "--engine", "in-process", *ports)
 
 
 def _sluice(*arguments: str) -> subprocess.CompletedProcess[str]:

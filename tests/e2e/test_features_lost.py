@@ -20,8 +20,8 @@ from tests.e2e.doubling import LONG, doubling
 from tests.e2e.http_client import Reply
 from tests.e2e.parts import parts, until
 from tests.e2e.sluice_up import SluiceUp
-from tests.integration.features.conftest import Server
-from tests.integration.features.conftest import server as server  # noqa: PLC0414 - a fixture
+from tests.integration.valkey_server import Server
+from tests.integration.valkey_server import server as server  # noqa: PLC0414 - a fixture
 
 AWAY_S = 20.0 if LONG else 3.0
 COLUMNS = ("a", "b", "c", "d")

@@ -16,7 +16,7 @@ from serving.processes.embedded_state import features_spec
 from serving.processes.running_sessions import RunningSession
 from serving.processes.session_members import started_at
 from tests.integration.cli.sluice_command import PROGRAM, ROOT, Ended, environment, sluice
-from tests.integration.features.conftest import Server
+from tests.integration.valkey_server import Server
 
 pytestmark = pytest.mark.integration
 

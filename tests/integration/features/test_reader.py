@@ -12,8 +12,8 @@ import pytest
 from serving.errors import ConfigInvalid
 from serving.features.reader import FeatureReader, ReaderOptions
 from serving.features.reading import Found
-from tests.integration.features.conftest import Server
 from tests.integration.features.slow_proxy import SlowProxy
+from tests.integration.valkey_server import Server
 
 pytestmark = pytest.mark.integration
 

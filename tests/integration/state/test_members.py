@@ -14,8 +14,8 @@ from serving.state import keys
 from serving.state.lease import clear_away, give_up, renew
 from serving.state.member import Member
 from serving.state.members import Members, PoolMembers
-from tests.integration.state.conftest import Server
 from tests.integration.state.waiting import until
+from tests.integration.valkey_server import Server
 
 A = Member("a", "unix:/a")
 B = Member("b", "unix:/b")

@@ -10,8 +10,8 @@ import pytest
 
 from serving.errors import Unavailable
 from serving.state.table_store import TableStore
-from tests.integration.state.conftest import Server
 from tests.integration.state.waiting import until
+from tests.integration.valkey_server import Server
 
 
 def table(epoch: int) -> bytes:

@@ -169,7 +169,7 @@ async def test_a_large_request_is_filled_in_several_turns(bench: Bench, plan: Re
 
 async def test_a_large_request_fails_as_a_small_one_does_and_stops_when_its_caller_left(bench: Bench) -> None:
     strict = flights("refuse")
-    unknown = bench.fill(strict, *[INSTANCE] * 1_999, {**INSTANCE, "dest": "XXX"})
+    unknown = bench.fill(strict, *[INSTANCE] * 1_999, {**INSTANCE, "dest": "ZZZ"})
     left = bench.fill(strict, *[INSTANCE] * 2_000)
     bench.reader.asked[0][1](FOUND)
     bench.reader.asked[1][1](FOUND)

@@ -144,8 +144,8 @@ def test_a_model_that_takes_no_defaults_is_away_with_its_features(found: Mapping
 
 def test_a_model_that_takes_no_defaults_names_the_unknown_entity() -> None:
     plan = flights("refuse")
-    rows = plan.read([INSTANCE, {**INSTANCE, "dest": "XXX"}])
-    with pytest.raises(UnknownEntity, match=r"instances\[1\]: the row of origin 'EWR', dest 'XXX' .* does not exist"):
+    rows = plan.read([INSTANCE, {**INSTANCE, "dest": "ZZZ"}])
+    with pytest.raises(UnknownEntity, match=r"instances\[1\]: the row of origin 'EWR', dest 'ZZZ' .* does not exist"):
         plan.tensors(rows, FOUND, NOW_MS)
 
 
