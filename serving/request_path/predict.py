@@ -124,7 +124,9 @@ class Predictor:
 
     def _looked_up(self, variant: Variant, request: Request) -> None:
         if not self.variants.live(variant):
-            # Nothing may run it any more: it left the table, or what hosts it changed, while rows were read.
+            # Nothing may run it any more: it left the table, or what hosts it changed, while rows were read. The next
+            # one may allow another time, by which the wheel would no longer find it.
+            self._wheel.released(request)
             self.accept(request)
             return
         request.queued_at = self._clock()

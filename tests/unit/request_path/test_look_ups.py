@@ -152,6 +152,24 @@ async def test_a_version_that_is_replaced_during_the_read_hands_its_requests_on(
     assert await bench.answered(caller) == b"\x00\x00\xe0\x40\x00\x00\x40\x40"
 
 
+async def test_a_request_that_is_handed_on_has_the_time_that_the_next_version_allows() -> None:
+    bench = Bench()
+    splits = (Split("stable", 1, 10_000),)
+
+    def allow(epoch: int, deadline_ms: int) -> None:
+        route = Route("echo", "salt", splits, (Served(1, "pool", deadline_ms=deadline_ms),))
+        bench.predictor.variants.adopt(RouteTable(epoch, {"echo": route}))
+
+    allow(2, 300)
+    _, caller = bench.ask()
+    allow(3, 60_000)
+    bench.reader.answer({})
+    await asyncio.sleep(0.4)
+    assert not caller.outcomes
+    bench.reader.answer({})
+    assert await bench.answered(caller) == b"\x00\x00\xe0\x40\x00\x00\x40\x40"
+
+
 async def test_inputs_that_do_not_fit_the_graph_are_told_and_finished_rows_still_run() -> None:
     bench = Bench(ModelInputs("echo", (("x", ("plane.year",)),), (PLANE,)))
     with pytest.raises(ModelUnservable, match="takes rows of 2 values, and 1 columns"):
