@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+PROTOS := open_inference.proto health.proto reflection.proto
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs constraints
+.PHONY: help install demo test check format bench docs protocol constraints
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +49,11 @@ bench: $(STAMP)  ## Measure components, and the peers side by side (minutes, on 
 
 docs: $(STAMP)  ## Write the pages that are made from the code
 	$(PY) -m serving.cli.reference docs
+
+protocol: $(STAMP)  ## Write the message types of serving/protocol from its .proto files
+	$(PY) -m grpc_tools.protoc -I serving/protocol --descriptor_set_out serving/protocol/descriptors.binpb \
+	  --pyi_out serving/protocol $(PROTOS)
+	@for name in $(basename $(PROTOS)); do mv serving/protocol/$${name}_pb2.pyi serving/protocol/$$name.pyi; done
 
 constraints: $(STAMP)  ## Pin what is installed now, for everybody
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
