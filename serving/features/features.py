@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from serving.errors import ModelFailed, Overloaded, ServingError, TooLarge
 from serving.features.entity_rows import EntityRows
@@ -20,6 +21,15 @@ log = logging.getLogger(__name__)
 
 Then = Callable[[Request], None]
 Refuse = Callable[[Request, ServingError], None]
+
+
+class Waiting(NamedTuple):
+    """A request whose rows are being read since `began`, and what to call with it then."""
+
+    request: Request
+    rows: EntityRows
+    then: Then
+    began: float
 
 
 class Features:
@@ -42,6 +52,8 @@ class Features:
         self._observer = observer
         self._clock = clock
         self._now = now
+        # Kept, since the reader knows by it who may be told together.
+        self._single_rows_found = self._fill_together
         self._rows: Counter[ReadPlan] = Counter()
         self._gaps: Counter[tuple[ReadPlan, str, str, str]] = Counter()
 
@@ -61,13 +73,17 @@ class Features:
             except ServingError as refused:
                 self._refuse(request, refused)
                 return
+        waiting = Waiting(request, rows, then, self._clock())
         if not rows.keys or self._reader is None:
-            self._filled(request, plan, rows, then, self._clock(), None)
+            self._fill_alone(waiting, None)
         elif not self._reader.has_room(len(rows.keys)):
             self._observer.feature_read_failed(FULL)
             self._refuse(request, self._no_room(len(rows.keys)))
+        elif rows.count == 1:
+            self._reader.fetch(rows.keys, waiting, self._single_rows_found)
         else:
-            self._reader.fetch(rows.keys, partial(self._filled, request, plan, rows, then, self._clock()))
+            # Told apart from all others: its rows may take a turn of the loop by themselves.
+            self._reader.fetch(rows.keys, waiting, partial(self._fill_each))
 
     def flush(self) -> None:
         """Hand the observer what was counted since the last time."""
@@ -89,21 +105,39 @@ class Features:
             return TooLarge(f"the request reads {keys} feature rows; the limit is {most}: send fewer instances")
         return Overloaded("too many feature rows are being read; try again in a moment")
 
-    def _filled(  # noqa: PLR0913, PLR0917 - bound by `partial`, which is cheaper than an object for each read
-        self, request: Request, plan: ReadPlan, rows: EntityRows, then: Then, began: float, found: Found | None
-    ) -> None:
+    def _fill_together(self, told: Sequence[Waiting], found: Found | None) -> None:
+        """Requests of one row each: those of the same plan at once, where nothing is missing."""
+        groups: dict[ReadPlan, list[Waiting]] = {}
+        for waiting in told:
+            if waiting.request.waiting:
+                groups.setdefault(waiting.rows.plan, []).append(waiting)
+        now_ms = int(self._now() * 1000)
+        for plan, group in groups.items():
+            tensors = None if found is None else plan.together.tensors([one.rows for one in group], found, now_ms)
+            if tensors is None:
+                self._fill_each(group, found)
+                continue
+            for waiting, inputs in zip(group, tensors, strict=True):
+                self._done(waiting, Filled(inputs))
+
+    def _fill_each(self, told: Sequence[Waiting], found: Found | None) -> None:
+        for waiting in told:
+            self._fill_alone(waiting, found)
+
+    def _fill_alone(self, waiting: Waiting, found: Found | None) -> None:
+        request, rows = waiting.request, waiting.rows
         if not request.waiting:
             return
         now_ms = int(self._now() * 1000)
         if rows.count > ROWS_A_TURN:
-            self._go_on(request, partial(self._done, request, rows, then, began), plan.gradually(rows, found, now_ms))
+            self._go_on(request, partial(self._done, waiting), rows.plan.gradually(rows, found, now_ms))
             return
         try:
-            filled = plan.tensors(rows, found, now_ms)
+            filled = rows.plan.tensors(rows, found, now_ms)
         except Exception as error:  # noqa: BLE001 - told apart and logged there
             self._failed(request, error)
         else:
-            self._done(request, rows, then, began, filled)
+            self._done(waiting, filled)
 
     def _go_on(self, request: Request, done: Callable[[Filled], None], filling: Generator[None, None, Filled]) -> None:
         """Fill some rows more of a large request, then let the loop turn."""
@@ -125,15 +159,20 @@ class Features:
             error = ModelFailed("the gateway failed on these feature rows; its log says why")
         self._refuse(request, error)
 
-    def _done(self, request: Request, rows: EntityRows, then: Then, began: float, filled: Filled) -> None:
-        self._count(rows.plan, rows, filled)
+    def _done(self, waiting: Waiting, filled: Filled) -> None:
+        request, rows, then, began = waiting
+        self._rows[rows.plan] += rows.count
+        if filled.gaps:
+            self._count(rows.plan, filled)
         request.inputs = filled.tensors
         request.degraded = filled.degraded
         request.features_s = self._clock() - began
-        then(request)
+        try:
+            then(request)
+        except Exception as error:  # noqa: BLE001 - logged there; the others of the same read go on
+            self._failed(request, error)
 
-    def _count(self, plan: ReadPlan, rows: EntityRows, filled: Filled) -> None:
-        self._rows[plan] += rows.count
+    def _count(self, plan: ReadPlan, filled: Filled) -> None:
         for gap, count in filled.gaps.items():
             for name in gap.features:
                 self._gaps[plan, gap.view.name, name, gap.status] += count

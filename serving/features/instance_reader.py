@@ -8,7 +8,7 @@ from operator import itemgetter
 
 from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView
-from serving.features.keys import kind_of, netstring, prefix
+from serving.features.keys import key_of_one, kind_of, netstring, prefix
 from serving.features.segments import Sent
 
 _NUMBERS = frozenset((int, float))
@@ -84,6 +84,9 @@ class InstanceReader:
     def _keys_of(self, instance: Mapping[str, object]) -> list[bytes]:
         keys = []
         for start, names in self._views:
+            if len(names) == 1:
+                keys.append(key_of_one(start, names[0], instance[names[0]]))
+                continue
             key = start
             for name in names:
                 key += netstring(name, instance[name])

@@ -7,8 +7,9 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from serving.errors import ServingError
 from serving.features.feature_status import AWAY, LATE, REFUSED, FeatureObserver
@@ -17,6 +18,8 @@ from serving.features.redis_address import parse
 from serving.features.redis_connection import RedisConnection, connect
 
 log = logging.getLogger(__name__)
+
+Who = TypeVar("Who")
 
 # No callback holds the loop for long: requests with many rows are told in several turns.
 _LONGEST_TURN_S = 0.002
@@ -39,7 +42,7 @@ class ReaderOptions:
 
 
 class FeatureReader:
-    """`fetch` calls back once, on the loop's thread, in `timeout_s` at the latest; None: the store does not answer.
+    """`fetch` calls back once for everybody who asked, on the loop's thread, in `timeout_s` at the latest.
 
     Owns one task, which connects again whatever happens to the server.
     """
@@ -81,12 +84,15 @@ class FeatureReader:
         """So many more keys may be read now."""
         return self._keys + keys <= self._options.most_keys
 
-    def fetch(self, keys: Collection[bytes], then: Then) -> None:
-        """Read these keys with all others of this turn; never raises."""
+    def fetch(self, keys: Collection[bytes], who: Who, then: Callable[[Sequence[Who], Found | None], None]) -> None:
+        """Read these keys with all others of this turn; never raises.
+
+        `then` gets `who` together with others who asked with the same `then`; None: the store does not answer.
+        """
         if self._connection is None or self._behind:
             # A server that owes answers would only make this one wait its full time as well.
             self._observer.feature_read_failed(LATE if self._behind else AWAY)
-            then(None)
+            then((who,), None)
             return
         read = self._gathered
         if read is None:
@@ -95,7 +101,10 @@ class FeatureReader:
         for key in keys:
             read.wanted[key] = None
         read.asked += len(keys)
-        read.thens.append(then)
+        others = read.waiting.get(then)
+        if others is None:
+            others = read.waiting[then] = []
+        others.append(who)
         self._keys += len(keys)
 
     def _send(self) -> None:
@@ -125,16 +134,16 @@ class FeatureReader:
             self._complain(f"it answers a read with: {read.error or 'another number of values'}")
         self._tell(read.told(), found)
 
-    def _tell(self, thens: Iterator[Then], found: Found | None) -> None:
+    def _tell(self, lots: Iterator[tuple[Then, Sequence[Any]]], found: Found | None) -> None:
         began = time.monotonic()
-        for then in thens:
+        for then, lot in lots:
             try:
-                then(found)
+                then(lot, found)
             except Exception:
-                # One request's defect must not strand the others of the same read.
-                log.exception("a request could not take its feature rows")
+                # The defect of one must not strand the others of the same read.
+                log.exception("feature rows could not be taken")
             if time.monotonic() - began > _LONGEST_TURN_S:
-                asyncio.get_running_loop().call_soon(self._tell, thens, found)
+                asyncio.get_running_loop().call_soon(self._tell, lots, found)
                 return
 
     def _look_twice(self) -> None:

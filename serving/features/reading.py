@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from serving.features.redis_connection import packed
 
 # More keys in one command would hold up everybody else's at the server, which does one after the other.
 MOST_KEYS_A_COMMAND = 1_000
+# Told in one call: no callback holds the loop for long.
+MOST_TOLD = 256
 
 _VALUES = frozenset((bytes, type(None)))
 
 Found = Mapping[bytes, bytes | None]
-Then = Callable[[Found | None], None]
+# Called with all, or some, of those who asked with it, in their order; None: the store did not answer.
+Then = Callable[[Sequence[Any], Found | None], None]
 
 
 @dataclass(slots=True, eq=False)
 class Read:
     """`wanted` has each key once, `asked` counts them as often as they were asked for.
 
-    `thens` is empty once everybody was told; the replies of a late read still come, and are dropped.
+    `waiting` holds, by what is to be called, who asked; it is empty once everybody was told. The replies of a late read
+    still come, and are dropped.
     """
 
     sent_at: float = 0.0
     asked: int = 0
     wanted: dict[bytes, None] = field(default_factory=dict)
-    thens: list[Then] = field(default_factory=list)
+    waiting: dict[Then, list[Any]] = field(default_factory=dict)
     values: list[bytes | None] = field(default_factory=list)
     unanswered: int = 0
     error: str = ""
@@ -34,7 +39,7 @@ class Read:
     @property
     def late(self) -> bool:
         """Nobody waits for it any more."""
-        return not self.thens
+        return not self.waiting
 
     def commands(self) -> list[bytes]:
         """Packed commands that read all of `wanted`."""
@@ -59,7 +64,13 @@ class Read:
             return None
         return dict(zip(self.wanted, self.values, strict=True))
 
-    def told(self) -> Iterator[Then]:
-        """Whoever waits, once; empties `thens`."""
-        thens, self.thens = self.thens, []
-        return iter(thens)
+    def told(self) -> Iterator[tuple[Then, Sequence[Any]]]:
+        """Whoever waits, once, in lots of `MOST_TOLD`; empties `waiting`."""
+        waiting, self.waiting = self.waiting, {}
+        return iter(
+            [
+                (then, several[start : start + MOST_TOLD])
+                for then, several in waiting.items()
+                for start in range(0, len(several), MOST_TOLD)
+            ]
+        )

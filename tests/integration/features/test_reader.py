@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -41,7 +41,7 @@ class Reader:
     def asks(self, *keys: bytes) -> asyncio.Future[Found | None]:
         answer: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
         # A second call would raise InvalidStateError into the reader's log, and the loop's.
-        self.reader.fetch(keys, answer.set_result)
+        self.reader.fetch(keys, answer, _told)
         return answer
 
     async def get(self, *keys: bytes) -> Found | None:
@@ -62,6 +62,11 @@ class Reader:
                 if await self.asks(b"a") is None:
                     return
                 await asyncio.sleep(0.001)
+
+
+def _told(answers: Sequence[asyncio.Future[Found | None]], found: Found | None) -> None:
+    for answer in answers:
+        answer.set_result(found)
 
 
 @pytest.fixture
@@ -219,10 +224,10 @@ async def test_values_of_another_type_are_no_rows(server: Server, reader: Reader
 async def test_a_caller_that_raises_does_not_strand_the_others(
     reader: Reader, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def raises(found: Found | None) -> None:
+    def raises(who: Sequence[str], found: Found | None) -> None:
         raise RuntimeError("a defect")
 
-    reader.reader.fetch([b"a"], raises)
+    reader.reader.fetch([b"a"], "somebody", raises)
     assert await reader.get(b"a") == {b"a": b"1"}
     assert "a defect" in caplog.text
 

@@ -14,7 +14,7 @@ from serving.features.compilation import compile_plan
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
 from serving.features.reader import FeatureReader
-from serving.features.reading import Then
+from serving.features.reading import Found, Then
 from serving.inference import Answer, Request, TensorSpec
 from tests.unit.features.conftest import flights, signature
 from tests.unit.features.test_plan import FOUND, INSTANCE, NOW_MS
@@ -24,15 +24,28 @@ class FakeReader:
     """Keeps what is asked until the test answers."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[list[bytes], Then]] = []
+        self.asked: list[tuple[list[bytes], object, Then]] = []
         self.room = True
         self.most_keys = 4
 
     def has_room(self, keys: int) -> bool:
         return self.room
 
-    def fetch(self, keys: Collection[bytes], then: Then) -> None:
-        self.asked.append((list(keys), then))
+    def fetch(self, keys: Collection[bytes], who: object, then: Then) -> None:
+        self.asked.append((list(keys), who, then))
+
+    def answers(self, number: int, found: Found | None) -> None:
+        _, who, then = self.asked[number]
+        then((who,), found)
+
+    def answers_all(self, found: Found | None) -> None:
+        """Those who gave the same `then` at once, as one read does."""
+        lots: dict[Then, list[object]] = {}
+        for _, who, then in self.asked:
+            lots.setdefault(then, []).append(who)
+        self.asked.clear()
+        for then, lot in lots.items():
+            then(lot, found)
 
 
 class Observer:
@@ -60,6 +73,7 @@ class Bench:
         self.observer = Observer()
         self.time = 5.0
         self.handed_on: list[Request] = []
+        self.raises_for: Request | None = None
         self.refused: list[tuple[Request, ServingError]] = []
         self.features = Features(
             cast("FeatureReader", self.reader) if reader else None,
@@ -72,8 +86,13 @@ class Bench:
     def fill(self, plan: ReadPlan, *instances: object) -> Request:
         request = Request("late", (), Caller(), 0.0)
         request.entities = plan.read(instances)
-        self.features.fill(request, plan, self.handed_on.append)
+        self.features.fill(request, plan, self._hand_on)
         return request
+
+    def _hand_on(self, request: Request) -> None:
+        if request is self.raises_for:
+            raise RuntimeError("a defect")
+        self.handed_on.append(request)
 
 
 @pytest.fixture
@@ -84,10 +103,9 @@ def bench() -> Bench:
 def test_a_request_is_handed_on_with_its_tensors_once_its_rows_are_there(bench: Bench, plan: ReadPlan) -> None:
     request = bench.fill(plan, INSTANCE)
     assert bench.handed_on == []
-    keys, then = bench.reader.asked[0]
-    assert keys == list(FOUND)
+    assert bench.reader.asked[0][0] == list(FOUND)
     bench.time = 5.25
-    then(FOUND)
+    bench.reader.answers(0, FOUND)
     assert bench.handed_on == [request]
     assert [tensor.shape for tensor in request.inputs] == [(1, 6)]
     assert request.degraded == ""
@@ -102,7 +120,7 @@ def test_a_request_without_entities_goes_on_at_once(bench: Bench, plan: ReadPlan
 
 def test_a_caller_who_left_is_skipped(bench: Bench, plan: ReadPlan) -> None:
     bench.fill(plan, INSTANCE).leave()
-    bench.reader.asked[0][1](None)
+    bench.reader.answers(0, None)
     assert not bench.handed_on
     assert not bench.refused
 
@@ -114,7 +132,7 @@ def test_without_a_store_defaults_are_used_and_told(plan: ReadPlan) -> None:
 
 def test_a_model_that_takes_no_defaults_is_refused(bench: Bench) -> None:
     request = bench.fill(flights("refuse"), INSTANCE)
-    bench.reader.asked[0][1]({})
+    bench.reader.answers(0, {})
     assert [(one, type(error)) for one, error in bench.refused] == [(request, UnknownEntity)]
     assert bench.handed_on == []
 
@@ -140,7 +158,7 @@ def test_another_versions_plan_reads_the_instances_again(bench: Bench, plan: Rea
     request = Request("late", (), Caller(), 0.0)
     request.entities = plan.read([INSTANCE])
     bench.features.fill(request, doubles, bench.handed_on.append)
-    bench.reader.asked[0][1](FOUND)
+    bench.reader.answers(0, FOUND)
     assert struct.unpack("<6d", request.inputs[0].data) == (1999, 149, 20, 7.5, 5, 9.5)
 
 
@@ -148,7 +166,7 @@ def test_a_defect_fails_one_request_and_no_other(
     bench: Bench, plan: ReadPlan, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.fill(plan, INSTANCE)
-    bench.reader.asked[0][1](cast("Any", dict.fromkeys(FOUND, 7)))
+    bench.reader.answers(0, cast("Any", dict.fromkeys(FOUND, 7)))
     assert bench.refused[0][1].reason == "model_failed"
     assert "could not be filled in" in caplog.text
 
@@ -156,8 +174,8 @@ def test_a_defect_fails_one_request_and_no_other(
 async def test_a_large_request_is_filled_in_several_turns(bench: Bench, plan: ReadPlan) -> None:
     request = bench.fill(plan, *[{**INSTANCE, "hour": hour} for hour in range(2_500)])
     small = bench.fill(plan, INSTANCE)
-    bench.reader.asked[0][1](FOUND)
-    bench.reader.asked[1][1](FOUND)
+    bench.reader.answers(0, FOUND)
+    bench.reader.answers(1, FOUND)
     assert bench.handed_on == [small], "it does not wait behind the large one"
     for _ in range(4):
         await asyncio.sleep(0)
@@ -171,8 +189,8 @@ async def test_a_large_request_fails_as_a_small_one_does_and_stops_when_its_call
     strict = flights("refuse")
     unknown = bench.fill(strict, *[INSTANCE] * 1_999, {**INSTANCE, "dest": "ZZZ"})
     left = bench.fill(strict, *[INSTANCE] * 2_000)
-    bench.reader.asked[0][1](FOUND)
-    bench.reader.asked[1][1](FOUND)
+    bench.reader.answers(0, FOUND)
+    bench.reader.answers(1, FOUND)
     left.leave()
     for _ in range(4):
         await asyncio.sleep(0)
@@ -184,7 +202,7 @@ async def test_a_large_request_fails_as_a_small_one_does_and_stops_when_its_call
 def test_values_are_counted_by_their_status(bench: Bench, plan: ReadPlan) -> None:
     for found in (FOUND, FOUND, {}, {next(iter(FOUND)): FOUND[next(iter(FOUND))]}):
         bench.fill(plan, INSTANCE, INSTANCE)
-        bench.reader.asked.pop()[1](found)
+        bench.reader.answers_all(found)
     assert bench.observer.values == {}
     bench.features.flush()
     assert bench.observer.values == {
@@ -196,3 +214,31 @@ def test_values_are_counted_by_their_status(bench: Bench, plan: ReadPlan) -> Non
     bench.observer.values.clear()
     bench.features.flush()
     assert bench.observer.values == {}
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_requests_of_one_read_are_finished_together_or_one_by_one_with_the_same_outcome(
+    bench: Bench, plan: ReadPlan, missing: bool
+) -> None:
+    requests = [bench.fill(plan, {**INSTANCE, "hour": hour}) for hour in range(20)]
+    unknown = [bench.fill(plan, {**INSTANCE, "tailnum": "?"})] if missing else []
+    requests[3].leave()
+    bench.reader.answers_all(FOUND)
+    assert bench.handed_on == [one for one in requests if one is not requests[3]] + unknown
+    assert [struct.unpack("<6f", one.inputs[0].data)[4] for one in bench.handed_on[:19]] == [
+        hour for hour in range(20) if hour != 3
+    ]
+    assert [one.degraded for one in bench.handed_on] == [""] * 19 + ["plane=not_found"] * len(unknown)
+    bench.features.flush()
+    assert bench.observer.values["late", "plane", "year"] == {"present": 19} | ({"not_found": 1} if missing else {})
+
+
+def test_one_that_cannot_be_handed_on_does_not_strand_the_others(
+    bench: Bench, plan: ReadPlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests = [bench.fill(plan, INSTANCE) for _ in range(20)]
+    bench.raises_for = requests[7]
+    bench.reader.answers_all(FOUND)
+    assert bench.handed_on == [one for one in requests if one is not requests[7]]
+    assert [(one, error.reason) for one, error in bench.refused] == [(requests[7], "model_failed")]
+    assert "could not be filled in" in caplog.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 import pytest
@@ -11,8 +11,9 @@ import pytest
 from serving.errors import BadRequest, DeadlineExceeded, ModelUnservable, ServingError, TooLarge
 from serving.features.feature_view import FeatureView, feature
 from serving.features.packed import RowLayout
-from serving.features.plan import Found, ModelInputs, ReadPlan
+from serving.features.plan import ModelInputs, ReadPlan
 from serving.features.reader import FeatureReader
+from serving.features.reading import Then
 from serving.inference import Hosted, Request, Signature, TensorSpec
 from serving.request_path.look_ups import LookUps
 from serving.request_path.predict import Predictor
@@ -29,18 +30,18 @@ class HeldReader:
     """Answers when the test says so."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[list[bytes], Callable[[Found | None], None]]] = []
+        self.waiting: list[tuple[list[bytes], object, Then]] = []
 
     def has_room(self, keys: int) -> bool:
         return True
 
-    def fetch(self, keys: Collection[bytes], then: Callable[[Found | None], None]) -> None:
-        self.waiting.append((list(keys), then))
+    def fetch(self, keys: Collection[bytes], who: object, then: Then) -> None:
+        self.waiting.append((list(keys), who, then))
 
     def answer(self, rows: Mapping[bytes, bytes | None] | None) -> None:
         waiting, self.waiting = self.waiting, []
-        for keys, then in waiting:
-            then(None if rows is None else {key: rows.get(key) for key in keys})
+        for keys, who, then in waiting:
+            then((who,), None if rows is None else {key: rows.get(key) for key in keys})
 
 
 class FeatureCounts(Counts):
