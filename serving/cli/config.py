@@ -14,6 +14,9 @@ from serving.cli.failure import CommandFailed
 File = Annotated[
     Path | None, typer.Option("--config", "-c", help="The YAML file; by default sluice.yaml, if it is there.")
 ]
+Models = Annotated[
+    Path | None, typer.Option("--models", help="The models' folder; by default the configured one, if any.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -28,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
     group.command(
         "check",
         short_help="Is it valid, and if not, what is wrong?",
-        epilog="Example: sluice config check --config sluice.yaml",
+        epilog="Example: sluice config check --config sluice.yaml --models ./models",
     )(check)
     group.command(
         "schema", short_help="The JSON schema of the file.", epilog="Example: sluice config schema > sluice.schema.json"
@@ -50,31 +53,24 @@ def show(config: File = None, as_json: AsJson = False) -> None:
     console().print(table(["setting", "value", "from"], shown))
 
 
-def check(config: File = None, as_json: AsJson = False) -> None:
-    """Validate the configuration as a whole; exit code 1 when something is wrong."""
+def check(config: File = None, models: Models = None, as_json: AsJson = False) -> None:
+    """Validate the configuration as a whole, also against the graphs of models whose inputs are made of features.
+
+    Exit code 1 when something is wrong.
+    """
+    from serving.cli.config_check import checked
     from serving.cli.output import note, print_json
-    from serving.config.effective import effective
-    from serving.config.settings import not_served_yet
-    from serving.errors import ConfigInvalid
 
-    try:
-        notes = not_served_yet(effective(config, os.environ, {}).settings)
-    except ConfigInvalid as wrong:
-        if as_json:
-            print_json({"valid": False, "problems": _problems(wrong.message)})
-        raise CommandFailed(wrong.message) from wrong
+    found = checked(config, models)
     if as_json:
-        print_json({"valid": True, "notes": notes})
-        return
-    for line in notes:
-        note(f"note: {line}")
-    typer.echo("the configuration is valid")
-
-
-def _problems(message: str) -> list[str]:
-    """One entry for each: the lines below a heading that counts them, or the only line."""
-    first, *below = message.splitlines()
-    return [line.strip() for line in below] or [first]
+        print_json({"valid": not found.problems, "problems": found.problems, "notes": found.notes})
+    else:
+        for line in found.notes:
+            note(f"note: {line}")
+    if found.problems:
+        raise CommandFailed(found.message())
+    if not as_json:
+        typer.echo("the configuration is valid")
 
 
 def schema() -> None:

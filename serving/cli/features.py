@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.cli.config import File
+from serving.cli.config import AsJson, File
 from serving.cli.failure import CommandFailed
-from serving.cli.models import AsJson
 
 if TYPE_CHECKING:
     from serving.features.feature_view import FeatureView

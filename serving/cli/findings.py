@@ -1,22 +1,45 @@
-"""What a check of a repository found, as a row of a table and as JSON."""
+"""What a check of a repository found, as rows of a table and as JSON."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
+from serving.cli.feature_fit import misfits_of
+from serving.config.settings import Settings
 from serving.runtime.check import Finding
 
 
-def row(finding: Finding) -> tuple[str, ...]:
-    """Model, version, verdict, what is wrong or how it will run, what to do."""
-    version = "" if finding.version is None else str(finding.version)
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A finding, with what of its configured inputs does not fit the graph."""
+
+    finding: Finding
+    misfits: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings, finding: Finding) -> Self:
+        """The finding against what the configuration says of its model."""
+        return cls(finding, tuple(misfits_of(settings, finding)))
+
+
+def rows(compared: Compared) -> list[tuple[str, ...]]:
+    """Model, version, verdict, what is wrong or how it will run, what to do; one row for each thing that is wrong."""
+    finding = compared.finding
+    named = finding.model, "" if finding.version is None else str(finding.version)
     if finding.hosted is None:
-        return finding.model, version, "cannot be served", finding.what, finding.remedy
+        return [(*named, "cannot be served", finding.what, finding.remedy)]
+    remedy = f"change models.{finding.model} in the configuration; finished rows are answered all the same"
+    if compared.misfits:
+        return [(*named, "does not fit", problem, remedy) for problem in compared.misfits]
     hosted = finding.hosted
     how = "rows of several callers run together" if hosted.batchable else f"every request runs alone: {hosted.note}"
-    return finding.model, version, "ok", f"{how}; one row takes {hosted.run_s * 1e6:.0f} us", ""
+    return [(*named, "ok", f"{how}; one row takes {hosted.run_s * 1e6:.0f} us", "")]
 
 
-def document(finding: Finding) -> dict[str, object]:
+def document(compared: Compared) -> dict[str, object]:
     """The same for programs."""
+    finding = compared.finding
     hosted = finding.hosted
     return {
         "model": finding.model,
@@ -25,6 +48,7 @@ def document(finding: Finding) -> dict[str, object]:
         "servable": finding.ok,
         "what": finding.what,
         "remedy": finding.remedy,
+        "misfits": compared.misfits,
         "batchable": hosted.batchable if hosted else None,
         "note": hosted.note if hosted else "",
         "run_s": hosted.run_s if hosted else None,

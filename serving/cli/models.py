@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from serving.cli.config import AsJson, File
 from serving.cli.failure import CommandFailed
 
 Url = Annotated[str, typer.Option("--url", envvar="SLUICE_URL", help="A running gateway.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="Name of the model.", show_default=False)]
 HttpPort = Annotated[int, typer.Option("--http-port", help="Port of the session's predictions.", min=1, max=65_535)]
 ControlUrl = Annotated[
@@ -141,25 +141,36 @@ def unload(
 
 def check(
     models: Annotated[Path, typer.Argument(help="A folder with <model>/<version>/model.onnx.", show_default=False)],
+    config: File = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load every version of a repository as `up` would; exit code 1 when one cannot be served, and why."""
-    from serving.cli.findings import document, row
+    """Load every version of a repository as `up` would, and compare its inputs with the features that they are made of.
+
+    Exit code 1 when one cannot be served or does not fit, and why.
+    """
+    import os
+
+    from serving.cli.findings import Compared, document, rows
     from serving.cli.output import console, print_json, table
+    from serving.config.effective import effective
     from serving.runtime.check import check as findings_of
 
-    found = list(findings_of(models))
+    settings = effective(config, os.environ, {}).settings
+    found = [Compared.of(settings, finding) for finding in findings_of(models)]
     if as_json:
-        print_json({"versions": [document(finding) for finding in found]})
-    else:
-        rows = [row(finding) for finding in found]
-        if rows:
-            console().print(table(["model", "version", "", "how, or why not", "what to do"], rows))
+        print_json({"versions": [document(one) for one in found]})
+    elif found:
+        lines = [row for one in found for row in rows(one)]
+        console().print(table(["model", "version", "", "how, or why not", "what to do"], lines))
     if not found:
         raise CommandFailed(f"{models} has no model; put one at {models}/<model>/1/model.onnx")
-    wrong = sum(not finding.ok for finding in found)
-    if wrong:
-        raise CommandFailed(f"{wrong} of {len(found)} cannot be served")
+    unservable = sum(not one.finding.ok for one in found)
+    misfits = sum(bool(one.misfits) for one in found)
+    if unservable:
+        raise CommandFailed(f"{unservable} of {len(found)} cannot be served")
+    if misfits:
+        verb = "does" if misfits == 1 else "do"
+        raise CommandFailed(f"{misfits} of {len(found)} {verb} not fit the features that inputs are made of")
 
 
 def _numbers(versions: tuple[int, ...]) -> str:

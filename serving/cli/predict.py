@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.cli.models import GATEWAY_URL, AsJson, Url
+from serving.cli.config import AsJson
+from serving.cli.models import GATEWAY_URL, Url
 
 
 def add_to(app: typer.Typer) -> None:

@@ -20,17 +20,27 @@ def compile_plan(inputs: ModelInputs, signature: Signature) -> ReadPlan:
         ConfigInvalid: names everything that does not fit the graph: inputs, numbers of columns, dtypes, unknown views
             and features.
     """
-    columns = {name: tuple(_column(text) for text in texts) for name, texts in inputs.inputs}
+    if problems := misfits(inputs, signature):
+        raise ConfigInvalid("\n".join(f"models.{inputs.model}: {problem}" for problem in problems))
+    columns = _columns(inputs)
+    used = _used(columns, {view.name: view for view in inputs.views})
+    pieces = Pieces([RowLayout(one.view) for one in used], [], [])
+    tensors = [_tensor(spec, columns[spec.name], pieces) for spec in signature.inputs]
+    return ReadPlan((inputs, signature), used, pieces, [_numbered(tensor, pieces) for tensor in tensors])
+
+
+def misfits(inputs: ModelInputs, signature: Signature) -> list[str]:
+    """Everything that does not fit the graph, one sentence each; none where it compiles."""
+    columns = _columns(inputs)
     views = {view.name: view for view in inputs.views}
     problems = [*_unknown_inputs(columns, signature), *_unused_defaults(inputs, columns)]
     for spec in signature.inputs:
         problems += _problems_of(spec, columns.get(spec.name), views)
-    if problems:
-        raise ConfigInvalid("\n".join(f"models.{inputs.model}: {problem}" for problem in problems))
-    used = _used(columns, views)
-    pieces = Pieces([RowLayout(one.view) for one in used], [], [])
-    tensors = [_tensor(spec, columns[spec.name], pieces) for spec in signature.inputs]
-    return ReadPlan((inputs, signature), used, pieces, [_numbered(tensor, pieces) for tensor in tensors])
+    return problems
+
+
+def _columns(inputs: ModelInputs) -> dict[str, tuple[Column, ...]]:
+    return {name: tuple(_column(text) for text in texts) for name, texts in inputs.inputs}
 
 
 def _column(text: str) -> Column:
