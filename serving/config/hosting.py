@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from serving.config.section import Section, StateUrl, noted
+from serving.errors import ConfigInvalid
+from serving.features.redis_address import parse
+
+
+def features_url(value: str) -> str:
+    """`embedded`, or an address that gateways and commands can use.
+
+    Raises:
+        PydanticCustomError: it has an option, a port or a database that nobody knows.
+    """
+    if value != "embedded":
+        try:
+            parse(value)
+        except ConfigInvalid as error:
+            raise PydanticCustomError("features_url", "{problem}", {"problem": error.message}) from error
+    return value
+
+
+FeaturesUrl = Annotated[StateUrl, AfterValidator(features_url)]
 
 
 class EngineSection(Section):
@@ -31,7 +50,12 @@ class StateSection(Section):
     """
 
     control_url: StateUrl = noted("Routing table and members of pools.", "embedded")
-    features_url: StateUrl = noted("Features.", "embedded")
+    features_url: FeaturesUrl = noted(
+        "Features. With TLS `rediss://USER:PASSWORD@HOST:6379/0`, and as options after `?` the files `ssl_ca_certs` "
+        "(else the machine's authorities are trusted), `ssl_certfile` and `ssl_keyfile`; characters of a password that "
+        "an address gives a meaning to are percent-encoded.",
+        "embedded",
+    )
     features_timeout_ms: int = noted(
         "Longest wait for one read of features; then models answer by their `on_missing`.", 50, ge=1, le=60_000
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):([^@\s]*)@")
+# The other place that redis-py and we read it from.
+_OPTION = re.compile(r"(?<=[?&]password=)[^&#\s]*")
 
 
 def hidden(value: str) -> str:
     """The address with its password replaced; other text as it is."""
-    return _PASSWORD.sub(r"\1:***@", value)
+    return _OPTION.sub("***", _PASSWORD.sub(r"\1:***@", value))
 
 
 def shown(value: object) -> object:

@@ -16,6 +16,7 @@ from serving.features.feature_status import AWAY, LATE, REFUSED, FeatureObserver
 from serving.features.reading import Found, Read, Then
 from serving.features.redis_address import parse
 from serving.features.redis_connection import RedisConnection, connect
+from serving.features.tls_failure import in_words
 
 log = logging.getLogger(__name__)
 
@@ -197,7 +198,7 @@ class FeatureReader:
             try:
                 why = await self._connected()
             except (OSError, ServingError) as error:
-                why = str(error) or type(error).__name__
+                why = in_words(error)
             except Exception as error:
                 # Ended here by a defect of ours, features would stay away for ever.
                 log.exception("following the features Redis failed and goes on")

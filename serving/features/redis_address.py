@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -12,6 +13,7 @@ from serving.errors import ConfigInvalid
 _PORT = 6379
 _TLS_OPTIONS = frozenset(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"))
 _OPTIONS = frozenset(("db", "username", "password")) | _TLS_OPTIONS
+_CERT_REQS = ("required", "optional", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,23 @@ class RedisAddress:
         return (b"AUTH", *names, self.password.encode())
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Trusts what the machine trusts, or the given authority; None without TLS."""
+        """Trusts what the machine trusts, or the given authority; None without TLS. Reads files.
+
+        Raises:
+            ConfigInvalid: a file cannot be used; names it.
+        """
         if self.tls is None:
             return None
-        context = ssl.create_default_context(cafile=self.tls.get("ssl_ca_certs"))
+        authority, certificate, key = (self.tls.get(name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"))
+        with _naming("ssl_ca_certs", authority):
+            context = ssl.create_default_context(cafile=authority)
         if self.tls.get("ssl_cert_reqs") == "none":
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        if "ssl_certfile" in self.tls:
-            context.load_cert_chain(self.tls["ssl_certfile"], self.tls.get("ssl_keyfile"))
+        if certificate is not None:
+            with _naming("ssl_certfile", certificate if key is None else f"{certificate} with ssl_keyfile {key}"):
+                # Without a word for it, a key that needs one is asked for on the terminal, for ever.
+                context.load_cert_chain(certificate, key, password="")
         return context
 
 
@@ -65,6 +75,8 @@ def parse(url: str) -> RedisAddress:
         raise ConfigInvalid(_no_url("must begin with redis://, rediss:// or unix://"))
     if strange := sorted(set(options) - _OPTIONS):
         raise ConfigInvalid(_no_url(f"has the option {strange[0]!r}; known are {', '.join(sorted(_OPTIONS))}"))
+    if options.get("ssl_cert_reqs", "required") not in _CERT_REQS:
+        raise ConfigInvalid(_no_url(f"has another ssl_cert_reqs than {', '.join(_CERT_REQS)}"))
     return RedisAddress(
         host=parts.hostname or "localhost",
         port=port,
@@ -74,6 +86,16 @@ def parse(url: str) -> RedisAddress:
         password=unquote(parts.password or "") or options.get("password", ""),
         tls={name: options[name] for name in _TLS_OPTIONS & set(options)} if parts.scheme == "rediss" else None,
     )
+
+
+@contextmanager
+def _naming(option: str, file: str | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # A file that is no certificate is an OSError too, with a text of OpenSSL's.
+        why = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else str(error)
+        raise ConfigInvalid(_no_url(f"names {option} {file}, which cannot be used: {why}")) from error
 
 
 def _no_url(what: str) -> str:

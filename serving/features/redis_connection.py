@@ -12,8 +12,9 @@ from typing import Any, cast
 
 import hiredis
 
-from serving.errors import ConfigInvalid, Unavailable
+from serving.errors import Unavailable
 from serving.features.redis_address import RedisAddress
+from serving.features.tls_failure import in_words
 
 Reply = Callable[[object], None]
 
@@ -64,7 +65,7 @@ class RedisConnection(asyncio.Protocol):
         """The loop calls this once the connection is over."""
         self._transport = None
         if not self.ended.done():
-            self.ended.set_result(str(exc) if exc else "it closed the connection")
+            self.ended.set_result(in_words(exc) if exc else "it closed the connection")
 
     async def ask(self, *command: bytes) -> object:
         """One command of the handshake.
@@ -107,6 +108,13 @@ async def connect(address: RedisAddress) -> RedisConnection:
         if address.db:
             await connection.ask(b"SELECT", b"%d" % address.db)
         await connection.ask(b"PING")
+    except Unavailable as refused:
+        hung_up = connection.ended.done()
+        connection.abort("the handshake failed")
+        if hung_up and address.tls is not None and "ssl_certfile" not in address.tls:
+            # Under TLS 1.3 a server looks at our certificate after the handshake, and often just hangs up.
+            raise Unavailable(f"{refused.message}; where it wants a certificate, name ssl_certfile") from refused
+        raise
     except BaseException:
         connection.abort("the handshake failed")
         raise
@@ -117,8 +125,6 @@ async def _open(loop: asyncio.AbstractEventLoop, connection: RedisConnection, ad
     if address.path:
         await loop.create_unix_connection(lambda: connection, address.path)
         return
-    try:
-        context = address.ssl_context()
-    except OSError as error:
-        raise ConfigInvalid(f"the features' TLS certificates cannot be used: {error}") from error
+    # Files are read anew for each connection, since certificates are renewed; off the loop, which they hold for 30 ms.
+    context = await asyncio.to_thread(address.ssl_context) if address.tls is not None else None
     await loop.create_connection(lambda: connection, address.host, address.port, ssl=context)

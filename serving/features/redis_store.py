@@ -11,7 +11,7 @@ from typing import NamedTuple, Self, cast
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
 from serving.errors import ConfigInvalid, FeaturesAway, Unavailable
@@ -19,6 +19,8 @@ from serving.features.feature_status import NOT_FOUND, PRESENT, STALE, UNREADABL
 from serving.features.feature_view import FeatureView
 from serving.features.keys import row_key
 from serving.features.packed import Row, RowLayout, Value
+from serving.features.redis_address import parse
+from serving.features.tls_failure import in_words
 
 OPERATION_S = 5.0
 # One command for so many rows: 12 times as fast as a pipeline of single ones, and short enough for whoever reads.
@@ -51,6 +53,8 @@ class RedisStore:
     """
 
     def __init__(self, url: str) -> None:
+        # Judged as the gateways judge it, and before redis-py, which objects later and in many ways.
+        parse(url).ssl_context()
         try:
             self._client = redis.Redis.from_url(
                 url, socket_timeout=OPERATION_S, socket_connect_timeout=OPERATION_S, retry=Retry(NoBackoff(), 0)
@@ -119,6 +123,7 @@ class RedisStore:
 
 
 def _away(error: Exception) -> Unavailable:
-    if isinstance(error, ResponseError):
+    # What it says of a wrong password, redis-py counts among failed connections.
+    if isinstance(error, ResponseError | AuthenticationError):
         return Unavailable(f"the features Redis refuses: {error}")
-    return FeaturesAway(f"the features Redis does not answer: {error}")
+    return FeaturesAway(f"the features Redis does not answer: {in_words(error)}")

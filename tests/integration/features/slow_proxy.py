@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ class SlowProxy:
     async def start(self) -> None:
         self._server = await asyncio.start_unix_server(self._connected, self.path)
 
-    async def start_tcp(self) -> str:
-        """Listen on a port instead; its URL."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+    async def start_tcp(self, tls: ssl.SSLContext | None = None) -> int:
+        """Listen on a port instead, with TLS if asked to; the port."""
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=tls)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     async def stop(self) -> None:
         assert self._server is not None

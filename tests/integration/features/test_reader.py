@@ -207,7 +207,7 @@ async def test_a_server_that_sends_nonsense_is_left_and_tried_again(proxy: SlowP
 async def test_a_server_is_reached_over_tcp_too(server: Server) -> None:
     server.client().set("a", b"1")
     between = SlowProxy(server.socket, server.socket.parent / "unused.sock")
-    reading = Reader(await between.start_tcp())
+    reading = Reader(f"redis://127.0.0.1:{await between.start_tcp()}/0")
     await reading.reader.start()
     try:
         assert await reading.get(b"a") == {b"a": b"1"}

@@ -124,6 +124,7 @@ modles: {}
         ("models: {m: {inputs: [{name: i, features: [x]}]}}", "write <view>.<feature> or request.<field>"),
         ("feature_views: {p: {entity: [a]}}", "feature_views.p.features"),
         ("state: {control_url: 'http://u:word@h'}", "permitted: embedded, redis://, rediss:// or unix://"),
+        ("state: {features_url: 'rediss://h?ssl_cafile=x'}", "has the option 'ssl_cafile'; known are db, password"),
         ("a: " + "[" * 30 + "]" * 30, "nested more than 20 deep"),
         ("a: &x [*x]", "nested more than 20 deep"),
         ("a: !!python/name:os.system x", "could not determine a constructor"),
@@ -138,6 +139,9 @@ def test_passwords_are_never_shown(tmp_path: Path) -> None:
     assert found.settings.state.control_url == "redis://user:word@h:1/0"
     assert ":word" not in str(found.rows())
     assert ":word" not in refusal_of(tmp_path, "state: {control_url: 'http://user:word@h'}")
+    found = from_text(tmp_path, "state: {features_url: 'rediss://h?username=user&password=word&db=1'}")
+    assert "rediss://h?username=user&password=***&db=1" in str(found.rows())
+    assert "=word" not in refusal_of(tmp_path, "state: {features_url: 'rediss://h?password=word&x=1'}")
 
 
 def test_a_variable_reaches_a_model_with_a_dash_in_its_name(tmp_path: Path) -> None:
