@@ -13,17 +13,21 @@ class Failure(BaseModel):
     error: str = Field(description="What was wrong, where, and what would be right.")
 
 
-# Every route can answer these; the texts say which.
-FAILURES: dict[int | str, dict[str, Any]] = {
-    400: {"model": Failure, "description": "The request must be changed."},
-    401: {"model": Failure, "description": "The token is missing or wrong."},
-    403: {"model": Failure, "description": "The Host header names another machine."},
-    404: {"model": Failure, "description": "There is no such thing."},
-    409: {"model": Failure, "description": "Requests still need it."},
-    422: {"model": Failure, "description": "The version cannot be loaded."},
-    500: {"model": Failure, "description": "It failed here."},
-    503: {"model": Failure, "description": "Not now; try again."},
+_FAILURES = {
+    400: "The request must be changed.",
+    401: "The token is missing or wrong.",
+    403: "The Host header names another machine.",
+    404: "There is no such thing.",
+    409: "Requests still need it.",
+    422: "The version cannot be loaded.",
+    500: "It failed here.",
+    503: "Not now; try again.",
 }
+
+
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route declares that it may answer beside its success."""
+    return {status: {"model": Failure, "description": _FAILURES[status]} for status in statuses}
 
 
 class Health(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 
-from serving.control.answers import FAILURES, Health, Loaded, Models, ModelSeen, Pools, Unloaded
+from serving.control.answers import Health, Loaded, Models, ModelSeen, Pools, Unloaded, failures
 from serving.control.session import AskSession
 from serving.errors import UnknownModel
 
@@ -14,7 +14,7 @@ from serving.errors import UnknownModel
 ModelName = Annotated[str, Path(min_length=1, max_length=128, description="Name of the model.")]
 VersionNumber = Annotated[int, Query(ge=1, le=2**53 - 1, description="Number of the version.")]
 
-router = APIRouter(prefix="/api/v1", responses=FAILURES)
+router = APIRouter(prefix="/api/v1", responses=failures(401, 403, 500, 503))
 
 
 def _session(request: Request) -> AskSession:
@@ -34,7 +34,7 @@ async def models(request: Request) -> Models:
     return Models.model_validate(await _session(request)("models"))
 
 
-@router.get("/models/{model}", tags=["models"])
+@router.get("/models/{model}", tags=["models"], responses=failures(400, 404))
 async def model(request: Request, model: ModelName) -> ModelSeen:
     """One model, with the inputs and outputs of each version."""
     seen: list[dict[str, Any]] = list((await _session(request)("models"))["models"])
@@ -44,13 +44,13 @@ async def model(request: Request, model: ModelName) -> ModelSeen:
     raise UnknownModel(f"there is no model {model!r}; known are {[one['name'] for one in seen][:20]}")
 
 
-@router.post("/models/{model}:load", tags=["models"])
+@router.post("/models/{model}:load", tags=["models"], responses=failures(400, 404, 422))
 async def load(request: Request, model: ModelName, version: VersionNumber) -> Loaded:
     """Load a version of the repository beside the others. It can be asked for then; who answers by default stays."""
     return Loaded.model_validate(await _session(request)("load", model=model, version=version))
 
 
-@router.post("/models/{model}:unload", tags=["models"])
+@router.post("/models/{model}:unload", tags=["models"], responses=failures(400, 404, 409))
 async def unload(
     request: Request,
     model: ModelName,

@@ -11,7 +11,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from serving.control import api, feature_api
-from serving.control.auth import refusal
+from serving.control.auth import is_loopback, refusal
+from serving.control.document import truthful
 from serving.control.feature_rows import FeatureRows
 from serving.control.pages import documentation
 from serving.control.session import AskSession, ControlOptions
@@ -31,6 +32,8 @@ def control_app(session: AskSession, options: ControlOptions) -> FastAPI:
     app.include_router(feature_api.router)
     app.get("/docs", include_in_schema=False)(lambda: HTMLResponse(documentation(app.openapi())))
     _answer_errors(app)
+    # All routes are there: the document that is kept now is the one that the framework gives from then on.
+    app.openapi_schema = truthful(app.openapi(), local=is_loopback(options.host))
 
     @app.middleware("http")
     async def admit(request: Request, forward: Callable[[Request], Awaitable[Response]]) -> Response:
