@@ -50,8 +50,8 @@ class Settings(Section):
             if name.endswith(TRIAL):
                 yield f"pools.{name}: names that end in {TRIAL} are taken, for the versions under trial of other pools"
         for name, model in self.models.items():
-            if model.pool != GATEWAY and model.pool not in self._pool_names():
-                known = ", ".join([*self._pool_names(), GATEWAY])
+            if model.pool != GATEWAY and model.pool not in self.pool_names():
+                known = ", ".join([*self.pool_names(), GATEWAY])
                 yield f"models.{name}.pool: there is no pool {model.pool!r}; permitted: {known}"
 
     def _unknown_features(self) -> Iterator[str]:
@@ -61,7 +61,8 @@ class Settings(Section):
             for one in model.inputs:
                 yield from (f"models.{name}.inputs: {text}" for text in one.strangers(self.feature_views))
 
-    def _pool_names(self) -> list[str]:
+    def pool_names(self) -> list[str]:
+        """The pools that a model can name, but for the gateway."""
         return list(dict.fromkeys([_DEFAULT_POOL, *self.pools]))
 
     def pool(self, name: str) -> PoolSection:

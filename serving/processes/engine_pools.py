@@ -10,7 +10,6 @@ from pathlib import Path
 from serving.config.placement import pool_of
 from serving.config.serving_models import GATEWAY
 from serving.config.settings import Settings
-from serving.errors import ModelUnservable
 from serving.pool.pool_spec import PoolSpec
 from serving.processes.model_sources import model_sources
 from serving.processes.session_plan import ServedModel
@@ -26,17 +25,19 @@ def engine_pools(start: StartMessage) -> tuple[PoolSpec, ...]:
         ConfigInvalid: the configuration in the start message is none.
         ModelUnservable: a manifest was broken since the session began.
     """
-    secret = Path(start.run_dir) / _KEPT_IN
-    _keep(secret, start.secret)
-    place = PoolSpec(
-        name="",
-        sources=(),
-        control_url=start.control_url,
-        socket_dir=start.run_dir,
-        secret_path=str(secret),
-        grace_s=start.grace_s,
-    )
-    return pools_at(place, Settings.model_validate(start.config), start.models)
+    _keep(_secret(start), start.secret)
+    return pools_at(_place(start), Settings.model_validate(start.config), start.models)
+
+
+def later_cpus(start: StartMessage, running: Sequence[PoolSpec]) -> float:
+    """Processors of the pools that do not run, and that a version which is loaded later may need.
+
+    Those are the configured ones, `default`, and the trial pool of each version under trial that is not there yet.
+    """
+    settings = Settings.model_validate(start.config)
+    trials = (pool_of(settings, name, one.routes.canary) for name, one in settings.models.items() if one.routes.canary)
+    names = {*settings.pool_names(), *trials} - {GATEWAY} - {pool.name for pool in running}
+    return sum(settings.pool(name).min_replicas * settings.pool(name).num_cpus for name in names)
 
 
 def pools_at(place: PoolSpec, settings: Settings, models: Sequence[ServedModel]) -> tuple[PoolSpec, ...]:
@@ -51,18 +52,29 @@ def pools_at(place: PoolSpec, settings: Settings, models: Sequence[ServedModel])
 def changed_pools(
     running: Mapping[str, PoolSpec], start: StartMessage, models: Sequence[ServedModel]
 ) -> tuple[PoolSpec, ...]:
-    """Those of the running pools that host something else with these versions; one that hosts nothing any more stays.
+    """Pools that host something else with these versions, and those that do not run yet; one that hosts nothing stays.
 
     Raises:
-        ModelUnservable: a version's pool does not run; or a manifest was broken meanwhile.
+        ModelUnservable: a manifest was broken meanwhile.
     """
-    settings = Settings.model_validate(start.config)
-    for served in models:
-        pool = pool_of(settings, served.model, served.version)
-        if pool not in (GATEWAY, *running):
-            raise ModelUnservable(f"{served.path}: its pool {pool!r} does not run in this session; restart the session")
-    wanted = (replace(pool, sources=tuple(model_sources(settings, models, name))) for name, pool in running.items())
-    return tuple(pool for pool in wanted if pool != running[pool.name])
+    wanted = {pool.name: pool for pool in pools_at(_place(start), Settings.model_validate(start.config), models)}
+    empty = (replace(pool, sources=()) for name, pool in running.items() if name not in wanted)
+    return tuple(pool for pool in (*wanted.values(), *empty) if pool != running.get(pool.name))
+
+
+def _place(start: StartMessage) -> PoolSpec:
+    return PoolSpec(
+        name="",
+        sources=(),
+        control_url=start.control_url,
+        socket_dir=start.run_dir,
+        secret_path=str(_secret(start)),
+        grace_s=start.grace_s,
+    )
+
+
+def _secret(start: StartMessage) -> Path:
+    return Path(start.run_dir) / _KEPT_IN
 
 
 def _pool(name: str, place: PoolSpec, settings: Settings, models: Sequence[ServedModel]) -> PoolSpec:

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from serving.backends.backend import Backend
-from serving.backends.in_process import InProcess
 from serving.backends.pool_client import PoolClient
 from serving.config.http_limits import http_limits
 from serving.config.model_inputs import all_model_inputs
-from serving.config.serving_models import GATEWAY
 from serving.config.settings import Settings
 from serving.deadline import LoopTimers
 from serving.edge.http.server import HttpServer
@@ -21,9 +19,7 @@ from serving.errors import ModelUnservable
 from serving.features.reader import FeatureReader, ReaderOptions
 from serving.inference import VersionKey
 from serving.processes.gateway_versions import GatewayVersions
-from serving.processes.handle_pool import HandlePool
-from serving.processes.joined_cluster import JoinedCluster
-from serving.processes.model_sources import model_sources
+from serving.processes.pool_backends import PoolBackends, pools_of
 from serving.processes.release import release
 from serving.processes.session_table import session_table
 from serving.processes.start_message import StartMessage
@@ -132,7 +128,8 @@ async def build_gateway(start: StartMessage) -> Gateway:
     settings = Settings.model_validate(start.config)
     table = session_table(start)
     members = _members(start, table)
-    backends = _backends(start, settings, table, members)
+    pools = PoolBackends(start, settings, members)
+    backends = {pool: pools.backend(pool) for pool in pools_of(table)}
     recorder = Recorder()
     clock = time.monotonic
     reader = _features_reader(start, settings, recorder)
@@ -154,7 +151,7 @@ async def build_gateway(start: StartMessage) -> Gateway:
         followers.append(reader)
     for backend in backends.values():
         await backend.start()
-    versions = GatewayVersions(settings, backends, predictor.variants)
+    versions = GatewayVersions(settings, backends, predictor.variants, pools.backend)
     http = HttpServer(predictor, http_limits(settings.http), recorder, clock, release())
     return Gateway(http, predictor, backends, feed, recorder, versions, followers)
 
@@ -171,7 +168,7 @@ def _members(start: StartMessage, table: RouteTable) -> Members | None:
     # its first prediction.
     from serving.state.members import Members  # noqa: PLC0415
 
-    return Members(start.control_url, _pools(table), Path(start.state_dir) / "members.json")
+    return Members(start.control_url, pools_of(table), Path(start.state_dir) / "members.json")
 
 
 def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder) -> FeatureReader | None:
@@ -179,22 +176,3 @@ def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder
         return None
     options = ReaderOptions(timeout_s=settings.state.features_timeout_ms / 1000)
     return FeatureReader(start.features_url, recorder, options)
-
-
-def _backends(
-    start: StartMessage, settings: Settings, table: RouteTable, members: Members | None
-) -> dict[str, Backend]:
-    backends: dict[str, Backend] = {}
-    cluster = JoinedCluster(Path(start.run_dir))
-    for pool in _pools(table):
-        if pool == GATEWAY:
-            backends[pool] = InProcess(model_sources(settings, start.models, GATEWAY))
-        elif settings.pool(pool).transport == "serve_handle":
-            backends[pool] = HandlePool(pool, cluster, settings.pool(pool).slots)
-        elif members is not None:
-            backends[pool] = PoolClient(pool, members.pool(pool), start.secret.encode())
-    return backends
-
-
-def _pools(table: RouteTable) -> Iterable[str]:
-    return sorted({served.pool for route in table.routes.values() for served in route.served})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from serving.backends.backend import Backend
@@ -29,12 +29,22 @@ _EMPTY_WITHIN_S = 30.0
 
 
 class GatewayVersions:
-    """`backends` are the worker's own; what it does not host itself it only waits for."""
+    """`backends` are the worker's own, and shared with its other parts; what it does not host itself it only waits for.
 
-    def __init__(self, settings: Settings, backends: Mapping[str, Backend], variants: Variants) -> None:
+    `make` gives one for a pool that no version was placed in when the worker began.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        backends: dict[str, Backend],
+        variants: Variants,
+        make: Callable[[str], Backend],
+    ) -> None:
         self._settings = settings
         self._backends = backends
         self._variants = variants
+        self._make = make
 
     async def obey(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Carry out one question of the supervisor.
@@ -58,15 +68,21 @@ class GatewayVersions:
     async def _load(self, served: ServedModel) -> None:
         key = VersionKey(served.model, served.version)
         pool = pool_of(self._settings, *key)
-        backend = self._backends.get(pool)
-        if backend is None:
-            raise ModelUnservable(f"{served.path}: its pool {pool!r} does not run in this session; restart the session")
+        backend = self._backends.get(pool) or await self._begun(pool)
         if key in backend.hosted():
             return
         if isinstance(backend, InProcess):
             for source in model_sources(self._settings, [served], pool):
                 backend.load(source)
         await _hosted(backend, key)
+
+    async def _begun(self, pool: str) -> Backend:
+        backend = self._make(pool)
+        # Known before it starts: two versions of one pool may be loaded at once.
+        self._backends[pool] = backend
+        self._variants.follow(backend)
+        await backend.start()
+        return backend
 
     async def _unload(self, key: VersionKey) -> None:
         # Those whose features are being read are in no queue yet.

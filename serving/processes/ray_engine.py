@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +43,17 @@ _LOOK_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What one engine is told, and where it tells what happens; `obey` begins with orders for pools that run."""
+    """What one engine is told, and where it tells what happens; `obey` begins with orders for pools that run.
+
+    `later_cpus` is room for pools that may be started later: a cluster on one machine does not grow.
+    """
 
     run_dir: Path
     pools: tuple[PoolSpec, ...]
     stopping: threading.Event
     tell: Callable[..., None]
     obey: Callable[[], None] = lambda: None
+    later_cpus: float = 0.0
 
 
 class Phases:
@@ -94,7 +98,7 @@ def run(orders: Orders, began: float) -> int:
     from serving.processes import ray_head  # noqa: PLC0415 - ray reads its environment when it is imported
 
     phases.ended("import ray")
-    needed = sum(pool.replicas * pool.num_cpus for pool in orders.pools) + _SPARE_CPUS
+    needed = sum(pool.replicas * pool.num_cpus for pool in orders.pools) + orders.later_cpus + _SPARE_CPUS
     try:
         address = ray_head.start(needed, ray_environment.temp_dir(orders.run_dir))
         # Ray puts a handler of its own there that ends the process in the middle of whatever it does.
@@ -156,7 +160,8 @@ def _from_file(path: Path, stopping: threading.Event) -> Orders:
 
 
 def _from_supervisor(fd: int, parent: int, stopping: threading.Event) -> Orders:
-    from serving.processes.engine_pools import engine_pools  # noqa: PLC0415 - configuration, which --spec has none of
+    # Configuration, which --spec has none of.
+    from serving.processes.engine_pools import engine_pools, later_cpus  # noqa: PLC0415
     from serving.processes.start_message import from_json  # noqa: PLC0415
     from serving.processes.table_publisher import publish_first_table  # noqa: PLC0415
 
@@ -166,22 +171,35 @@ def _from_supervisor(fd: int, parent: int, stopping: threading.Event) -> Orders:
     channel.listen()
     publish_first_table(start, stopping)
     pools = engine_pools(start)
-    return Orders(Path(start.run_dir), pools, stopping, channel.tell, lambda: channel.obey(_hosts(start, pools)))
+    orders = Orders(Path(start.run_dir), pools, stopping, channel.tell)
+    hosts = _hosts(start, pools)
+    return replace(orders, obey=lambda: channel.obey(hosts), later_cpus=later_cpus(start, pools))
 
 
 def _hosts(start: StartMessage, pools: tuple[PoolSpec, ...]) -> Callable[[dict[str, Any]], None]:
-    """Carries out "host": the pools that run get these versions and no others."""
+    """Carries out "host": these versions and no others, in pools that run and in others that are started for it.
+
+    A pool that was started for a version ends with its last one; those of the session's start stay.
+    """
     from serving.processes.engine_pools import changed_pools  # noqa: PLC0415 - see _from_supervisor
 
     running = {pool.name: pool for pool in pools}
+    kept = frozenset(running)
 
     def host(asked: dict[str, Any]) -> None:
         from serving.processes import ray_pools  # noqa: PLC0415 - see `run`
 
         models = [ServedModel(**served) for served in asked["models"]]
         changed = changed_pools(running, start, models)
-        ray_pools.change(changed)
+        ended = [pool.name for pool in changed if not pool.sources and pool.name not in kept]
+        begun = [pool for pool in changed if pool.name not in running]
+        ray_pools.find_room(begun)
+        # Known before they are there: what fails on its way is ended like any other.
         running.update({pool.name: pool for pool in changed})
+        ray_pools.change([pool for pool in changed if pool.name not in ended])
+        ray_pools.remove(ended)
+        for name in ended:
+            del running[name]
 
     return host
 

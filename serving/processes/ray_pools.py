@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+import ray
 from ray import serve
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
 from serving.errors import Unavailable
 from serving.pool.pool_spec import PoolSpec
 from serving.pool.replica import application
+from serving.processes.pool_room import without
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,9 @@ def deploy(pools: Sequence[PoolSpec], stopping: threading.Event, ended: Callable
 
 
 def change(pools: Sequence[PoolSpec]) -> None:
-    """Give running pools other versions; returns when every replica has loaded or refused them. None is replaced.
+    """Give pools other versions, and start those that do not run; no replica is replaced.
+
+    Returns when every replica has loaded or refused them.
 
     Raises:
         Unavailable: they were not done in time; Ray goes on with it.
@@ -67,12 +71,31 @@ def change(pools: Sequence[PoolSpec]) -> None:
     )
     ends_at = time.monotonic() + _CHANGED_WITHIN_S
     names = {app_name(pool.name) for pool in pools}
-    while any(_overviews()[name].status != ApplicationStatus.RUNNING for name in names):
+    while not _all_run(names):
         if time.monotonic() > ends_at:
             raise Unavailable(
                 f"the replicas of {', '.join(sorted(names))} are still loading; see the log of the engine"
             )
         time.sleep(_LOOK_S)
+
+
+def find_room(pools: Sequence[PoolSpec]) -> None:
+    """Whether the cluster can start them: without room their replicas would wait for ever.
+
+    Raises:
+        ModelUnservable: it cannot; says what is asked for and what is left.
+    """
+    if not pools:
+        return
+    free = ray.available_resources()  # type: ignore[no-untyped-call]
+    for pool in pools:
+        free = without(free, pool)
+
+
+def remove(names: Sequence[str]) -> None:
+    """End pools; their replicas deregister and drain."""
+    for name in names:
+        serve.delete(app_name(name))
 
 
 def watch(stopping: threading.Event, tell: Tell) -> None:
@@ -97,6 +120,12 @@ def watch(stopping: threading.Event, tell: Tell) -> None:
 def end() -> None:
     """Let replicas deregister and drain; returns when they have ended."""
     serve.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _all_run(names: Collection[str]) -> bool:
+    overviews = _overviews()
+    # A new one is not listed at once.
+    return all(name in overviews and overviews[name].status == ApplicationStatus.RUNNING for name in names)
 
 
 def _overviews() -> dict[str, ApplicationStatusOverview]:

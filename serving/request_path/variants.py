@@ -78,7 +78,11 @@ class Variants:
         self._identities: dict[Identity, Variant] = {}
         self._gone: list[Variant] = []
         for backend in backends.values():
-            backend.on_change(self.refresh)
+            self.follow(backend)
+
+    def follow(self, backend: Backend) -> None:
+        """What it hosts may change from now on; `backends` has it, also where it came later."""
+        backend.on_change(self.refresh)
 
     def adopt(self, table: RouteTable) -> None:
         """Follow a new table; requests accepted before stay with the variant that they were given."""

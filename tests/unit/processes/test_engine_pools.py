@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from serving.config.first_table import first_table
 from serving.config.settings import Settings
-from serving.errors import ModelUnservable
 from serving.inference import VersionKey
 from serving.pool.pool_spec import PoolSpec
-from serving.processes.engine_pools import changed_pools, pools_at
+from serving.processes.engine_pools import changed_pools, later_cpus, pools_at
 from serving.processes.model_sources import model_sources
 from serving.processes.session_plan import ServedModel
 from serving.processes.start_message import StartMessage
@@ -79,15 +79,29 @@ def test_only_pools_that_host_something_else_are_changed_and_one_without_version
     models: list[ServedModel],
 ) -> None:
     settings = Settings.model_validate({"pools": POOLS, "models": TRIAL})
-    running = {pool.name: pool for pool in pools_at(PoolSpec("", ()), settings, models)}
     start = StartMessage("s", "ray", "/r", "/r", config=settings.model_dump(mode="json"))
+    running = {pool.name: pool for pool in changed_pools({}, start, models)}
     changed = changed_pools(running, start, [served for served in models if served.model == "a"])
     assert [(pool.name, hosted(pool)) for pool in changed] == [("default", [])]
     assert changed_pools(running, start, models) == ()
 
 
-def test_a_version_whose_pool_does_not_run_is_refused_with_its_file(models: list[ServedModel]) -> None:
+def test_a_pool_that_does_not_run_is_begun_as_at_the_start_for_the_first_version_in_it(
+    models: list[ServedModel],
+) -> None:
     settings = Settings.model_validate({"pools": POOLS, "models": TRIAL})
     start = StartMessage("s", "ray", "/r", "/r", config=settings.model_dump(mode="json"))
-    with pytest.raises(ModelUnservable, match=r"a/1/model\.onnx: its pool 'big' does not run"):
-        changed_pools({"default": PoolSpec("default", ())}, start, models)
+    running = {pool.name: pool for pool in changed_pools({}, start, models[:1])}
+    assert list(running) == ["big"]
+    (begun,) = changed_pools(running, start, models[:2])
+    assert (begun.name, hosted(begun)) == ("big-trial", [VersionKey("a", 2)])
+    assert replace(begun, name="big", sources=running["big"].sources) == running["big"]
+
+
+def test_the_cluster_has_room_for_each_pool_that_may_be_begun_later(models: list[ServedModel]) -> None:
+    settings = Settings.model_validate({"pools": POOLS, "models": TRIAL})
+    start = StartMessage("s", "ray", "/r", "/r", config=settings.model_dump(mode="json"))
+    running = [PoolSpec("big", ())]
+    # Three replicas of the trial with half a processor each, and one of default.
+    assert later_cpus(start, running) == 3 * 0.5 + 1.0
+    assert later_cpus(start, [*running, PoolSpec("big-trial", ()), PoolSpec("default", ())]) == 0
