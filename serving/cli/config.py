@@ -50,7 +50,7 @@ def show(config: File = None, as_json: AsJson = False) -> None:
         print_json({dotted(path): {"value": value, "origin": origin} for path, value, origin in rows})
         return
     shown = [(dotted(path), json.dumps(value), origin) for path, value, origin in rows]
-    console().print(table(["setting", "value", "from"], shown))
+    console().print(table(["setting", "value", "from"], shown, whole=["setting"]))
 
 
 def check(config: File = None, models: Models = None, as_json: AsJson = False) -> None:

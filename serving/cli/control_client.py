@@ -33,14 +33,18 @@ class ControlClient:
         Raises:
             CommandFailed: it was refused, or nothing answers.
         """
+        if "/" in model or not model:
+            raise wrong_usage(f"{model!r} is no model's name; it is that of a folder in the repository")
         given = {name: value for name, value in query.items() if value is not None}
         path = f"/api/v1/models/{quote(model, safe='')}:{verb}?{urlencode(given)}"
         client = GatewayClient(self.url, _TIMEOUT_S)
         reply = client.ask("POST", path, headers={"authorization": f"Bearer {self.token}"})
         client.close()
-        if reply.status != _OK:
-            raise CommandFailed(str(reply.body["error"]) if isinstance(reply.body, dict) else f"HTTP {reply.status}")
-        return reply.body
+        if reply.status == _OK and isinstance(reply.body, dict):
+            return reply.body
+        if isinstance(reply.body, dict) and "error" in reply.body:
+            raise CommandFailed(str(reply.body["error"]))
+        raise CommandFailed(f"{self.url} answered {reply.status} and is no control API; `sluice up` says where it is")
 
 
 def control_client(http_port: int, url: str | None, token_file: Path | None) -> ControlClient:
@@ -66,6 +70,11 @@ def _read(file: Path | None) -> str:
     if file is None:
         raise wrong_usage(f"name the token's file with --token-file, or set {TOKEN_VARIABLE}")
     try:
-        return file.read_text(encoding="utf-8").strip()
+        token = file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        token = ""
     except OSError as error:
         raise wrong_usage(f"--token-file {file}: {error.strerror}") from error
+    if not (token.isascii() and token.isprintable() and token and " " not in token):
+        raise wrong_usage(f"--token-file {file}: it holds no token, which is one word")
+    return token

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from serving.cli.failure import CommandFailed
+from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView
 from serving.features.redis_store import EntityRow, RedisStore
 from serving.features.row_file import RowFile
@@ -72,12 +73,21 @@ class Rejects:
 
 
 def load_rows(file: RowFile, view: FeatureView, store: RedisStore, rejects: Rejects) -> Loaded:
-    """Put every row that can be taken, and reject the others."""
+    """Put every row that can be taken, and reject the others.
+
+    Raises:
+        CommandFailed: the file cannot be read to its end.
+    """
     loaded = Loaded()
     began = time.monotonic()
     with _progress(view, file) as seen:
         try:
             store.put(view, _good(file, rejects, loaded, seen))
+        except BadRequest as broken:
+            # In the middle of the file: what came before is on its way, or there.
+            raise CommandFailed(
+                f"{broken.message}; rows before it may be loaded, load the mended file again"
+            ) from broken
         finally:
             rejects.close()
     loaded.took_s = time.monotonic() - began

@@ -93,8 +93,9 @@ def load(
         typer.echo(f"loaded {rows_read} into {target.name} in {done.took_s:.2f} s ({done.rows_per_s:,} rows/s)")
     if done.first is not None:
         column = f", column {done.first.column}" if done.first.column else ""
+        verb, stand = ("was", "stands") if done.rejected == 1 else ("were", "stand")
         raise CommandFailed(
-            f"{done.rejected:,} of {done.rows + done.rejected:,} rows were rejected and stand in {bad.path}; "
+            f"{done.rejected:,} of {done.rows + done.rejected:,} rows {verb} rejected and {stand} in {bad.path}; "
             f"the first: line {done.first.line}{column}: {done.first.reason}"
         )
 

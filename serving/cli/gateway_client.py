@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import orjson
 
@@ -15,6 +15,8 @@ from serving.cli.failure import CommandFailed, not_reachable, wrong_usage
 
 _OK = 200
 _TIMEOUT_S = 30.0
+# A whole page may come from what is no gateway.
+_LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,11 @@ class GatewayClient:
 
     def __init__(self, url: str, timeout_s: float = _TIMEOUT_S) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme != "http" or not parts.hostname:
+        port = _port(parts)
+        if parts.scheme != "http" or not parts.hostname or port is None:
             raise wrong_usage(f"--url {url}: must look like http://127.0.0.1:8080")
         self.url = f"http://{parts.netloc}"
-        self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout_s)
+        self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout_s)
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """The body of a 200.
@@ -63,7 +66,7 @@ class GatewayClient:
         """
         try:
             return self._once(method, path, body, headers or {})
-        except (ConnectionError, http.client.BadStatusLine):
+        except (ConnectionError, http.client.HTTPException):
             # Inference is idempotent, so what an idle connection lost may be asked again.
             self._connection.close()
         try:
@@ -80,7 +83,7 @@ class GatewayClient:
             if self._connection.sock is None:
                 self._connection.connect()
             began = time.perf_counter()
-            self._connection.request(method, path, body or None, dict(headers))
+            self._connection.request(method, path, body or None, _sent(headers))
             response = self._connection.getresponse()
             content = response.read()
         except (TimeoutError, OSError) as error:
@@ -93,15 +96,35 @@ class GatewayClient:
 
     def _worked(self, reply: Reply) -> Any:  # noqa: ANN401 - JSON
         if reply.status != _OK:
-            said = reply.body.get("error") if isinstance(reply.body, dict) else reply.body
-            raise CommandFailed(f"{self.url} answered {reply.status}: {said}")
+            raise CommandFailed(f"{self.url} answered {reply.status}: {said(reply)}")
         return reply.body
+
+
+def said(reply: Reply) -> str:
+    """Why it was refused, on one line, whoever answered."""
+    told = reply.body.get("error", "") if isinstance(reply.body, dict) else reply.body or ""
+    return " ".join(str(told).split())[:_LONGEST_REASON] or "nothing more"
 
 
 def model_path(model: str, version: int | None = None) -> str:
     """Where a model, or one version of it, is found."""
     path = f"/v2/models/{quote(model, safe='')}"
     return path if version is None else f"{path}/versions/{version}"
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port or 80
+    except ValueError:
+        return None
+
+
+def _sent(headers: Mapping[str, str]) -> dict[str, bytes]:
+    for name, value in headers.items():
+        if not value.isprintable():
+            raise wrong_usage(f"{name} {value!r}: a header has no line breaks and nothing that cannot be seen")
+    # Left to itself, the library refuses what is beyond Latin letters.
+    return {name: value.encode() for name, value in headers.items()}
 
 
 def _json(content: bytes) -> Any:  # noqa: ANN401 - JSON

@@ -18,7 +18,7 @@ def main() -> None:
         # Imported here, since this is most of the start: Ctrl-C meanwhile must not end in a traceback.
         from serving.cli.command_line import app
 
-        app(prog_name="sluice")
+        sys.exit(app(prog_name="sluice", standalone_mode=False))
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except CommandFailed as failed:
@@ -27,8 +27,26 @@ def main() -> None:
         usage = isinstance(error, ConfigInvalid | BadRequest)
         _end(error, error.message, ExitCode.WRONG_USAGE if usage else ExitCode.FAILED)
     except Exception as error:  # noqa: BLE001 - the last resort: people see a sentence, not a stack
+        _end_of_command_line(error)
         told = f"{type(error).__name__}: {error} (SLUICE_DEBUG=1 shows where it came from)"
         _end(error, told, ExitCode.FAILED)
+
+
+def _end_of_command_line(error: Exception) -> None:
+    """End where the command line itself cannot be read, or where Ctrl-C stopped a command.
+
+    Told by their shape: the library's own classes live in a package that it keeps to itself.
+    """
+    if type(error).__name__ == "Abort":
+        sys.exit(_INTERRUPTED)
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{context.get_help()}\n")
+        sys.exit(ExitCode.WRONG_USAGE)
+    told = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined] # see above
+    _end(error, f"{told}; `{context.command_path} -h` shows how", ExitCode.WRONG_USAGE)
 
 
 def _end(error: Exception, message: str, code: ExitCode) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import orjson
 
 from serving.cli.failure import CommandFailed
-from serving.cli.gateway_client import GatewayClient, model_path
+from serving.cli.gateway_client import GatewayClient, model_path, said
 
 _OK = 200
 _SERVICE_UNAVAILABLE = 503
@@ -87,10 +87,9 @@ def facts_of(client: GatewayClient, model: str, version: int | None = None, *, m
     path = model_path(model, version)
     reply = client.ask("GET", path)
     if reply.status != _OK:
-        said = reply.body.get("error", "") if isinstance(reply.body, dict) else str(reply.body)
         if must_exist and reply.status != _SERVICE_UNAVAILABLE:
-            raise CommandFailed(f"{client.url} answered {reply.status}: {said}")
-        return ModelFacts(model, "", (), ready=False, note=said)
+            raise CommandFailed(f"{client.url} answered {reply.status}: {said(reply)}")
+        return ModelFacts(model, "", (), ready=False, note=said(reply))
     facts, page = reply.body, _page(client, model)
     return ModelFacts(
         name=facts["name"],

@@ -20,12 +20,14 @@ def console() -> Console:
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_WIDE)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> Table:
-    """The one style of tables; the columns named in `right` hold numbers."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = (), whole: Iterable[str] = ()
+) -> Table:
+    """The one style of tables; the columns named in `right` hold numbers, those in `whole` are not broken."""
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    numbers = frozenset(right)
+    numbers, unbroken = frozenset(right), frozenset(whole)
     for name in columns:
-        made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+        made.add_column(name, justify="right" if name in numbers else "left", overflow="fold", no_wrap=name in unbroken)
     for row in rows:
         # Text and not markup: a model's name may have brackets.
         made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))

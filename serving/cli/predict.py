@@ -13,7 +13,9 @@ from serving.cli.models import GATEWAY_URL, Url
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
     app.command(
-        "predict", short_help="Ask for one prediction.", epilog="Example: sluice predict iris --row 5.1,3.5,1.4,0.2"
+        "predict",
+        short_help="Ask for one prediction.",
+        epilog="Example: sluice predict flight-delay --entity tailnum=N14228 --set hour=17",
     )(predict)
 
 
@@ -26,8 +28,13 @@ def predict(
         list[str] | None,
         typer.Option("--row", metavar="VALUES", help="A row of the only input: 1,2,3 or JSON; repeat."),
     ] = None,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option("--entity", metavar="NAME=VALUE", help="An id that features are looked up by; repeat."),
+    ] = None,
     field: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A field of one named instance; repeat.")
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the one instance; repeat."),
     ] = None,
     version: Annotated[int | None, typer.Option("--version", min=1, help="Ask one version, not the default.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="Sticky key: the same key gets the same variant.")] = None,
@@ -38,9 +45,9 @@ def predict(
     """Ask a running gateway for one prediction."""
     from serving.cli.gateway_client import GatewayClient
     from serving.cli.output import console, print_json
-    from serving.cli.prediction import ask, asked_for, rendered
+    from serving.cli.prediction import Typed, ask, asked_for, rendered
 
-    asked = asked_for(given or [], row or [], field or [], version)
+    asked = asked_for(Typed(given or [], row or [], field or [], entity or []), version)
     headers = {"x-sluice-key": key, "x-request-timeout-ms": timeout_ms}
     client = GatewayClient(url)
     reply = ask(client, model, asked, {name: str(value) for name, value in headers.items() if value is not None})

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from serving.cli.failure import wrong_usage
+from serving.cli.feature_fields import pairs_of
 from serving.cli.gateway_client import GatewayClient, Reply, model_path
 from serving.cli.model_facts import ModelFacts, facts_of
 from serving.cli.output import table
@@ -29,20 +30,35 @@ class Asked:
     version: int | None = None
 
 
-def asked_for(tensors: Sequence[str], rows: Sequence[str], fields: Sequence[str], version: int | None) -> Asked:
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The flags as they were typed; fields and entities make one instance."""
+
+    tensors: Sequence[str] = ()
+    rows: Sequence[str] = ()
+    fields: Sequence[str] = ()
+    entities: Sequence[str] = ()
+
+
+def asked_for(typed: Typed, version: int | None = None) -> Asked:
     """Read the flags.
 
     Raises:
         CommandFailed: none or several kinds of flags, or a value that cannot be read.
     """
-    if sum(map(bool, (tensors, rows, fields))) != 1:
-        raise wrong_usage("say what to predict with one of --input NAME=JSON, --row VALUES or --set FIELD=VALUE")
-    if fields and version is not None:
+    named = [*typed.fields, *typed.entities]
+    if sum(map(bool, (typed.tensors, typed.rows, named))) != 1:
+        raise wrong_usage("say what to predict with one of --input NAME=JSON, --row VALUES or --entity and --set")
+    if named and version is not None:
         raise wrong_usage("--version goes with --input or --row; named fields are always answered by the route")
     return Asked(
-        tensors=dict(_named("--input", text, strict=True) for text in tensors),
-        rows=[_row(text) for text in rows],
-        instance=dict(_named("--set", text, strict=False) for text in fields),
+        tensors=dict(_named("--input", text, strict=True) for text in typed.tensors),
+        rows=[_row(text) for text in typed.rows],
+        # An id is text, also where it looks like a number.
+        instance={
+            **pairs_of("--entity", typed.entities),
+            **dict(_named("--set", text, strict=False) for text in typed.fields),
+        },
         version=version,
     )
 
@@ -66,6 +82,8 @@ def rendered(model: str, reply: Reply) -> Iterator[Table | Text]:
     """One line about who answered, then the outputs."""
     version, variant = reply.headers.get("x-sluice-version", "?"), reply.headers.get("x-sluice-variant", "")
     yield Text(f"{model}  version {version}  {variant}  {reply.took_s * 1000:.1f} ms")
+    if degraded := reply.headers.get("x-sluice-degraded"):
+        yield Text(f"not all features were there, defaults stand in: {degraded}", style="yellow")
     if "predictions" in reply.body:
         yield table(["prediction"], [[orjson.dumps(one).decode()] for one in reply.body["predictions"]])
         return

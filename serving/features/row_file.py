@@ -108,6 +108,7 @@ class _ParquetTable:
             self._file = pq.ParquetFile(path)
         except pa.ArrowInvalid as error:
             raise BadRequest(f"it is no Parquet: {error}") from error
+        self._path = path
         self._at = 0
 
     def open(self, parser: Parser) -> RowFile:
@@ -120,9 +121,21 @@ class _ParquetTable:
         return RowFile(columns, self._rows(parse), self._file.metadata.num_rows, lambda: self._at)
 
     def _rows(self, parser: RowParser) -> Iterator[EntityRow | BadRow]:
-        with self._file as file:
-            for batch in file.iter_batches(_ROWS_AT_ONCE):
-                for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    self._at += 1
-                    # As in CSV, where the header is line 1.
-                    yield parser.row(self._at + 1, cells)
+        with self._file:
+            for cells in self._cells():
+                self._at += 1
+                # As in CSV, where the header is line 1.
+                yield parser.row(self._at + 1, cells)
+
+    def _cells(self) -> Iterator[tuple[object, ...]]:
+        batches = self._file.iter_batches(_ROWS_AT_ONCE)
+        while True:
+            try:
+                batch = next(batches, None)
+                columns = [] if batch is None else [column.to_pylist() for column in batch.columns]
+            except (OSError, ValueError) as error:
+                # Pages are read as they are needed, so what is broken in the middle is found there.
+                raise BadRequest(f"{self._path}: row {self._at + 1} cannot be read: {error}") from error
+            if batch is None:
+                return
+            yield from zip(*columns, strict=True)

@@ -18,6 +18,7 @@ from serving.features.redis_store import EntityRow, EntityValue
 
 # The year 9999, before which `datetime` ends too.
 _FURTHEST_S = 253_402_300_800.0
+_LONGEST_HEADER = 200
 _TRUTH: Mapping[str, int] = {"true": 1, "false": 0, "1": 1, "0": 0}
 
 
@@ -150,7 +151,14 @@ def _check(view: FeatureView, columns: Sequence[str], event_time: str | None) ->
         raise BadRequest(f"the column {doubled[0]!r} stands twice")
     missing = [name for name in wanted if name not in columns]
     if missing:
-        raise BadRequest(f"the column {missing[0]!r} is missing; view {view.name!r} has {', '.join(wanted)}")
+        has = f"view {view.name!r} has {', '.join(wanted)}, the file {_some(columns)}"
+        raise BadRequest(f"the column {missing[0]!r} is missing; {has}")
     unknown = [name for name in columns if name not in wanted]
     if unknown:
         raise BadRequest(f"the column {unknown[0]!r} is unknown; view {view.name!r} has {', '.join(wanted)}")
+
+
+def _some(columns: Sequence[str]) -> str:
+    """As they were read: what separates them, or in what they are written, may be what is wrong."""
+    text = ascii(", ".join(columns))
+    return text if len(text) <= _LONGEST_HEADER else text[:_LONGEST_HEADER] + "..."

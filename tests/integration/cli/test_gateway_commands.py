@@ -108,3 +108,29 @@ def test_a_restart_without_a_session_is_exit_code_3() -> None:
 
 def test_an_address_that_is_none_is_wrong_usage() -> None:
     assert sluice("models", "list", "--url", "ftp://h").code == 2
+
+
+def test_ids_are_sent_as_text() -> None:
+    with canned_gateway(ANSWERS) as (url, sent):
+        ended = sluice("predict", "iris", "--entity", "flight=17", "--set", "hour=5", "--url", url)
+    assert ended.code == 0
+    assert sent[-1][2] == {"instances": [{"flight": "17", "hour": 5}]}
+
+
+def test_what_cannot_be_in_a_header_is_wrong_usage_and_other_letters_are_sent() -> None:
+    with canned_gateway(ANSWERS) as (url, sent):
+        broken = sluice("predict", "iris", "--row", "1,2,3,4", "--key", "a\nb", "--url", url)
+        letters = sluice("predict", "iris", "--row", "1,2,3,4", "--key", "ключ", "--url", url)
+    assert broken.code == 2
+    assert "a header has no line breaks" in broken.err
+    assert letters.code == 0
+    assert sent[-1][1]["x-sluice-key"].encode("latin-1").decode() == "ключ"
+
+
+def test_a_server_that_is_no_gateway_is_one_line() -> None:
+    page: Answers = {("GET", "/v2/models"): (502, "<html>\n<p>proxy\n")}
+    with canned_gateway(page) as (url, _):
+        ended = sluice("models", "list", "--url", url)
+    assert ended.code == 1
+    assert ended.err.startswith(f"sluice: {url} answered 502: ")
+    assert ended.err.count("\n") == 1

@@ -9,6 +9,8 @@ import pty
 import subprocess
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from serving.processes import running_sessions
@@ -297,3 +299,41 @@ def test_who_watches_a_terminal_sees_progress_and_the_rate(commands: Commands) -
     assert "loading plane" in shown.decode()
     assert "rows/s" in shown.decode()
     assert said.startswith("loaded 30,000 rows into plane")
+
+
+def test_a_parquet_file_that_is_broken_in_the_middle_is_told_with_its_row(commands: Commands) -> None:
+    path = commands.folder / "plane.parquet"
+    count = 60_000
+    columns = {"tailnum": [f"N{n}" for n in range(count)], "year": [float(n) for n in range(count)]}
+    table = pa.table({**columns, "seats": list(range(count)), "jet": [True] * count})
+    pq.write_table(table, path, compression="zstd", row_group_size=20_000)
+    broken = bytearray(path.read_bytes())
+    # In the last group of rows, whose pages are found by the file's end.
+    place = len(broken) * 3 // 4
+    broken[place : place + 4_000] = bytes(4_000)
+    path.write_bytes(broken)
+    ended = commands.run("load", str(path))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"sluice: {path}: row ")
+    assert "cannot be read: " in ended.err
+    assert ended.err.endswith("; rows before it may be loaded, load the mended file again\n")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"tailnum;year;seats;jet\nN1;1;2;0\n", "the file 'tailnum;year;seats;jet'"),
+        ("tailnum,year,seats,jet\n".encode("utf-16"), "the file '"),
+        (bytes(range(1, 255)), "the file '"),
+        (b"\xef\xbb\xbf", "it is empty"),
+    ],
+)
+def test_a_file_that_is_no_such_table_says_what_was_found(commands: Commands, content: bytes, said: str) -> None:
+    path = commands.folder / "plane.csv"
+    path.write_bytes(content)
+    ended = commands.run("load", str(path))
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert ended.err.isprintable() or ended.err[:-1].isprintable()
+    assert ended.err.count("\n") == 1

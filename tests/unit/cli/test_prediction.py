@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from serving.cli.failure import CommandFailed, ExitCode
-from serving.cli.prediction import asked_for
+from serving.cli.gateway_client import Reply
+from serving.cli.prediction import Typed, asked_for, rendered
 
 
 def refusal(*given: Any) -> str:
     with pytest.raises(CommandFailed) as refused:
-        asked_for(*given)
+        asked_for(Typed(*given[:3]), given[3])
     assert refused.value.code == ExitCode.WRONG_USAGE
     return refused.value.message
 
@@ -21,16 +22,22 @@ def refusal(*given: Any) -> str:
     ("typed", "row"), [("1,2.5,3", [1, 2.5, 3]), ("[[1],[2]]", [[1], [2]]), ('"a",true', ["a", True])]
 )
 def test_a_row_is_values_with_commas_or_a_json_list(typed: str, row: list[object]) -> None:
-    assert asked_for([], [typed], [], None).rows == [row]
+    assert asked_for(Typed(rows=[typed])).rows == [row]
 
 
 def test_tensors_are_json_and_fields_may_be_plain_text() -> None:
-    assert asked_for(["x=[[1,2]]", "y=3"], [], [], 4).tensors == {"x": [[1, 2]], "y": 3}
-    assert asked_for([], [], ["tail=N1=4", "hour=5", "ok=true"], None).instance == {
+    assert asked_for(Typed(["x=[[1,2]]", "y=3"]), 4).tensors == {"x": [[1, 2]], "y": 3}
+    assert asked_for(Typed(fields=["tail=N1=4", "hour=5", "ok=true"])).instance == {
         "tail": "N1=4",
         "hour": 5,
         "ok": True,
     }
+
+
+def test_entities_and_fields_are_one_instance_and_an_id_stays_text() -> None:
+    assert asked_for(Typed(fields=["hour=5"], entities=["flight=17"])).instance == {"flight": "17", "hour": 5}
+    with pytest.raises(CommandFailed, match="--entity 17: must look like"):
+        asked_for(Typed(entities=["17"]))
 
 
 @pytest.mark.parametrize(
@@ -47,3 +54,10 @@ def test_tensors_are_json_and_fields_may_be_plain_text() -> None:
 )
 def test_what_cannot_be_read_is_wrong_usage(given: Any, said: str) -> None:
     assert said in refusal(*given)
+
+
+def test_defaults_that_stood_in_are_told_above_the_answer() -> None:
+    headers = {"x-sluice-version": "2", "x-sluice-degraded": "plane;not_found"}
+    lines = list(rendered("late", Reply(200, headers, {"predictions": [1]}, 0.001)))
+    assert "defaults stand in: plane;not_found" in str(lines[1])
+    assert len(list(rendered("late", Reply(200, {}, {"predictions": [1]}, 0.001)))) == 2

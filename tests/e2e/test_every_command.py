@@ -1,0 +1,214 @@
+"""Every command, typed as a person types it: what it prints when it works, and the one line when it does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from deployments.flights import sample
+from serving.cli.command_line import app
+from tests.architecture.checkout import ROOT
+from tests.e2e.sluice_up import PROGRAM, SluiceUp, environment
+
+DONE, FAILED, WRONG_USAGE, NOT_REACHABLE = range(4)
+FLIGHT = (
+    "--entity tailnum=N14228 --entity carrier=UA --entity origin=EWR --entity dest=FLL --set hour=17 --set minute=25 "
+    "--set weekday=4 --set distance=1065 --set temp=43 --set humid=61.2 --set pressure=1011.8"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is typed after `sluice`, how it ends, and what stands in what it prints (errors: on standard error)."""
+
+    typed: str
+    code: int
+    says: str
+
+    @property
+    def command(self) -> str:
+        """Without arguments: the longest name of a command that it begins with."""
+        return max((name for name in commands() if f"{self.typed} ".startswith(f"{name} ")), key=len)
+
+
+# In one session, one after the other; what stands in braces is filled in by `where`.
+LINES = (
+    Line("up --config nowhere.yaml", WRONG_USAGE, "nowhere.yaml cannot be read: No such file or directory"),
+    Line("up --models nowhere --engine in-process", WRONG_USAGE, "model repository nowhere: there is no such folder"),
+    Line("up --models {models} --engine in-process --http-port {http}", WRONG_USAGE, "is in use by another program"),
+    Line("restart --http-port {http}", DONE, "replaced the workers of port {http} in "),
+    Line("restart --http-port {dead}", NOT_REACHABLE, "no session of yours runs on port {dead}"),
+    Line("models list --url {url}", DONE, "flight-delay"),
+    Line("models list --url {gone}", NOT_REACHABLE, "{gone} does not answer (connection refused)"),
+    Line("models list --url http://h:port", WRONG_USAGE, "must look like http://127.0.0.1:8080"),
+    Line("models show flight-delay --url {url}", DONE, "if left out"),
+    Line("models show nothing --url {url}", FAILED, "there is no model 'nothing'; known are 'flight-delay'"),
+    Line("models show flight-delay --url {gone}", NOT_REACHABLE, "does not answer"),
+    Line("models load flight-delay 2 --http-port {http}", DONE, "flight-delay/2 was loaded already"),
+    Line("models load flight-delay 99 --http-port {http}", FAILED, "has no flight-delay/99; it has flight-delay/1, "),
+    Line("models load nothing 1 --http-port {http}", FAILED, "has no nothing/1; it has no version of it"),
+    Line("models load a/b 1 --http-port {http}", WRONG_USAGE, "'a/b' is no model's name"),
+    Line("models load flight-delay two --http-port {http}", WRONG_USAGE, "'version'"),
+    Line("models load flight-delay 1 --http-port {dead}", NOT_REACHABLE, "no session of yours runs on port {dead}"),
+    Line("models load flight-delay 1 --control-url {gone} --token-file {token}", NOT_REACHABLE, "does not answer"),
+    Line("models load flight-delay 1 --control-url {url} --token-file {config}", WRONG_USAGE, "it holds no token"),
+    Line("models load flight-delay 1 --control-url {gone}", WRONG_USAGE, "name the token's file with --token-file"),
+    Line("models unload flight-delay 2 --http-port {http}", FAILED, "answers every request that names no version"),
+    Line("models unload flight-delay 1 --http-port {http}", DONE, "unloaded flight-delay/1"),
+    Line("models unload flight-delay 1 --http-port {http}", FAILED, "has no version 1; known are [2]"),
+    Line("models unload flight-delay 1 --http-port {dead}", NOT_REACHABLE, "no session of yours runs on port {dead}"),
+    Line("models check {models} --config {config}", DONE, "rows of several callers run together"),
+    Line("models check {folder}/empty --config {config}", FAILED, "has no model; put one at"),
+    Line("models check nowhere --config {config}", WRONG_USAGE, "there is no such folder"),
+    Line("features load {data}/plane.csv {features}", DONE, "rows into plane in "),
+    Line("features load {data}/carrier.csv {features}", DONE, "rows into carrier in "),
+    Line("features load {data}/route.csv {features}", DONE, "rows into route in "),
+    Line("features load {folder}/bad.csv --view route {features}", FAILED, "1 of 1 rows was rejected and stands in "),
+    Line("features load {data}/plane.csv --view route {features}", WRONG_USAGE, "the column 'origin' is missing"),
+    Line("features load {folder}/empty --view route {features}", WRONG_USAGE, "cannot be read: Is a directory"),
+    Line("features load nowhere.csv --view route {features}", WRONG_USAGE, "nowhere.csv cannot be read: No such file"),
+    Line("features load {data}/plane.csv --view nothing {features}", WRONG_USAGE, "there is no feature view 'nothing'"),
+    Line("features load {data}/plane.csv {unreachable}", NOT_REACHABLE, "the features Redis does not answer"),
+    Line("features get plane --entity tailnum=N14228 {features}", DONE, "seats"),
+    Line("features get plane --entity tailnum=none {features}", FAILED, "there is no row of plane, tailnum none"),
+    Line("features get plane --entity tail=N14228 {features}", WRONG_USAGE, "'tail' does not identify a row of plane"),
+    Line("features get plane --entity tailnum=N1 {unreachable}", NOT_REACHABLE, "the features Redis does not answer"),
+    Line("features set plane --entity tailnum=N1 --set seats=149 {features}", DONE, "set seats of plane, tailnum N1"),
+    Line(
+        "features set plane --entity tailnum=N1 --set seats=many {features}", WRONG_USAGE, "--set seats: 'many' is no"
+    ),
+    Line("features set plane --entity tailnum=N1 --set seats=1 {unreachable}", NOT_REACHABLE, "does not answer"),
+    Line("predict flight-delay {flight} --url {url}", DONE, '"probabilities":[0.6885134,0.3114866]'),
+    Line("predict flight-delay --row 1,2 --url {url}", FAILED, "takes [-1, 20]"),
+    Line("predict flight-delay --url {url}", WRONG_USAGE, "say what to predict with one of --input"),
+    Line("predict flight-delay --row 1,2 --url {gone}", NOT_REACHABLE, "does not answer"),
+    Line("config show --config {config}", DONE, "feature_views.plane.entity"),
+    Line("config show --config nowhere.yaml", WRONG_USAGE, "nowhere.yaml cannot be read"),
+    Line("config check --config {config} --models {models}", DONE, "the configuration is valid"),
+    Line("config check --config nowhere.yaml", FAILED, "nowhere.yaml cannot be read"),
+    Line("config schema", DONE, '"$schema"'),
+    Line("completion bash", DONE, "complete -o default"),
+    Line("completion tcsh", WRONG_USAGE, "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
+)
+# These start sessions of their own.
+ELSEWHERE = {
+    "demo": "tests/e2e/test_demo.py::test_once_predicts_real_flights_with_the_in_process_engine_and_stops_cleanly",
+    "up": "tests/e2e/test_up.py::",
+}
+READS = ("models list", "models show", "models check", "features get", "predict", "config show", "config check")
+
+
+def commands(path: tuple[str, ...] = (), command: Any = None) -> Iterator[str]:
+    """Every command that there is."""
+    inner = getattr(command or typer.main.get_command(app), "commands", {})
+    if not inner:
+        yield " ".join(path)
+    for name, below in inner.items():
+        yield from commands((*path, name), below)
+
+
+def sluice(typed: str, where: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROGRAM, *typed.format(**where).split()],
+        cwd=folder,
+        env=environment(TMPDIR=str(folder / "tmp"), XDG_RUNTIME_DIR=str(folder / "run")),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[SluiceUp]:
+    """The flights, by entity, in one worker."""
+    session = SluiceUp("--models", str(sample.MODELS), "--config", str(sample.CONFIGURATION), engine="in-process")
+    try:
+        yield session.wait_until_ready()
+        session.close()
+    finally:
+        session.destroy()
+
+
+@pytest.fixture(scope="module")
+def where(session: SluiceUp) -> dict[str, str]:
+    """What stands for the names in braces."""
+    (session.folder / "empty").mkdir()
+    header = (sample.DATA / "route.csv").read_text().splitlines()[0]
+    (session.folder / "bad.csv").write_text(f"{header}\n{',' * header.count(',')}\n")
+    dead, config = "9", str(sample.CONFIGURATION)
+    return {
+        "http": str(session.port),
+        "dead": dead,
+        "url": f"http://127.0.0.1:{session.port}",
+        "gone": f"http://127.0.0.1:{dead}",
+        "models": str(sample.MODELS),
+        "config": config,
+        "data": str(sample.DATA),
+        "folder": str(session.folder),
+        "token": str(session.registered()["token_file"]),
+        "features": f"--config {config} --http-port {session.port}",
+        "unreachable": f"--config {config} --redis-url redis://127.0.0.1:{dead}",
+        "flight": FLIGHT,
+    }
+
+
+def test_every_command_is_typed_here_or_named_with_its_test() -> None:
+    done = {line.command for line in LINES if line.code == DONE} | set(ELSEWHERE)
+    assert done == set(commands())
+    for test in ELSEWHERE.values():
+        file, _, name = test.partition("::")
+        assert name in (ROOT / file).read_text()
+
+
+def test_every_read_can_be_had_as_json() -> None:
+    flags = {name for name in commands() if "--json" in _options(name)}
+    assert set(READS) <= flags
+    # Changes tell programs too, where there is something to tell.
+    assert flags - set(READS) == {"models load", "models unload", "features load"}
+
+
+@pytest.mark.slow
+def test_each_command_as_a_person_types_it(session: SluiceUp, where: dict[str, str]) -> None:
+    for line in LINES:
+        ended = sluice(line.typed, where, session.folder)
+        shown = f"{line.typed}\n{ended.returncode}\n{ended.stdout}\n{ended.stderr}"
+        assert ended.returncode == line.code, shown
+        printed = ended.stdout if line.code == DONE else ended.stderr
+        assert line.says.format(**where) in printed, shown
+        if line.code == DONE:
+            assert ended.stderr == "", shown
+        else:
+            assert ended.stderr.startswith("sluice: "), shown
+            assert ended.stderr.count("\n") == 1, shown
+        assert "Traceback" not in ended.stdout + ended.stderr, shown
+
+
+def test_each_read_gives_programs_one_document(session: SluiceUp, where: dict[str, str]) -> None:
+    for command in READS:
+        line = next(line for line in LINES if line.command == command and line.code == DONE)
+        ended = sluice(f"{line.typed} --json", where, session.folder)
+        assert (ended.returncode, ended.stderr) == (0, ""), line
+        assert isinstance(json.loads(ended.stdout), dict), line
+
+
+@pytest.mark.parametrize("command", sorted(commands()))
+def test_an_option_that_is_not_there_is_one_line_that_says_where_to_look(command: str, tmp_path: Path) -> None:
+    ended = sluice(f"{command} --nothing", {}, tmp_path)
+    assert (ended.returncode, ended.stdout) == (WRONG_USAGE, "")
+    assert ended.stderr == f"sluice: No such option: --nothing; `sluice {command} -h` shows how\n"
+
+
+def _options(name: str) -> set[str]:
+    found: Any = typer.main.get_command(app)
+    for word in name.split():
+        found = found.commands[word]
+    return {option for parameter in found.params for option in parameter.opts}
