@@ -45,7 +45,7 @@ def _end_of_command_line(error: Exception) -> None:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{context.get_help()}\n")
         sys.exit(ExitCode.WRONG_USAGE)
-    told = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined] # see above
+    told = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")  # type: ignore[attr-defined] # see above
     _end(error, f"{told}; `{context.command_path} -h` shows how", ExitCode.WRONG_USAGE)
 
 
