@@ -152,7 +152,7 @@ def _encode(tensors: tuple[Tensor, ...], model: LoadedModel, rows: int) -> None:
     outputs, key = Outputs(tensors), model.hosted.key
     for row in range(rows):
         answer = Answer(outputs, row, row + 1, whole=False, key=key, variant="stable", queue_s=0.0, run_s=0.0)
-        rendering.infer_response(answer, b'""', None)
+        rendering.infer_response(answer, codec.NO_OPTIONS)
 
 
 def _queue(queue: RowQueue, requests: list[Request]) -> list[Span]:

@@ -151,7 +151,7 @@ class Outputs:
     """
 
     tensors: tuple[Tensor, ...]
-    rendered: dict[str, object] = field(default_factory=dict)
+    rendered: dict[Hashable, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -197,6 +197,7 @@ class Request:
 
     `version` is None where the route decides. `inputs` stand in the caller's order until `accept` puts them in the
     signature's. `deadline_s` is on the monotonic clock, `timeout_s` what the caller asked for (None: the model's own).
+    `priority` is the caller's wish: 1 is the highest, 0 the default.
     `received_at` is when its last byte came, `accepted_at` when it was decoded, `queued_at` when its way was known.
     `rows`, `size` (bytes), `group` (trailing shapes that must be equal within a batch), `queued_rows` (not yet taken)
     and `alone` are set once the request is accepted.
@@ -219,6 +220,7 @@ class Request:
         "key",
         "model",
         "pinned",
+        "priority",
         "queued_at",
         "queued_rows",
         "received_at",
@@ -243,6 +245,7 @@ class Request:
         self.deadline_s = 0.0
         self.key: bytes | None = None
         self.pinned: str | None = None
+        self.priority = 0
         self.rows = 1
         self.size = 0
         self.group: Hashable = None

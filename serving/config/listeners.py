@@ -16,11 +16,16 @@ class HttpSection(Section):
     workers: int = noted("Gateway processes that share the port.", 1, ge=1, le=256)
     max_body_mb: Megabytes = noted("Largest body of a request.", _LIMITS.max_body_mb)
     max_json_mb: Megabytes = noted(
-        "Largest body that is JSON, which is all that this release takes.", _LIMITS.max_json_mb
+        "Largest body that is JSON, and largest JSON part of a body with binary tensors.", _LIMITS.max_json_mb
     )
     inline_json_mb: Megabytes = noted(
         "JSON over this size is decoded in another process, so that it holds up nobody.", _LIMITS.inline_json_mb
     )
+    max_tensors: int = noted("Most inputs, and most outputs named, of a request.", _LIMITS.max_tensors, ge=1, le=10_000)
+    max_rank: int = noted("Most dimensions of a tensor.", _LIMITS.max_rank, ge=1, le=64)
+    max_elements: int = noted("Most elements of a tensor.", _LIMITS.max_elements, ge=1, le=1 << 32)
+    max_strings: int = noted("Most elements of a BYTES tensor.", _LIMITS.max_strings, ge=1, le=1 << 28)
+    max_string_bytes: int = noted("Most bytes of one BYTES element.", _LIMITS.max_string_bytes, ge=1, le=1 << 31)
     max_head_bytes: int = noted("Largest request line and headers.", _LIMITS.max_head_bytes, ge=1_024, le=1 << 20)
     max_headers: int = noted("Most headers of a request.", _LIMITS.max_headers, ge=8, le=10_000)
     max_pipelined: int = noted("Most requests in flight on one connection.", _LIMITS.max_pipelined, ge=1, le=10_000)

@@ -78,9 +78,10 @@ SHAPES = (
     Bad("boolean size", infer(tensor(shape=[True, 4])), 400, ("'x'", "`shape`", "true")),
     Bad("size as text", infer(tensor(shape=["1", 4])), 400, ("'x'", "`shape`", "'1'")),
     Bad("shape is a number", infer(tensor(shape=4)), 400, ("'x'", "`shape`")),
-    Bad("2^60 rows", infer(tensor(shape=[2**60, 4])), 400, ("'x'", str(2**62), "has 4")),
-    Bad("sizes that overflow", infer(tensor(shape=[2**62, 2**62, 2**62])), 400, ("'x'", "has 4")),
-    Bad("sizes that overflow to 0", infer(tensor(shape=[2**32, 2**32], data=[])), 400, ("'x'", "has 0")),
+    Bad("2^60 rows", infer(tensor(shape=[2**60, 4])), 400, ("'x'", str(2**60))),
+    Bad("sizes that overflow", infer(tensor(shape=[2**62, 2**62, 2**62])), 400, ("'x'", "2147483647")),
+    Bad("sizes that overflow to 0", infer(tensor(shape=[2**32, 2**32], data=[])), 400, ("'x'", "2147483647")),
+    Bad("more elements than are taken", infer(tensor(shape=[2**20, 4096])), 400, ("'x'", "max_elements")),
     Bad("a size beyond 64 bits", infer(tensor(shape=[2**80, 0], data=[])), 400, ("'x'",)),
     Bad("40 dimensions", infer(tensor(shape=[1] * 40, data=[1.0])), 400, ("'x'", "`shape`", "32")),
     Bad("another width", infer(tensor(shape=[1, 3], data=[1.0, 2.0, 3.0])), 400, ("'x'", "[1, 3]", "[-1, 4]")),
@@ -134,8 +135,11 @@ FIELDS = (
         "binary data announced",
         infer(tensor(data=None, parameters={"binary_data_size": 16})),
         400,
-        ("binary", "`data`"),
+        ("Inference-Header-Content-Length", "`data`"),
     ),
+    Bad("shared memory", infer(tensor(data=None, parameters={"shared_memory_region": "r"})), 400, ("shared memory",)),
+    Bad("a sequence", infer(tensor(), parameters={"sequence_id": 1}), 400, ("sequence_id",)),
+    Bad("a classification", infer(tensor(), outputs=[{"name": "y", "parameters": {"classification": 1}}]), 400, ("y",)),
 )
 
 INSTANCES = (

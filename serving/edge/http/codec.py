@@ -1,7 +1,6 @@
-"""Open Inference Protocol v2 in JSON: the body of an infer request to tensors (answers: see rendering.py).
+"""Open Inference Protocol v2: the body of an infer request to tensors (answers: see rendering.py).
 
-The binary tensor extension sends the same document with some `data` replaced by `parameters.binary_data_size`: it adds
-one branch where an input is decoded, and one where an output is rendered.
+A body is JSON, or JSON with the elements of some inputs behind it (binary_body.py); this file reads the JSON of both.
 """
 
 from __future__ import annotations
@@ -12,26 +11,27 @@ from typing import NamedTuple
 import orjson
 
 from serving.edge.http.elements import flat, may_have_booleans, pack, shown
+from serving.edge.http.limits import HttpLimits
+from serving.edge.http.request_options import Options, binary_size, options_of, refuse_unknown
 from serving.errors import BadRequest
 from serving.inference import Tensor
 
-_REQUEST_KEYS = frozenset(("id", "parameters", "inputs", "outputs", "model_name", "model_version"))
 _INPUT_KEYS = frozenset(("name", "shape", "datatype", "parameters", "data"))
 _INPUT_FIELDS = 4
-_MAX_RANK = 32
-_ENDLESS = (b"NaN", b"Infinity", b"nan", b"inf")
-_MAX_ID = 4096
+# The tensor stream counts a dimension in 32 bits.
+_LONGEST = 2**31 - 1
+_DEFAULTS = HttpLimits()
+NO_OPTIONS = Options()
 
 
 class Asked(NamedTuple):
-    """An infer request's body: tensors in the caller's order, its id as JSON, and the outputs wanted (None: all)."""
+    """An infer request's body: tensors in the caller's order, and what is said beside them."""
 
     inputs: list[Tensor]
-    id_json: bytes
-    outputs: tuple[str, ...] | None
+    options: Options
 
 
-def parse(body: bytes) -> dict[str, object]:
+def parse(body: bytes | memoryview) -> dict[str, object]:
     """The JSON object in `body`.
 
     Raises:
@@ -40,95 +40,157 @@ def parse(body: bytes) -> dict[str, object]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _not_json(body, error) from None
+        raise _not_json(bytes(body), error) from None
     if type(document) is not dict:
         raise BadRequest(f"the body must be a JSON object, got {shown(document)}")
     return document
 
 
-def decode(body: bytes) -> Asked:
+def decode(body: bytes, limits: HttpLimits = _DEFAULTS) -> Asked:
     """Tensors of an infer request; counts, nesting and ranges are checked here, names and shapes by the model's side.
 
     Raises:
         BadRequest: names the field and what would be right.
     """
     document = parse(body)
+    inputs = listed_inputs(document, limits)
+    booleans = may_have_booleans(body)
+    if len(inputs) == 1:
+        tensors = [json_tensor(inputs[0], 0, booleans, limits)]
+    else:
+        tensors = [json_tensor(entry, position, booleans, limits) for position, entry in enumerate(inputs)]
+        refuse_twins([tensor.name for tensor in tensors])
+    if len(document) == 1:
+        return Asked(tensors, NO_OPTIONS)
+    return Asked(tensors, options_of(document, limits.max_tensors))
+
+
+def listed_inputs(document: Mapping[str, object], limits: HttpLimits) -> list[object]:
+    """The inputs of a request as they are, at least one.
+
+    Raises:
+        BadRequest: there are none, or too many.
+    """
     inputs = document.get("inputs")
     if type(inputs) is not list or not inputs:
         raise _inputs_wanted(document)
-    booleans = may_have_booleans(body)
-    if len(inputs) == 1:
-        tensors = [_tensor(inputs[0], 0, booleans)]
-    else:
-        tensors = [_tensor(entry, position, booleans) for position, entry in enumerate(inputs)]
-        _refuse_twins(tensors)
-    if len(document) == 1:
-        return Asked(tensors, b'""', None)
-    return _with_options(document, tensors)
-
-
-def _tensor(entry: object, position: int, booleans: bool) -> Tensor:  # noqa: FBT001 - a keyword costs 0.1 us here
-    if type(entry) is not dict:
+    if len(inputs) > limits.max_tensors:
         raise BadRequest(
-            f"inputs[{position}] must be an object with name, shape, datatype and data, got {shown(entry)}"
+            f"the request has {len(inputs)} inputs; at most {limits.max_tensors} are taken (http.max_tensors)"
         )
+    return inputs
+
+
+def json_tensor(entry: object, position: int, booleans: bool, limits: HttpLimits) -> Tensor:  # noqa: FBT001 - 0.1 us
+    """One input whose values are JSON.
+
+    Raises:
+        BadRequest: names the input and what would be right.
+    """
+    if type(entry) is not dict:
+        raise _no_object(entry, position)
     try:
         name, datatype, shape, data = entry["name"], entry["datatype"], entry["shape"], entry["data"]
     except KeyError as missing:
-        raise _field_missing(entry, position, str(missing.args[0])) from None
+        raise field_missing(entry, position, str(missing.args[0])) from None
     if type(name) is not str or type(datatype) is not str:
         raise BadRequest(f"inputs[{position}]: `name` and `datatype` must be strings")
     if len(entry) > _INPUT_FIELDS:
-        _refuse_unknown(entry, _INPUT_KEYS, f"input {name!r}")
-    if type(shape) is not list or len(shape) > _MAX_RANK:
-        raise BadRequest(f"input {name!r}: `shape` must be an array of at most {_MAX_RANK} integers")
-    count = 1
-    for size in shape:
-        if type(size) is not int or size < 0:
-            raise BadRequest(f"input {name!r}: `shape` holds integers of 0 or more, got {shown(size)}")
-        count *= size
+        _refuse_odd_fields(entry, name)
+    count = counted(name, shape, limits)
     if type(data) is not list or len(data) != count or (count and type(data[0]) is list):
         data = flat(name, data, shape)
+    if datatype == "BYTES":
+        _refuse_long_strings(name, data, limits)
     return Tensor(name, datatype, tuple(shape), pack(name, datatype, data, booleans))
 
 
-def _with_options(document: Mapping[str, object], tensors: list[Tensor]) -> Asked:
-    _refuse_unknown(document, _REQUEST_KEYS, "the request")
-    identity = document.get("id", "")
-    if type(identity) is not str or len(identity) > _MAX_ID:
-        raise BadRequest(f"`id` must be a string of at most {_MAX_ID} characters, got {shown(identity)}")
-    if type(document.get("parameters", {})) is not dict:
-        raise BadRequest("`parameters` must be an object")
-    wanted = document.get("outputs")
-    outputs = None if wanted is None else _output_names(wanted)
-    return Asked(tensors, orjson.dumps(identity), outputs)
+def facts(entry: object, position: int) -> tuple[str, str, list[int], dict[str, object]]:
+    """Name, datatype and shape of an input whose values are not JSON, and the whole entry.
+
+    Raises:
+        BadRequest: one of them is missing or of another type.
+    """
+    if type(entry) is not dict:
+        raise _no_object(entry, position)
+    try:
+        name, datatype, shape = entry["name"], entry["datatype"], entry["shape"]
+    except KeyError as missing:
+        raise field_missing(entry, position, str(missing.args[0])) from None
+    if type(name) is not str or type(datatype) is not str:
+        raise BadRequest(f"inputs[{position}]: `name` and `datatype` must be strings")
+    refuse_unknown(entry, _INPUT_KEYS, f"input {name!r}")
+    return name, datatype, shape, entry
 
 
-def _output_names(wanted: object) -> tuple[str, ...] | None:
-    if type(wanted) is not list:
-        raise BadRequest(f"`outputs` must be an array of objects with a name, got {shown(wanted)}")
-    names = []
-    for position, entry in enumerate(wanted):
-        name = entry.get("name") if type(entry) is dict else None
-        if type(name) is not str:
-            raise BadRequest(f"outputs[{position}] must be an object with the name of an output, got {shown(entry)}")
-        names.append(name)
-    if len(set(names)) != len(names):
-        raise BadRequest("`outputs` names an output twice")
-    return tuple(names) or None
+def counted(name: str, shape: list[int], limits: HttpLimits) -> int:
+    """How many elements a tensor of `shape` has.
+
+    Raises:
+        BadRequest: it is no shape, or one with too many dimensions or elements.
+    """
+    if type(shape) is not list or len(shape) > limits.max_rank:
+        raise BadRequest(
+            f"input {name!r}: `shape` must be an array of at most {limits.max_rank} integers (http.max_rank)"
+        )
+    count = 1
+    for size in shape:
+        if type(size) is not int or not 0 <= size <= _LONGEST:
+            raise BadRequest(f"input {name!r}: `shape` holds integers from 0 to {_LONGEST}, got {shown(size)}")
+        count *= size
+    if count > limits.max_elements:
+        raise BadRequest(
+            f"input {name!r}: shape {shape} has {count} elements; a tensor may have {limits.max_elements} "
+            "(http.max_elements)"
+        )
+    return count
 
 
-def _refuse_twins(tensors: list[Tensor]) -> None:
-    names = [tensor.name for tensor in tensors]
+def refuse_twins(names: list[str]) -> None:
+    """Raise BadRequest where two inputs have one name."""
     if len(set(names)) != len(names):
         twin = next(name for name in names if names.count(name) > 1)
         raise BadRequest(f"input {twin!r} is given twice")
 
 
-def _refuse_unknown(entry: Mapping[str, object], known: frozenset[str], where: str) -> None:
-    for key in entry:
-        if key not in known:
-            raise BadRequest(f"{where}: unknown field {shown(key)}; known are {', '.join(sorted(known))}")
+def field_missing(entry: Mapping[str, object], position: int, field: str) -> BadRequest:
+    """The refusal of an input without `field`."""
+    if field == "data" and binary_size(entry, str(entry.get("name"))) is not None:
+        return BadRequest(
+            f"inputs[{position}]: `binary_data_size` needs the header Inference-Header-Content-Length, "
+            "which tells where the JSON ends and the bytes begin; or send `data` as JSON"
+        )
+    return BadRequest(f"inputs[{position}]: `{field}` is missing; a tensor has name, shape, datatype and data")
+
+
+def _refuse_odd_fields(entry: Mapping[str, object], name: str) -> None:
+    refuse_unknown(entry, _INPUT_KEYS, f"input {name!r}")
+    if binary_size(entry, name) is not None:
+        raise BadRequest(f"input {name!r} has both `data` and `binary_data_size`; send one of them")
+
+
+def _refuse_long_strings(name: str, values: list[object], limits: HttpLimits) -> None:
+    if len(values) > limits.max_strings:
+        raise too_many_strings(name, len(values), limits)
+    longest = limits.max_string_bytes
+    for index, value in enumerate(values):
+        # A character takes at most four bytes; what is no text is refused when it is packed.
+        if isinstance(value, str) and len(value) * 4 > longest and len(value.encode()) > longest:
+            raise BadRequest(
+                f"input {name!r}: value {index} has {len(value.encode())} bytes; a BYTES element may have {longest} "
+                "(http.max_string_bytes)"
+            )
+
+
+def too_many_strings(name: str, count: int, limits: HttpLimits) -> BadRequest:
+    """The refusal of a BYTES tensor with too many elements."""
+    return BadRequest(
+        f"input {name!r} has {count} BYTES elements; a tensor may have {limits.max_strings} (http.max_strings)"
+    )
+
+
+def _no_object(entry: object, position: int) -> BadRequest:
+    return BadRequest(f"inputs[{position}] must be an object with name, shape, datatype and data, got {shown(entry)}")
 
 
 def _inputs_wanted(document: Mapping[str, object]) -> BadRequest:
@@ -143,13 +205,6 @@ def _names(document: Mapping[str, object]) -> str:
     return ", ".join(shown(key) for key in list(document)[:8]) or "no fields"
 
 
-def _field_missing(entry: Mapping[str, object], position: int, field: str) -> BadRequest:
-    parameters = entry.get("parameters")
-    if field == "data" and type(parameters) is dict and "binary_data_size" in parameters:
-        return BadRequest(f"inputs[{position}]: binary tensor data is not supported here; send `data` as JSON")
-    return BadRequest(f"inputs[{position}]: `{field}` is missing; a tensor has name, shape, datatype and data")
-
-
 def _not_json(body: bytes, error: orjson.JSONDecodeError) -> BadRequest:
     if not body:
         return BadRequest("the body is empty; send a JSON object")
@@ -158,5 +213,5 @@ def _not_json(body: bytes, error: orjson.JSONDecodeError) -> BadRequest:
     endless = text.startswith("number is infinity") or any(
         word in near for word in (b"NaN", b"Infinity", b"nan", b"inf")
     )
-    hint = "; JSON has no NaN and no infinity" if endless else ""
+    hint = "; JSON has no NaN and no infinity: send the tensor in binary (binary_data_size)" if endless else ""
     return BadRequest(f"the body is not JSON: {text}{hint}")

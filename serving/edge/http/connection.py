@@ -15,10 +15,13 @@ from serving.edge.http.edge import Edge
 from serving.edge.http.exchange import Exchange
 from serving.edge.http.intake import Intake, Stage
 from serving.edge.http.request_head import NO_HEAD, RequestHead
+from serving.inference import Buffer
 
 _CLOSE = b"connection: close\r\n"
 # What a held request costs beside its body: many tiny ones fit into one read, and their objects are larger.
 _HELD_OVERHEAD = 512
+# Below this joining answers costs less than writing them one by one.
+_JOINED_BYTES = 65_536
 
 
 class Connection(asyncio.Protocol):
@@ -149,7 +152,7 @@ class Connection(asyncio.Protocol):
         """An answer is there: it leaves as soon as every earlier one has."""
         exchanges = self._exchanges
         if self._paused or not exchanges or exchanges[0] is not exchange:
-            size = len(exchange.answer or b"")
+            size = len(exchange.answer or b"") + sum(map(len, exchange.tail))
             exchange.held += size
             self._edge.budget.used += size
         if not self._corked:
@@ -249,7 +252,7 @@ class Connection(asyncio.Protocol):
             exchange = exchanges.popleft()
             self._write(transport, exchange.answer or b"", exchange.held)
             return
-        ready = []
+        ready: list[Buffer] = []
         held = 0
         last = False
         while exchanges and not last and (answer := exchanges[0].answer) is not None:
@@ -259,7 +262,8 @@ class Connection(asyncio.Protocol):
             if last or not exchange.head.plain:
                 answer = self._framed(exchange.head, answer, last=last)
             ready.append(answer)
-        self._write(transport, ready[0] if len(ready) == 1 else b"".join(ready), held)
+            ready += exchange.tail
+        self._write_all(transport, ready, held)
         if last:
             self._finish()
 
@@ -270,6 +274,20 @@ class Connection(asyncio.Protocol):
         if self._paused:
             self._unflushed += held + len(answer)
             self._edge.budget.used += len(answer)
+        else:
+            self._edge.budget.used -= held
+
+    def _write_all(self, transport: asyncio.Transport, pieces: list[Buffer], held: int) -> None:
+        """Write several answers at once; large ones without joining them to anything."""
+        size = sum(map(len, pieces))
+        if size < _JOINED_BYTES:
+            self._write(transport, b"".join(pieces), held)
+            return
+        self._since = self._edge.now
+        transport.writelines(pieces)
+        if self._paused:
+            self._unflushed += held + size
+            self._edge.budget.used += size
         else:
             self._edge.budget.used -= held
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from serving.edge.http.answers import Refusal, refusal_of
+from serving.edge.http.binary_body import BinaryBodies
 from serving.edge.http.budget import ByteBudget
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.oversize_decoder import OversizeDecoder
@@ -39,6 +40,7 @@ class Edge:
     """The worker's side of every connection: whom to ask, what is allowed, what time it is."""
 
     __slots__ = (
+        "binary",
         "budget",
         "clock",
         "connections",
@@ -61,6 +63,7 @@ class Edge:
         self.clock = clock
         self.release = release
         self.budget = ByteBudget(limits.in_flight_bytes)
+        self.binary = BinaryBodies(limits)
         self.oversize = OversizeDecoder(limits)
         self.connections: dict[Swept, None] = {}
         self.draining = False

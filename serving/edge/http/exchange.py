@@ -6,16 +6,17 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from serving.edge.http import codec, instances
-from serving.edge.http.answers import Refusal, refusal_of, refused
+from serving.edge.http import binary_body, codec, instances
+from serving.edge.http.answers import Refusal, Split, refusal_of, refused
 from serving.edge.http.edge import Edge
 from serving.edge.http.oversize_decoder import Document
 from serving.edge.http.rendering import infer_response, predict_response
 from serving.edge.http.request_head import RequestHead
+from serving.edge.http.request_options import Options
 from serving.errors import ModelFailed, ServingError
 from serving.features.entity_rows import EntityRows
 from serving.features.plan import ReadPlan
-from serving.inference import Answer, Request, Tensor
+from serving.inference import Answer, Buffer, Request, Tensor
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +32,10 @@ class Exchange:
     """The edge's side of a request: decodes it, is called with the outcome, holds the answer until it may be written.
 
     `held` counts its bytes in the worker's budget. `last` closes the connection after it. `plain` lets the answer go
-    out as it is.
+    out as it is. `tail` are tensors that follow the answer without having been joined to it.
     """
 
-    __slots__ = ("_asked", "_edge", "_line", "_request", "answer", "gone", "head", "held", "last", "plain")
+    __slots__ = ("_asked", "_edge", "_line", "_request", "answer", "gone", "head", "held", "last", "plain", "tail")
 
     def __init__(self, line: Line, edge: Edge, head: RequestHead, held: int) -> None:
         self._line = line
@@ -47,6 +48,7 @@ class Exchange:
         self.answer: bytes | None = None
         self.last = not head.keep_alive
         self.plain = head.plain
+        self.tail: tuple[Buffer, ...] = ()
 
     def predict(self, body: bytes) -> None:
         """Decode a prediction's body and hand it to the request path, which may answer at once."""
@@ -55,10 +57,12 @@ class Exchange:
         target = self.head.target
         try:
             form = edge.predictions.instance_form(target.model, target.version) if self.head.by_name else None
-            if len(body) > edge.limits.inline_json_bytes:
+            if self.head.json_size is not None:
+                self._predict_binary(body, self.head.json_size, received_at)
+            elif len(body) > edge.limits.inline_json_bytes:
                 edge.oversize.decode(Document(self, form, body, received_at))
             elif form is None:
-                asked = codec.decode(body)
+                asked = codec.decode(body, edge.limits)
                 self.accept(asked.inputs, asked, received_at)
             elif isinstance(form, ReadPlan):
                 rows = form.read(instances.listed(body))
@@ -91,6 +95,8 @@ class Exchange:
         if rows is not None:
             request.entities = rows
             request.key = rows.key if head.key is None else head.key
+        if not isinstance(asked, int) and asked.options is not codec.NO_OPTIONS:
+            _schedule(request, asked.options)
         self._asked = asked
         self._request = request
         request.accepted_at = self._edge.clock()
@@ -100,7 +106,11 @@ class Exchange:
         """Called once by the request path, on the loop's thread; whatever happens here stays with this exchange."""
         self._request = None
         try:
-            self.answer = self._encoded(request, outcome)
+            answer = self._encoded(request, outcome)
+            if isinstance(answer, Split):
+                self.plain = False
+                answer, self.tail = answer
+            self.answer = answer
         except ServingError as error:
             self.answer = refused(refusal_of(error))
         except Exception as error:  # noqa: BLE001 - one answer that cannot be encoded must not cost the batch's others
@@ -134,13 +144,33 @@ class Exchange:
         if request is not None:
             request.leave()
 
-    def _encoded(self, request: Request, outcome: Answer | ServingError) -> bytes:
+    def _predict_binary(self, body: bytes, json_size: int, received_at: float) -> None:
+        edge, target = self._edge, self.head.target
+        if json_size > edge.limits.inline_json_bytes:
+            edge.oversize.decode(Document(self, None, body, received_at, json_size))
+            return
+        if json_size:
+            asked = edge.binary.decode(body, json_size)
+        else:
+            signature = edge.predictions.describe(target.model, target.version).signature
+            asked = binary_body.raw(body, signature, edge.limits)
+        self.accept(asked.inputs, asked, received_at)
+
+    def _encoded(self, request: Request, outcome: Answer | ServingError) -> bytes | Split:
         if isinstance(outcome, ServingError):
             return refused(refusal_of(outcome))
         asked = self._asked
         if isinstance(asked, int):
             return predict_response(outcome, asked, _looked_up(request))
-        return infer_response(outcome, asked.id_json, asked.outputs)
+        return infer_response(outcome, asked.options)
+
+
+def _schedule(request: Request, options: Options) -> None:
+    """What the caller asks of the queue; of two times allowed the shorter one counts."""
+    request.priority = options.priority
+    asked_s = options.timeout_s
+    if asked_s is not None and (request.timeout_s is None or asked_s < request.timeout_s):
+        request.timeout_s = asked_s
 
 
 def _looked_up(request: Request) -> bytes:

@@ -69,7 +69,6 @@ class Intake:
         "_first_head",
         "_head",
         "_headers",
-        "_longest",
         "_memo",
         "_memo_head",
         "_memo_tail",
@@ -99,7 +98,6 @@ class Intake:
         self._memo = b""
         self._memo_head = NO_HEAD
         self._memo_tail = b""
-        self._longest = min(edge.limits.max_body_bytes, edge.limits.max_json_bytes)
 
     @property
     def allowed_s(self) -> float:
@@ -145,7 +143,7 @@ class Intake:
                     break
                 length = int(digits)
                 begin = stop + len(tail)
-            if begin + length > size or length > self._longest:
+            if begin + length > size or length > self._memo_head.longest:
                 break
             start = begin + length
             self._deliver(self._memo_head, data[begin:start])
@@ -278,9 +276,9 @@ class Intake:
             if self._body_size > edge.limits.max_discard_bytes:
                 self._end_dropping()
             return
-        if self._body_size > self._longest:
+        if self._body_size > self._head.longest:
             edge.observer.refused(self._head.target.model, "too_large")
-            self._refuse(too_large(edge.limits))
+            self._refuse(too_large(edge.limits, self._head.json_size))
         elif not edge.budget.fits(len(data)):
             self._refuse(edge.no_room())
         else:
@@ -333,7 +331,7 @@ class Intake:
         self._sink.refused(NO_HEAD, refusal)
 
     def _end_dropping(self) -> None:
-        self._give_up(too_large(self._edge.limits)._replace(last=True))
+        self._give_up(too_large(self._edge.limits, self._head.json_size)._replace(last=True))
         raise _Stop
 
     def _forget_body(self) -> None:

@@ -20,6 +20,13 @@ class HttpLimits:
     max_json_mb: float = 8
     # JSON over this many bytes is decoded in another process: 4 MB of JSON hold the loop for 18 ms.
     inline_json_mb: float = 1
+    # Of one request: inputs or outputs named, dimensions and elements of a tensor, elements of a BYTES tensor, and the
+    # bytes of one of those. A string costs the model's side about 60 bytes however short it is.
+    max_tensors: int = 256
+    max_rank: int = 32
+    max_elements: int = 64 * MB
+    max_strings: int = MB
+    max_string_bytes: int = 16 * MB
     max_pipelined: int = 64
     # Bytes of a refused body that are read and dropped, so that the answer reaches a client that sends first.
     max_discard_mb: float = 128

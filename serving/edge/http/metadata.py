@@ -18,7 +18,7 @@ from serving.request_path.predictions import Description
 
 _NAME = "sluice"
 # Only what is true: more is added with each extension of the protocol that is served.
-_EXTENSIONS: tuple[str, ...] = ()
+_EXTENSIONS: tuple[str, ...] = ("binary_tensor_data", "parameters")
 
 
 def answer(edge: Edge, head: RequestHead) -> bytes:

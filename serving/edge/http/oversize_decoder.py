@@ -11,13 +11,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from serving.edge.http import codec
+from serving.edge.http import binary_body, codec
 from serving.edge.http.limits import HttpLimits
-from serving.edge.http.oversize_process import LENGTHS, decoded, decoded_entities, request_frame
+from serving.edge.http.oversize_frames import (
+    LENGTHS,
+    InferForm,
+    decoded_entities,
+    decoded_infer,
+    decoded_instances,
+    request_frame,
+)
 from serving.errors import Overloaded, ServingError, Unavailable
 from serving.features.entity_rows import EntityRows
 from serving.features.plan import ReadPlan
-from serving.inference import Tensor
+from serving.inference import Buffer, Tensor
 from serving.request_path.predictions import InstanceForm
 
 _PROCESS = "serving.edge.http.oversize_process"
@@ -38,12 +45,16 @@ class Waiting(Protocol):
 
 
 class Document(NamedTuple):
-    """What is to be decoded, for whom, and since when it is here (monotonic seconds); `form` None: an infer request."""
+    """What is to be decoded, for whom, and since when it is here (monotonic seconds); `form` None: an infer request.
+
+    `json_size` is the length of the JSON part of a body with binary tensors, which alone is decoded elsewhere.
+    """
 
     waiting: Waiting
     form: InstanceForm | None
-    body: bytes
+    body: Buffer
     received_at: float
+    json_size: int | None = None
 
 
 class OversizeDecoder:
@@ -86,7 +97,7 @@ class OversizeDecoder:
         try:
             async with asyncio.timeout(self._limits.oversize_s):
                 head, blob = await self._ask(document)
-            accept = _accepting(document, head, blob)
+            accept = self._accepting(document, head, blob)
         except ServingError as error:
             outcome: ServingError = error
         except (OSError, EOFError, TimeoutError) as error:
@@ -106,10 +117,26 @@ class OversizeDecoder:
         source, sink = child.stdout, child.stdin
         if source is None or sink is None:
             raise EOFError
-        sink.writelines(request_frame(document.form, document.body))
+        form, body, json_size = document.form, document.body, document.json_size
+        if json_size is not None:
+            body = memoryview(body)[:json_size]
+        sink.writelines(request_frame(form or InferForm(self._limits, binary=json_size is not None), body))
         await sink.drain()
         head_size, blob_size = LENGTHS.unpack(await source.readexactly(LENGTHS.size))
         return await source.readexactly(head_size), await source.readexactly(blob_size)
+
+    def _accepting(self, document: Document, head: bytes, blob: bytes) -> Callable[[], None]:
+        """What hands the decoded document on; raises BadRequest if it was refused."""
+        waiting, form, body = document.waiting, document.form, document.body
+        if isinstance(form, ReadPlan):
+            rows = decoded_entities(form, bytes(body), head, blob)
+            return partial(waiting.accept, (), rows.count, document.received_at, rows)
+        if form is not None:
+            tensors, count = decoded_instances(head, blob)
+            return partial(waiting.accept, tensors, count, document.received_at)
+        start = len(body) if document.json_size is None else document.json_size
+        asked = binary_body.cut(decoded_infer(head, blob), body, start, self._limits)
+        return partial(waiting.accept, asked.inputs, asked, document.received_at)
 
     async def _end_child(self) -> None:
         child, self._child = self._child, None
@@ -118,15 +145,6 @@ class OversizeDecoder:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         await child.wait()
-
-
-def _accepting(document: Document, head: bytes, blob: bytes) -> Callable[[], None]:
-    """What hands the decoded document on; raises BadRequest if it was refused."""
-    if isinstance(document.form, ReadPlan):
-        rows = decoded_entities(document.form, document.body, head, blob)
-        return partial(document.waiting.accept, (), rows.count, document.received_at, rows)
-    tensors, asked = decoded(head, blob)
-    return partial(document.waiting.accept, tensors, asked, document.received_at)
 
 
 async def _start() -> asyncio.subprocess.Process:

@@ -28,6 +28,8 @@ _KNOWN = frozenset(
 # W3C Trace Context, section 3.2; all-zero ids and version ff are invalid.
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+# No length has more digits, and int() of thousands of digits is slow.
+_MAX_DIGITS = 18
 _NOWHERE = Target(Asks.ALIVE)
 
 
@@ -44,15 +46,19 @@ class RequestLine(NamedTuple):
 class RequestHead(NamedTuple):
     """A head understood; a pure function of its bytes, so that equal bytes need not be understood twice.
 
-    `length` is None where no Content-Length was sent. `extra` are header lines that every answer gets, `stays` one
-    that it gets unless the connection closes. `plain` says that an answer goes out as it is: no such lines, a body, and
-    the connection stays open. `wants_body` says that the body is looked at rather than dropped, `by_name` that it holds
-    V1 instances: kept here, since a look at an enum costs 0.15 us.
+    `length` is None where no Content-Length was sent, `json_size` where no Inference-Header-Content-Length was: the
+    bytes of the body's JSON part, behind which tensors follow in binary. `longest` is the most bytes its body may have.
+    `extra` are header lines that every answer gets, `stays` one that it gets unless the connection closes. `plain` says
+    that an answer goes out as it is: no such lines, a body, and the connection stays open. `wants_body` says that the
+    body is looked at rather than dropped, `by_name` that it holds V1 instances: kept here, since a look at an enum
+    costs 0.15 us.
     """
 
     target: Target
     host: bytes = b""
     length: int | None = None
+    json_size: int | None = None
+    longest: int = 0
     chunked: bool = False
     keep_alive: bool = False
     bodiless: bool = False
@@ -83,12 +89,20 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
             found[key] = value
     target = target_of(line.url)
     given_length = found.get(b"content-length", b"").strip()
-    length = int(given_length) if given_length.isdigit() else None
+    length = int(given_length) if given_length.isdigit() and len(given_length) <= _MAX_DIGITS else None
+    json_size = _json_size(found)
     extra = _traced(found)
     # HTTP/1.0 clients close unless told otherwise.
     stays = b"connection: keep-alive\r\n" if line.version == "1.0" and line.keep_alive else b""
     expects_continue = line.version == "1.1" and found.get(b"expect", b"").strip().lower() == b"100-continue"
-    refusal = _broken(line, found, twice) or _unwanted(line, found, target) or _too_large(length, limits)
+    longest = limits.max_json_bytes if json_size is None else limits.max_body_bytes
+    longest = min(longest, limits.max_body_bytes)
+    refusal = (
+        _broken(line, found, twice)
+        or _unwanted(line, found, target)
+        or _odd_json_part(found, twice, target, length)
+        or _too_large(length, json_size, limits)
+    )
     timeout = found.get(b"x-request-timeout-ms")
     timeout_s = None
     if timeout is not None and refusal is None:
@@ -102,6 +116,8 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
         target=target or _NOWHERE,
         host=found.get(b"host", b"").strip(),
         length=length,
+        json_size=json_size,
+        longest=longest,
         chunked=b"transfer-encoding" in found,
         keep_alive=line.keep_alive,
         bodiless=line.method == b"HEAD",
@@ -118,16 +134,18 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
     )
 
 
-def too_large(limits: HttpLimits) -> Refusal:
-    """The answer to a body over what JSON or any body may have."""
-    if limits.max_json_mb < limits.max_body_mb:
-        return Refusal(
-            413,
-            f"a JSON body may have at most {limits.max_json_mb:g} MB (http.max_json_mb); "
-            "split the rows over several requests (binary tensors, which may be larger, are not served yet)",
-            "too_large",
+def too_large(limits: HttpLimits, json_size: int | None = None) -> Refusal:
+    """The answer to a body over what JSON or any body may have; `json_size` as in the head."""
+    most = f"{limits.max_json_mb:g} MB (http.max_json_mb)"
+    if json_size is None and limits.max_json_mb < limits.max_body_mb:
+        message = (
+            f"a JSON body may have at most {most}; send tensors in binary (`binary_data_size` and the header "
+            f"Inference-Header-Content-Length), up to {limits.max_body_mb:g} MB, or split the rows over requests"
         )
-    message = f"a body may have at most {limits.max_body_mb:g} MB (http.max_body_mb); split the rows over requests"
+    elif json_size is not None and json_size > limits.max_json_bytes:
+        message = f"the JSON part of a body may have at most {most}; send more of its tensors in binary"
+    else:
+        message = f"a body may have at most {limits.max_body_mb:g} MB (http.max_body_mb); split the rows over requests"
     return Refusal(413, message, "too_large")
 
 
@@ -157,16 +175,40 @@ def _unwanted(line: RequestLine, found: dict[bytes, bytes], target: Target | Non
     encoding = found.get(b"content-encoding", b"identity").strip().lower()
     if encoding != b"identity":
         return Refusal(415, f"Content-Encoding {_short(encoding)} is not served; send the body as it is")
-    if b"inference-header-content-length" in found:
+    return None
+
+
+def _json_size(found: dict[bytes, bytes]) -> int | None:
+    given = found.get(b"inference-header-content-length", b"").strip()
+    return int(given) if given.isdigit() and len(given) <= _MAX_DIGITS else None
+
+
+def _odd_json_part(
+    found: dict[bytes, bytes], twice: set[bytes], target: Target | None, length: int | None
+) -> Refusal | None:
+    """What is wrong with Inference-Header-Content-Length, where it was sent."""
+    given = found.get(b"inference-header-content-length")
+    if given is None or target is None or target.asks not in PREDICTIONS:
+        return None
+    name = "Inference-Header-Content-Length"
+    if target.asks is Asks.PREDICT:
+        return Refusal(400, f"instances are JSON; tensors in binary ({name}) go to POST /v2/models/{{model}}/infer")
+    json_size = _json_size(found)
+    if json_size is None or b"inference-header-content-length" in twice:
+        return Refusal(400, f"{name} must be one number of bytes, given once, got {_short(given)!r}")
+    if length is not None and json_size > length:
         return Refusal(
-            415, "binary tensor data is not served; send `data` as JSON, without Inference-Header-Content-Length"
+            400, f"{name} is {json_size}, but the body has {length} bytes; it is the length of the JSON part"
         )
     return None
 
 
-def _too_large(length: int | None, limits: HttpLimits) -> Refusal | None:
-    fits = length is None or length <= min(limits.max_body_bytes, limits.max_json_bytes)
-    return None if fits else too_large(limits)
+def _too_large(length: int | None, json_size: int | None, limits: HttpLimits) -> Refusal | None:
+    most = limits.max_body_bytes
+    if json_size is None:
+        most = min(most, limits.max_json_bytes)
+    fits = (length is None or length <= most) and (json_size or 0) <= limits.max_json_bytes
+    return None if fits else too_large(limits, json_size)
 
 
 def _traced(found: dict[bytes, bytes]) -> bytes:

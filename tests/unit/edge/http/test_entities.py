@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from serving.edge.http import instances
-from serving.edge.http.oversize_process import LENGTHS, decoded_entities, request_frame, serve
+from serving.edge.http.oversize_frames import LENGTHS, decoded_entities, request_frame
+from serving.edge.http.oversize_process import serve
 from serving.errors import BadRequest
 from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows

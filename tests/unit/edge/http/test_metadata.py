@@ -21,8 +21,8 @@ def get(wire: Wire, path: str) -> Response:
     ("path", "body"),
     [
         ("/", {"status": "alive"}),
-        ("/v2", {"name": "sluice", "version": "1.2.3", "extensions": []}),
-        ("/v2/", {"name": "sluice", "version": "1.2.3", "extensions": []}),
+        ("/v2", {"name": "sluice", "version": "1.2.3", "extensions": ["binary_tensor_data", "parameters"]}),
+        ("/v2/", {"name": "sluice", "version": "1.2.3", "extensions": ["binary_tensor_data", "parameters"]}),
         ("/v2/health/live", {"live": True}),
         ("/v2/health/ready", {"ready": True, "live": True}),
         ("/v2/models", {"models": ["mlp"]}),

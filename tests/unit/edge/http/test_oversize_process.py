@@ -7,15 +7,26 @@ import io
 import orjson
 import pytest
 
-from serving.edge.http import codec, instances
-from serving.edge.http.oversize_process import LENGTHS, decoded, request_frame, serve
+from serving.edge.http import binary_body, codec, instances
+from serving.edge.http.limits import HttpLimits
+from serving.edge.http.oversize_frames import (
+    LENGTHS,
+    InferForm,
+    decoded_infer,
+    decoded_instances,
+    request_frame,
+)
+from serving.edge.http.oversize_process import serve
 from serving.errors import BadRequest
-from serving.inference import Signature, Tensor, TensorSpec
+from serving.inference import Buffer, Signature, Tensor, TensorSpec
 
 SIGNATURE = Signature((TensorSpec("a", "FP32", (-1, 2)), TensorSpec("b", "BYTES", (-1,))), ())
 
+LIMITS = HttpLimits()
+INFER = InferForm(LIMITS, binary=False)
 
-def through(*frames: list[bytes]) -> list[tuple[bytes, bytes]]:
+
+def through(*frames: list[Buffer]) -> list[tuple[bytes, bytes]]:
     """Replies to requests, as the process writes them."""
     sink = io.BytesIO()
     serve(io.BytesIO(b"".join(b"".join(frame) for frame in frames)), sink)
@@ -39,18 +50,36 @@ def test_an_infer_request_comes_back_as_the_codec_decodes_it() -> None:
         {"name": "b", "shape": [1], "datatype": "BYTES", "data": ["x"]},
     ]
     body = orjson.dumps({"inputs": tensors, "id": "ü", "outputs": [{"name": "o"}]})
-    ((head, blob),) = through(request_frame(None, body))
-    tensors_back, asked = decoded(head, blob)
+    ((head, blob),) = through(request_frame(INFER, body))
+    back = binary_body.cut(decoded_infer(head, blob), body, len(body), LIMITS)
     here = codec.decode(body)
-    assert same(tensors_back, here.inputs)
-    assert isinstance(asked, codec.Asked)
-    assert (asked.id_json, asked.outputs) == (here.id_json, here.outputs)
+    assert same(back.inputs, here.inputs)
+    assert back.options == here.options
+
+
+def test_the_json_part_of_a_body_with_tensors_comes_back_as_it_is_read_here() -> None:
+    document = orjson.dumps(
+        {
+            "inputs": [
+                {"name": "a", "shape": [2], "datatype": "FP32", "data": [1, 2]},
+                {"name": "b", "shape": [1], "datatype": "FP32", "parameters": {"binary_data_size": 4}},
+            ],
+            "parameters": {"binary_data_output": True},
+        }
+    )
+    ((head, blob),) = through(request_frame(InferForm(LIMITS, binary=True), document))
+    body = document + b"\0\0\x80?"
+    back = binary_body.cut(decoded_infer(head, blob), body, len(document), LIMITS)
+    here = binary_body.BinaryBodies(LIMITS).decode(body, len(document))
+    assert same(back.inputs, here.inputs)
+    assert back.options == here.options
+    assert here.options.binary is True
 
 
 def test_instances_come_back_as_the_codec_decodes_them() -> None:
     body = orjson.dumps({"instances": [{"a": [1, 2], "b": "x"}, {"a": [3, 4], "b": "y"}]})
     ((head, blob),) = through(request_frame(SIGNATURE, body))
-    tensors, count = decoded(head, blob)
+    tensors, count = decoded_instances(head, blob)
     here, here_count = instances.decode(body, SIGNATURE)
     assert same(tensors, here)
     assert count == here_count == 2
@@ -58,7 +87,7 @@ def test_instances_come_back_as_the_codec_decodes_them() -> None:
 
 def test_a_refusal_comes_back_as_one_and_the_process_goes_on() -> None:
     good = orjson.dumps({"instances": [{"a": [1, 2], "b": "x"}]})
-    (refused, accepted) = through(request_frame(None, b"{"), request_frame(SIGNATURE, good))
+    (refused, accepted) = through(request_frame(INFER, b"{"), request_frame(SIGNATURE, good))
     with pytest.raises(BadRequest, match="not JSON"):
-        decoded(*refused)
-    assert decoded(*accepted)[1] == 1
+        decoded_infer(*refused)
+    assert decoded_instances(*accepted)[1] == 1

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from serving.edge.http.rendering import infer_response, predict_response
+from serving.edge.http.request_options import Options
 from serving.errors import BadRequest, ModelFailed
 from serving.inference import Answer, Outputs, Tensor, VersionKey
 
@@ -30,7 +31,9 @@ def body_of(response: bytes) -> Any:
 
 
 def infer(answered: Answer, identity: bytes = b'""', wanted: tuple[str, ...] | None = None) -> Any:
-    return body_of(infer_response(answered, identity, wanted))
+    response = infer_response(answered, Options(identity, wanted))
+    assert isinstance(response, bytes)
+    return body_of(response)
 
 
 def predict(answered: Answer, instances: int) -> Any:
