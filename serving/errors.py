@@ -4,6 +4,8 @@ ServingError
 ├── BadRequest              the caller must change the request
 │   ├── UnknownModel        no such model, or no such version of it
 │   ├── InUse               a version that requests still need cannot be unloaded
+│   ├── NotPermitted        what this port does not do for anybody
+│   ├── TokenMissing        what only the owner of the session's token may do
 │   ├── UnknownEntity       no feature row of it, where the model answers none without
 │   └── TooLarge            more bytes or rows than this gateway ever takes
 ├── Unavailable             try again later, or elsewhere
@@ -50,6 +52,18 @@ class InUse(BadRequest):
     """The message says who needs it, and what to do first."""
 
     reason = "in_use"
+
+
+class NotPermitted(BadRequest):
+    """The message names the setting that allows it."""
+
+    reason = "not_permitted"
+
+
+class TokenMissing(BadRequest):
+    """The message says how to send the token, and where it is found."""
+
+    reason = "token_missing"
 
 
 class UnknownEntity(BadRequest):

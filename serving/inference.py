@@ -53,11 +53,15 @@ class VersionKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One input or output as the model declares it; -1 in `shape` is a dimension of any size."""
+    """One input or output as the model declares it; -1 in `shape` is a dimension of any size.
+
+    An `optional` input has a default in the model and may be left out.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    optional: bool = False
 
     @property
     def trailing(self) -> tuple[int, ...]:
@@ -72,10 +76,16 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Inputs and outputs of a version, in the model's own order."""
+    """Inputs and outputs of a version, in the model's own order; `inputs` are those that every request has to give."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    optional: tuple[TensorSpec, ...] = ()
+
+    @property
+    def all_inputs(self) -> tuple[TensorSpec, ...]:
+        """What a request may give, the optional inputs last."""
+        return (*self.inputs, *self.optional)
 
 
 @dataclass(slots=True)
@@ -197,10 +207,10 @@ class Request:
 
     `version` is None where the route decides. `inputs` stand in the caller's order until `accept` puts them in the
     signature's. `deadline_s` is on the monotonic clock, `timeout_s` what the caller asked for (None: the model's own).
-    `priority` is the caller's wish: 1 is the highest, 0 the default.
     `received_at` is when its last byte came, `accepted_at` when it was decoded, `queued_at` when its way was known.
     `rows`, `size` (bytes), `group` (trailing shapes that must be equal within a batch), `queued_rows` (not yet taken)
-    and `alone` are set once the request is accepted.
+    and `alone` are set once the request is accepted, `chosen` (the version that answers it) before that.
+    `priority` is 1 for what should leave its queue first, 2 and more for what may wait; 0 is the model's default.
 
     `entities` are instances whose features are looked up (serving.features.entity_rows) and from which the inputs are
     made; `degraded` then tells which values were defaults, `features_s` how long the look-up took.
@@ -210,6 +220,7 @@ class Request:
         "accepted_at",
         "alone",
         "caller",
+        "chosen",
         "deadline_s",
         "degraded",
         "entities",
@@ -246,6 +257,7 @@ class Request:
         self.key: bytes | None = None
         self.pinned: str | None = None
         self.priority = 0
+        self.chosen: VersionKey | None = None
         self.rows = 1
         self.size = 0
         self.group: Hashable = None

@@ -39,3 +39,6 @@ class Observer(Protocol):
 
     def refused(self, model: str, reason: str) -> None:
         """A request was answered with an error before it reached a batch; `model` is a known name or ''."""
+
+    def failed(self, key: VersionKey, total_s: float) -> None:
+        """It had reached a version by then, and so long it took in all; told beside `refused`."""

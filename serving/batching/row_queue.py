@@ -11,15 +11,28 @@ from serving.errors import Overloaded, ServingError, TooLarge
 from serving.inference import Request
 
 _LEFT_AT_MOST = 256
+# Batches that may leave, one after another, before rows that wait behind them have one: nobody starves.
+_PASSED_OVER_AT_MOST = 8
+
+_Lanes = dict[Hashable, deque[Request]]
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """Rows of one batch, and the rows and bytes that may wait."""
+    """Rows of one batch, the rows and bytes that may wait, and the levels of priority with the one of most requests.
+
+    Level 1 leaves first. A request that asks for no level, or for one that there is not, has the default one.
+    """
 
     max_rows: int = 64
     queue_rows: int = 4_096
     queue_bytes: int = 64 << 20
+    priority_levels: int = 3
+    default_priority: int = 2
+
+    def level_of(self, priority: int) -> int:
+        """The level of a request that asks for this priority."""
+        return priority if 1 <= priority <= self.priority_levels else self.default_priority
 
 
 class Span(NamedTuple):
@@ -35,17 +48,24 @@ class RowQueue:
 
     A request with more rows than fit is taken in spans: after each span the rest goes to the end of its lane, so that
     spans of different requests alternate and a large one holds up the others by no more than one batch.
+
+    Each level of priority has lanes of its own. The lowest level that waits leaves first, and what room its batch has
+    is filled with rows of the same group from the next ones. So that nobody starves, every ninth batch is one of the
+    highest level that waits.
     """
 
     def __init__(self, limits: QueueLimits) -> None:
         self._limits = limits
-        self._lanes: dict[Hashable, deque[Request]] = {}
+        # Where nobody asks for a priority there is only this, and one look at an empty dictionary a batch.
+        self._lanes: _Lanes = {}
+        self._other_levels: dict[int, _Lanes] = {}
+        self._passed_over = 0
         self.rows = 0
         self.bytes = 0
         self._left = 0
 
     def __bool__(self) -> bool:
-        return bool(self._lanes)
+        return bool(self._lanes or self._other_levels)
 
     def refusal(self, rows: int, size: int) -> ServingError | None:
         """Why a request of so many rows and bytes cannot wait here, or None."""
@@ -66,9 +86,10 @@ class RowQueue:
 
     def add(self, request: Request) -> None:
         """Put the request at the end of its lane; ask `refusal` first."""
-        lane = self._lanes.get(request.group)
+        lanes = self._lanes if not request.priority else self._lanes_of(request)
+        lane = lanes.get(request.group)
         if lane is None:
-            lane = self._lanes[request.group] = deque()
+            lane = lanes[request.group] = deque()
         lane.append(request)
         request.queued_rows = request.rows
         self.rows += request.rows
@@ -77,7 +98,7 @@ class RowQueue:
     def put_back(self, span: Span) -> None:
         """Put rows that never ran in front again; only for requests that were taken whole."""
         request = span.request
-        self._lanes.setdefault(request.group, deque()).appendleft(request)
+        self._lanes_of(request).setdefault(request.group, deque()).appendleft(request)
         request.queued_rows = request.rows
         self.rows += request.rows
         self.bytes += request.size
@@ -97,19 +118,65 @@ class RowQueue:
 
         `now` is on the clock of the deadlines. May be empty although the queue was not.
         """
-        for group in list(self._lanes):
-            lane = self._lanes.pop(group)
-            spans = self._fill(lane, now)
+        return self._take_by_level(now) if self._other_levels else self._take_from(self._lanes, now)
+
+    def _take_from(self, lanes: _Lanes, now: float) -> list[Span]:
+        for group in list(lanes):
+            lane = lanes.pop(group)
+            spans = self._fill(lane, [], now)
             if lane:
                 # To the end: lanes take turns.
-                self._lanes[group] = lane
+                lanes[group] = lane
             if spans:
                 return spans
         return []
 
-    def _fill(self, lane: deque[Request], now: float) -> list[Span]:
-        room = self._limits.max_rows
+    def _take_by_level(self, now: float) -> list[Span]:
+        """A batch of the first level that has one, filled up from the others."""
+        levels = self._levels()
+        if self._passed_over >= _PASSED_OVER_AT_MOST:
+            levels.reverse()
         spans: list[Span] = []
+        first = 0
+        for position, lanes in enumerate(levels):
+            if not spans:
+                spans = self._take_from(lanes, now)
+                first = position
+            elif self._has_room(spans):
+                self._join(lanes, spans, now)
+        waiting = any(levels[first + 1 :]) if spans else False
+        self._passed_over = self._passed_over + 1 if waiting and self._passed_over < _PASSED_OVER_AT_MOST else 0
+        self._other_levels = {level: lanes for level, lanes in self._other_levels.items() if lanes}
+        return spans
+
+    def _levels(self) -> list[_Lanes]:
+        """What waits, the level that leaves first in front."""
+        levels = {**self._other_levels, self._limits.default_priority: self._lanes}
+        return [levels[level] for level in sorted(levels) if levels[level]]
+
+    def _lanes_of(self, request: Request) -> _Lanes:
+        level = self._limits.level_of(request.priority)
+        return self._lanes if level == self._limits.default_priority else self._other_levels.setdefault(level, {})
+
+    def _has_room(self, spans: list[Span]) -> bool:
+        """Whether others may join: nobody does where the last one has rows left over, or runs alone."""
+        last = spans[-1].request
+        return not last.queued_rows and not last.alone
+
+    def _join(self, lanes: _Lanes, spans: list[Span], now: float) -> None:
+        """Add what fits of another level's lane of the same group."""
+        group = spans[0].request.group
+        lane = lanes.get(group)
+        if lane is not None:
+            self._fill(lane, spans, now)
+            if not lane:
+                del lanes[group]
+
+    def _fill(self, lane: deque[Request], spans: list[Span], now: float) -> list[Span]:
+        """`spans`, with what fits of the lane added."""
+        room = self._limits.max_rows
+        if spans:
+            room -= sum([stop - start for _, start, stop in spans])
         while lane and room:
             request = lane.popleft()
             if not request.waiting or request.deadline_s <= now:
@@ -139,12 +206,19 @@ class RowQueue:
     def _sweep(self) -> None:
         """Forget those who left; taking does so too, but nothing is taken while a model hangs."""
         self._left = 0
-        kept = {group: deque(request for request in lane if request.waiting) for group, lane in self._lanes.items()}
-        # Callers choose shapes, so an empty lane may never be used again.
-        self._lanes = {group: lane for group, lane in kept.items() if lane}
+        self._lanes = _kept(self._lanes)
+        swept = {level: _kept(lanes) for level, lanes in self._other_levels.items()}
+        self._other_levels = {level: lanes for level, lanes in swept.items() if lanes}
 
     def empty(self) -> list[Request]:
         """Take everybody out who still waits."""
-        waiting = [request for lane in self._lanes.values() for request in lane if request.waiting]
+        lanes = [lane for level in self._levels() for lane in level.values()]
         self._lanes.clear()
-        return waiting
+        self._other_levels.clear()
+        return [request for lane in lanes for request in lane if request.waiting]
+
+
+def _kept(lanes: _Lanes) -> _Lanes:
+    kept = {group: deque(request for request in lane if request.waiting) for group, lane in lanes.items()}
+    # Callers choose shapes, so an empty lane may never be used again.
+    return {group: lane for group, lane in kept.items() if lane}

@@ -63,4 +63,6 @@ def _served(settings: Settings, model: str, version: int) -> Served:
         max_rows=batching.max_rows if batching.enabled else 1,
         queue_rows=batching.queue_rows,
         queue_mb=batching.queue_mb,
+        priority_levels=batching.priority_levels,
+        default_priority=batching.default_priority,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from serving.config.section import Host, Megabytes, Port, Seconds, Section, noted
 from serving.edge.http.limits import HttpLimits
 
@@ -41,6 +43,11 @@ class HttpSection(Section):
     )
     idle_s: Seconds = noted("An idle connection is closed after this time.", _LIMITS.idle_s)
     write_stall_s: Seconds = noted("A client that reads nothing is left after this time.", _LIMITS.write_stall_s)
+    repository_api: Literal["off", "token"] = noted(
+        "token: models are loaded and unloaded (`/v2/repository`), and the log is changed, on this port too, by who "
+        "sends the token of the control API (`control.token_file`); off: nobody changes anything here.",
+        "off",
+    )
     drain_grace_s: Seconds = noted("When stopping, requests in flight are waited for this long.", 8.0)
 
 

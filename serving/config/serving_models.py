@@ -25,14 +25,27 @@ class BatchingSection(Section):
         "Most rows that wait in one worker; beyond it requests are answered 503.", 4_096, ge=1, le=10**7
     )
     queue_mb: int = noted("Most megabytes of rows that wait in one worker.", 64, ge=1, le=65_536)
+    priority_levels: int = noted(
+        "Levels that a request's `priority` may name; rows of level 1 leave the queue first. 1: all are alike.",
+        3,
+        ge=1,
+        le=1_000,
+    )
+    default_priority: int = noted("Level of a request that names none, or one that there is not.", 2, ge=1, le=1_000)
 
     @model_validator(mode="after")
-    def _queue_holds_a_batch(self) -> Self:
+    def _sizes_fit_together(self) -> Self:
         if self.queue_rows < self.max_rows:
             raise PydanticCustomError(
                 "queue",
                 "queue_rows {queue} holds less than one batch of max_rows {batch}",
                 {"queue": self.queue_rows, "batch": self.max_rows},
+            )
+        if self.default_priority > self.priority_levels:
+            raise PydanticCustomError(
+                "priority",
+                "default_priority {default} is none of {levels} priority_levels",
+                {"default": self.default_priority, "levels": self.priority_levels},
             )
         return self
 

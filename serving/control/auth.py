@@ -27,12 +27,18 @@ def refusal(bound_to: str, token: str, method: str, host: str, authorization: st
         return 403, f"Host {host[:100]!r} is not this machine; ask for http://127.0.0.1 or http://localhost"
     if local and method in _READS:
         return None
+    refused = bearer_refusal(token, authorization)
+    return (401, refused) if refused else None
+
+
+def bearer_refusal(token: str, authorization: str) -> str:
+    """Why the sender of an Authorization header is not the owner of the token; empty where it is."""
     scheme, _, given = authorization.partition(" ")
     if scheme.lower() != "bearer" or not given:
-        return 401, "send the token: `authorization: Bearer TOKEN`; `sluice up` says in which file it is"
+        return "send the token: `authorization: Bearer TOKEN`; `sluice up` says in which file it is"
     if not hmac.compare_digest(given.strip().encode(), token.encode()):
-        return 401, "the token is not this session's; `sluice up` says in which file it is"
-    return None
+        return "the token is not this session's; `sluice up` says in which file it is"
+    return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -18,9 +18,11 @@ from serving.edge.http.server import HttpServer
 from serving.errors import ModelUnservable
 from serving.features.reader import FeatureReader, ReaderOptions
 from serving.inference import VersionKey
+from serving.processes.asking import Ask
 from serving.processes.gateway_versions import GatewayVersions
 from serving.processes.pool_backends import PoolBackends, pools_of
 from serving.processes.release import release
+from serving.processes.session_administration import SessionAdministration
 from serving.processes.session_table import session_table
 from serving.processes.start_message import StartMessage
 from serving.request_path.look_ups import LookUps
@@ -30,6 +32,7 @@ from serving.routing.table import RouteTable, dump
 from serving.routing.table_feed import TableFeed
 from serving.telemetry.catalogue import CONNECTIONS, INFLIGHT_BYTES, POOL_REPLICAS, VERSION_READY
 from serving.telemetry.recorder import Recorder
+from serving.telemetry.snapshot import dump_usage
 
 if TYPE_CHECKING:
     from serving.state.members import Members
@@ -52,6 +55,7 @@ class Gateway:
     feed: TableFeed
     recorder: Recorder
     versions: GatewayVersions
+    administration: SessionAdministration
     followers: Sequence[Follower] = field(default_factory=tuple)
 
     def ready(self) -> bool:
@@ -91,8 +95,14 @@ class Gateway:
         self.feed.offer(table.encode())
 
     async def obey(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Load a version, let one go, tell what is hosted."""
+        """Load a version, let one go, tell what is hosted, or what versions did until now."""
+        if asked["what"] == "statistics":
+            return {"usage": dump_usage(self.recorder.usage())}
         return await self.versions.obey(asked)
+
+    def may_ask(self, ask: Ask) -> None:
+        """The session can be asked from now on."""
+        self.administration.may_ask(ask)
 
     def on_condemned(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with the fingerprint of each request that crashed replicas, in hexadecimal."""
@@ -152,8 +162,11 @@ async def build_gateway(start: StartMessage) -> Gateway:
     for backend in backends.values():
         await backend.start()
     versions = GatewayVersions(settings, backends, predictor.variants, pools.backend)
+    models_dir = settings.repository.models_dir
+    administration = SessionAdministration(predictor.variants, Path(models_dir) if models_dir else None, start.token)
+    predictor.administration = administration
     http = HttpServer(predictor, http_limits(settings.http), recorder, clock, release())
-    return Gateway(http, predictor, backends, feed, recorder, versions, followers)
+    return Gateway(http, predictor, backends, feed, recorder, versions, administration, followers)
 
 
 def _kept(start: StartMessage) -> Path | None:

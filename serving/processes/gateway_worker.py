@@ -17,11 +17,11 @@ from typing import Any, Protocol
 import uvloop
 
 from serving.errors import ServingError
-from serving.processes.asking import answer
+from serving.processes.asking import Ask, Asking, answer
 from serving.processes.control_channel import ControlChannel, inherited_channel
 from serving.processes.death import die_with
 from serving.processes.start_message import StartMessage, from_json
-from serving.telemetry.log import configure_logging
+from serving.telemetry.log import LogSettings, configure_logging, use_log_settings
 
 _REPORT_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.01
@@ -67,6 +67,9 @@ class Gateway(Protocol):
     def condemn(self, fingerprint: str, remember_s: float) -> None:
         """Refuse for so long what crashed the replicas of another worker."""
 
+    def may_ask(self, ask: Ask) -> None:
+        """The supervisor can be asked about the session from now on."""
+
     async def obey(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer a question about versions; see `GatewayVersions.obey`."""
 
@@ -90,6 +93,7 @@ class GatewayWorker:
         self._accepting: dict[int, socket.socket] = {}
         self._told: set[tuple[str, ...]] = set()
         self._answering: set[asyncio.Task[None]] = set()
+        self._asking = Asking(channel.send)
         self._leave = asyncio.Event()
         self._grace_s = start.grace_s
 
@@ -98,13 +102,17 @@ class GatewayWorker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.leave, min(self._grace_s, 2.0))
         self._gateway.on_condemned(lambda fingerprint: self._channel.send("condemned", fingerprint=fingerprint))
+        self._gateway.may_ask(self._asking.ask)
         await self._settle()
         self._channel.send("up")
-        await _first_of(self._leave.wait(), self._obey(), self._report())
+        # To the last answer: requests that are drained may wait for one of the supervisor's.
+        obeying = asyncio.create_task(self._obey())
+        await _first_of(self._leave.wait(), _outcome(obeying), self._report())
         for slot in list(self._accepting):
             await self._release(slot)
         await _first_of(self._gateway.drain(self._grace_s), self._report())
         self._tell()
+        obeying.cancel()
         await self._gateway.stop()
         await self._channel.flush()
         self._channel.close()
@@ -137,11 +145,16 @@ class GatewayWorker:
                     task = asyncio.create_task(answer(message, self._gateway.obey, self._channel.send))
                     self._answering.add(task)
                     task.add_done_callback(self._answering.discard)
+                case "answer":
+                    self._asking.answered(message)
+                case "log":
+                    use_log_settings(LogSettings(**message["settings"]))
                 case "drain":
                     self.leave(message["grace_s"])
                 case _:
                     # A newer supervisor may know more; it cannot rely on it with this release.
                     continue
+        self._asking.close("the session is ending")
         self.leave(_ORPHAN_GRACE_S)
 
     async def _accept(self, slot: int) -> None:
@@ -199,6 +212,11 @@ async def _first_of(*works: Coroutine[Any, Any, object]) -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*done)
+
+
+async def _outcome(task: asyncio.Task[None]) -> None:
+    """What a task that goes on comes to."""
+    await asyncio.shield(task)
 
 
 def _builder(name: str) -> Build:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from serving.errors import NotReady
+from serving.errors import NotReady, ServingError
 from serving.processes.asking import Facts
+from serving.processes.asking import answer as answer_asked
 from serving.processes.backoff import delay_s, strikes_after
 from serving.processes.child_process import Spawner
 from serving.processes.coverage import covered
@@ -18,6 +19,7 @@ from serving.processes.events import Emit, Event
 from serving.processes.gateway_process import GatewayProcess, Heard
 from serving.processes.session_plan import ServedModel
 from serving.processes.start_message import StartMessage
+from serving.telemetry.log import LogSettings
 
 # A successor that is not ready by then is given up: the predecessor goes on.
 _READY_WITHIN_S = 60.0
@@ -56,6 +58,9 @@ class Gateways:
         self._stopping = False
         self._table: str | None = None
         self._condemned: dict[str, float] = {}
+        self._obey: Callable[[Facts], Awaitable[Facts]] = _nobody
+        self._answering: set[asyncio.Task[None]] = set()
+        self.log = LogSettings()
         self.crashes = 0
         self.rolled = 0
 
@@ -111,6 +116,22 @@ class Gateways:
             if isinstance(answer, BaseException) and (strict or not worker.lost):
                 raise answer
 
+    async def ask_each(self, what: str, within_s: float) -> dict[int, Facts]:
+        """The answers that came in time, by the worker's name."""
+        workers = [worker for worker in self._present.values() if worker.view().up]
+        answers = await asyncio.gather(*(_asked(worker, what, within_s) for worker in workers))
+        return {worker.name: told for worker, told in zip(workers, answers, strict=True) if told is not None}
+
+    def answer_by(self, obey: Callable[[Facts], Awaitable[Facts]]) -> None:
+        """Have what workers ask answered by `obey`."""
+        self._obey = obey
+
+    def use_log(self, settings: LogSettings) -> None:
+        """Every worker logs so, those started later too."""
+        self.log = settings
+        for worker in self._present.values():
+            worker.send("log", settings=asdict(settings))
+
     async def ask_one(self, what: str) -> Facts:
         """The answer of a worker that can predict.
 
@@ -134,8 +155,8 @@ class Gateways:
     async def stop(self, grace_s: float) -> None:
         """Drain all at once."""
         self._stopping = True
-        for keeper in self._keepers:
-            keeper.cancel()
+        for task in (*self._keepers, *self._answering):
+            task.cancel()
         await asyncio.gather(*(worker.drain(grace_s) for worker in list(self._present.values())))
 
     def kill(self) -> None:
@@ -151,6 +172,8 @@ class Gateways:
         await worker.start(self._spawner)
         if self._table is not None:
             worker.send("table", table=self._table)
+        if self.log != LogSettings():
+            worker.send("log", settings=asdict(self.log))
         for fingerprint, until in self._condemned.items():
             worker.send("condemned", fingerprint=fingerprint, remember_s=until - time.monotonic())
         return worker
@@ -244,6 +267,11 @@ class Gateways:
                 self._refused(message)
             case "condemned":
                 self._condemn(worker, message["fingerprint"])
+            case "ask":
+                # What was begun is done, also when the one who asked has gone.
+                task = asyncio.create_task(answer_asked(message, self._obey, worker.send))
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
             case "trouble":
                 self._reports.emit(Event("trouble", f"gateway {worker.slot}", message["text"]))
             case _:
@@ -264,6 +292,19 @@ class Gateways:
         if self._refusals.get(named) != message["why"]:
             self._refusals[named] = message["why"]
             self._reports.emit(Event("refused", named, message["why"], dict(message)))
+
+
+async def _asked(worker: GatewayProcess, what: str, within_s: float) -> Facts | None:
+    """What it answered; None when it did not in time, or ended."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await worker.ask(what)
+    except (ServingError, TimeoutError):
+        return None
+
+
+async def _nobody(asked: Facts) -> Facts:
+    raise NotReady(f"the session cannot answer {asked['what']!r} yet; try again in a moment")
 
 
 async def _became_ready(worker: GatewayProcess, within_s: float) -> bool:

@@ -1,18 +1,28 @@
-"""What the control app asks of a session, answered by the supervisor."""
+"""What the control app and the gateway workers ask of a session, answered by the supervisor."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
 
 from serving.errors import BadRequest
 from serving.inference import VersionKey
 from serving.processes.asking import Facts
 from serving.processes.events import Emit
+from serving.processes.model_orders import ModelOrders
 from serving.processes.release import release
+from serving.processes.repository_index import index_of
 from serving.processes.session_parts import SessionParts
 from serving.processes.session_plan import SessionPlan
 from serving.processes.session_versions import SessionVersions
 from serving.processes.session_view import models_seen, pools_seen
+from serving.telemetry.log import LogSettings
+from serving.telemetry.snapshot import dump_usage, load_usage
+
+# A worker that takes longer is stopped or hung: its last report, a second old at most when that began, stands for it.
+_STATISTICS_WITHIN_S = 0.5
 
 
 class SessionOrders:
@@ -25,6 +35,21 @@ class SessionOrders:
         self._ready = ready
         self._engine = plan.engine
         self._versions = SessionVersions(plan, parts, changing, emit)
+        root = (plan.config.get("repository") or {}).get("models_dir")
+        self._models = ModelOrders(self._versions, Path(root) if root else None)
+        self._answers: Mapping[str, Callable[[Facts], Awaitable[Facts]]] = {
+            "health": self._health,
+            "models": self._models_seen,
+            "pools": self._pools_seen,
+            "load": self._load,
+            "unload": self._unload,
+            "statistics": self._statistics,
+            "index": self._index,
+            "repository_load": self._repository_load,
+            "repository_unload": self._repository_unload,
+            "log": self._log,
+            "change_log": self._change_log,
+        }
 
     async def obey(self, asked: Facts) -> Facts:
         """Answer one question.
@@ -32,22 +57,52 @@ class SessionOrders:
         Raises:
             ServingError: what was asked for is refused; nothing has changed.
         """
-        match asked["what"]:
-            case "health":
-                status = "ready" if self._ready.is_set() else "starting"
-                workers = self._parts.gateways.alive()
-                return {"status": status, "engine": self._engine, "workers": workers, "release": release()}
-            case "models":
-                return {"models": models_seen(await self._versions.table(), await self._described())}
-            case "pools":
-                alive = self._parts.engine.replicas if self._parts.engine else {}
-                return {"pools": pools_seen(await self._versions.table(), await self._described(), alive)}
-            case "load":
-                return await self._versions.load(VersionKey(asked["model"], asked["version"]))
-            case "unload":
-                return await self._versions.unload(asked["model"], asked["version"], force=asked["force"])
-            case other:
-                raise BadRequest(f"this session does not know {other!r}")
+        found = self._answers.get(asked["what"])
+        if found is None:
+            raise BadRequest(f"this session does not know {asked['what']!r}")
+        return await found(asked)
+
+    async def _health(self, _asked: Facts) -> Facts:
+        status = "ready" if self._ready.is_set() else "starting"
+        workers = self._parts.gateways.alive()
+        return {"status": status, "engine": self._engine, "workers": workers, "release": release()}
+
+    async def _models_seen(self, _asked: Facts) -> Facts:
+        return {"models": models_seen(await self._versions.table(), await self._described())}
+
+    async def _pools_seen(self, _asked: Facts) -> Facts:
+        alive = self._parts.engine.replicas if self._parts.engine else {}
+        return {"pools": pools_seen(await self._versions.table(), await self._described(), alive)}
+
+    async def _load(self, asked: Facts) -> Facts:
+        return await self._versions.load(VersionKey(asked["model"], asked["version"]))
+
+    async def _unload(self, asked: Facts) -> Facts:
+        return await self._versions.unload(asked["model"], asked["version"], force=asked["force"])
+
+    async def _index(self, _asked: Facts) -> Facts:
+        listing = await asyncio.to_thread(self._models.listing)
+        return {"entries": index_of(await self._versions.table(), await self._described(), listing)}
+
+    async def _repository_load(self, asked: Facts) -> Facts:
+        await self._models.load(asked["model"], asked["config"], asked["staged"])
+        return {}
+
+    async def _repository_unload(self, asked: Facts) -> Facts:
+        await self._models.unload(asked["model"])
+        return {}
+
+    async def _log(self, _asked: Facts) -> Facts:
+        return asdict(self._parts.gateways.log)
+
+    async def _change_log(self, asked: Facts) -> Facts:
+        self._parts.gateways.use_log(LogSettings(**asked["settings"]))
+        return {}
+
+    async def _statistics(self, _asked: Facts) -> Facts:
+        told = await self._parts.gateways.ask_each("statistics", _STATISTICS_WITHIN_S)
+        fresh = {worker: load_usage(answer["usage"]) for worker, answer in told.items()}
+        return {"usage": dump_usage(self._parts.counts.usage(fresh))}
 
     async def _described(self) -> Facts:
         return await self._parts.gateways.ask_one("describe")

@@ -96,7 +96,7 @@ def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
         sockets,
         guardian,
         start,
-        Gateways(spawner, start, reports),
+        Gateways(spawner, replace(start, token=_gateway_token(plan, start)), reports),
         EngineProcess(plan.engine_program, spawner, start, emit) if plan.engine == "ray" else None,
         tuple(EmbeddedValkey(program, spec, spawner, emit) for spec in specs) if program else (),
         _control(plan, start, sockets, spawner, emit),
@@ -107,6 +107,12 @@ def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
 def token_file(plan: SessionPlan, directory: str) -> Path:
     """Where the token of the control app is."""
     return Path(plan.control_token_file or Path(plan.state_dir or directory) / "control-token")
+
+
+def _gateway_token(plan: SessionPlan, start: StartMessage) -> str:
+    """What opens the port of predictions for changes; "" where nothing does."""
+    opened = (plan.config.get("http") or {}).get("repository_api") == "token"
+    return token_in(token_file(plan, start.run_dir)) if opened else ""
 
 
 def _control(

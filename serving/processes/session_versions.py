@@ -20,7 +20,7 @@ from serving.processes.session_table import session_table
 from serving.processes.table_place import HeldTable, RedisTable, TablePlace
 from serving.registry.repository import Repository, RepositoryVersion
 from serving.routing.table import RouteTable, dump
-from serving.routing.table_change import with_version, without_version
+from serving.routing.table_change import with_limits, with_version, without_version
 from serving.runtime.check import check_version
 from serving.runtime.inspector import Inspector
 
@@ -106,6 +106,20 @@ class SessionVersions:
         for key in gone:
             self._say("unloaded", str(key), f"version {key.version} was unloaded")
         return {"model": model, "versions": [key.version for key in gone]}
+
+    async def limit(self, model: str, limits: Mapping[str, int]) -> None:
+        """Have every version of a model served within other limits; those loaded later keep the configuration's.
+
+        Raises:
+            UnknownModel: it is not served.
+            BadRequest: limits that contradict each other.
+            Unavailable: the control Redis cannot be asked now.
+        """
+        if not limits:
+            return
+        async with self._changing:
+            table = await self._publish(lambda now: with_limits(now, model, limits))
+            self._in_force(self._models, table)
 
     async def _host(self, served: ServedModel) -> None:
         key = VersionKey(served.model, served.version)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from serving.processes.waiting import reason_to_wait
 if TYPE_CHECKING:
     from serving.processes.control_process import ControlProcess
     from serving.processes.session_metrics import SessionMetrics
+    from serving.processes.session_orders import SessionOrders
 
 _ENGINE_STOP_S = 4.0
 _SAY_EVERY_S = 5.0
@@ -49,6 +50,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._parts: SessionParts | None = None
         self._metrics: SessionMetrics | None = None
+        self._orders: SessionOrders | None = None
 
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM (a second one hurries), then stop cleanly; SIGHUP rolls the gateway workers.
@@ -94,6 +96,7 @@ class Supervisor:
         except BaseException:
             sockets.close()
             raise
+        parts.gateways.answer_by(partial(self._obey, parts))
         await parts.guardian.start()
         self._register(registration(self.plan, parts))
         starts = [parts.gateways.start(), *(valkey.start() for valkey in parts.valkeys)]
@@ -168,10 +171,17 @@ class Supervisor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SAY_EVERY_S):
                 await self.ready.wait()
-        # Imported now: the configuration's library, which a supervisor without the command line needs for nothing else.
-        from serving.processes.session_orders import SessionOrders  # noqa: PLC0415
+        await control.start(partial(self._obey, parts))
 
-        await control.start(SessionOrders(self.plan, parts, self._rolling, self._emit, self.ready).obey)
+    async def _obey(self, parts: SessionParts, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer what the control app or a worker asks."""
+        if self._orders is None:
+            # Imported now: the configuration's library, which a supervisor without the command line needs for nothing
+            # else.
+            from serving.processes.session_orders import SessionOrders  # noqa: PLC0415
+
+            self._orders = SessionOrders(self.plan, parts, self._rolling, self._emit, self.ready)
+        return await self._orders.obey(asked)
 
     async def _show_metrics(self, parts: SessionParts) -> None:
         # Imported now: prometheus_client takes 80 ms, during which the workers start.

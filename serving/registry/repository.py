@@ -102,7 +102,7 @@ def _model(folder: Path) -> Iterator[RepositoryVersion | Problem]:
         return
     if not found and not any(entry.name == MANIFEST_FILE for entry in inside):
         return
-    bad_name = _name_problem(name)
+    bad_name = name_problem(name)
     if bad_name:
         yield Problem(ascii(name)[1:-1], None, folder, ModelUnservable(f"{ascii(str(folder))[1:-1]}: {bad_name}"))
         return
@@ -146,7 +146,10 @@ def _manifest(folder: Path, inside: list[Path]) -> Manifest:
     return read_manifest(folder / MANIFEST_FILE)
 
 
-def _name_problem(name: str) -> str:
+def name_problem(name: str) -> str:
+    """Why a model cannot be named so; empty where it can."""
+    if not name or name.startswith(".") or "/" in name:
+        return "it is empty, hidden or a path; use a plain name"
     if len(name) > _LONGEST_NAME:
         return f"the name has {len(name)} characters; rename the folder to at most {_LONGEST_NAME}"
     # "C" are control characters, invisible ones, and bytes of a file name that are no UTF-8.

@@ -17,9 +17,10 @@ from serving.features.features import Features
 from serving.features.plan import ReadPlan
 from serving.inference import Request
 from serving.observation import Observer
+from serving.request_path.administration import NOBODY, Administration
 from serving.request_path.flight import Flight
 from serving.request_path.look_ups import NOTHING, LookUps
-from serving.request_path.predictions import Description, InstanceForm
+from serving.request_path.predictions import Description, InstanceForm, RunFacts
 from serving.request_path.read_plans import usable
 from serving.request_path.rescue import Rescue
 from serving.request_path.suspects import Suspects
@@ -41,6 +42,7 @@ class Predictor:
         self._wheel = DeadlineWheel(timers, self._refuse)
         self._observer = observer
         self._large = LargeAnswers()
+        self.administration: Administration = NOBODY
         self.suspects = Suspects(clock)
         self._rescue = Rescue(self.suspects, self._flight)
         self.features = Features(look_ups.reader, self._refuse, look_ups.observer, clock, time.time)
@@ -50,6 +52,7 @@ class Predictor:
         """Queue the request; `request.reply` is called exactly once, unless the caller has left."""
         try:
             variant = self.variants.choose(request)
+            request.chosen = variant.key
             self._give_time(request, variant)
             if request.entities is None:
                 self._enqueue(variant, request)
@@ -82,7 +85,12 @@ class Predictor:
         variant = self.variants.find(model, version)
         plan = variant.plan if isinstance(variant.plan, ReadPlan) else None
         return Description(
-            model, variant.key.version, self.variants.versions(model), variant.hosted.signature, plan=plan
+            model,
+            variant.key.version,
+            self.variants.versions(model),
+            variant.hosted.signature,
+            plan=plan,
+            runs=_run_facts(variant),
         )
 
     def instance_form(self, model: str, version: int | None) -> InstanceForm:
@@ -150,6 +158,8 @@ class Predictor:
             # A name that no route has is the caller's own text, and no label.
             known = "" if isinstance(why, UnknownModel) else request.model
             self._observer.refused(known, why.reason)
+            if request.chosen is not None:
+                self._observer.failed(request.chosen, self._clock() - request.received_at)
             request.reply(why)
 
     def _make_queue(self, name: str, limits: QueueLimits) -> MicroBatcher:
@@ -167,3 +177,15 @@ class Predictor:
                 f"the {allowed_s * 1000:g} ms that this request may take were over before it was read; "
                 "ask for more time with the header x-request-timeout-ms"
             )
+
+
+def _run_facts(variant: Variant) -> RunFacts:
+    return RunFacts(
+        batchable=variant.hosted.batchable,
+        max_rows=variant.most_rows,
+        at_once=variant.backend.slots(variant.key),
+        queue_rows=variant.served.queue_rows,
+        deadline_s=variant.deadline_s,
+        priority_levels=variant.served.priority_levels,
+        default_priority=variant.served.default_priority,
+    )

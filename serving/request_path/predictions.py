@@ -8,6 +8,23 @@ from typing import Protocol
 from serving.errors import ServingError
 from serving.features.plan import ReadPlan
 from serving.inference import Request, Signature
+from serving.request_path.administration import Administration
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """How a version's requests run: how many rows together, how many batches at once, how long they may take and wait.
+
+    `priority_levels` and `default_priority`: see `serving.batching.row_queue`.
+    """
+
+    batchable: bool = False
+    max_rows: int = 1
+    at_once: int = 1
+    queue_rows: int = 4_096
+    deadline_s: float = 1.0
+    priority_levels: int = 1
+    default_priority: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +38,10 @@ class Description:
     version: int
     versions: tuple[int, ...]
     signature: Signature
-    platform: str = "onnx"
+    platform: str = "onnxruntime_onnx"
     ready: bool = True
     plan: ReadPlan | None = None
+    runs: RunFacts = RunFacts()
 
 
 # What the instances of a request are read by: a plan where inputs are made of features, else input names.
@@ -32,6 +50,10 @@ InstanceForm = ReadPlan | Signature
 
 class Predictions(Protocol):
     """Every edge stands on this, and on nothing else behind it; all calls are made on the loop's thread."""
+
+    @property
+    def administration(self) -> Administration:
+        """Whom to ask about the whole session, and to change it."""
 
     def accept(self, request: Request) -> None:
         """Take the request and answer it once through `request.reply`, perhaps at once; never raises."""

@@ -150,6 +150,10 @@ class Variants:
         """Names of all models that have a route."""
         return sorted(self._table.routes)
 
+    def routed(self, model: str, version: int) -> VersionKey:
+        """The version, if it can be asked for by its path; raises UnknownModel where it cannot."""
+        return VersionKey(model, self._served(self._route(model), version).version)
+
     def versions(self, model: str) -> tuple[int, ...]:
         """Versions of the model that can be asked for by their path."""
         return tuple(sorted(served.version for served in self._route(model).served))
@@ -187,7 +191,8 @@ class Variants:
     def _make(self, identity: Identity, backend: Backend) -> Variant:
         served, hosted = identity.served, identity.hosted
         most = min(served.max_rows, hosted.max_rows or served.max_rows) if hosted.batchable else 1
-        limits = QueueLimits(most, served.queue_rows, served.queue_mb << 20)
+        levels = served.priority_levels, served.default_priority
+        limits = QueueLimits(most, served.queue_rows, served.queue_mb << 20, *levels)
         batcher = self._make_queue(str(identity.key), limits)
         variant = Variant(
             name=identity.name,

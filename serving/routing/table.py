@@ -35,6 +35,8 @@ class Served:
     max_rows: int = 64
     queue_rows: int = 4_096
     queue_mb: int = 64
+    priority_levels: int = 3
+    default_priority: int = 2
 
 
 @dataclass(frozen=True, slots=True)

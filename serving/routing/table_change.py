@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from serving.errors import InUse, UnknownModel
+from serving.errors import BadRequest, InUse, UnknownModel
 from serving.routing.split import STABLE
-from serving.routing.table import Route, RouteTable, Split
+from serving.routing.table import Route, RouteTable, Served, Split
 
 
 def with_version(table: RouteTable, alone: Route, version: int) -> RouteTable:
@@ -23,6 +23,34 @@ def with_version(table: RouteTable, alone: Route, version: int) -> RouteTable:
     added = [served for served in alone.served if served.version == version]
     served = tuple(sorted((*route.served, *added), key=lambda one: one.version))
     return _changed(table, {**table.routes, route.model: replace(route, served=served)})
+
+
+def with_limits(table: RouteTable, model: str, limits: Mapping[str, int]) -> RouteTable:
+    """Other limits for every version of a model that is served; the same table where nothing changes.
+
+    Raises:
+        UnknownModel: the table does not have it.
+        BadRequest: limits that contradict each other.
+    """
+    route = table.routes.get(model)
+    if route is None:
+        raise UnknownModel(f"there is no model {model!r}; known are {sorted(table.routes)}")
+    changed = replace(route, served=tuple(_limited(served, limits) for served in route.served))
+    return table if changed == route else _changed(table, {**table.routes, model: changed})
+
+
+def _limited(served: Served, limits: Mapping[str, int]) -> Served:
+    # mypy cannot know that every limit is a whole number.
+    changed = replace(served, **limits)  # type: ignore[arg-type]
+    if changed.queue_rows < changed.max_rows:
+        raise BadRequest(
+            f"a batch of {changed.max_rows} rows is more than the queue of {changed.queue_rows} ever holds"
+        )
+    if changed.default_priority > changed.priority_levels:
+        raise BadRequest(
+            f"the default priority {changed.default_priority} is none of {changed.priority_levels} priority levels"
+        )
+    return changed
 
 
 def without_version(table: RouteTable, model: str, version: int | None, *, force: bool = False) -> RouteTable:

@@ -30,20 +30,25 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
-    def add_all(self, values: Sequence[float]) -> None:
-        """Count many at once: the values of a batch mostly share a bucket or two, which one sort finds out."""
+    def add_all(self, values: Sequence[float]) -> float:
+        """Count many at once, and give their sum.
+
+        The values of a batch mostly share a bucket or two, which one sort finds out.
+        """
+        total = sum(values)
+        self.total += total
         if len(values) <= _FEW:
             for value in values:
-                self.add(value)
-            return
+                self.counts[bisect_left(self.bounds, value)] += 1
+            return total
         ordered = sorted(values)
-        self.total += sum(ordered)
         counted = 0
         for bucket in range(bisect_left(self.bounds, ordered[0]), bisect_left(self.bounds, ordered[-1])):
             upto = bisect_right(ordered, self.bounds[bucket], counted)
             self.counts[bucket] += upto - counted
             counted = upto
         self.counts[bisect_left(self.bounds, ordered[-1])] += len(ordered) - counted
+        return total
 
 
 # Up to here a search per value was measured quicker than the sort.

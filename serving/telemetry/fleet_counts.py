@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from serving.inference import VersionKey
 from serving.telemetry.merge import merged, pruned, retire, updated
 from serving.telemetry.snapshot import Snapshot, load
+from serving.telemetry.usage import Usage, by_version
 
 
 class FleetCounts:
@@ -30,6 +32,11 @@ class FleetCounts:
         ended = self._latest.pop(worker, None)
         if ended is not None:
             self._retired = pruned(retire(self._retired, ended), self._latest.values())
+
+    def usage(self, fresh: Mapping[int, Mapping[VersionKey, Usage]]) -> dict[VersionKey, Usage]:
+        """What every version did in all workers; `fresh` has the newest counts of those that told them just now."""
+        latest = {worker: snapshot.usage for worker, snapshot in self._latest.items()}
+        return by_version([self._retired.usage, *{**latest, **fresh}.values()])
 
     def merged(self, also: Snapshot) -> Snapshot:
         """One page's worth; `also` is what the supervisor itself knows."""

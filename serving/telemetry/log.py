@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, TextIO
 
 Form = Literal["json", "text"]
@@ -15,6 +16,24 @@ _SECRET = re.compile(r"secret|token|password|passwd|authorization|api_?key|crede
 # The password of an address such as redis://user:password@host.
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _LONGEST = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Which records are written, by their severity; `verbose` above 0 writes debugging too. The rest stays as it is."""
+
+    info: bool = True
+    warning: bool = True
+    error: bool = True
+    verbose: int = 0
+
+    def wants(self, level: int) -> bool:
+        """Whether a record of this level of the standard library's is written."""
+        if level >= logging.ERROR:
+            return self.error
+        if level >= logging.WARNING:
+            return self.warning
+        return self.info if level >= logging.INFO else self.verbose > 0
 
 
 class LineFormatter(logging.Formatter):
@@ -51,6 +70,25 @@ def configure_logging(form: Form = "text", stream: TextIO | None = None) -> None
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter(form))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def use_log_settings(settings: LogSettings) -> None:
+    """Have this process write what `settings` wants from now on; `configure_logging` came before."""
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG if settings.verbose else logging.INFO)
+    for handler in root.handlers:
+        for former in [each for each in handler.filters if isinstance(each, _Wanted)]:
+            handler.removeFilter(former)
+        handler.addFilter(_Wanted(settings))
+
+
+class _Wanted(logging.Filter):
+    def __init__(self, settings: LogSettings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._settings.wants(record.levelno)
 
 
 def log_line(form: Form, facts: Mapping[str, object]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from serving.inference import VersionKey
 from serving.telemetry.catalogue import CATALOGUE
 from serving.telemetry.snapshot import Distribution, Series, Snapshot
+from serving.telemetry.usage import Usage, by_version
 
 
 def merged(retired: Snapshot, workers: Iterable[Snapshot], also: Snapshot) -> Snapshot:
@@ -19,25 +20,29 @@ def merged(retired: Snapshot, workers: Iterable[Snapshot], also: Snapshot) -> Sn
         {s: v for s, v in _counters([*parts, also]).items() if _kept(s, versions)},
         _gauges([*living, also]),
         versions,
+        _used(by_version(part.usage for part in parts), versions),
     )
 
 
 def updated(before: Snapshot, changes: Snapshot) -> Snapshot:
     """A worker's counts with those that changed in place of what they were."""
     histograms, counters = {**before.histograms, **changes.histograms}, {**before.counters, **changes.counters}
+    usage = {**before.usage, **changes.usage}
     if changes.versions is None:
-        return Snapshot(histograms, counters, changes.gauges, before.versions)
+        return Snapshot(histograms, counters, changes.gauges, before.versions, usage)
     return Snapshot(
         {s: d for s, d in histograms.items() if _kept(s, changes.versions)},
         {s: v for s, v in counters.items() if _kept(s, changes.versions)},
         changes.gauges,
         changes.versions,
+        _used(usage, changes.versions),
     )
 
 
 def retire(retired: Snapshot, ended: Snapshot) -> Snapshot:
     """The base that goes on counting for workers that ended; gauges end with the worker."""
-    return Snapshot(_histograms([retired, ended]), _counters([retired, ended]))
+    usage = by_version((retired.usage, ended.usage))
+    return Snapshot(_histograms([retired, ended]), _counters([retired, ended]), usage=usage)
 
 
 def pruned(retired: Snapshot, workers: Iterable[Snapshot]) -> Snapshot:
@@ -46,7 +51,12 @@ def pruned(retired: Snapshot, workers: Iterable[Snapshot]) -> Snapshot:
     return Snapshot(
         {s: d for s, d in retired.histograms.items() if _kept(s, versions)},
         {s: v for s, v in retired.counters.items() if _kept(s, versions)},
+        usage=_used(retired.usage, versions),
     )
+
+
+def _used(usage: Mapping[VersionKey, Usage], versions: frozenset[VersionKey] | None) -> dict[VersionKey, Usage]:
+    return {key: one for key, one in usage.items() if versions is None or key in versions}
 
 
 def _served(workers: Iterable[Snapshot]) -> frozenset[VersionKey] | None:

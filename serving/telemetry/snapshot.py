@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from serving.inference import VersionKey
+from serving.telemetry.usage import Usage, numbers_of, usage_of
 
 FORMAT = 1
 
@@ -27,12 +28,16 @@ class Distribution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`versions` is what is served now, None where that is not known or not new; series of others need not be kept."""
+    """`versions` is what is served now, None where that is not known or not new; series of others need not be kept.
+
+    `usage` is what each version did, for the statistics of the Open Inference Protocol.
+    """
 
     histograms: Mapping[Series, Distribution] = field(default_factory=dict)
     counters: Mapping[Series, float] = field(default_factory=dict)
     gauges: Mapping[Series, float] = field(default_factory=dict)
     versions: frozenset[VersionKey] | None = None
+    usage: Mapping[VersionKey, Usage] = field(default_factory=dict)
 
 
 def dump(snapshot: Snapshot) -> dict[str, Any]:
@@ -43,7 +48,18 @@ def dump(snapshot: Snapshot) -> dict[str, Any]:
         "counters": [[*series, value] for series, value in snapshot.counters.items()],
         "gauges": [[*series, value] for series, value in snapshot.gauges.items()],
         "versions": None if snapshot.versions is None else [list(key) for key in snapshot.versions],
+        "usage": dump_usage(snapshot.usage),
     }
+
+
+def dump_usage(usage: Mapping[VersionKey, Usage]) -> list[Any]:
+    """What `load_usage` reads."""
+    return [[*key, numbers_of(one)] for key, one in usage.items()]
+
+
+def load_usage(entries: list[Any]) -> dict[VersionKey, Usage]:
+    """Usage by version, as another process told it."""
+    return {VersionKey(model, version): usage_of(numbers) for model, version, numbers in entries}
 
 
 def load(message: Mapping[str, Any]) -> Snapshot | None:
@@ -56,4 +72,5 @@ def load(message: Mapping[str, Any]) -> Snapshot | None:
         {Series(name, tuple(labels)): value for name, labels, value in message["counters"]},
         {Series(name, tuple(labels)): value for name, labels, value in message["gauges"]},
         None if versions is None else frozenset(VersionKey(model, version) for model, version in versions),
+        load_usage(message.get("usage", [])),
     )

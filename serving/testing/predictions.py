@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from serving.errors import ServingError, UnknownModel
 from serving.inference import Answer, Outputs, Request, Signature, Tensor, TensorSpec, VersionKey
+from serving.request_path.administration import NOBODY, Administration
 from serving.request_path.predictions import Description, InstanceForm
 
 ANY = -1
@@ -24,6 +25,7 @@ class FakePredictions:
     def __init__(self, signature: Signature = MEAN, *, hold: bool = False, reply: Reply | None = None) -> None:
         self.described = {"mlp": Description("mlp", 3, (1, 2, 3), signature)}
         self.refusals: dict[str, ServingError] = {}
+        self.administration: Administration = NOBODY
         self.is_ready = True
         self.hold = hold
         self.keep = True
@@ -111,3 +113,6 @@ class RecordingObserver:
     def refused(self, model: str, reason: str) -> None:
         """Remember it."""
         self.refusals.append((model, reason))
+
+    def failed(self, key: VersionKey, total_s: float) -> None:
+        """Of no interest to an edge."""

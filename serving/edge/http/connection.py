@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from typing import cast
 
-from serving.edge.http import metadata
+from serving.edge.http import metadata, orders
 from serving.edge.http.answers import CONTINUE, Refusal, framed
 from serving.edge.http.edge import Edge
 from serving.edge.http.exchange import Exchange
@@ -207,6 +207,8 @@ class Connection(asyncio.Protocol):
         self._exchanges.append(exchange)
         if head.wants_body:
             exchange.predict(content)
+        elif head.waits:
+            orders.begin(self._edge, exchange, head, content)
         else:
             exchange.give(metadata.answer(self._edge, head))
 

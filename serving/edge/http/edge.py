@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import Callable
 from typing import Protocol
@@ -49,6 +50,7 @@ class Edge:
         "now",
         "observer",
         "on_empty",
+        "orders",
         "oversize",
         "predictions",
         "release",
@@ -66,6 +68,8 @@ class Edge:
         self.binary = BinaryBodies(limits)
         self.oversize = OversizeDecoder(limits)
         self.connections: dict[Swept, None] = {}
+        # What the session was asked and has not answered yet.
+        self.orders: set[asyncio.Task[None]] = set()
         self.draining = False
         self.on_empty: Callable[[], None] | None = None
         # As of the last sweep: time-outs of seconds need no clock call for each request.
@@ -93,7 +97,8 @@ class Edge:
     def refusal(self, head: RequestHead) -> Refusal | None:
         """Why a request whose head is in order is refused without a look at its body."""
         error = self.predictions.refusal(head.target.model, head.target.version)
-        if error is None:
+        # What the session is asked may be about models that are not served.
+        if error is None or not head.wants_body:
             return None
         known = "" if isinstance(error, UnknownModel) else head.target.model
         self.observer.refused(known, error.reason)

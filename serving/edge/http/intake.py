@@ -150,7 +150,7 @@ class Intake:
         return data[start:] if start else data
 
     def _deliver(self, head: RequestHead, body: bytes) -> None:
-        if not head.wants_body:
+        if not (head.wants_body or head.waits):
             self._sink.arrived(head, b"")
             return
         refusal = self._edge.refusal(head)
@@ -256,7 +256,7 @@ class Intake:
         self.stage = _BODY
         self.since = self._edge.now
         self._body_size = 0
-        self._dropping = not head.wants_body
+        self._dropping = not (head.wants_body or head.waits)
         refusal = head.refusal
         if refusal is not None:
             # Models are known only further down: no text of a client becomes a label.
@@ -297,7 +297,7 @@ class Intake:
     # --- refusals
 
     def _refusal_now(self, head: RequestHead) -> Refusal | None:
-        if not head.wants_body:
+        if not (head.wants_body or head.waits):
             return None
         refusal = self._edge.refusal(head)
         if refusal is None and not self._edge.budget.fits(head.length or 0):

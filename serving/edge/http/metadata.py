@@ -14,24 +14,39 @@ from serving.edge.http.routes import Asks
 from serving.errors import NotReady, ServingError
 from serving.features.plan import ReadPlan
 from serving.inference import TensorSpec
+from serving.request_path.model_config import model_config
 from serving.request_path.predictions import Description
 
 _NAME = "sluice"
-# Only what is true: more is added with each extension of the protocol that is served.
-_EXTENSIONS: tuple[str, ...] = ("binary_tensor_data", "parameters")
+# Only what is true: a test asks each of them for something.
+_EXTENSIONS = ("binary_tensor_data", "parameters", "schedule_policy", "model_configuration", "statistics")
+# True where the session's token opens the port for changes (http.repository_api).
+_WITH_TOKEN = ("model_repository", "logging")
+
+
+class _NotReady(Exception):
+    """The answer is 503 and still has a body that clients look into."""
+
+    def __init__(self, document: Mapping[str, object], error: str) -> None:
+        super().__init__(error)
+        self.document = {**document, "error": error}
 
 
 def answer(edge: Edge, head: RequestHead) -> bytes:
     """The response to a request that asks for no prediction."""
     try:
         return json_answer(200, orjson.dumps(_HANDLERS[head.target.asks](edge, head)))
+    except _NotReady as not_ready:
+        edge.observer.refused("", NotReady.reason)
+        return json_answer(503, orjson.dumps(not_ready.document), b"retry-after: 1\r\n")
     except ServingError as error:
         edge.observer.refused("", error.reason)
         return refused(refusal_of(error))
 
 
 def _server(edge: Edge, _head: RequestHead) -> object:
-    return {"name": _NAME, "version": edge.release, "extensions": list(_EXTENSIONS)}
+    opened = _WITH_TOKEN if edge.predictions.administration.open else ()
+    return {"name": _NAME, "version": edge.release, "extensions": [*_EXTENSIONS, *opened]}
 
 
 def _alive(_edge: Edge, _head: RequestHead) -> object:
@@ -43,10 +58,12 @@ def _live(_edge: Edge, _head: RequestHead) -> object:
 
 
 def _ready(edge: Edge, _head: RequestHead) -> object:
+    not_ready = {"ready": False, "live": True}
     if edge.draining:
-        raise NotReady("this worker stops; another one takes new connections")
+        raise _NotReady(not_ready, "this worker stops; another one takes new connections")
     if not edge.predictions.ready():
-        raise NotReady("not every routed version can run yet; GET /v2/models/{model}/ready tells which")
+        text = "not every routed version can run yet; GET /v2/models/{model}/ready tells which"
+        raise _NotReady(not_ready, text)
     return {"ready": True, "live": True}
 
 
@@ -60,15 +77,23 @@ def _model(edge: Edge, head: RequestHead) -> object:
         "name": described.model,
         "versions": [str(version) for version in described.versions],
         "platform": described.platform,
-        "inputs": [_spec(spec) for spec in described.signature.inputs],
+        "inputs": [_spec(spec) for spec in described.signature.all_inputs],
         "outputs": [_spec(spec) for spec in described.signature.outputs],
     }
 
 
+def _config(edge: Edge, head: RequestHead) -> object:
+    return model_config(edge.predictions.describe(head.target.model, head.target.version))
+
+
 def _model_ready(edge: Edge, head: RequestHead) -> object:
-    described = edge.predictions.describe(head.target.model, head.target.version)
+    not_ready = {"name": head.target.model, "ready": False}
+    try:
+        described = edge.predictions.describe(head.target.model, head.target.version)
+    except NotReady as error:
+        raise _NotReady(not_ready, error.message) from None
     if not described.ready:
-        raise NotReady(f"version {described.version} of model {described.model!r} is not ready yet")
+        raise _NotReady(not_ready, f"version {described.version} of model {described.model!r} is not ready yet")
     return {"name": described.model, "ready": True}
 
 
@@ -151,6 +176,7 @@ _HANDLERS: Mapping[Asks, Callable[[Edge, RequestHead], object]] = {
     Asks.MODELS: _models,
     Asks.MODEL: _model,
     Asks.MODEL_READY: _model_ready,
+    Asks.CONFIG: _config,
     Asks.V1_MODELS: _models,
     Asks.V1_MODEL: _v1_model,
 }

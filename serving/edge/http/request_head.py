@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from serving.edge.http.answers import Refusal
 from serving.edge.http.limits import HttpLimits
-from serving.edge.http.routes import PREDICTIONS, Asks, Target, target_of
+from serving.edge.http.routes import PREDICTIONS, SESSION, Asks, Target, target_of
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -18,6 +18,7 @@ _KNOWN = frozenset(
         b"transfer-encoding",
         b"content-encoding",
         b"inference-header-content-length",
+        b"authorization",
         b"expect",
         b"traceparent",
         b"x-sluice-key",
@@ -49,9 +50,9 @@ class RequestHead(NamedTuple):
     `length` is None where no Content-Length was sent, `json_size` where no Inference-Header-Content-Length was: the
     bytes of the body's JSON part, behind which tensors follow in binary. `longest` is the most bytes its body may have.
     `extra` are header lines that every answer gets, `stays` one that it gets unless the connection closes. `plain` says
-    that an answer goes out as it is: no such lines, a body, and the connection stays open. `wants_body` says that the
-    body is looked at rather than dropped, `by_name` that it holds V1 instances: kept here, since a look at an enum
-    costs 0.15 us.
+    that an answer goes out as it is: no such lines, a body, and the connection stays open. `wants_body` says that it is
+    a prediction, `by_name` that its body holds V1 instances, `waits` that the session answers it, which may look at its
+    body too: kept here, since a look at an enum costs 0.15 us. All other bodies are dropped.
     """
 
     target: Target
@@ -71,6 +72,8 @@ class RequestHead(NamedTuple):
     plain: bool = False
     wants_body: bool = False
     by_name: bool = False
+    waits: bool = False
+    authorization: str = ""
     refusal: Refusal | None = None
 
 
@@ -129,6 +132,8 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
         stays=stays,
         wants_body=target is not None and target.asks in PREDICTIONS,
         by_name=target is not None and target.asks is Asks.PREDICT,
+        waits=target is not None and target.asks in SESSION,
+        authorization=found.get(b"authorization", b"").decode("latin-1"),
         plain=line.keep_alive and not extra and not stays and line.method != b"HEAD",
         refusal=refusal,
     )

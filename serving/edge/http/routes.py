@@ -1,7 +1,8 @@
-"""Path to what is asked for: every path the data port answers stands here."""
+"""Path to what is asked for: every path the data port answers stands in one table."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 _MAX_DIGITS = 18
 # Longer paths are looked up without being remembered, so that the memory of the cache is bounded.
 _REMEMBERED = 256
+_READS = "GET, HEAD"
 
 
 class Asks(Enum):
@@ -23,13 +25,53 @@ class Asks(Enum):
     MODELS = auto()
     MODEL = auto()
     MODEL_READY = auto()
+    CONFIG = auto()
+    STATISTICS = auto()
     INFER = auto()
+    INDEX = auto()
+    LOAD = auto()
+    UNLOAD = auto()
+    LOGGING = auto()
     V1_MODELS = auto()
     V1_MODEL = auto()
     PREDICT = auto()
 
 
 PREDICTIONS = frozenset((Asks.INFER, Asks.PREDICT))
+# Answered by the session as a whole: the answer comes later, and a body may come with the question.
+SESSION = frozenset((Asks.STATISTICS, Asks.INDEX, Asks.LOAD, Asks.UNLOAD, Asks.LOGGING))
+
+
+class Route(NamedTuple):
+    """A path and what it asks for; what stands in brackets may be left out, `methods` is what an Allow header says."""
+
+    path: str
+    asks: Asks
+    methods: str = _READS
+
+
+ROUTES = (
+    Route("/", Asks.ALIVE),
+    Route("/v2", Asks.SERVER),
+    Route("/v2/health/live", Asks.LIVE),
+    Route("/v2/health/ready", Asks.READY),
+    Route("/v2/models", Asks.MODELS),
+    Route("/v2/models/stats", Asks.STATISTICS),
+    Route("/v2/models/{model}[/versions/{version}]", Asks.MODEL),
+    Route("/v2/models/{model}[/versions/{version}]/ready", Asks.MODEL_READY),
+    Route("/v2/models/{model}[/versions/{version}]/config", Asks.CONFIG),
+    Route("/v2/models/{model}[/versions/{version}]/stats", Asks.STATISTICS),
+    Route("/v2/models/{model}[/versions/{version}]/infer", Asks.INFER, "POST"),
+    Route("/v2/repository/index", Asks.INDEX, "POST"),
+    Route("/v2/repository[/{repository}]/models/{model}/load", Asks.LOAD, "POST"),
+    Route("/v2/repository[/{repository}]/models/{model}/unload", Asks.UNLOAD, "POST"),
+    Route("/v2/logging", Asks.LOGGING, "GET, HEAD, POST"),
+    Route("/v1/models", Asks.V1_MODELS),
+    Route("/v1/models/{model}:predict", Asks.PREDICT, "POST"),
+    Route("/v1/models/{model}", Asks.V1_MODEL),
+)
+
+_METHODS = {route.asks: route.methods for route in ROUTES}
 
 
 class Target(NamedTuple):
@@ -42,18 +84,7 @@ class Target(NamedTuple):
     @property
     def methods(self) -> str:
         """What an Allow header says."""
-        return "POST" if self.asks in PREDICTIONS else "GET, HEAD"
-
-
-_FIXED = {
-    b"/": Target(Asks.ALIVE),
-    b"/v2": Target(Asks.SERVER),
-    b"/v2/": Target(Asks.SERVER),
-    b"/v2/health/live": Target(Asks.LIVE),
-    b"/v2/health/ready": Target(Asks.READY),
-    b"/v2/models": Target(Asks.MODELS),
-    b"/v1/models": Target(Asks.V1_MODELS),
-}
+        return _METHODS[self.asks]
 
 
 def target_of(url: bytes) -> Target | None:
@@ -62,6 +93,15 @@ def target_of(url: bytes) -> Target | None:
     if not path.startswith(b"/"):
         path = _origin_form(path)
     return _remembered(path) if len(path) <= _REMEMBERED else _look_up(path)
+
+
+def spelled_out(route: Route) -> Iterator[str]:
+    """The route's paths, with and without what may be left out."""
+    before, bracket, rest = route.path.partition("[")
+    optional, _, after = rest.partition("]")
+    if bracket:
+        yield before + after
+    yield before + optional + after
 
 
 def _origin_form(url: bytes) -> bytes:
@@ -79,36 +119,53 @@ def _remembered(path: bytes) -> Target | None:
 
 
 def _look_up(path: bytes) -> Target | None:
-    fixed = _FIXED.get(path)
-    if fixed is not None:
-        return fixed
-    match path.split(b"/"):
-        case [b"", b"v2", b"models", model, *rest]:
-            return _v2_model(model, rest)
-        case [b"", b"v1", b"models", name]:
-            model, colon, verb = name.rpartition(b":")
-            if not colon:
-                return _named(Asks.V1_MODEL, name, None)
-            return _named(Asks.PREDICT, model, None) if verb == b"predict" else None
+    # Clients send /v2/ and /v2/models/m/ as well.
+    segments = (path if path in (b"/", b"//") else path.removesuffix(b"/")).split(b"/")
+    for shape, asks in _SHAPES.get(len(segments), ()):
+        named = _matched(shape, segments)
+        if named is not None:
+            return _named(asks, named)
     return None
 
 
-_BELOW_MODEL = {(): Asks.MODEL, (b"",): Asks.MODEL, (b"ready",): Asks.MODEL_READY, (b"infer",): Asks.INFER}
+def _shapes() -> Mapping[int, list[tuple[tuple[bytes, ...], Asks]]]:
+    """The table's paths by their number of segments, in the table's order."""
+    shapes: dict[int, list[tuple[tuple[bytes, ...], Asks]]] = {}
+    for route in ROUTES:
+        for path in spelled_out(route):
+            segments = tuple(path.encode().split(b"/"))
+            shapes.setdefault(len(segments), []).append((segments, route.asks))
+    return shapes
 
 
-def _v2_model(model: bytes, rest: list[bytes]) -> Target | None:
-    version = rest[1] if rest[:1] == [b"versions"] and len(rest) > 1 else None
-    asks = _BELOW_MODEL.get(tuple(rest if version is None else rest[2:]))
-    return None if asks is None else _named(asks, model, version)
+_SHAPES = _shapes()
 
 
-def _named(asks: Asks, quoted: bytes, version: bytes | None) -> Target | None:
+def _matched(shape: tuple[bytes, ...], segments: list[bytes]) -> dict[bytes, bytes] | None:
+    """What stands for the names in braces; None where the path is another one."""
+    named = {}
+    for wanted, given in zip(shape, segments, strict=True):
+        if not wanted.startswith(b"{"):
+            if wanted != given:
+                return None
+            continue
+        name, _, verb = wanted[1:].partition(b"}")
+        if verb and not given.endswith(verb):
+            return None
+        named[name] = given.removesuffix(verb)
+    return named
+
+
+def _named(asks: Asks, named: Mapping[bytes, bytes]) -> Target | None:
+    quoted, version = named.get(b"model"), named.get(b"version")
+    if quoted is None:
+        return Target(asks)
     # Split before unquoting: a name may contain a quoted slash.
     try:
         model = unquote_to_bytes(quoted).decode()
     except UnicodeDecodeError:
         return None
-    if not model:
+    if not model or (asks is Asks.V1_MODEL and b":" in quoted):
         return None
     if version is None:
         return Target(asks, model)

@@ -117,6 +117,9 @@ class FakeGateway:
     def use_table(self, table: str) -> None:
         self.table = table
 
+    def may_ask(self, ask: Any) -> None:
+        self.ask = ask
+
     def on_condemned(self, tell: Callable[[str], None]) -> None:
         self.tell_condemned = tell
 

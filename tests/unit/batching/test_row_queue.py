@@ -51,6 +51,7 @@ def test_nobody_is_lost_doubled_or_mixed_and_bounds_hold(steps: list[tuple[str, 
     for step, number, group in steps:
         if step == "add":
             new = request(number, group)
+            new.priority = number % 4
             if queue.refusal(new.rows, new.size) is None:
                 new.holders = (queue,)
                 queue.add(new)
@@ -142,3 +143,83 @@ def test_a_suspect_is_taken_alone() -> None:
     for each in (first, suspect, last):
         queue.add(each)
     assert [[span.request for span in queue.take(0.0)] for _ in range(3)] == [[first], [suspect], [last]]
+
+
+def of_level(priority: int, rows: int = 1, group: int = 0) -> Request:
+    made = request(rows, group)
+    made.priority = priority
+    return made
+
+
+def taken_from(queue: RowQueue) -> list[Request]:
+    return [span.request for span in queue.take(0.0)]
+
+
+def test_rows_of_a_higher_priority_leave_first() -> None:
+    queue = RowQueue(QueueLimits(max_rows=1))
+    last, usual, first = of_level(3), of_level(0), of_level(1)
+    for one in (last, usual, first):
+        queue.add(one)
+    assert [taken_from(queue) for _ in range(4)] == [[first], [usual], [last], []]
+    assert not queue
+
+
+def test_a_priority_that_there_is_not_is_the_default_one() -> None:
+    queue = RowQueue(QueueLimits(max_rows=8))
+    several = [of_level(priority) for priority in (0, 2, 4, 2**63)]
+    for one in several:
+        queue.add(one)
+    assert taken_from(queue) == several
+
+
+def test_room_beside_urgent_rows_is_filled_from_the_next_level_with_equal_shapes() -> None:
+    queue = RowQueue(QueueLimits(max_rows=4))
+    other, usual, later, urgent = of_level(0, group=1), of_level(0, 2), of_level(3, 2), of_level(1)
+    for one in (other, usual, later, urgent):
+        queue.add(one)
+    assert taken_from(queue) == [urgent, usual]
+    assert taken_from(queue) == [other]
+    assert taken_from(queue) == [later]
+
+
+def test_nobody_joins_a_batch_whose_last_request_runs_alone_or_has_rows_left() -> None:
+    queue = RowQueue(QueueLimits(max_rows=4))
+    large, alone, usual = of_level(1, 6), of_level(1), of_level(0)
+    alone.alone = True
+    for one in (large, alone, usual):
+        queue.add(one)
+    assert taken_from(queue) == [large]
+    assert taken_from(queue) == [alone]
+    assert taken_from(queue) == [large, usual]
+
+
+def test_rows_that_are_passed_over_have_the_ninth_batch() -> None:
+    queue = RowQueue(QueueLimits(max_rows=1))
+    starving = of_level(3)
+    queue.add(starving)
+    for batch in range(8):
+        queue.add(of_level(1))
+        queue.add(of_level(0))
+        assert taken_from(queue) != [starving], batch
+    assert taken_from(queue) == [starving]
+    assert taken_from(queue) != []
+
+
+def test_rows_put_back_keep_their_level_and_those_that_leave_are_forgotten_in_every_level() -> None:
+    queue = RowQueue(QueueLimits(max_rows=1))
+    urgent = of_level(1)
+    queue.add(of_level(0))
+    queue.add(urgent)
+    (span,) = queue.take(0.0)
+    queue.put_back(span)
+    assert queue.rows == 2
+    assert taken_from(queue) == [urgent]
+    many = [of_level(3) for _ in range(1_000)]
+    for one in many:
+        one.holders = (queue,)
+        queue.add(one)
+    for one in many:
+        one.leave()
+    assert queue.rows == 1
+    assert len(queue.empty()) == 1
+    assert not queue

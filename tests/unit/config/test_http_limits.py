@@ -8,8 +8,8 @@ from serving.config.http_limits import http_limits
 from serving.config.listeners import HttpSection
 from serving.edge.http.limits import HttpLimits
 
-# Where the process listens, and how many of them there are: not the edge's own.
-NOT_LIMITS = {"host", "port", "workers"}
+# Where the process listens, how many of them there are, and what the session lets be changed: not the edge's own.
+NOT_LIMITS = {"host", "port", "workers", "repository_api"}
 
 
 def test_every_setting_of_http_reaches_the_edge() -> None:

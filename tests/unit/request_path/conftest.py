@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from serving.errors import ServingError
-from serving.inference import Answer, Request, Tensor
+from serving.inference import Answer, Request, Tensor, VersionKey
 from serving.observation import BatchSeen
 from serving.request_path.predict import Predictor
 from serving.routing.table import Route, RouteTable, Served, Split
@@ -45,12 +45,16 @@ class Caller:
 class Counts:
     seen: list[BatchSeen] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[tuple[VersionKey, float]] = field(default_factory=list)
 
     def batch_seen(self, seen: BatchSeen) -> None:
         self.seen.append(seen)
 
     def refused(self, model: str, reason: str) -> None:
         self.refusals.append((model, reason))
+
+    def failed(self, key: VersionKey, total_s: float) -> None:
+        self.failures.append((key, total_s))
 
 
 class Bench:

@@ -33,7 +33,11 @@ def test_the_table_that_the_first_release_wrote_is_read() -> None:
 
 
 def test_this_release_still_writes_what_the_first_one_reads() -> None:
-    assert json.loads(dump(TABLE)) == json.loads(RECORDED.read_bytes())
+    """Fields that came later stand beside them, and are left alone there."""
+    written, recorded = json.loads(dump(TABLE)), json.loads(RECORDED.read_bytes())
+    (route,), (first,) = written["routes"], recorded["routes"]
+    route["served"] = [{name: one[name] for name in first["served"][0]} for one in route["served"]]
+    assert written == recorded
 
 
 def test_fields_of_a_later_release_are_left_alone() -> None:

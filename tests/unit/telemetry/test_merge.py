@@ -9,6 +9,7 @@ from serving.inference import VersionKey
 from serving.telemetry.catalogue import CATALOGUE
 from serving.telemetry.fleet_counts import FleetCounts
 from serving.telemetry.snapshot import Distribution, Series, Snapshot, dump
+from serving.telemetry.usage import Runs, Usage
 
 OK = Series("sluice_requests_total", ("m", "1", "stable", "ok"))
 RUN = Series("sluice_stage_seconds", ("run", "m", "1", "stable"))
@@ -105,3 +106,42 @@ def test_every_gauge_says_how_it_merges_and_every_name_is_ours() -> None:
         assert name.startswith("sluice_")
         assert spec.merge in {"sum", "max", "min"}
         assert (spec.kind == "counter") == name.endswith("_total")
+
+
+def used(answered: int, rows: int, last_at: float = 0.0) -> Usage:
+    return Usage(answered, 0.5 * answered, last_at=last_at, runs={rows: Runs(answered, 0.0, 0.25, 0.0)})
+
+
+def told(usage: dict[VersionKey, Usage], versions: frozenset[VersionKey] | None = None) -> dict[str, object]:
+    return dump(Snapshot(versions=versions, usage=usage))
+
+
+def test_usage_is_the_sum_of_all_workers_also_of_those_that_ended() -> None:
+    fleet = FleetCounts()
+    served = frozenset({M1, M2})
+    fleet.counted(1, told({M1: used(2, 4, 10.0), M2: used(1, 1)}, served))
+    fleet.counted(2, told({M1: used(3, 4, 20.0)}, served))
+    fleet.counted(3, told({M1: used(1, 8, 5.0)}, served))
+    fleet.gone(1)
+    expected = Usage(6, 3.0, last_at=20.0, runs={4: Runs(5, 0.0, 0.5, 0.0), 8: Runs(1, 0.0, 0.25, 0.0)})
+    assert fleet.usage({})[M1] == expected
+    assert fleet.merged(Snapshot()).usage[M1] == expected
+
+
+def test_what_a_worker_tells_now_stands_for_its_last_report() -> None:
+    fleet = FleetCounts()
+    fleet.counted(1, told({M1: used(2, 4)}))
+    fleet.counted(2, told({M1: used(2, 4)}))
+    assert fleet.usage({2: {M1: used(5, 4)}, 3: {M1: used(1, 4)}})[M1].answered == 8
+    assert fleet.usage({})[M1].answered == 4
+
+
+def test_usage_of_a_version_that_nobody_serves_any_more_goes_away() -> None:
+    fleet = FleetCounts()
+    fleet.counted(1, told({M1: used(2, 4), M2: used(1, 1)}, frozenset({M1, M2})))
+    fleet.counted(2, told({M1: used(1, 4)}, frozenset({M1, M2})))
+    fleet.gone(2)
+    fleet.counted(1, told({}, frozenset({M2})))
+    fleet.counted(3, told({}, frozenset({M2})))
+    fleet.gone(3)
+    assert set(fleet.usage({})) == {M2}

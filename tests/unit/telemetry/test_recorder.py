@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from serving.inference import VersionKey
 from serving.observation import BatchSeen
 from serving.telemetry.fleet_counts import FleetCounts
@@ -139,3 +141,33 @@ def test_values_of_features_are_counted_by_status_and_end_with_their_model() -> 
     recorder.serve([OTHER])
     names = {series.metric for series in read(recorder.snapshot()).counters}
     assert names == {"sluice_feature_read_errors_total"}
+
+
+def test_usage_counts_requests_rows_and_batches_by_their_size() -> None:
+    recorder = Recorder(lambda: 1_700_000_000.0)
+    recorder.batch_seen(seen())
+    recorder.batch_seen(seen(requests=3))
+    recorder.batch_seen(seen(outcome="model_failed"))
+    recorder.failed(V1, 0.25)
+    used = recorder.usage()[V1]
+    assert (used.answered, used.failed, used.rows, used.batches, used.last_at) == (5, 3, 15, 2, 1_700_000_000.0)
+    assert (used.total_s, used.queue_s) == pytest.approx((0.005, 0.005))
+    # Decoding and reading features; a batch's run and output count whole for each of its requests.
+    assert used.input_s == pytest.approx(0.010)
+    assert (used.infer_s, used.output_s) == pytest.approx((0.010, 0.0005))
+    assert used.failed_s == pytest.approx(0.252)
+    assert {rows: runs.times for rows, runs in used.runs.items()} == {6: 1, 9: 1}
+    assert used.runs[6].infer_s == pytest.approx(0.002)
+    assert read(recorder.snapshot()).usage == {V1: used}
+
+
+def test_usage_travels_when_it_has_changed_and_ends_with_its_version() -> None:
+    recorder = Recorder()
+    recorder.serve([V1, V2])
+    recorder.batch_seen(seen())
+    recorder.batch_seen(seen(V2))
+    assert set(read(recorder.snapshot()).usage) == {V1, V2}
+    recorder.failed(V2, 0.1)
+    assert set(read(recorder.snapshot()).usage) == {V2}
+    recorder.serve([V2])
+    assert set(recorder.usage()) == {V2}
