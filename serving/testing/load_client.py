@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -21,15 +22,22 @@ import uvloop
 _PAUSE_S = 0.02
 _HEAD_END = b"\r\n\r\n"
 
+Answer = tuple[int, str, bytes]
+Span = tuple[float, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request to POST, and how its right answer is told from a wrong one."""
+    """A request to POST, and how its right answer is told from a wrong one.
+
+    `told` is called with the status, the head (in small letters) and the body of every answer, on the client's thread.
+    """
 
     path: str
     body: bytes
     right: Callable[[bytes], bool]
     headers: str = ""
+    told: Callable[[int, str, bytes], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +76,11 @@ class Failure:
 
 @dataclass(slots=True)
 class Report:
-    """`good` holds when each rightly answered request was asked, and `slowest_s` the longest that one took."""
+    """`good` holds when each rightly answered request was asked, and `took_s` how long its answer took."""
 
     good: list[float] = field(default_factory=list)
+    took_s: list[float] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    slowest_s: float = 0.0
     connections: int = 0
 
     @property
@@ -96,9 +104,24 @@ class Report:
         """When the first one after `moment` was asked that got a right answer."""
         return min((at for at in self.good if at > moment), default=None)
 
+    def percentiles_s(self, spans: Sequence[Span], *shares: float) -> list[float]:
+        """Times that such a share of the right answers took at the most; of what was asked in these spans of time.
+
+        Raises:
+            ValueError: nothing was asked and rightly answered then.
+        """
+        # Not strict: the client may be between the two of its next request.
+        asked = zip(self.good, self.took_s, strict=False)
+        took = sorted(took for at, took in asked if any(began <= at < ended for began, ended in spans))
+        if not took:
+            raise ValueError("nothing was asked and rightly answered in these spans of time")
+        # The nearest rank: a time that a request really took.
+        return [took[max(math.ceil(share * len(took)) - 1, 0)] for share in shares]
+
     def __str__(self) -> str:
         said = [f"{one.ended_at:.3f} {one.status} {one.text}" for one in self.failures[:5]]
-        return "\n".join([f"{self.asked} asked, failures {self.by_status()}, slowest {self.slowest_s:.3f} s", *said])
+        slowest_s = max(self.took_s, default=0.0)
+        return "\n".join([f"{self.asked} asked, failures {self.by_status()}, slowest {slowest_s:.3f} s", *said])
 
 
 class RunningLoad:
@@ -148,7 +171,7 @@ class _Connection(asyncio.Protocol):
         self.at = time.monotonic()
         self.open = True
         self._buffer = bytearray()
-        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._answer: asyncio.Future[Answer] | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -174,14 +197,14 @@ class _Connection(asyncio.Protocol):
         del self._buffer[:whole]
         if "\r\nconnection: close" in head:
             self.close()
-        self._answer.set_result((int(head[9:12]), body))
+        self._answer.set_result((int(head[9:12]), head, body))
 
     def close(self) -> None:
         self.open = False
         if self._transport is not None:
             self._transport.close()
 
-    def ask(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
+    def ask(self, request: bytes) -> asyncio.Future[Answer]:
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError("connection lost: before the request was sent")
         self._answer = asyncio.get_running_loop().create_future()
@@ -248,13 +271,15 @@ class _Client:
         try:
             async with asyncio.timeout(self._load.patience_s):
                 connection = await self._connection()
-                status, body = await connection.ask(self._request(question))
+                status, head, body = await connection.ask(self._request(question))
         except TimeoutError:
             text = f"no answer within {self._load.patience_s:g} s"
         except OSError as error:
             text = str(error)
         else:
             text = _problem(question, status, body)
+            if question.told is not None:
+                question.told(status, head, body)
         self._give_back(connection, answered=status is not None)
         return self._note(asked_at, status, text, connection)
 
@@ -285,7 +310,7 @@ class _Client:
         now = time.monotonic()
         if not text:
             self._report.good.append(asked_at)
-            self._report.slowest_s = max(self._report.slowest_s, now - asked_at)
+            self._report.took_s.append(now - asked_at)
             return True
         connected_at = connection.at if connection is not None else None
         self._report.failures.append(Failure(asked_at, now, status, text, connected_at))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import logging
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,14 +21,19 @@ from serving.config.effective import effective
 from serving.features.redis_store import EntityRow, RedisStore
 from serving.testing.load_client import Load, Question, RunningLoad, running
 from serving.testing.models import doubler, save
+from tests.e2e.disturbance import Disturbances
 from tests.e2e.doubling import LONG, doubling
 from tests.e2e.http_client import Reply
 from tests.e2e.parts import parts, until
 from tests.e2e.sluice_up import SluiceUp
+from tests.integration.features.slow_proxy import SlowProxy
 from tests.integration.valkey_server import Server
 from tests.integration.valkey_server import server as server  # noqa: PLC0414 - a fixture
 
-AWAY_S = 20.0 if LONG else 3.0
+log = logging.getLogger(__name__)
+
+AWAY_S, QUIET_S, ROUNDS = (20.0, 10.0, 3) if LONG else (3.0, 1.0, 1)
+SLOW_BY_S = 0.05
 COLUMNS = ("a", "b", "c", "d")
 INPUTS = [{"name": "x", "features": [f"row.{name}" for name in COLUMNS]}]
 VIEW = {
@@ -73,70 +83,143 @@ def session(tmp_path: Path, server: Server) -> Iterator[Session]:
         yield one
 
 
+class Loads:
+    """200 requests a second to each of the three models, and what was answered when."""
+
+    def __init__(self, name: str, port: int, stack: contextlib.ExitStack) -> None:
+        self.answers: list[tuple[float, str, str]] = []
+        load = partial(Load, port, most=1_000_000, for_s=300, rate=200, callers=16)
+        lenient, strict = (partial(_by_entity, model, self._told) for model in ("lenient", "strict"))
+        self.lenient, self.strict, self.doubled = (
+            stack.enter_context(running(load(question))) for question in (lenient, strict, doubling)
+        )
+        self.times = Disturbances(name, self.doubled.report)
+        self._back_s: list[float] = []
+        _under_way(self.lenient, 0.5)
+
+    @contextlib.contextmanager
+    def disturbed(self) -> Iterator[None]:
+        """The body takes the store away; over when it was away for long enough."""
+        with self.times.during(QUIET_S):
+            yield
+            time.sleep(AWAY_S)
+        _under_way(self.lenient, 0.1)
+
+    def back(self, at: float, answer: str) -> None:
+        """Note how long after `at` the first such answer came."""
+        until(lambda: any(when > at and said == answer for when, _, said in self.answers), f"answers are {answer}")
+        self._back_s.append(min(when for when, _, said in self.answers if when > at and said == answer) - at)
+
+    def said(self, model: str) -> Counter[str]:
+        return Counter(said for _, name, said in self.answers if name == model)
+
+    def end(self) -> None:
+        """No tensor failed, nobody hung, and each answer was one that `on_missing` allows."""
+        doubled, lenient, strict = (one.stop() for one in (self.doubled, self.lenient, self.strict))
+        log.info("%s; back after %s ms", self.times, [round(each * 1e3) for each in self._back_s])
+        log.info(
+            "tensors: %s; lenient: %s, %s; strict: %s, %s",
+            doubled,
+            lenient,
+            self.said("lenient"),
+            strict,
+            self.said("strict"),
+        )
+        assert doubled.failures == [], doubled
+        assert lenient.failures == [], lenient
+        assert set(strict.by_status()) <= {"503", "404"}, strict
+        assert set(self.said("lenient")) <= {"whole", "row=unavailable", "row=not_found"}
+
+    def _told(self, model: str, status: int, head: str, body: bytes) -> None:
+        self.answers.append((time.monotonic(), model, _said(status, head, body)))
+
+
+@pytest.mark.timeout(240)
 def test_a_killed_store_that_comes_back_empty_costs_defaults_and_nothing_else(session: Session, server: Server) -> None:
-    with _loads(session) as (lenient, doubled):
-        server.kill()
-        _under_way(lenient, AWAY_S)
-        answer = session.ask("lenient")
-        assert (answer.status, answer.json()) == (200, {"predictions": [DEFAULTS]})
-        assert answer.headers["x-sluice-degraded"] == "row=unavailable"
-        refused = session.ask("strict")
-        assert refused.status == 503
-        assert "cannot be read now" in refused.error
-        assert int(refused.headers["retry-after"]) >= 1
-        server.start()
-        until(lambda: session.ask("lenient").headers["x-sluice-degraded"] == "row=not_found", "it is found again")
-        assert session.ask("strict").status == 404
-        session.stored(server.url)
-        _whole_again(session)
-        _under_way(lenient, 1)
-        assert doubled.stop().failures == [], doubled.report
-        assert lenient.stop().failures == [], lenient.report
+    with _loads("killed", session) as loads:
+        for _ in range(ROUNDS):
+            with loads.disturbed():
+                server.kill()
+            answer = session.ask("lenient")
+            assert (answer.status, answer.json()) == (200, {"predictions": [DEFAULTS]})
+            assert answer.headers["x-sluice-degraded"] == "row=unavailable"
+            refused = session.ask("strict")
+            assert refused.status == 503
+            assert "cannot be read now" in refused.error
+            assert int(refused.headers["retry-after"]) >= 1
+            server.start()
+            loads.back(time.monotonic(), "row=not_found")
+            assert session.ask("strict").status == 404
+            session.stored(server.url)
+            _whole_again(session)
 
 
+@pytest.mark.timeout(240)
 def test_a_stopped_store_holds_nobody_longer_than_one_read(session: Session, server: Server) -> None:
-    with _loads(session) as (lenient, doubled):
-        server.signal(signal.SIGSTOP)
-        try:
-            _under_way(lenient, AWAY_S)
-            assert session.ask("lenient").headers["x-sluice-degraded"] == "row=unavailable"
-            assert session.ask("strict").status == 503
-        finally:
-            server.signal(signal.SIGCONT)
-        until(lambda: session.ask("strict").status == 200, "it is followed again")
-        _whole_again(session)
-        assert doubled.stop().failures == [], doubled.report
-        assert lenient.stop().failures == [], lenient.report
+    with _loads("stopped", session) as loads:
+        for _ in range(ROUNDS):
+            try:
+                with loads.disturbed():
+                    server.signal(signal.SIGSTOP)
+                assert session.ask("lenient").headers["x-sluice-degraded"] == "row=unavailable"
+                assert session.ask("strict").status == 503
+            finally:
+                server.signal(signal.SIGCONT)
+            loads.back(time.monotonic(), "whole")
+            until(lambda: session.ask("strict").status == 200, "it is followed again")
+            _whole_again(session)
 
 
+@pytest.mark.timeout(240)
 def test_an_emptied_store_is_told_from_one_that_is_away(session: Session, server: Server) -> None:
-    with _loads(session) as (lenient, doubled):
-        with server.client() as client:
-            client.flushall()
-        answer = session.ask("lenient")
-        assert (answer.status, answer.headers["x-sluice-degraded"]) == (200, "row=not_found")
-        refused = session.ask("strict")
-        assert refused.status == 404
-        assert "the row of id '7' in feature view 'row' does not exist" in refused.error
-        _under_way(lenient, 1)
+    with _loads("emptied", session) as loads:
+        for _ in range(ROUNDS):
+            with loads.disturbed(), server.client() as client:
+                client.flushall()
+            answer = session.ask("lenient")
+            assert (answer.status, answer.headers["x-sluice-degraded"]) == (200, "row=not_found")
+            refused = session.ask("strict")
+            assert refused.status == 404
+            assert "the row of id '7' in feature view 'row' does not exist" in refused.error
+            stored = time.monotonic()
+            session.stored(server.url)
+            loads.back(stored, "whole")
+            _whole_again(session)
+        assert "row=unavailable" not in loads.said("lenient")
+
+
+# A read's whole time, and within it.
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("timeout_ms", "costs"), [(50, "row=unavailable"), (200, "whole")])
+def test_a_slow_store_costs_its_readers_its_time_or_what_they_do_without(
+    tmp_path: Path, server: Server, timeout_ms: int, costs: str
+) -> None:
+    more = {"SLUICE_STATE__FEATURES_TIMEOUT_MS": str(timeout_ms)}
+    with _proxy(server) as proxy, _running(Session(tmp_path, proxy.url, **more)) as session:
         session.stored(server.url)
         _whole_again(session)
-        assert doubled.stop().failures == [], doubled.report
-        assert lenient.stop().failures == [], lenient.report
+        with _loads(f"slow, reads of {timeout_ms} ms", session) as loads:
+            for _ in range(ROUNDS):
+                with loads.disturbed():
+                    proxy.delay_s = SLOW_BY_S
+                proxy.delay_s = 0.0
+                loads.back(time.monotonic(), "whole")
+                _whole_again(session)
+            assert costs in loads.said("lenient")
 
 
 def test_the_sessions_own_store_is_started_again_when_it_is_killed(tmp_path: Path) -> None:
-    with _running(Session(tmp_path, "embedded")) as session, _loads(session) as (lenient, doubled):
+    with _running(Session(tmp_path, "embedded")) as session, _loads("its own, killed", session) as loads:
         url = f"unix://{session.run_dir}/features.sock"
         session.stored(url)
         _whole_again(session)
         (valkey,) = parts(session, "features.sock")
+        killed = time.monotonic()
         valkey.send_signal(signal.SIGKILL)
-        until(lambda: session.ask("lenient").headers.get("x-sluice-degraded") == "row=not_found", "it is back, empty")
+        loads.back(killed, "row=unavailable")
+        loads.back(killed, "row=not_found")
         session.stored(url)
         _whole_again(session)
-        assert doubled.stop().failures == [], doubled.report
-        assert lenient.stop().failures == [], lenient.report
 
 
 def test_deadlines_are_kept_during_a_read_that_does_not_end(tmp_path: Path, server: Server) -> None:
@@ -170,24 +253,46 @@ def _running(session: Session) -> Iterator[Session]:
 
 
 @contextlib.contextmanager
-def _loads(session: Session) -> Iterator[tuple[RunningLoad, RunningLoad]]:
-    """One by entity, one of tensors."""
-    load: dict[str, Any] = {"most": 100_000, "for_s": 90, "rate": 200, "callers": 16}
-    with (
-        running(Load(session.port, _by_entity, **load)) as lenient,
-        running(Load(session.port, doubling, **load)) as doubled,
-    ):
-        _under_way(lenient, 0.5)
-        yield lenient, doubled
+def _loads(name: str, session: Session) -> Iterator[Loads]:
+    with contextlib.ExitStack() as stack:
+        loads = Loads(name, session.port, stack)
+        yield loads
+        loads.end()
 
 
-def _by_entity(number: int) -> Question:
+@contextlib.contextmanager
+def _proxy(server: Server) -> Iterator[SlowProxy]:
+    """Runs in a thread."""
+    proxy = SlowProxy(server.socket, server.socket.with_name("slow.sock"))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(proxy.start(), loop).result(10)
+        yield proxy
+    finally:
+        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _by_entity(model: str, told: Callable[[str, int, str, bytes], None], number: int) -> Question:
     del number
-    return Question(_path("lenient"), b'{"instances": [{"id": "7"}]}', _right)
+    return Question(_path(model), b'{"instances": [{"id": "7"}]}', _right, told=partial(told, model))
 
 
 def _right(body: bytes) -> bool:
     return json.loads(body)["predictions"] in ([STORED], [DEFAULTS])
+
+
+def _said(status: int, head: str, body: bytes) -> str:
+    """`whole`, what the header names beside defaults, or the status of a refusal."""
+    if status != HTTPStatus.OK:
+        return str(status)
+    degraded = head.partition("\r\nx-sluice-degraded: ")[2].partition("\r\n")[0]
+    expected = DEFAULTS if degraded else STORED
+    return (degraded or "whole") if json.loads(body)["predictions"] == [expected] else "not what the header says"
 
 
 def _path(model: str) -> str:

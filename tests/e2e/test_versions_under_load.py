@@ -15,6 +15,7 @@ import pytest
 from serving.testing.load_client import Load, Question, running
 from serving.testing.models import divides, doubler, mlp, save
 from tests.e2e.conftest import Start
+from tests.e2e.disturbance import Disturbances
 from tests.e2e.doubling import LONG, doubling
 from tests.e2e.parts import REPLICA, WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
@@ -24,8 +25,9 @@ log = logging.getLogger(__name__)
 ROUNDS = 20 if LONG else 4
 RATE = 200.0
 ENGINE = "serving.processes.ray_engine"
-# 13 MB of weights: what is not given back is seen.
-WIDE = 100_000
+QUIET_S = 3.0 if LONG else 0.2
+# 102 MB of weights, else 14: what is not given back is seen.
+WIDE, WIDE_MB = (750_000, 102.0) if LONG else (100_000, 13.6)
 
 
 def change(session: SluiceUp, order: str) -> dict[str, Any]:
@@ -73,14 +75,18 @@ def test_versions_come_and_go_under_load_and_no_other_request_fails(
     used = []
     with running(load) as client:
         until(lambda: len(client.report.good) > RATE, "the load is under way")
+        loading = Disturbances(f"{engine}, loading", client.report)
+        letting_go = Disturbances(f"{engine}, letting go", client.report)
         for _ in range(ROUNDS):
             before = memory_mb(session, part)
-            change(session, "wide:load?version=1")
+            with loading.during(QUIET_S):
+                change(session, "wide:load?version=1")
             loaded = memory_mb(session, part)
-            change(session, "wide:unload?force=true")
+            with letting_go.during(0.2):
+                change(session, "wide:unload?force=true")
             used.append((before, loaded, memory_mb(session, part)))
         report = client.stop()
-    log.info("%s: %s", engine, report)
+    log.info("%s: %s\n%s\n%s", engine, report, loading, letting_go)
     log.info("%s: MB before, loaded, let go: %s", engine, [tuple(round(mb) for mb in each) for each in used])
     assert report.failures == []
     # Nothing was replaced for it.

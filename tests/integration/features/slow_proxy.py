@@ -41,7 +41,9 @@ class SlowProxy:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_unix_connection(self._target)
         self._own(self._ask(reader, back))
-        self._own(self._answer(there, writer))
+        late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        self._own(self._answer(there, late))
+        self._own(self._deliver(late, writer))
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.add(asyncio.get_running_loop().create_task(work))
@@ -54,10 +56,20 @@ class SlowProxy:
         finally:
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, late: asyncio.Queue[tuple[float, bytes]]) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while data := await reader.read(1 << 16):
-                await asyncio.sleep(self.delay_s)
-                writer.write(self.nonsense or data)
+                # Like a longer way: what follows closely is as late, and no later.
+                late.put_nowait((loop.time() + self.delay_s, data))
+        finally:
+            late.put_nowait((0.0, b""))
+
+    async def _deliver(self, late: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while (arrived := await late.get())[1]:
+                await asyncio.sleep(arrived[0] - loop.time())
+                writer.write(self.nonsense or arrived[1])
         finally:
             writer.close()
