@@ -14,6 +14,7 @@ from typing import Protocol, TypeVarTuple
 
 from serving.errors import ModelFailed, NotReady, ServingError
 from serving.inference import Batch, Hosted, Outputs, Stacked, Tensor, TensorSpec, VersionKey
+from serving.runtime import freed_memory
 from serving.runtime.loaded_model import LoadedModel, ModelSource
 from serving.runtime.onnx_session import Interrupt
 from serving.runtime.short_runs import ShortRuns
@@ -188,10 +189,12 @@ class InProcess:
             self._on_loop(_settle, job, outcome)
 
     def _open_all(self) -> None:
-        for source in self._sources:
-            if self._stopped:
-                return
-            self._open(source, first=True)
+        with freed_memory.kept_little():
+            for source in self._sources:
+                if self._stopped:
+                    return
+                self._open(source, first=True)
+            freed_memory.give_back()
 
     def _open(self, source: ModelSource, *, first: bool = False) -> None:
         try:

@@ -42,16 +42,17 @@ class HostProcess:
         Raises:
             ConfigInvalid: no secret, or nowhere to listen.
         """
-        if self._sources is None:
-            self.start(sources)
-        else:
-            wanted = {source.key: source for source in sources}
-            for key in self._sources.keys() - wanted.keys():
-                self.host.unload(key)
-            self.host.load(
-                [source for key, source in wanted.items() if self._sources.get(key) != source], self._spec.load_threads
-            )
+        with freed_memory.kept_little():
+            if self._sources is None:
+                self.start(sources)
+            else:
+                wanted = {source.key: source for source in sources}
+                for key in self._sources.keys() - wanted.keys():
+                    self.host.unload(key)
+                new = [source for key, source in wanted.items() if self._sources.get(key) != source]
+                self.host.load(new, self._spec.load_threads)
             freed_memory.collect()
+            # What loading took beside the model itself, too: as much again.
             freed_memory.give_back()
         self._sources = {source.key: source for source in sources}
 

@@ -71,10 +71,15 @@ class GatewayVersions:
         backend = self._backends.get(pool) or await self._begun(pool)
         if key in backend.hosted():
             return
-        if isinstance(backend, InProcess):
+        if not isinstance(backend, InProcess):
+            await _hosted(backend, key)
+            return
+        with freed_memory.kept_little():
             for source in model_sources(self._settings, [served], pool):
                 backend.load(source)
-        await _hosted(backend, key)
+            await _hosted(backend, key)
+            # What loading took beside the model itself: as much again.
+            await asyncio.to_thread(freed_memory.give_back)
 
     async def _begun(self, pool: str) -> Backend:
         backend = self._make(pool)
@@ -91,12 +96,13 @@ class GatewayVersions:
         # Nobody tells when a queue has run empty, and the path of requests need not learn to.
         while self._variants.busy(key) and time.monotonic() < ends_at:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
-        for backend in self._backends.values():
-            if isinstance(backend, InProcess):
-                backend.unload(key)
-        # A variant and its queue know each other, and the collector of a worker comes by rarely.
-        freed_memory.collect()
-        await asyncio.to_thread(freed_memory.give_back)
+        with freed_memory.kept_little():
+            for backend in self._backends.values():
+                if isinstance(backend, InProcess):
+                    backend.unload(key)
+            # A variant and its queue know each other, and the collector of a worker comes by rarely.
+            freed_memory.collect()
+            await asyncio.to_thread(freed_memory.give_back)
 
     def _described(self) -> Mapping[str, Any]:
         hosted = {str(key): facts for backend in self._backends.values() for key, facts in backend.hosted().items()}

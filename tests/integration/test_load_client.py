@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -98,6 +99,31 @@ def test_it_ends_by_count_by_time_and_when_told_to(port: int) -> None:
     assert asked(Load(port, lambda n: number(n + 10), most=10**9, for_s=0.2, callers=3)).asked > 7
     with running(Load(port, lambda n: number(n + 10), most=10**9, for_s=60, rate=100)) as client:
         assert client.stop().failures == []
+
+
+def test_percentiles_are_times_of_right_answers_to_what_was_asked_in_the_spans() -> None:
+    report = Report(good=[float(at) for at in range(200)], took_s=[float(at) / 1000 for at in range(200)])
+    assert report.percentiles_s([(0, 100)], 0.5, 0.99, 1.0) == [0.049, 0.098, 0.099]
+    assert report.percentiles_s([(10, 11), (199, 300)], 0.5, 0.51) == [0.01, 0.199]
+    with pytest.raises(ValueError, match="nothing was asked"):
+        report.percentiles_s([(500, 600)], 0.5)
+
+
+@pytest.mark.parametrize("rate", [500.0, None])
+def test_every_answer_is_told_with_its_head_and_every_right_one_has_its_time(port: int, rate: float | None) -> None:
+    heard: list[tuple[int, bool, bytes]] = []
+
+    def telling(value: int) -> Question:
+        question = number(value)
+        return replace(question, told=lambda *said: heard.append((said[0], "content-length: " in said[1], said[2])))
+
+    report = asked(Load(port, telling, most=10, for_s=10, rate=rate, callers=1, patience_s=0.5))
+    assert len(report.good) == len(report.took_s) == 6
+    assert all(0 < took < 0.5 for took in report.took_s)
+    expected = [
+        (503 if value == BUSY else 200, True, b"99" if value == WRONG else b"%d" % value) for value in range(3, 11)
+    ]
+    assert sorted(heard) == sorted(expected)
 
 
 def test_a_server_that_is_away_is_a_failure_without_an_answer() -> None:

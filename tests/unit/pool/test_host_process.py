@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from serving.inference import VersionKey
 from serving.pool.host_process import HostProcess
 from serving.pool.pool_spec import PoolSpec
 from serving.runtime.source import ModelSource
-from serving.testing.models import divides, doubler, save
+from serving.testing.models import divides, doubler, mlp, save
+
+ROOT = Path(__file__).parents[3]
+MB, HIDDEN_PER_MB = (3, 7, 14, 27, 14, 7), 7_000
 
 
 def source(root: Path, model: str, version: int = 1) -> ModelSource:
@@ -38,3 +43,14 @@ def test_a_version_that_was_refused_is_not_tried_again_because_others_change(tmp
     assert process.host.refused()[broken.key] is why
     process.host_these([])
     assert process.host.refused() == {}
+
+
+def test_models_that_come_and_go_leave_a_process_as_large_as_it_was(tmp_path: Path) -> None:
+    models = [save(tmp_path, "doubler", 1, doubler())]
+    models += [save(tmp_path, "wide", number, mlp(hidden=HIDDEN_PER_MB * mb)) for number, mb in enumerate(MB, start=1)]
+    # In a process of its own: this one's memory is full of what other tests left.
+    program = (sys.executable, "-m", "tests.unit.pool.coming_and_going", *map(str, models))
+    told = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    after = [float(line) for line in told.split()]
+    # Without care for the ends of glibc's arenas it grows by 65 MB.
+    assert max(after) - after[0] < 8, after
