@@ -1,4 +1,4 @@
-"""`python -m tests.unit.pool.coming_and_going MODEL...`: hosts one after the other and lets it go; tells its MB then."""
+"""`python -m tests.unit.pool.coming_and_going MODEL...`: hosts each and lets it go, and tells its MB then."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+import psutil
 import pytest
 
 from serving.errors import ConfigInvalid, ModelUnservable
@@ -49,6 +50,14 @@ def test_every_version_has_a_finding_that_says_how_it_is_served_or_what_to_do(tm
 def test_a_repository_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid):
         list(check(tmp_path / "missing"))
+
+
+def test_a_version_is_tried_behind_whatever_answers_meanwhile(tmp_path: Path) -> None:
+    with Inspector() as inspector:
+        inspector.inspect(source(models.save(tmp_path, "good", 1, models.mlp())))
+        tried = [one.nice() for one in psutil.Process().children() if "serving.runtime.inspection" in one.cmdline()]
+    assert tried
+    assert min(tried) > psutil.Process().nice()
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="other processors divide without a signal")
