@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from http import HTTPStatus
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -125,10 +126,16 @@ class Loads:
             strict,
             self.said("strict"),
         )
+        log.info("lenient, in turn: %s", self._in_turn("lenient"))
         assert doubled.failures == [], doubled
         assert lenient.failures == [], lenient
         assert set(strict.by_status()) <= {"503", "404"}, strict
         assert set(self.said("lenient")) <= {"whole", "row=unavailable", "row=not_found"}
+
+    def _in_turn(self, model: str) -> str:
+        mine = ((when, said) for when, name, said in self.answers if name == model)
+        runs = [(said, [when for when, _ in run]) for said, run in groupby(mine, lambda one: one[1])]
+        return ", ".join(f"{len(when)} x {said} in {when[-1] - when[0]:.2f} s" for said, when in runs[:50])
 
     def _told(self, model: str, status: int, head: str, body: bytes) -> None:
         self.answers.append((time.monotonic(), model, _said(status, head, body)))
@@ -175,7 +182,6 @@ def test_an_emptied_store_is_told_from_one_that_is_away(session: Session, server
     with _loads("emptied", session) as loads:
         for _ in range(ROUNDS):
             with loads.disturbed(), server.client() as client:
-                # Valkey writes a snapshot first, on its one thread: for a moment it is away as well.
                 client.flushall()
             answer = session.ask("lenient")
             assert (answer.status, answer.headers["x-sluice-degraded"]) == (200, "row=not_found")
