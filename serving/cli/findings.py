@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -35,6 +36,17 @@ def rows(compared: Compared) -> list[tuple[str, ...]]:
     hosted = finding.hosted
     how = "rows of several callers run together" if hosted.batchable else f"every request runs alone: {hosted.note}"
     return [(*named, "ok", f"{how}; one row takes {hosted.run_s * 1e6:.0f} us", "")]
+
+
+def verdict(found: Sequence[Compared]) -> str:
+    """How many are wrong, and how; empty where none is."""
+    unservable = sum(not one.finding.ok for one in found)
+    misfits = sum(bool(one.misfits) for one in found)
+    counts = [f"{unservable} of {len(found)} cannot be served"] if unservable else []
+    if misfits:
+        verb = "does" if misfits == 1 else "do"
+        counts.append(f"{misfits} of {len(found)} {verb} not fit the features that inputs are made of")
+    return ", and ".join(counts)
 
 
 def document(compared: Compared) -> dict[str, object]:

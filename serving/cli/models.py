@@ -150,7 +150,7 @@ def check(
     """
     import os
 
-    from serving.cli.findings import Compared, document, rows
+    from serving.cli.findings import Compared, document, rows, verdict
     from serving.cli.output import console, print_json, table
     from serving.config.effective import effective
     from serving.runtime.check import check as findings_of
@@ -164,13 +164,8 @@ def check(
         console().print(table(["model", "version", "", "how, or why not", "what to do"], lines))
     if not found:
         raise CommandFailed(f"{models} has no model; put one at {models}/<model>/1/model.onnx")
-    unservable = sum(not one.finding.ok for one in found)
-    misfits = sum(bool(one.misfits) for one in found)
-    if unservable:
-        raise CommandFailed(f"{unservable} of {len(found)} cannot be served")
-    if misfits:
-        verb = "does" if misfits == 1 else "do"
-        raise CommandFailed(f"{misfits} of {len(found)} {verb} not fit the features that inputs are made of")
+    if wrong := verdict(found):
+        raise CommandFailed(wrong)
 
 
 def _numbers(versions: tuple[int, ...]) -> str:

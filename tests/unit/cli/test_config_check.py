@@ -103,5 +103,16 @@ def test_models_check_tells_what_does_not_fit_and_ends_with_1(
     (line,) = [line for line in out.splitlines() if "does not fit" in line]
     assert "takes rows of 2 values, and 3 columns are named" in line
     assert "change models.late" in line
+    (root / "late/1/model.onnx").write_bytes(b"no model")
+    _, _, err = told(capsys, monkeypatch, "models", "check", str(root))
+    assert err == "sluice: 1 of 2 cannot be served\n"
+    save(root, "late", 3, mlp(features=2))
+    _, _, err = told(capsys, monkeypatch, "models", "check", str(root))
+    assert err.startswith("sluice: 1 of 3 cannot be served, and 1 of 3 does not fit the features")
+    save(root, "late", 1, mlp(features=3))
     _, as_json, _ = told(capsys, monkeypatch, "models", "check", str(root), "--json")
-    assert [(one["servable"], len(one["misfits"])) for one in json.loads(as_json)["versions"]] == [(True, 1), (True, 0)]
+    assert [(one["servable"], len(one["misfits"])) for one in json.loads(as_json)["versions"]] == [
+        (True, 0),
+        (True, 0),
+        (True, 1),
+    ]
