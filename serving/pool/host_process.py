@@ -51,8 +51,8 @@ class HostProcess:
                     self.host.unload(key)
                 new = [source for key, source in wanted.items() if self._sources.get(key) != source]
                 self.host.load(new, self._spec.load_threads)
-            freed_memory.collect()
-            # What loading took beside the model itself, too: as much again.
+            # No collection: nothing here refers to itself, and with Ray in the process it holds every thread for 40 to
+            # 100 ms. What loading took beside the model goes back, too: as much again.
             freed_memory.give_back()
         self._sources = {source.key: source for source in sources}
 

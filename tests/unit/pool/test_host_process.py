@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,22 @@ def test_a_version_that_was_refused_is_not_tried_again_because_others_change(tmp
     assert process.host.refused()[broken.key] is why
     process.host_these([])
     assert process.host.refused() == {}
+
+
+def test_versions_come_and_go_without_a_collection_that_holds_every_thread(tmp_path: Path) -> None:
+    process = HostProcess(PoolSpec("default", (), stream=False), "r")
+    process.host_these([])
+    collections: list[str] = []
+    # What Python begins by itself is not meant.
+    gc.disable()
+    gc.callbacks.append(lambda phase, _: collections.append(phase))
+    try:
+        process.host_these([source(tmp_path, "doubler")])
+        process.host_these([])
+    finally:
+        gc.callbacks.pop()
+        gc.enable()
+    assert collections == []
 
 
 def test_models_that_come_and_go_leave_a_process_as_large_as_it_was(tmp_path: Path) -> None:
