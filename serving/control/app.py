@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -59,9 +59,9 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        return _error(
-            error.status_code, f"{request.method} {request.url.path}: {error.detail}; /docs lists what there is"
-        )
+        told = f"{request.method} {request.url.path}: {error.detail}; /docs lists what there is"
+        # What else would have been right: RFC 9110 wants it with a 405.
+        return _error(error.status_code, told, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def wrong_request(_: Request, error: RequestValidationError) -> Response:
@@ -77,6 +77,7 @@ def _in_words(problem: dict[str, Any]) -> str:
     return f"{place}: {problem['msg']}"
 
 
-def _error(status: int, text: str) -> JSONResponse:
-    headers = {"www-authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - HTTP's word for who are you
+def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    if status == 401:  # noqa: PLR2004 - HTTP's word for who are you
+        headers = {"www-authenticate": "Bearer"}
     return JSONResponse({"error": text}, status, headers)

@@ -104,6 +104,7 @@ async def test_what_is_not_there_is_told_as_an_error(session: FakeSession, metho
         answer = await asking.request(method, path, headers=GIVEN)
     assert answer.status_code in (404, 405)
     assert "/docs" in answer.json()["error"]
+    assert (answer.headers.get("allow") == "GET") == (answer.status_code == 405)
 
 
 @pytest.mark.parametrize("query", ["", "?version=0", "?version=x", f"?version={2**60}", "?version=1.5"])
