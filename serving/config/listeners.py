@@ -23,6 +23,12 @@ class HttpSection(Section):
     inline_json_mb: Megabytes = noted(
         "JSON over this size is decoded in another process, so that it holds up nobody.", _LIMITS.inline_json_mb
     )
+    compress_min_kb: float = noted(
+        "Answers from this size on are compressed where the client takes gzip or deflate.",
+        _LIMITS.compress_min_kb,
+        gt=0,
+        le=1 << 20,
+    )
     max_tensors: int = noted("Most inputs, and most outputs named, of a request.", _LIMITS.max_tensors, ge=1, le=10_000)
     max_rank: int = noted("Most dimensions of a tensor.", _LIMITS.max_rank, ge=1, le=64)
     max_elements: int = noted("Most elements of a tensor.", _LIMITS.max_elements, ge=1, le=1 << 32)

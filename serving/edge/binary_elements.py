@@ -6,6 +6,8 @@ values: what passes here fills its shape exactly. Both edges take raw tensors an
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Iterator
 from struct import Struct
 
 import numpy as np
@@ -17,6 +19,11 @@ _LENGTH = Struct("<I")
 _TRUTHS = b"\0\1"
 # Up to this size a translation costs less than an array.
 _SMALL = 4096
+_LAST_OF_ASCII = 127
+# A step of 4,096 strings takes 1 ms, and so does reading 256 KB of text.
+_STEP = 4096
+_STEP_BYTES = 262_144
+_TEXT = codecs.getincrementaldecoder("utf-8")
 
 
 def check_elements(name: str, datatype: str, count: int, data: Buffer, longest_string: int) -> None:
@@ -43,8 +50,19 @@ def check_strings(name: str, count: int, data: Buffer, longest: int) -> None:
     Raises:
         BadRequest: names the input and the element.
     """
+    for _ in string_steps(name, count, data, longest):
+        pass
+
+
+def at_once(datatype: str, count: int, data: Buffer) -> bool:
+    """Whether the elements can be checked within a millisecond, or are better checked by `string_steps`."""
+    return datatype != "BYTES" or (count <= _STEP and len(data) <= _STEP_BYTES)
+
+
+def string_steps(name: str, count: int, data: Buffer, longest: int) -> Iterator[None]:
+    """The steps of `check_strings`, below two milliseconds each."""
     # Where no byte is above 127 every element is UTF-8, and one look at all is quicker than one at each.
-    ascii_only = bytes(data).isascii()
+    ascii_only = _all_ascii(data)
     end = len(data)
     position = 0
     for index in range(count):
@@ -58,7 +76,9 @@ def check_strings(name: str, count: int, data: Buffer, longest: int) -> None:
         if length > longest:
             raise too_long(name, index, length, longest)
         if not ascii_only:
-            _check_text(name, index, data[start:position])
+            yield from _text_steps(name, index, data[start:position])
+        if index % _STEP == _STEP - 1:
+            yield
     if position != end:
         raise BadRequest(
             f"input {name!r}: {end - position} bytes are left after its {count} elements; "
@@ -74,14 +94,26 @@ def too_long(name: str, index: int, length: int, longest: int) -> BadRequest:
     )
 
 
-def _check_text(name: str, index: int, element: Buffer) -> None:
+def _text_steps(name: str, index: int, element: Buffer) -> Iterator[None]:
     try:
-        str(element, "utf-8")
+        if len(element) <= _STEP_BYTES:
+            str(element, "utf-8")
+            return
+        decoder = _TEXT()
+        for start in range(0, len(element), _STEP_BYTES):
+            decoder.decode(element[start : start + _STEP_BYTES], final=start + _STEP_BYTES >= len(element))
+            yield
     except UnicodeDecodeError as error:
         raise BadRequest(
             f"input {name!r}: element {index} is not UTF-8, which ONNX strings have to be ({error.reason}); "
             "encode binary values as text, for example in base64"
         ) from None
+
+
+def _all_ascii(data: Buffer) -> bool:
+    if len(data) <= _SMALL:
+        return bytes(data).isascii()
+    return int(np.frombuffer(data, np.uint8).max()) <= _LAST_OF_ASCII
 
 
 def _all_truths(data: Buffer) -> bool:

@@ -38,7 +38,9 @@ HEADERS = (
         for value in ("soon", "-5", "0", "1e3", "", "nan", "9" * 30)
     ],
     Bad("unknown variant", posted(DOUBLER, GOOD_BODY, {"x-sluice-variant": "canary"}), 400, ("'canary'", "stable")),
-    Bad("compressed", posted(DOUBLER, b"\x1f\x8b\x08\x00", {"content-encoding": "gzip"}), 415, ("gzip",)),
+    Bad("compressed", posted(DOUBLER, b"\x1f\x8b\x08\x00", {"content-encoding": "gzip"}), 400, ("gzip",)),
+    Bad("compressed by br", posted(DOUBLER, b"\0", {"content-encoding": "br"}), 415, ("br", "gzip, deflate")),
+    Bad("nothing acceptable", posted(DOUBLER, GOOD_BODY, {"accept-encoding": "*;q=0"}), 406, ("gzip, deflate",)),
     Bad("a JSON part too short", posted(DOUBLER, GOOD_BODY, {"inference-header-content-length": "10"}), 400, ("JSON",)),
     Bad("no JSON part", posted(DOUBLER, GOOD_BODY, {"inference-header-content-length": "-1"}), 400, ("number",)),
     Bad("strange expectation", posted(DOUBLER, GOOD_BODY, {"expect": "200-ok"}), 417, ("100-continue",), closes=True),

@@ -61,17 +61,15 @@ def json_answer(status: int, body: bytes, headers: bytes = b"") -> bytes:
     return b"HTTP/1.1 %d %b\r\n%b%bcontent-length: %d\r\n\r\n%b" % (status, phrase, _JSON, headers, len(body), body)
 
 
-def predicted(answer: Answer, pieces: tuple[bytes, ...], headers: bytes = b"") -> bytes:
+def predicted(answer: Answer, pieces: tuple[bytes, ...], headers: bytes = b"") -> bytes | Split:
     """The response to a prediction, its body given in pieces; `headers` are whole lines."""
     times = b"%.3f, run;dur=%.3f\r\n%bcontent-length: %d\r\n\r\n"
     length = sum(map(len, pieces))
-    return b"".join(
-        (
-            before_queue(answer.key, answer.variant),
-            times % (answer.queue_s * 1000, answer.run_s * 1000, headers, length),
-            *pieces,
-        )
+    head = (
+        before_queue(answer.key, answer.variant),
+        times % (answer.queue_s * 1000, answer.run_s * 1000, headers, length),
     )
+    return b"".join((*head, *pieces)) if length < _JOINED_BYTES else Split(b"".join(head), pieces)
 
 
 def predicted_in_binary(answer: Answer, json: tuple[bytes, ...], tensors: tuple[Buffer, ...]) -> bytes | Split:
@@ -85,6 +83,21 @@ def predicted_in_binary(answer: Answer, json: tuple[bytes, ...], tensors: tuple[
         *json,
     )
     return b"".join((*head, *tensors)) if size < _JOINED_BYTES else Split(b"".join(head), tensors)
+
+
+def recoded(answer: bytes, tail: tuple[Buffer, ...], coding: bytes, made: list[bytes] | None) -> bytes | Split:
+    """A response with the body `made` of its own by a content coding; with its own where that is None.
+
+    Either way the answer depends on what the client accepts. Inference-Header-Content-Length goes on counting the JSON
+    as it was.
+    """
+    status_line, rest = answer.split(b"\r\n", 1)
+    if made is None:
+        return Split(b"%b\r\nvary: accept-encoding\r\n%b" % (status_line, rest), tail)
+    head, _, _ = rest.partition(_END_OF_HEAD)
+    lines = [line for line in head.split(b"\r\n") if not line.startswith(b"content-length:")]
+    more = b"content-encoding: %b\r\nvary: accept-encoding\r\ncontent-length: %d" % (coding, sum(map(len, made)))
+    return Split(b"\r\n".join((status_line, *lines, more)) + _END_OF_HEAD, tuple(made))
 
 
 def framed(answer: bytes, *, headers: bytes, bodiless: bool) -> bytes:

@@ -6,11 +6,12 @@ over repeat it, and then no JSON is parsed at all.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from functools import lru_cache, partial
 from struct import Struct
 from typing import NamedTuple
 
-from serving.edge.binary_elements import check_elements
+from serving.edge.binary_elements import at_once, check_elements, string_steps
 from serving.edge.http import codec
 from serving.edge.http.codec import Asked
 from serving.edge.http.elements import may_have_booleans, shown
@@ -100,6 +101,7 @@ def cut(layout: Layout, body: Buffer, start: int, limits: HttpLimits) -> Asked:
         BadRequest: bytes are missing or left over, or are no elements of their datatype.
     """
     tensors = []
+    unchecked: tuple[tuple[Tensor, int], ...] = ()
     end = len(body)
     for name, datatype, shape, count, size, data in layout.parts:
         elements = data
@@ -109,16 +111,30 @@ def cut(layout: Layout, body: Buffer, start: int, limits: HttpLimits) -> Asked:
                 raise BadRequest(
                     f"input {name!r} says `binary_data_size` {size}, but only {end - start} bytes are left for it"
                 )
-            elements = body[start:stop] if stop - start < _COPIED_BYTES else memoryview(body)[start:stop]
-            check_elements(name, datatype, count, elements, limits.max_string_bytes)
+            elements = bytes(body[start:stop]) if stop - start < _COPIED_BYTES else memoryview(body)[start:stop]
             start = stop
+            if at_once(datatype, count, elements):
+                check_elements(name, datatype, count, elements, limits.max_string_bytes)
+            else:
+                unchecked = (*unchecked, (Tensor(name, datatype, shape, elements), count))
         tensors.append(Tensor(name, datatype, shape, elements))
     if start != end:
         raise BadRequest(
             f"{end - start} bytes are left after the last input; the `binary_data_size` of all inputs and "
             "Inference-Header-Content-Length together are the length of the body"
         )
-    return Asked(tensors, layout.options)
+    return Asked(tensors, layout.options, unchecked)
+
+
+def check_steps(asked: Asked, limits: HttpLimits) -> Generator[None, None, Asked]:
+    """Look at the strings that were left unchecked.
+
+    Raises:
+        BadRequest: they are no BYTES elements.
+    """
+    for tensor, count in asked.unchecked:
+        yield from string_steps(tensor.name, count, tensor.data, limits.max_string_bytes)
+    return asked._replace(unchecked=())
 
 
 def raw(body: Buffer, signature: Signature, limits: HttpLimits) -> Asked:

@@ -7,6 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from serving.edge.http.answers import BYTES, Split, before_queue, predicted_in_binary
+from serving.edge.http.large_rendering import Steps, infer_steps, large
 from serving.edge.http.output_texts import facts, in_json, positions_of, shape_of, start_of
 from serving.edge.http.request_options import Options
 from serving.inference import ELEMENT_SIZE, Answer, Buffer, Tensor, VersionKey, bytes_offsets
@@ -48,8 +49,8 @@ class BinaryRows:
         self.size = frame.size
 
 
-def binary_response(answer: Answer, options: Options) -> bytes | Split:
-    """The whole response to an infer request that asks for outputs in binary.
+def binary_response(answer: Answer, options: Options) -> bytes | Split | Steps[bytes | Split]:
+    """The whole response to an infer request that asks for outputs in binary, or the steps to it where it is large.
 
     Raises:
         BadRequest, ModelFailed: as in `rendering.infer_response`.
@@ -61,7 +62,15 @@ def binary_response(answer: Answer, options: Options) -> bytes | Split:
             start, more = answer.start, len(id_json)
             values = [data[start * size : (start + 1) * size] for data, size in rows.columns]
             return rows.template % (answer.queue_s * 1000, rows.json_size + more, rows.size + more, id_json, *values)
+    if large(answer.outputs) and not _all_slices(answer, options):
+        return infer_steps(answer, options)
     return predicted_in_binary(answer, *_pieces(answer, options))
+
+
+def _all_slices(answer: Answer, options: Options) -> bool:
+    """Nothing is rendered, and no string is looked for."""
+    sized = answer.whole or all(ELEMENT_SIZE[tensor.datatype] for tensor in answer.outputs.tensors)
+    return options.binary is True and sized
 
 
 def _rows(answer: Answer, wanted: tuple[str, ...] | None) -> BinaryRows:

@@ -25,10 +25,14 @@ NO_OPTIONS = Options()
 
 
 class Asked(NamedTuple):
-    """An infer request's body: tensors in the caller's order, and what is said beside them."""
+    """An infer request's body: tensors in the caller's order, and what is said beside them.
+
+    `unchecked` are those with so many or so long strings that they are still to be looked at, in steps.
+    """
 
     inputs: list[Tensor]
     options: Options
+    unchecked: tuple[tuple[Tensor, int], ...] = ()
 
 
 def parse(body: bytes | memoryview) -> dict[str, object]:

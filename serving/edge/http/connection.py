@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._intake = Intake(edge, self)
         self._transport: asyncio.Transport | None = None
         self._exchanges: deque[Exchange] = deque()
-        self._held: deque[tuple[RequestHead, bytes | Refusal]] = deque()
+        self._held: deque[tuple[RequestHead, Buffer | Refusal]] = deque()
         self._corked = False
         self._odd = False
         self._paused = False
@@ -127,7 +127,7 @@ class Connection(asyncio.Protocol):
 
     # --- what the intake calls
 
-    def arrived(self, head: RequestHead, body: bytes) -> None:
+    def arrived(self, head: RequestHead, body: Buffer) -> None:
         """A request is complete."""
         if self._exchanges or self._odd:
             self._begin_or_hold(head, body)
@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
 
     # --- inside
 
-    def _begin(self, head: RequestHead, content: bytes | Refusal) -> None:
+    def _begin(self, head: RequestHead, content: Buffer | Refusal) -> None:
         self._used = True
         if isinstance(content, Refusal):
             exchange = Exchange(self, self._edge, head, 0)
@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
         else:
             exchange.give(metadata.answer(self._edge, head))
 
-    def _begin_or_hold(self, head: RequestHead, content: bytes | Refusal) -> None:
+    def _begin_or_hold(self, head: RequestHead, content: Buffer | Refusal) -> None:
         if not self._held and not self._paused and len(self._exchanges) < self._edge.limits.max_pipelined:
             self._begin(head, content)
             return
@@ -357,7 +357,7 @@ class Connection(asyncio.Protocol):
             exchange.left()
         self._exchanges.clear()
         for _, content in self._held:
-            self._edge.budget.used -= _HELD_OVERHEAD + (len(content) if isinstance(content, bytes) else 0)
+            self._edge.budget.used -= _HELD_OVERHEAD + (0 if isinstance(content, Refusal) else len(content))
         self._held.clear()
 
     def _flushed(self) -> None:

@@ -10,9 +10,11 @@ from typing import Protocol
 from serving.edge.http.answers import Refusal, refusal_of
 from serving.edge.http.binary_body import BinaryBodies
 from serving.edge.http.budget import ByteBudget
+from serving.edge.http.compression import Compression
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.oversize_decoder import OversizeDecoder
 from serving.edge.http.request_head import RequestHead
+from serving.edge.http.turns import Turns
 from serving.errors import UnknownModel
 from serving.observation import Observer
 from serving.request_path.predictions import Predictions
@@ -44,6 +46,7 @@ class Edge:
         "binary",
         "budget",
         "clock",
+        "compression",
         "connections",
         "draining",
         "limits",
@@ -54,6 +57,7 @@ class Edge:
         "oversize",
         "predictions",
         "release",
+        "turns",
     )
 
     def __init__(
@@ -66,6 +70,8 @@ class Edge:
         self.release = release
         self.budget = ByteBudget(limits.in_flight_bytes)
         self.binary = BinaryBodies(limits)
+        self.compression = Compression(limits)
+        self.turns = Turns(clock)
         self.oversize = OversizeDecoder(limits)
         self.connections: dict[Swept, None] = {}
         # What the session was asked and has not answered yet.
@@ -103,6 +109,13 @@ class Edge:
         known = "" if isinstance(error, UnknownModel) else head.target.model
         self.observer.refused(known, error.reason)
         return refusal_of(error)
+
+    def hold(self, size: int) -> Refusal | None:
+        """Count so many bytes more, or say why they may not be held."""
+        if not self.budget.fits(size):
+            return self.no_room()
+        self.budget.used += size
+        return None
 
     def no_room(self) -> Refusal:
         """The answer while too many bytes are in flight."""

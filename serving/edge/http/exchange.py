@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Protocol
 
 from serving.edge.http import binary_body, codec, instances
 from serving.edge.http.answers import Refusal, Split, refusal_of, refused
 from serving.edge.http.edge import Edge
+from serving.edge.http.large_rendering import Steps
+from serving.edge.http.limits import HttpLimits
 from serving.edge.http.oversize_decoder import Document
 from serving.edge.http.rendering import infer_response, predict_response
 from serving.edge.http.request_head import RequestHead
@@ -17,6 +20,10 @@ from serving.errors import ModelFailed, ServingError
 from serving.features.entity_rows import EntityRows
 from serving.features.plan import ReadPlan
 from serving.inference import Answer, Buffer, Request, Tensor
+
+# JSON up to this size is never looked at before it is decoded.
+_LIGHT_BYTES = 65_536
+_LIGHT_VALUES = 32_768
 
 log = logging.getLogger(__name__)
 
@@ -50,16 +57,40 @@ class Exchange:
         self.plain = head.plain
         self.tail: tuple[Buffer, ...] = ()
 
-    def predict(self, body: bytes) -> None:
-        """Decode a prediction's body and hand it to the request path, which may answer at once."""
+    def predict(self, body: Buffer) -> None:
+        """Take a prediction's body, and hand it to the request path, which may answer at once."""
+        if self.head.coding:
+            self._edge.compression.inflate(self, body)
+        else:
+            self._read(body)
+
+    def hold(self, size: int) -> Refusal | None:
+        """Count so many bytes more for it; why there is no room for them, or None."""
+        refusal = self._edge.hold(size)
+        if refusal is None:
+            self.held += size
+        return refusal
+
+    def inflated(self, body: bytes) -> None:
+        """Its body is no longer compressed."""
+        self._read(body)
+
+    def deflated(self, answer: bytes | Split) -> None:
+        """Its answer is compressed, or had better not be."""
+        self._give_any(answer)
+
+    def _read(self, body: Buffer) -> None:
         edge = self._edge
         received_at = edge.clock()
         target = self.head.target
         try:
-            form = edge.predictions.instance_form(target.model, target.version) if self.head.by_name else None
             if self.head.json_size is not None:
                 self._predict_binary(body, self.head.json_size, received_at)
-            elif len(body) > edge.limits.inline_json_bytes:
+                return
+            form = edge.predictions.instance_form(target.model, target.version) if self.head.by_name else None
+            if not isinstance(body, bytes):
+                body = bytes(body)
+            if len(body) > _LIGHT_BYTES and _heavy(body, edge.limits):
                 edge.oversize.decode(Document(self, form, body, received_at))
             elif form is None:
                 asked = codec.decode(body, edge.limits)
@@ -87,6 +118,9 @@ class Exchange:
         """Hand tensors to the request path, or `rows` of entities, which it looks up and of which the first decides the
         variant; `asked` is what the encoder needs (V1: the number of instances).
         """
+        if not isinstance(asked, int) and asked.unchecked:
+            self._edge.turns.add(self._checking(asked, received_at), self.refuse_error, self._is_gone)
+            return
         head = self.head
         request = Request(head.target.model, tensors, self, received_at, version=head.target.version)
         request.key = head.key
@@ -107,15 +141,15 @@ class Exchange:
         self._request = None
         try:
             answer = self._encoded(request, outcome)
-            if isinstance(answer, Split):
-                self.plain = False
-                answer, self.tail = answer
-            self.answer = answer
+            if type(answer) is not bytes or self.head.accepts.coding:
+                self._finish(answer, outcome)
+                return
         except ServingError as error:
-            self.answer = refused(refusal_of(error))
+            answer = refused(refusal_of(error))
         except Exception as error:  # noqa: BLE001 - one answer that cannot be encoded must not cost the batch's others
             failure = ModelFailed(f"the answer could not be encoded: {type(error).__name__}")
-            self.answer = refused(refusal_of(failure))
+            answer = refused(refusal_of(failure))
+        self.answer = answer
         self._line.settled(self)
 
     def refuse_error(self, error: ServingError) -> None:
@@ -135,6 +169,56 @@ class Exchange:
         self.answer = answer
         self._line.settled(self)
 
+    def _finish(self, answer: bytes | Split | Steps[bytes | Split], outcome: Answer | ServingError) -> None:
+        """Give an answer that is large, or may be compressed; what is still to be made of it is counted meanwhile."""
+        if isinstance(answer, bytes | Split):
+            self._compress(answer, outcome)
+            return
+        if isinstance(outcome, Answer):
+            size = sum(len(tensor.data) for tensor in outcome.outputs.tensors)
+            rows = 1 if outcome.whole else max(outcome.outputs.tensors[0].shape[0], 1)
+            self._count(size * (1 if outcome.whole else outcome.stop - outcome.start) // rows)
+        self._edge.turns.add(self._rendering(answer, outcome), self._failed, self._is_gone)
+
+    def _rendering(
+        self, steps: Steps[bytes | Split], outcome: Answer | ServingError
+    ) -> Generator[None, None, Callable[[], None]]:
+        answer = yield from steps
+        return partial(self._compress, answer, outcome)
+
+    def _compress(self, answer: bytes | Split, outcome: Answer | ServingError) -> None:
+        head, tail = (answer, ()) if isinstance(answer, bytes) else answer
+        size = len(head) + sum(map(len, tail))
+        accepts = self.head.accepts
+        worth = size >= self._edge.limits.compress_min_bytes or not accepts.plain
+        if accepts.coding and worth and isinstance(outcome, Answer):
+            self._count(size)
+            self._edge.compression.deflate(self, head, tail)
+        else:
+            self._give_any(answer)
+
+    def _give_any(self, answer: bytes | Split) -> None:
+        if isinstance(answer, Split):
+            self.plain = False
+            answer, self.tail = answer
+        self.give(answer)
+
+    def _failed(self, error: ServingError) -> None:
+        """The answer could not be made; who asked was answered by the request path, which has counted it."""
+        self.give(refused(refusal_of(error)))
+
+    def _checking(self, asked: codec.Asked, received_at: float) -> Generator[None, None, Callable[[], None]]:
+        checked = yield from binary_body.check_steps(asked, self._edge.limits)
+        return partial(self.accept, checked.inputs, checked, received_at)
+
+    def _count(self, size: int) -> None:
+        """Count bytes that are there already, whether they fit or not."""
+        self.held += size
+        self._edge.budget.used += size
+
+    def _is_gone(self) -> bool:
+        return self.gone
+
     def left(self) -> None:
         """The connection is gone: the rows do not run if they have not started, and nothing is held any more."""
         self._edge.budget.used -= self.held
@@ -144,7 +228,7 @@ class Exchange:
         if request is not None:
             request.leave()
 
-    def _predict_binary(self, body: bytes, json_size: int, received_at: float) -> None:
+    def _predict_binary(self, body: Buffer, json_size: int, received_at: float) -> None:
         edge, target = self._edge, self.head.target
         if json_size > edge.limits.inline_json_bytes:
             edge.oversize.decode(Document(self, None, body, received_at, json_size))
@@ -156,13 +240,18 @@ class Exchange:
             asked = binary_body.raw(body, signature, edge.limits)
         self.accept(asked.inputs, asked, received_at)
 
-    def _encoded(self, request: Request, outcome: Answer | ServingError) -> bytes | Split:
+    def _encoded(self, request: Request, outcome: Answer | ServingError) -> bytes | Split | Steps[bytes | Split]:
         if isinstance(outcome, ServingError):
             return refused(refusal_of(outcome))
         asked = self._asked
         if isinstance(asked, int):
             return predict_response(outcome, asked, _looked_up(request))
         return infer_response(outcome, asked.options)
+
+
+def _heavy(body: bytes, limits: HttpLimits) -> bool:
+    """Whether decoding JSON would hold the loop: 32,768 short strings take 10 ms, as 1 MB of numbers does."""
+    return len(body) > limits.inline_json_bytes or body.count(b",") > _LIGHT_VALUES
 
 
 def _schedule(request: Request, options: Options) -> None:

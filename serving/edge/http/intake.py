@@ -11,11 +11,15 @@ import httptools
 from serving.edge.http.answers import Refusal
 from serving.edge.http.edge import Edge
 from serving.edge.http.request_head import NO_HEAD, Headers, RequestHead, RequestLine, too_large, understand
+from serving.inference import Buffer
 
 # A head up to this size is remembered and compared with the next one.
 _REMEMBERED = 4096
 _HEAD_END = b"\r\n\r\n"
 _MAX_DIGITS = 9
+# A body from this size on is put in its place as it arrives; below it most come in one read.
+_LARGE = 262_144
+_ALIGNMENT = 16
 _LENGTH_LINE = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})\r\n", re.IGNORECASE)
 
 
@@ -35,7 +39,7 @@ _BETWEEN, _HEAD, _BODY, _DEAF = Stage
 class Sink(Protocol):
     """Who takes whole requests."""
 
-    def arrived(self, head: RequestHead, body: bytes) -> None:
+    def arrived(self, head: RequestHead, body: Buffer) -> None:
         """A request is complete; its body's bytes are counted in the budget and now the sink's to give back."""
 
     def refused(self, head: RequestHead, refusal: Refusal) -> None:
@@ -69,6 +73,9 @@ class Intake:
         "_first_head",
         "_head",
         "_headers",
+        "_kept",
+        "_large",
+        "_left",
         "_memo",
         "_memo_head",
         "_memo_tail",
@@ -92,6 +99,9 @@ class Intake:
         self._first_head: RequestHead | None = None
         self._parts: list[bytes] = []
         self._body_size = 0
+        self._kept = 0
+        self._large: memoryview | None = None
+        self._left = 0
         self._dropping = False
         self._begun = 0
         self._fed_without_body = 0
@@ -112,11 +122,11 @@ class Intake:
 
     def feed(self, data: bytes) -> None:
         """Hand every request that `data` completes to the sink."""
+        if self._left:
+            data = self._feed_large(data)
         if self.stage is _BETWEEN and self._memo and data.startswith(self._memo):
             data = self._feed_repeated(data)
-            if not data:
-                return
-        if self.stage is not _DEAF:
+        if data and self.stage is not _DEAF:
             self._feed_parser(data)
 
     def stop(self) -> None:
@@ -163,6 +173,22 @@ class Intake:
         budget.used += len(body)
         self._sink.arrived(head, body)
 
+    def _feed_large(self, data: bytes) -> bytes:
+        """Take what belongs to a large body past the parser, which would copy it; returns what is left."""
+        more = data if len(data) <= self._left else memoryview(data)[: self._left]
+        self._left -= len(more)
+        left = self._left
+        try:
+            self._take(more)
+        except _Stop:
+            return b""
+        if left or self.stage is _DEAF:
+            return b""
+        # The parser still waits for this body.
+        self._parser = httptools.HttpRequestParser(self)
+        self.on_message_complete()
+        return data[len(more) :]
+
     def _feed_parser(self, data: bytes) -> None:
         began_between = self.stage is _BETWEEN
         self._begin_read()
@@ -180,6 +206,8 @@ class Intake:
         if began_between and self._first_head is not None:
             self._remember(data, self._first_head)
         self._bound_partial(data, size_before, began_between=began_between)
+        if self._large is not None and self.stage is _BODY:
+            self._left = (self._head.length or 0) - self._body_size
 
     def _begin_read(self) -> None:
         self._first_head = None
@@ -265,11 +293,31 @@ class Intake:
             refusal = self._refusal_now(head)
         if refusal is not None:
             self._refuse(refusal)
-        elif head.expects_continue and (head.chunked or head.length):
+            return
+        if (head.length or 0) >= _LARGE and head.wants_body and not head.chunked:
+            self._large = _room_for(head)
+        if head.expects_continue and (head.chunked or head.length):
             self._sink.wants_continue()
 
     def on_body(self, data: bytes) -> None:
         """A piece of a body, or of one chunk of it."""
+        self._take(data)
+
+    def on_message_complete(self) -> None:
+        """The message has ended: hand it over unless it was refused before."""
+        head = self._head
+        self.stage = _BETWEEN if head.keep_alive else _DEAF
+        if head.refusal is not None:
+            return
+        parts, large = self._parts, self._large
+        self._parts, self._large, self._kept = [], None, 0
+        if large is None:
+            self._sink.arrived(head, parts[0] if len(parts) == 1 else b"".join(parts))
+        else:
+            self._sink.arrived(head, large)
+
+    def _take(self, data: bytes | memoryview) -> None:
+        start = self._body_size
         self._body_size += len(data)
         edge = self._edge
         if self._dropping:
@@ -278,21 +326,16 @@ class Intake:
             return
         if self._body_size > self._head.longest:
             edge.observer.refused(self._head.target.model, "too_large")
-            self._refuse(too_large(edge.limits, self._head.json_size))
+            self._refuse(self._too_large())
         elif not edge.budget.fits(len(data)):
             self._refuse(edge.no_room())
         else:
             edge.budget.used += len(data)
-            self._parts.append(data)
-
-    def on_message_complete(self) -> None:
-        """The message has ended: hand it over unless it was refused before."""
-        head = self._head
-        self.stage = _BETWEEN if head.keep_alive else _DEAF
-        if head.refusal is not None:
-            return
-        parts, self._parts = self._parts, []
-        self._sink.arrived(head, parts[0] if len(parts) == 1 else b"".join(parts))
+            self._kept += len(data)
+            if self._large is None:
+                self._parts.append(bytes(data))
+            else:
+                self._large[start : self._body_size] = data
 
     # --- refusals
 
@@ -330,10 +373,26 @@ class Intake:
         self._edge.observer.refused("", refusal.reason)
         self._sink.refused(NO_HEAD, refusal)
 
+    def _too_large(self) -> Refusal:
+        head = self._head
+        return too_large(self._edge.limits, head.json_size, compressed=bool(head.coding))
+
     def _end_dropping(self) -> None:
-        self._give_up(too_large(self._edge.limits, self._head.json_size)._replace(last=True))
+        self._give_up(self._too_large()._replace(last=True))
         raise _Stop
 
     def _forget_body(self) -> None:
-        self._edge.budget.used -= sum(map(len, self._parts))
+        self._edge.budget.used -= self._kept
+        self._kept = 0
         self._parts = []
+        self._large = None
+
+
+def _room_for(head: RequestHead) -> memoryview:
+    """Where a large body is put as it arrives, instead of being joined at its end.
+
+    Its pages are the system's until something is written into them, so a length that lies costs nothing. Tensors
+    behind a JSON part begin where a model can read them in place.
+    """
+    ahead = -(head.json_size or 0) % _ALIGNMENT
+    return memoryview(bytearray(ahead + (head.length or 0)))[ahead:]

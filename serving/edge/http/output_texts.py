@@ -58,13 +58,16 @@ def in_json(answer: Answer, position: int) -> tuple[bytes, bytes]:
     """
     tensor = answer.outputs.tensors[position]
     if tensor.datatype in NO_JSON:
-        raise BadRequest(f"output {tensor.name!r} is {tensor.datatype}, which has no form in JSON; {_IN_BINARY}")
+        raise no_form(tensor)
     start = opening(tensor.name, tensor.datatype, shape_of(answer, tensor))
     if answer.whole:
         whole = flat_rows(Tensor(tensor.name, tensor.datatype, (1, *tensor.shape), tensor.data))
         if whole.bad:
             raise inexpressible(tensor)
         return start, whole.texts[0]
+    if not tensor.data:
+        # Rows without values have no commas between them either.
+        return start, b""
     column = column_of(answer, position)
     if column.bad and not column.bad.isdisjoint(range(answer.start, answer.stop)):
         raise inexpressible(tensor)
@@ -78,6 +81,11 @@ def column_of(answer: Answer, position: int) -> Rows:
     if not isinstance(column, Rows):
         column = rendered[position] = flat_rows(answer.outputs.tensors[position])
     return column
+
+
+def no_form(tensor: Tensor) -> BadRequest:
+    """The refusal of a datatype that JSON has not."""
+    return BadRequest(f"output {tensor.name!r} is {tensor.datatype}, which has no form in JSON; {_IN_BINARY}")
 
 
 def inexpressible(tensor: Tensor) -> ModelFailed:

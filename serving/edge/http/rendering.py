@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import orjson
 
 from serving.edge.http.answers import Split, before_queue, predicted
 from serving.edge.http.binary_rendering import binary_response
+from serving.edge.http.large_rendering import Steps, infer_steps, large, predict_steps
 from serving.edge.http.output_texts import NO_JSON, column_of, in_json, inexpressible, opening, positions_of, start_of
 from serving.edge.http.request_options import Options
 from serving.edge.http.rows import nested_rows
@@ -67,33 +69,43 @@ class PredictRows:
         self.texts = [b"{" + b",".join(map(bytes.__add__, names, row)) + b"}" for row in rows]
 
 
-def infer_response(answer: Answer, options: Options) -> bytes | Split:
-    """The whole response to an infer request: its rows of the outputs wanted, or of all.
+def infer_response(answer: Answer, options: Options) -> bytes | Split | Steps[bytes | Split]:
+    """The whole response to an infer request, or the steps to it where it is large: its rows of the outputs wanted.
 
-    Raises:
+    Raises (the steps too):
         BadRequest: an output was asked for that the model does not have, or in JSON where it has no form there.
         ModelFailed: an output holds what JSON cannot express.
     """
     if options.binary:
         return binary_response(answer, options)
-    wanted, id_json = options.outputs, options.id_json
-    if wanted is None and not answer.whole and answer.stop - answer.start == 1:
-        rows = answer.outputs.rendered.get("infer")
+    rendered = answer.outputs.rendered
+    if options.outputs is None and not answer.whole and answer.stop - answer.start == 1:
+        rows = rendered.get("infer")
         if not isinstance(rows, InferRows):
-            rows = answer.outputs.rendered["infer"] = InferRows(answer)
+            if large(answer.outputs):
+                return infer_steps(answer, options)
+            rows = rendered["infer"] = InferRows(answer)
         if rows.template is not None:
-            row = answer.start
+            row, id_json = answer.start, options.id_json
             return rows.template % (answer.queue_s * 1000, rows.sizes[row] + len(id_json), id_json, *rows.texts[row])
+    if large(answer.outputs):
+        return infer_steps(answer, options)
     return predicted(answer, _infer_pieces(answer, options))
 
 
-def predict_response(answer: Answer, instances: int, headers: bytes = b"") -> bytes:
-    """The whole response to a V1 request, one prediction for each of `instances`; `headers` are whole lines.
+def predict_response(answer: Answer, instances: int, headers: bytes = b"") -> bytes | Split | Steps[bytes | Split]:
+    """The whole response to a V1 request, or the steps to it where it is large: a prediction for each of `instances`.
 
-    Raises:
+    `headers` are whole lines.
+
+    Raises (the steps too):
         ModelFailed: an output holds what JSON cannot express, or does not have a row for each instance.
     """
-    return predicted(answer, _predict_pieces(answer, instances), headers)
+    if answer.whole:
+        answer = _as_rows(answer, instances)
+    if "predict" not in answer.outputs.rendered and large(answer.outputs):
+        return predict_steps(answer, instances, headers)
+    return predicted(answer, _predict_pieces(answer), headers)
 
 
 def _infer_pieces(answer: Answer, options: Options) -> tuple[bytes, ...]:
@@ -106,41 +118,32 @@ def _infer_pieces(answer: Answer, options: Options) -> tuple[bytes, ...]:
     return tuple(pieces)
 
 
-def _predict_pieces(answer: Answer, instances: int) -> tuple[bytes, ...]:
-    tensors = answer.outputs.tensors
-    rank_0 = [tensor.name for tensor in tensors if not tensor.shape]
-    if answer.whole and rank_0:
-        return _predict_scalars(tensors, instances)
-    if answer.whole:
-        _refuse_uneven(tensors, instances)
+def _predict_pieces(answer: Answer) -> tuple[bytes, ...]:
     rows = answer.outputs.rendered.get("predict")
     if not isinstance(rows, PredictRows):
         rows = answer.outputs.rendered["predict"] = PredictRows(answer.outputs)
-    start, stop = (0, instances) if answer.whole else (answer.start, answer.stop)
-    for tensor, bad in zip(tensors, rows.bad, strict=True):
+    start, stop = answer.start, answer.stop
+    for tensor, bad in zip(answer.outputs.tensors, rows.bad, strict=True):
         if bad and not bad.isdisjoint(range(start, stop)):
             raise inexpressible(tensor)
     return b'{"predictions":[', b",".join(rows.texts[start:stop]), b"]}"
 
 
-def _predict_scalars(tensors: tuple[Tensor, ...], instances: int) -> tuple[bytes, ...]:
-    if instances != 1:
-        raise ModelFailed(f"the model answers without rows, so it takes one instance at a time, not {instances}")
-    lifted = tuple(Tensor(t.name, t.datatype, (1, *t.shape), t.data) for t in tensors)
-    rows = PredictRows(Outputs(lifted))
-    for tensor, bad in zip(tensors, rows.bad, strict=True):
-        if bad:
-            raise inexpressible(tensor)
-    return b'{"predictions":[', rows.texts[0], b"]}"
-
-
-def _refuse_uneven(tensors: tuple[Tensor, ...], instances: int) -> None:
-    for tensor in tensors:
+def _as_rows(answer: Answer, instances: int) -> Answer:
+    """A whole answer as rows, one for each instance; one instance is all there is to an answer without rows."""
+    tensors = answer.outputs.tensors
+    outputs = answer.outputs
+    if not all(tensor.shape for tensor in tensors):
+        if instances != 1:
+            raise ModelFailed(f"the model answers without rows, so it takes one instance at a time, not {instances}")
+        outputs = Outputs(tuple(Tensor(t.name, t.datatype, (1, *t.shape), t.data) for t in tensors))
+    for tensor in outputs.tensors:
         if tensor.shape[0] != instances:
             raise ModelFailed(
                 f"output {tensor.name!r} has {tensor.shape[0]} rows for {instances} instances; "
                 "use POST /v2/models/{model}/infer for a model whose outputs are not rows"
             )
+    return replace(answer, outputs=outputs, start=0, stop=instances)
 
 
 # Bounded: a version's outputs have few shapes, and what was forgotten is put together again in 5 us.

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from serving.edge.http.answers import Refusal
+from serving.edge.http.content_coding import SERVED, Accepted, accepted, coding_of
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.routes import PREDICTIONS, SESSION, Asks, Target, target_of
 
@@ -16,6 +17,7 @@ _KNOWN = frozenset(
         b"host",
         b"content-length",
         b"transfer-encoding",
+        b"accept-encoding",
         b"content-encoding",
         b"inference-header-content-length",
         b"authorization",
@@ -31,6 +33,7 @@ _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 # No length has more digits, and int() of thousands of digits is slow.
 _MAX_DIGITS = 18
+NOTHING_ACCEPTED = Accepted()
 _NOWHERE = Target(Asks.ALIVE)
 
 
@@ -48,7 +51,8 @@ class RequestHead(NamedTuple):
     """A head understood; a pure function of its bytes, so that equal bytes need not be understood twice.
 
     `length` is None where no Content-Length was sent, `json_size` where no Inference-Header-Content-Length was: the
-    bytes of the body's JSON part, behind which tensors follow in binary. `longest` is the most bytes its body may have.
+    bytes of the body's JSON part, behind which tensors follow in binary. `longest` is the most bytes its body may have,
+    `longest_inflated` once it is no longer compressed by `coding`; `accepts` is how its answer may be.
     `extra` are header lines that every answer gets, `stays` one that it gets unless the connection closes. `plain` says
     that an answer goes out as it is: no such lines, a body, and the connection stays open. `wants_body` says that it is
     a prediction, `by_name` that its body holds V1 instances, `waits` that the session answers it, which may look at its
@@ -60,6 +64,9 @@ class RequestHead(NamedTuple):
     length: int | None = None
     json_size: int | None = None
     longest: int = 0
+    longest_inflated: int = 0
+    coding: bytes = b""
+    accepts: Accepted = NOTHING_ACCEPTED
     chunked: bool = False
     keep_alive: bool = False
     bodiless: bool = False
@@ -98,13 +105,17 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
     # HTTP/1.0 clients close unless told otherwise.
     stays = b"connection: keep-alive\r\n" if line.version == "1.0" and line.keep_alive else b""
     expects_continue = line.version == "1.1" and found.get(b"expect", b"").strip().lower() == b"100-continue"
-    longest = limits.max_json_bytes if json_size is None else limits.max_body_bytes
-    longest = min(longest, limits.max_body_bytes)
+    inflated = limits.max_json_bytes if json_size is None else limits.max_body_bytes
+    inflated = min(inflated, limits.max_body_bytes)
+    coding = coding_of(found.get(b"content-encoding", b""))
+    longest = limits.max_body_bytes if coding else inflated
+    accepts = accepted(found[b"accept-encoding"]) if b"accept-encoding" in found else NOTHING_ACCEPTED
     refusal = (
         _broken(line, found, twice)
         or _unwanted(line, found, target)
-        or _odd_json_part(found, twice, target, length)
-        or _too_large(length, json_size, limits)
+        or _odd_coding(found, twice, target)
+        or _odd_json_part(found, twice, target, None if coding else length)
+        or _too_large(length, longest, json_size, limits)
     )
     timeout = found.get(b"x-request-timeout-ms")
     timeout_s = None
@@ -121,6 +132,9 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
         length=length,
         json_size=json_size,
         longest=longest,
+        longest_inflated=inflated,
+        coding=coding or b"",
+        accepts=accepts,
         chunked=b"transfer-encoding" in found,
         keep_alive=line.keep_alive,
         bodiless=line.method == b"HEAD",
@@ -139,10 +153,10 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
     )
 
 
-def too_large(limits: HttpLimits, json_size: int | None = None) -> Refusal:
-    """The answer to a body over what JSON or any body may have; `json_size` as in the head."""
+def too_large(limits: HttpLimits, json_size: int | None = None, *, compressed: bool = False) -> Refusal:
+    """The answer to a body over what JSON or any body may have; `compressed` as it came, before it is inflated."""
     most = f"{limits.max_json_mb:g} MB (http.max_json_mb)"
-    if json_size is None and limits.max_json_mb < limits.max_body_mb:
+    if json_size is None and limits.max_json_mb < limits.max_body_mb and not compressed:
         message = (
             f"a JSON body may have at most {most}; send tensors in binary (`binary_data_size` and the header "
             f"Inference-Header-Content-Length), up to {limits.max_body_mb:g} MB, or split the rows over requests"
@@ -150,7 +164,10 @@ def too_large(limits: HttpLimits, json_size: int | None = None) -> Refusal:
     elif json_size is not None and json_size > limits.max_json_bytes:
         message = f"the JSON part of a body may have at most {most}; send more of its tensors in binary"
     else:
-        message = f"a body may have at most {limits.max_body_mb:g} MB (http.max_body_mb); split the rows over requests"
+        message = (
+            f"a body may have at most {limits.max_body_mb:g} MB (http.max_body_mb), also when it is inflated; "
+            "split the rows over requests"
+        )
     return Refusal(413, message, "too_large")
 
 
@@ -177,9 +194,20 @@ def _unwanted(line: RequestLine, found: dict[bytes, bytes], target: Target | Non
     expect = found.get(b"expect")
     if expect is not None and expect.strip().lower() != b"100-continue":
         return Refusal(417, "the only expectation served is 100-continue", last=True)
-    encoding = found.get(b"content-encoding", b"identity").strip().lower()
-    if encoding != b"identity":
-        return Refusal(415, f"Content-Encoding {_short(encoding)} is not served; send the body as it is")
+    return None
+
+
+def _odd_coding(found: dict[bytes, bytes], twice: set[bytes], target: Target | None) -> Refusal | None:
+    """What is wrong with the codings of the body and of the answer."""
+    if target is None or target.asks not in PREDICTIONS:
+        return None
+    encoding = found.get(b"content-encoding")
+    if encoding is not None and (coding_of(encoding) is None or b"content-encoding" in twice):
+        message = f"Content-Encoding {_short(encoding)} is not served; served is one of {SERVED}"
+        return Refusal(415, message, headers=b"accept-encoding: %b\r\n" % SERVED.encode())
+    accepts = found.get(b"accept-encoding")
+    if accepts is not None and accepted(accepts) == Accepted(b"", plain=False):
+        return Refusal(406, f"Accept-Encoding {_short(accepts)} leaves nothing that is served; served are {SERVED}")
     return None
 
 
@@ -208,12 +236,10 @@ def _odd_json_part(
     return None
 
 
-def _too_large(length: int | None, json_size: int | None, limits: HttpLimits) -> Refusal | None:
-    most = limits.max_body_bytes
-    if json_size is None:
-        most = min(most, limits.max_json_bytes)
-    fits = (length is None or length <= most) and (json_size or 0) <= limits.max_json_bytes
-    return None if fits else too_large(limits, json_size)
+def _too_large(length: int | None, longest: int, json_size: int | None, limits: HttpLimits) -> Refusal | None:
+    if length is not None and length > longest:
+        return too_large(limits, json_size, compressed=longest == limits.max_body_bytes)
+    return too_large(limits, json_size) if json_size is not None and json_size > limits.max_json_bytes else None
 
 
 def _traced(found: dict[bytes, bytes]) -> bytes:

@@ -78,7 +78,7 @@ def _cut(tensor: Tensor, shape: tuple[int, ...]) -> Rows:
         return Rows([b""] * rows, _NONE_BAD)
     if not ELEMENT_SIZE[tensor.datatype]:
         return _strings(tensor, shape)
-    text = orjson.dumps(_array(tensor).reshape(shape), option=_NUMPY)
+    text = orjson.dumps(array_of(tensor).reshape(shape), option=_NUMPY)
     depth = len(shape) - 1
     texts = text[depth + 1 : -depth - 1].split(b"]" * depth + b"," + b"[" * depth)
     return Rows(texts, _bad(texts) if b"u" in text else _NONE_BAD)
@@ -92,7 +92,8 @@ def _bad(texts: list[bytes]) -> frozenset[int]:
     return frozenset([index for index, text in enumerate(texts) if b"null" in text])
 
 
-def _array(tensor: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+def array_of(tensor: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    """The elements of a tensor as a flat array; not of BYTES."""
     if tensor.datatype == "BF16":
         # bfloat16 is the upper half of a float32.
         return (np.frombuffer(tensor.data, "<u2").astype("<u4") << 16).view("<f4")

@@ -85,6 +85,7 @@ class HttpServer:
         await self._wait_until_gone(edge.limits.sweep_s)
         self._stop_sweeping()
         await edge.oversize.stop()
+        await edge.compression.stop()
 
     async def _wait_until_gone(self, timeout_s: float) -> None:
         if not self._edge.connections:

@@ -24,16 +24,15 @@ def answer(outputs: Outputs, start: int = 0, stop: int = 1, *, whole: bool = Fal
     return Answer(outputs, start, stop, whole, VersionKey("m", 2), "stable", 0.0, 0.0)
 
 
-def body_of(response: bytes) -> Any:
+def body_of(response: object) -> Any:
+    assert isinstance(response, bytes)
     head, body = response.split(b"\r\n\r\n", 1)
     assert f"content-length: {len(body)}\r\n".encode() in head + b"\r\n"
     return orjson.loads(body)
 
 
 def infer(answered: Answer, identity: bytes = b'""', wanted: tuple[str, ...] | None = None) -> Any:
-    response = infer_response(answered, Options(identity, wanted))
-    assert isinstance(response, bytes)
-    return body_of(response)
+    return body_of(infer_response(answered, Options(identity, wanted)))
 
 
 def predict(answered: Answer, instances: int) -> Any:
@@ -121,3 +120,9 @@ def test_names_with_percent_signs_and_quotes_survive() -> None:
     whole = Answer(Outputs((tensor,)), 0, 1, whole=False, key=VersionKey("%d", 2), variant="s", queue_s=0.0, run_s=0.0)
     assert infer(whole)["model_name"] == "%d"
     assert infer(whole)["outputs"][0]["name"] == '100%b "p"'
+
+
+def test_rows_without_values_are_an_empty_array() -> None:
+    outputs = Outputs((Tensor("p", "FP32", (3, 0), b""),))
+    assert infer(answer(outputs, 0, 3))["outputs"] == [{"name": "p", "shape": [3, 0], "datatype": "FP32", "data": []}]
+    assert infer(answer(outputs, 0, 1))["outputs"] == [{"name": "p", "shape": [1, 0], "datatype": "FP32", "data": []}]
