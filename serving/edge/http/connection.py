@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
         if head.wants_body:
             exchange.predict(content)
         elif head.waits:
-            orders.begin(self._edge, exchange, head, content)
+            orders.begin(self._edge, exchange, head, bytes(content))
         else:
             exchange.give(metadata.answer(self._edge, head))
 

@@ -100,7 +100,7 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
     target = target_of(line.url)
     given_length = found.get(b"content-length", b"").strip()
     length = int(given_length) if given_length.isdigit() and len(given_length) <= _MAX_DIGITS else None
-    json_size = _json_size(found)
+    json_size = _json_size(found) if target is not None and target.asks is Asks.INFER else None
     extra = _traced(found)
     # HTTP/1.0 clients close unless told otherwise.
     stays = b"connection: keep-alive\r\n" if line.version == "1.0" and line.keep_alive else b""
@@ -199,9 +199,11 @@ def _unwanted(line: RequestLine, found: dict[bytes, bytes], target: Target | Non
 
 def _odd_coding(found: dict[bytes, bytes], twice: set[bytes], target: Target | None) -> Refusal | None:
     """What is wrong with the codings of the body and of the answer."""
-    if target is None or target.asks not in PREDICTIONS:
-        return None
     encoding = found.get(b"content-encoding")
+    if target is None or target.asks not in PREDICTIONS:
+        if not encoding or coding_of(encoding) == b"":
+            return None
+        return Refusal(415, "only bodies of predictions may be compressed; send this one as it is")
     if encoding is not None and (coding_of(encoding) is None or b"content-encoding" in twice):
         message = f"Content-Encoding {_short(encoding)} is not served; served is one of {SERVED}"
         return Refusal(415, message, headers=b"accept-encoding: %b\r\n" % SERVED.encode())

@@ -95,6 +95,11 @@ def test_what_is_not_served_is_refused_by_its_header(header: tuple[bytes, bytes]
     assert status(header) == code
 
 
+def test_only_bodies_of_predictions_are_compressed() -> None:
+    assert status((b"content-encoding", b"gzip"), line=LINE._replace(url=b"/v2/repository/index")) == 415
+    assert status((b"content-encoding", b"identity"), line=LINE._replace(url=b"/v2/repository/index")) == 0
+
+
 def test_a_body_too_large_to_be_dropped_closes_the_connection() -> None:
     too_large = head((b"content-length", b"9000000")).refusal
     huge = head((b"content-length", b"99999999999")).refusal
