@@ -37,7 +37,9 @@ class GatewayClient:
         port = _port(parts)
         if parts.scheme != "http" or not parts.hostname or port is None:
             raise wrong_usage(f"--url {url}: must look like http://127.0.0.1:8080")
-        self.url = f"http://{parts.netloc}"
+        # A gateway may be mounted below a path of another server.
+        self._below = parts.path.rstrip("/")
+        self.url = f"http://{parts.netloc}{self._below}"
         self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout_s)
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
@@ -83,7 +85,7 @@ class GatewayClient:
             if self._connection.sock is None:
                 self._connection.connect()
             began = time.perf_counter()
-            self._connection.request(method, path, body or None, _sent(headers))
+            self._connection.request(method, self._below + path, body or None, _sent(headers))
             response = self._connection.getresponse()
             content = response.read()
         except (TimeoutError, OSError) as error:
@@ -102,8 +104,20 @@ class GatewayClient:
 
 def said(reply: Reply) -> str:
     """Why it was refused, on one line, whoever answered."""
-    told = reply.body.get("error", "") if isinstance(reply.body, dict) else reply.body or ""
+    told = reply.body or ""
+    if isinstance(reply.body, dict):
+        told = reply.body.get("error") or _detail(reply.body.get("detail", ""))
     return " ".join(str(told).split())[:_LONGEST_REASON] or "nothing more"
+
+
+def _detail(told: Any) -> str:  # noqa: ANN401 - JSON
+    """What servers made with FastAPI say instead of an error: a text, or a place and a message for each mistake."""
+    if not isinstance(told, list):
+        return str(told)
+    return "; ".join(
+        f"{'.'.join(map(str, one.get('loc', ())))}: {one.get('msg', one)}" if isinstance(one, dict) else str(one)
+        for one in told
+    )
 
 
 def model_path(model: str, version: int | None = None) -> str:

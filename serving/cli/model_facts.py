@@ -103,6 +103,16 @@ def facts_of(client: GatewayClient, model: str, version: int | None = None, *, m
     )
 
 
+def inputs_of(client: GatewayClient, model: str, version: int | None = None) -> tuple[dict[str, Any], ...]:
+    """A model's inputs by nothing but the protocol's metadata, which any server of it has; empty where it tells none.
+
+    Raises:
+        CommandFailed: the server does not answer, or answers with an error.
+    """
+    metadata = client.get(model_path(model, version))
+    return tuple(metadata.get("inputs") or ()) if isinstance(metadata, dict) else ()
+
+
 def _page(client: GatewayClient, model: str) -> Mapping[str, Any]:
     """Sluice's own page, which has more than the protocol's: who answers by default, and what callers send."""
     page = client.ask("GET", f"/v1/models/{quote(model, safe='')}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serving.cli.config import AsJson
 from serving.cli.models import GATEWAY_URL, Url
+
+if TYPE_CHECKING:
+    from serving.cli.gateway_client import Reply
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,18 +55,20 @@ def predict(
     client = GatewayClient(url)
     reply = ask(client, model, asked, {name: str(value) for name, value in headers.items() if value is not None})
     if as_json:
-        print_json(_document(reply.body, reply.headers, reply.took_s))
+        print_json(_document(reply))
         return
     out = console()
     for line in rendered(model, reply):
         out.print(line)
 
 
-def _document(body: Any, headers: Any, took_s: float) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    version = headers.get("x-sluice-version")
+def _document(reply: Reply) -> dict[str, Any]:
+    from serving.cli.prediction import version_of
+
+    version = version_of(reply)
     return {
-        "answer": body,
-        "version": int(version) if version else None,
-        "variant": headers.get("x-sluice-variant"),
-        "took_ms": round(took_s * 1000, 3),
+        "answer": reply.body,
+        "version": int(version) if version.isdecimal() else version or None,
+        "variant": reply.headers.get("x-sluice-variant"),
+        "took_ms": round(reply.took_s * 1000, 3),
     }

@@ -14,7 +14,7 @@ from rich.text import Text
 from serving.cli.failure import wrong_usage
 from serving.cli.feature_fields import pairs_of
 from serving.cli.gateway_client import GatewayClient, Reply, model_path
-from serving.cli.model_facts import ModelFacts, facts_of
+from serving.cli.model_facts import inputs_of
 from serving.cli.output import table
 
 _MOST_SHOWN = 12
@@ -72,24 +72,30 @@ def ask(client: GatewayClient, model: str, asked: Asked, headers: Mapping[str, s
     if asked.instance:
         path = f"/v1/models/{quote(model, safe='')}:predict"
         return client.post(path, {"instances": [asked.instance]}, headers)
-    facts = facts_of(client, model, asked.version, must_exist=True)
-    tensors = asked.tensors or {_only_input(facts): list(asked.rows)}
-    document = {"inputs": [_tensor(facts, name, data) for name, data in tensors.items()]}
+    inputs = Inputs(model, inputs_of(client, model, asked.version))
+    tensors = asked.tensors or {inputs.only(): list(asked.rows)}
+    document = {"inputs": [inputs.tensor(name, data) for name, data in tensors.items()]}
     return client.post(f"{model_path(model, asked.version)}/infer", document, headers)
 
 
 def rendered(model: str, reply: Reply) -> Iterator[Table | Text]:
     """One line about who answered, then the outputs."""
-    version, variant = reply.headers.get("x-sluice-version", "?"), reply.headers.get("x-sluice-variant", "")
-    yield Text(f"{model}  version {version}  {variant}  {reply.took_s * 1000:.1f} ms")
+    variant = reply.headers.get("x-sluice-variant", "")
+    yield Text(f"{model}  version {version_of(reply) or '?'}  {variant}  {reply.took_s * 1000:.1f} ms")
     if degraded := reply.headers.get("x-sluice-degraded"):
         yield Text(f"not all features were there, defaults stand in: {degraded}", style="yellow")
     if "predictions" in reply.body:
         yield table(["prediction"], [[orjson.dumps(one).decode()] for one in reply.body["predictions"]])
         return
-    outputs = reply.body["outputs"]
-    rows = [(o["name"], o["datatype"], str(o["shape"]), _values(o["data"])) for o in outputs]
+    outputs = reply.body.get("outputs", ()) if isinstance(reply.body, dict) else ()
+    rows = [(o["name"], o["datatype"], str(o["shape"]), _values(_flat(o.get("data", ())))) for o in outputs]
     yield table(["output", "datatype", "shape", "values"], rows)
+
+
+def version_of(reply: Reply) -> str:
+    """The version that answered, as our header or the protocol's answer says it; empty where neither does."""
+    told = reply.body.get("model_version") if isinstance(reply.body, dict) else None
+    return reply.headers.get("x-sluice-version") or str(told or "")
 
 
 def _named(flag: str, text: str, *, strict: bool) -> tuple[str, Any]:
@@ -112,20 +118,50 @@ def _row(text: str) -> Any:  # noqa: ANN401 - JSON
         raise wrong_usage(f"--row {text}: must be values with commas between them, or a JSON list ({error})") from error
 
 
-def _only_input(facts: ModelFacts) -> str:
-    names = [spec["name"] for spec in facts.inputs]
-    if len(names) != 1:
-        raise wrong_usage(f"{facts.name} has the inputs {', '.join(names) or 'unknown'}; name them: --input NAME=JSON")
-    return str(names[0])
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a server tells of a model's inputs; some servers tell nothing, and then what is typed decides."""
+
+    model: str
+    specs: Sequence[Mapping[str, Any]]
+
+    def only(self) -> str:
+        """The name of the one input that has to be given."""
+        names = [spec["name"] for spec in self.specs if not spec.get("optional")]
+        if len(names) != 1:
+            raise wrong_usage(
+                f"{self.model} has the inputs {', '.join(names) or 'unknown'}; name them: --input NAME=JSON"
+            )
+        return str(names[0])
+
+    def tensor(self, name: str, data: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """The tensor that the protocol sends for a value as it was typed."""
+        shape = _shape(data)
+        values = data if shape else [data]
+        return {"name": name, "datatype": self._datatype(name, values), "shape": shape, "data": values}
+
+    def _datatype(self, name: str, values: Sequence[Any]) -> str:
+        if not self.specs:
+            return _guessed(_flat(values))
+        datatype = next((spec["datatype"] for spec in self.specs if spec["name"] == name), None)
+        if datatype is None:
+            known = ", ".join(spec["name"] for spec in self.specs)
+            raise wrong_usage(f"{self.model} has no input {name!r}; its inputs: {known}")
+        return str(datatype)
 
 
-def _tensor(facts: ModelFacts, name: str, data: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    datatype = next((spec["datatype"] for spec in facts.inputs if spec["name"] == name), None)
-    if datatype is None:
-        known = ", ".join(spec["name"] for spec in facts.inputs) or "none that is known yet"
-        raise wrong_usage(f"{facts.name} has no input {name!r}; its inputs: {known}")
-    shape = _shape(data)
-    return {"name": name, "datatype": datatype, "shape": shape, "data": data if shape else [data]}
+def _guessed(values: Sequence[Any]) -> str:
+    kinds = {type(value) for value in values}
+    if kinds <= {bool} and kinds:
+        return "BOOL"
+    if kinds <= {int} and kinds:
+        return "INT64"
+    return "FP64" if kinds <= {int, float} else "BYTES"
+
+
+def _flat(data: Any) -> list[Any]:  # noqa: ANN401 - JSON
+    """Values in row-major order, whether they came flat or nested."""
+    return [value for inner in data for value in _flat(inner)] if isinstance(data, list | tuple) else [data]
 
 
 def _shape(data: Any) -> list[int]:  # noqa: ANN401 - JSON

@@ -14,8 +14,10 @@ Answers = dict[Key, tuple[int, Any]]
 
 
 @contextmanager
-def canned_gateway(answers: Answers) -> Iterator[tuple[str, list[tuple[str, dict[str, str], Any]]]]:
-    """Its address, and what it was sent: path, headers, body."""
+def canned_gateway(
+    answers: Answers, *, foreign: bool = False
+) -> Iterator[tuple[str, list[tuple[str, dict[str, str], Any]]]]:
+    """Its address, and what it was sent: path, headers, body. A `foreign` server has none of our headers."""
     sent: list[tuple[str, dict[str, str], Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -29,8 +31,9 @@ def canned_gateway(answers: Answers) -> Iterator[tuple[str, list[tuple[str, dict
             content = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(content)))
-            self.send_header("x-sluice-version", "2")
-            self.send_header("x-sluice-variant", "stable")
+            if not foreign:
+                self.send_header("x-sluice-version", "2")
+                self.send_header("x-sluice-variant", "stable")
             self.end_headers()
             self.wfile.write(content)
 

@@ -134,3 +134,44 @@ def test_a_server_that_is_no_gateway_is_one_line() -> None:
     assert ended.code == 1
     assert ended.err.startswith(f"sluice: {url} answered 502: ")
     assert ended.err.count("\n") == 1
+
+
+# As MLServer answers: versions that are no numbers, a model without inputs, FastAPI's words for what is wrong.
+WRONG = {"detail": [{"loc": ["body", "inputs", 0, "shape"], "msg": "field required", "type": "value_error.missing"}]}
+FOREIGN: Answers = {
+    ("GET", "/v2/models/iris"): (200, {**IRIS, "versions": ["v1.0"], "platform": ""}),
+    ("GET", "/v2/models/untold"): (
+        200,
+        {"name": "untold", "versions": [], "platform": "", "inputs": [], "outputs": []},
+    ),
+    ("POST", "/v2/models/iris/infer"): (
+        200,
+        {**ANSWER, "model_version": "v1.0", "id": "1", "outputs": [{**ANSWER["outputs"][0], "data": [[7], [8]]}]},  # type: ignore[dict-item]
+    ),
+    ("POST", "/v2/models/untold/infer"): (422, WRONG),
+    ("GET", "/v2/models/gone"): (404, {"detail": "Model gone not found"}),
+    ("GET", "/below/v2/models/iris"): (200, IRIS),
+    ("POST", "/below/v2/models/iris/infer"): (200, ANSWER),
+}
+
+
+def test_any_server_of_the_protocol_predicts_by_its_metadata_alone() -> None:
+    with canned_gateway(FOREIGN, foreign=True) as (url, sent):
+        ended = sluice("predict", "iris", "--row", "1,2,3,4", "--url", url)
+        as_json = sluice("predict", "iris", "--row", "1,2,3,4", "--json", "--url", url)
+        below = sluice("predict", "iris", "--row", "1,2,3,4", "--url", f"{url}/below/")
+    assert (ended.code, ended.err) == (0, "")
+    assert "version v1.0" in ended.out
+    assert "7 8" in ended.out
+    assert (json.loads(as_json.out)["version"], json.loads(as_json.out)["variant"]) == ("v1.0", None)
+    assert (below.code, sent[-1][0]) == (0, "/below/v2/models/iris/infer")
+    assert {path for path, _, _ in sent} == {key[1] for key in FOREIGN if "iris" in key[1]}
+
+
+def test_what_another_server_calls_detail_is_told() -> None:
+    with canned_gateway(FOREIGN, foreign=True) as (url, sent):
+        refused = sluice("predict", "untold", "--input", "x=[[1, 2.5]]", "--url", url)
+        gone = sluice("predict", "gone", "--row", "1", "--url", url)
+    assert refused.err == f"sluice: {url} answered 422: body.inputs.0.shape: field required\n"
+    assert sent[1][2] == {"inputs": [{"name": "x", "datatype": "FP64", "shape": [1, 2], "data": [[1, 2.5]]}]}
+    assert (gone.code, gone.err) == (1, f"sluice: {url} answered 404: Model gone not found\n")
