@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import typer
 
 from serving.config import reference
+from serving.edge.http.openapi import document
 from serving.telemetry.catalogue import CATALOGUE
 
 _METRICS = """# Metrics
@@ -31,7 +33,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not reachable. Errors are one cle
 
 def pages() -> Mapping[str, str]:
     """Every page by its name in `docs`."""
-    return {"configuration.md": reference.page(), "metrics.md": _metrics(), "commands.md": _commands()}
+    return {
+        "configuration.md": reference.page(),
+        "metrics.md": _metrics(),
+        "commands.md": _commands(),
+        "openapi-data-plane.json": json.dumps(document("current"), indent=1) + "\n",
+    }
 
 
 def _metrics() -> str:

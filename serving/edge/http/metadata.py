@@ -9,6 +9,7 @@ import orjson
 
 from serving.edge.http.answers import json_answer, refusal_of, refused
 from serving.edge.http.edge import Edge
+from serving.edge.http.openapi import document
 from serving.edge.http.request_head import RequestHead
 from serving.edge.http.routes import Asks
 from serving.errors import NotReady, ServingError
@@ -97,6 +98,10 @@ def _model_ready(edge: Edge, head: RequestHead) -> object:
     return {"name": described.model, "ready": True}
 
 
+def _openapi(edge: Edge, _head: RequestHead) -> object:
+    return document(edge.release)
+
+
 def _v1_model(edge: Edge, head: RequestHead) -> object:
     described = edge.predictions.describe(head.target.model, head.target.version)
     return {
@@ -177,6 +182,7 @@ _HANDLERS: Mapping[Asks, Callable[[Edge, RequestHead], object]] = {
     Asks.MODEL: _model,
     Asks.MODEL_READY: _model_ready,
     Asks.CONFIG: _config,
+    Asks.OPENAPI: _openapi,
     Asks.V1_MODELS: _models,
     Asks.V1_MODEL: _v1_model,
 }

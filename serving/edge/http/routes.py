@@ -32,6 +32,7 @@ class Asks(Enum):
     LOAD = auto()
     UNLOAD = auto()
     LOGGING = auto()
+    OPENAPI = auto()
     V1_MODELS = auto()
     V1_MODEL = auto()
     PREDICT = auto()
@@ -66,6 +67,7 @@ ROUTES = (
     Route("/v2/repository[/{repository}]/models/{model}/load", Asks.LOAD, "POST"),
     Route("/v2/repository[/{repository}]/models/{model}/unload", Asks.UNLOAD, "POST"),
     Route("/v2/logging", Asks.LOGGING, "GET, HEAD, POST"),
+    Route("/v2/openapi.json", Asks.OPENAPI),
     Route("/v1/models", Asks.V1_MODELS),
     Route("/v1/models/{model}:predict", Asks.PREDICT, "POST"),
     Route("/v1/models/{model}", Asks.V1_MODEL),
