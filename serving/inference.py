@@ -87,6 +87,12 @@ class Signature:
         """What a request may give, the optional inputs last."""
         return (*self.inputs, *self.optional)
 
+    def given(self, bits: int) -> tuple[TensorSpec, ...]:
+        """The inputs of a request that gives the optional ones whose bits are set; the lowest is the first one's."""
+        if not bits:
+            return self.inputs
+        return (*self.inputs, *(spec for place, spec in enumerate(self.optional) if bits >> place & 1))
+
 
 @dataclass(slots=True)
 class Tensor:
@@ -142,7 +148,8 @@ class Batch:
     """Rows that run together on one version.
 
     `rows` is 0 for a version that is not batchable: its one request then goes as it is and comes back whole.
-    `expires_at` is the latest deadline of its requests on the gateway's monotonic clock, in seconds.
+    `expires_at` is the latest deadline of its requests on the gateway's monotonic clock, in seconds. `given` has the
+    bits of the optional inputs that follow the others (see `Signature.given`); such a batch is one request, whole.
     `alone` asks that nothing else runs on the replica meanwhile (a suspect of a crash).
     """
 
@@ -151,6 +158,7 @@ class Batch:
     rows: int
     expires_at: float
     alone: bool = False
+    given: int = 0
 
 
 @dataclass(slots=True)

@@ -112,7 +112,7 @@ class GatewayVersions:
                 name: {
                     "batchable": facts.batchable,
                     "note": facts.note,
-                    "inputs": [_tensor(spec) for spec in facts.signature.inputs],
+                    "inputs": [_tensor(spec) for spec in facts.signature.all_inputs],
                     "outputs": [_tensor(spec) for spec in facts.signature.outputs],
                 }
                 for name, facts in hosted.items()

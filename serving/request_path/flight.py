@@ -10,11 +10,15 @@ from serving.batching.row_queue import Span
 from serving.errors import ServingError
 from serving.inference import Answer, Batch, Buffer, Outputs, Request, Stacked
 from serving.observation import BatchSeen
+from serving.request_path.intake import Given
 from serving.request_path.variants import Variant
 
 
 class Flight:
-    """One batch of one variant, of which `observe` is told once; every method runs on the loop's thread."""
+    """One batch of one variant, of which `observe` is told once; every method runs on the loop's thread.
+
+    `whole` where its one request runs as it is, without rows.
+    """
 
     __slots__ = (
         "_abandoned",
@@ -27,6 +31,7 @@ class Flight:
         "spans",
         "taken_at",
         "variant",
+        "whole",
     )
 
     def __init__(
@@ -39,6 +44,7 @@ class Flight:
     ) -> None:
         self.variant = variant
         self.spans = spans
+        self.whole = not variant.hosted.batchable or type(spans[0].request.group) is Given
         self.taken_at = clock()
         self._clock = clock
         self._large = large
@@ -67,7 +73,7 @@ class Flight:
         """Give each caller its rows; one who left, or whose edge fails, never affects the others."""
         landed_at = self._clock()
         run_s = landed_at - self.taken_at
-        key, name, whole = self.variant.key, self.variant.name, not self.variant.hosted.batchable
+        key, name, whole = self.variant.key, self.variant.name, self.whole
         row = 0
         answered: list[Request] = []
         for request, start, stop in self.spans:
@@ -113,14 +119,15 @@ class Flight:
 
     def _batch(self, *, alone: bool) -> Batch:
         spans = self.spans
-        batchable = self.variant.hosted.batchable
-        rows = sum([stop - start for _, start, stop in spans]) if batchable else 0
+        rows = 0 if self.whole else sum([stop - start for _, start, stop in spans])
+        group = spans[0].request.group
         return Batch(
             self.variant.key,
             _stack(spans, rows),
             rows,
             max([request.deadline_s for request, _, _ in spans]),
             alone,
+            group.bits if type(group) is Given else 0,
         )
 
     def _tell(self, answered: list[Request], rows: int, landed_at: float, run_s: float, outcome: str) -> None:

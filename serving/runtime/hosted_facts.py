@@ -22,10 +22,10 @@ def load_hosted(values: dict[str, Any]) -> Hosted:
         **{
             **values,
             "key": VersionKey(model, version),
-            "signature": Signature(_specs(signature["inputs"]), _specs(signature["outputs"])),
+            "signature": Signature(*(_specs(signature[side]) for side in ("inputs", "outputs", "optional"))),
         }
     )
 
 
 def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(entry["name"], entry["datatype"], tuple(entry["shape"])) for entry in entries)
+    return tuple(TensorSpec(**{**entry, "shape": tuple(entry["shape"])}) for entry in entries)

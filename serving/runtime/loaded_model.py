@@ -17,11 +17,12 @@ __all__ = ["LoadedModel", "ModelSource"]
 class LoadedModel:
     """Runs batches of one version; `hosted` is what the gateway may know of it."""
 
-    __slots__ = ("_outputs", "_session", "hosted")
+    __slots__ = ("_outputs", "_required", "_session", "hosted")
 
     def __init__(self, session: OnnxSession, hosted: Hosted) -> None:
         self._session = session
         self._outputs = hosted.signature.outputs
+        self._required = len(hosted.signature.inputs)
         self.hosted = hosted
 
     @classmethod
@@ -45,7 +46,9 @@ class LoadedModel:
         Raises:
             ModelFailed: the model raised, or answered with other rows than it was given.
         """
-        arrays = self._session.run(as_arrays(inputs), interrupt)
+        # Those of a request that gives optional inputs are more than usual.
+        names = () if len(inputs) == self._required else [item.name for item in inputs]
+        arrays = self._session.run(as_arrays(inputs), interrupt, names)
         if rows:
             self._check_rows(arrays, rows)
         return as_tensors(arrays, self._outputs)

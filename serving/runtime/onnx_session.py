@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from serving.errors import ModelFailed, ModelUnservable
@@ -11,7 +12,7 @@ from serving.inference import Signature
 from serving.runtime.failure_text import load_failure, run_failure
 from serving.runtime.model_file import ModelFile
 from serving.runtime.options import RuntimeOptions
-from serving.runtime.signature import signature_of
+from serving.runtime.signature import optional_inputs, signature_of
 from serving.runtime.tensor_arrays import Array
 
 # Recent releases (seen in 1.32) report to their maker, already when imported, and leave a file in the temporary folder.
@@ -68,17 +69,20 @@ class OnnxSession:
         session = _load(path, options or RuntimeOptions())
         try:
             signature = signature_of(session.get_inputs(), session.get_outputs(), inspected.unranked_inputs)
+            optional = optional_inputs(session.get_overridable_initializers(), inspected.unranked_inputs)
         except ModelUnservable as error:
             raise ModelUnservable(f"{path}: {error.message}") from error
-        return cls(session, signature, name)
+        return cls(session, replace(signature, optional=optional), name)
 
-    def run(self, arrays: Sequence[Array], interrupt: Interrupt | None = None) -> list[Array]:
-        """Outputs for inputs in the signature's order.
+    def run(
+        self, arrays: Sequence[Array], interrupt: Interrupt | None = None, names: Sequence[str] = ()
+    ) -> list[Array]:
+        """Outputs for inputs in the signature's order; `names` where optional ones are among them.
 
         Raises:
             ModelFailed: the model refused the values or broke on them.
         """
-        feeds = dict(zip(self._input_names, arrays, strict=True))
+        feeds = dict(zip(names or self._input_names, arrays, strict=True))
         try:
             # Of the ways to call it `run` costs least (7 us for a small MLP, outputs as new arrays): OrtValues take
             # 50 us, an input binding 13 us. A binding to kept buffers saves 1 us, and fixes rows and thread.

@@ -37,6 +37,9 @@ _REMEDIES = (
 )
 
 
+_MOST_OPTIONAL = 16
+
+
 class Declared(Protocol):
     """An input or output as ONNX Runtime describes it."""
 
@@ -67,6 +70,21 @@ def signature_of(inputs: Iterable[Declared], outputs: Iterable[Declared], unrank
                 "export it with one, for example ['batch', 32] for rows of 32 values"
             )
     return signature
+
+
+def optional_inputs(initializers: Iterable[Declared], unranked: Collection[str] = ()) -> tuple[TensorSpec, ...]:
+    """Inputs that have a default in the graph and that a request may give; none where these are a model's weights.
+
+    Some exporters list every weight as an input. Nobody gives those, and the tensor stream tells at most 16 apart.
+    """
+    found = tuple(
+        TensorSpec(
+            declared.name, _DATATYPES[declared.type], tuple(_size(size) for size in declared.shape), optional=True
+        )
+        for declared in initializers
+        if declared.type in _DATATYPES and declared.name not in unranked
+    )
+    return found if len(found) <= _MOST_OPTIONAL else ()
 
 
 def _spec(side: str, declared: Declared) -> TensorSpec:

@@ -178,7 +178,7 @@ def _observed(signature: Signature, answer: Sequence[Array], *, batchable: bool)
         _corrected(spec, array.shape, batchable=batchable)
         for spec, array in zip(signature.outputs, answer, strict=True)
     )
-    return Signature(signature.inputs, outputs)
+    return Signature(signature.inputs, outputs, signature.optional)
 
 
 def _corrected(spec: TensorSpec, shape: tuple[int, ...], *, batchable: bool) -> TensorSpec:

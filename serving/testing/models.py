@@ -255,6 +255,16 @@ def slow(rounds: int = 200, width: int = 64) -> onnx.ModelProto:
     )
 
 
+def with_default() -> onnx.ModelProto:
+    """`x` FP32 [-1, 4] → `y` = x * factor + offset; both may be given and are 2 and 0 else."""
+    return graph_of(
+        [node("Mul", ["x", "factor"], ["scaled"]), node("Add", ["scaled", "offset"], ["y"])],
+        [value("x", FLOAT, ["n", 4]), value("factor", FLOAT, []), value("offset", FLOAT, [4])],
+        [value("y", FLOAT, ["n", 4])],
+        {"factor": np.float32(2), "offset": np.zeros(4, np.float32)},
+    )
+
+
 def open_length() -> onnx.ModelProto:
     """`x` FP32 [-1, -1] → `mean` FP32 [-1] of each row: rows of any length, only equal ones can share a batch."""
     return graph_of(
@@ -312,6 +322,7 @@ ZOO: Mapping[str, Build] = {
     "short-answer": short_answer,
     "slow": slow,
     "open-length": open_length,
+    "with-default": with_default,
     "constant": constant,
     "total": total,
     "unranked-output": unranked_output,

@@ -1,8 +1,9 @@
 """RUN, RESULT and FAILED: a batch on its way to a version, and what became of it.
 
-RUN is `u32 ttl in ms · u32 rows · u16 tensors · u16 0 · u32 alone · tensors`, RESULT `u16 tensors · u16 0 · u32 0 ·
+RUN is `u32 ttl in ms · u32 rows · u16 tensors · u16 given · u32 alone · tensors`, RESULT `u16 tensors · u16 0 · u32 0 ·
 tensors`, FAILED `u16 length of the reason · reason · text`, both UTF-8. CANCEL, GOAWAY and BEGUN are heads without a
-payload. BEGUN precedes the run of a batch that is to run alone, which is blamed for a crash only if it ran.
+payload. BEGUN precedes the run of a batch that is to run alone, which is blamed for a crash only if it ran. `given` has
+the bits of the optional inputs that follow the others; a gateway that knows of none sends 0.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Run(NamedTuple):
     tensors: int
     start: int
     alone: bool = False
+    given: int = 0
 
 
 def encode_run(batch: Batch, slot: int, batch_id: int, ttl_s: float) -> tuple[list[Buffer], int]:
@@ -48,7 +50,8 @@ def encode_run(batch: Batch, slot: int, batch_id: int, ttl_s: float) -> tuple[li
     parts: list[Buffer] = [b""]
     size = _RUN_HEAD.size + append_stacked(batch.inputs, parts)
     ttl_ms = min(max(int(ttl_s * 1000) + 1, 0), _LONGEST_TTL_MS)
-    parts[0] = _RUN_HEAD.pack(size - 4, RUN, 0, slot, batch_id, ttl_ms, batch.rows, len(batch.inputs), 0, batch.alone)
+    tensors, given = len(batch.inputs), batch.given
+    parts[0] = _RUN_HEAD.pack(size - 4, RUN, 0, slot, batch_id, ttl_ms, batch.rows, tensors, given, batch.alone)
     return parts, size
 
 
@@ -59,10 +62,10 @@ def decode_run(frame: Frame) -> Run:
         StreamRefused: the frame is too short.
     """
     try:
-        ttl_ms, rows, count, _, alone = _RUN.unpack_from(frame.data, frame.start)
+        ttl_ms, rows, count, given, alone = _RUN.unpack_from(frame.data, frame.start)
     except struct.error as error:
         raise StreamRefused("the peer sent a batch without numbers") from error
-    return Run(ttl_ms, rows, count, frame.start + _RUN.size, alone == 1)
+    return Run(ttl_ms, rows, count, frame.start + _RUN.size, alone == 1, given)
 
 
 def decode_inputs(frame: Frame, run: Run, signature: Signature) -> tuple[Tensor, ...]:
@@ -72,9 +75,10 @@ def decode_inputs(frame: Frame, run: Run, signature: Signature) -> tuple[Tensor,
         ModelFailed: other inputs than the version has.
         StreamRefused: the bytes are no tensors.
     """
-    if run.tensors != len(signature.inputs):
-        raise ModelFailed(f"the batch has {run.tensors} inputs; the version takes {len(signature.inputs)}")
-    return decode(signature.inputs, frame.data, run.start, frame.stop)
+    specs = signature.given(run.given)
+    if run.tensors != len(specs):
+        raise ModelFailed(f"the batch has {run.tensors} inputs; the version takes {len(specs)}")
+    return decode(specs, frame.data, run.start, frame.stop)
 
 
 def encode_result(batch_id: int, tensors: Sequence[Tensor]) -> tuple[list[Buffer], int]:

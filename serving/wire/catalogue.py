@@ -1,6 +1,7 @@
 """The CATALOGUE frame: what a replica hosts and under which slot, what it could not load, whether it is done loading.
 
-A JSON object; unknown keys are left alone, so that a newer server may say more.
+A JSON object; unknown keys are left alone, so that a newer server may say more. Optional inputs have a key of their
+own: a gateway that does not know it never gives them, and its batches are what they were.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def decode_catalogue(frame: Frame) -> Catalogue:
 
 
 def _hosted(slot: int, hosted: Hosted) -> dict[str, Any]:
+    optional = hosted.signature.optional
     return {
         "slot": slot,
         "model": hosted.key.model,
@@ -63,13 +65,18 @@ def _hosted(slot: int, hosted: Hosted) -> dict[str, Any]:
         "note": hosted.note,
         "max_rows": hosted.max_rows,
         "run_s": hosted.run_s,
+        **({"optional": [_spec(spec) for spec in optional]} if optional else {}),
     }
 
 
 def _read_hosted(entry: dict[str, Any]) -> Hosted:
     return Hosted(
         key=_key(entry),
-        signature=Signature(_read_specs(entry["inputs"]), _read_specs(entry["outputs"])),
+        signature=Signature(
+            _read_specs(entry["inputs"]),
+            _read_specs(entry["outputs"]),
+            _read_specs(entry.get("optional", []), optional=True),
+        ),
         batchable=bool(entry["batchable"]),
         note=str(entry["note"]),
         max_rows=int(entry["max_rows"]),
@@ -85,7 +92,8 @@ def _spec(spec: TensorSpec) -> list[Any]:
     return [spec.name, spec.datatype, list(spec.shape)]
 
 
-def _read_specs(entries: list[Any]) -> tuple[TensorSpec, ...]:
+def _read_specs(entries: list[Any], *, optional: bool = False) -> tuple[TensorSpec, ...]:
     return tuple(
-        TensorSpec(str(name), str(datatype), tuple(int(size) for size in shape)) for name, datatype, shape in entries
+        TensorSpec(str(name), str(datatype), tuple(int(size) for size in shape), optional)
+        for name, datatype, shape in entries
     )

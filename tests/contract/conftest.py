@@ -17,7 +17,17 @@ from serving.runtime.loaded_model import ModelSource
 from serving.testing import models
 from tests.contract.implementations import IMPLEMENTATIONS, Lasting
 
-HOSTED = ("doubler", "raises-on-13", "short-answer", "word-lookup", "scalar", "fixed-batch", "several", "slow")
+HOSTED = (
+    "doubler",
+    "raises-on-13",
+    "short-answer",
+    "word-lookup",
+    "scalar",
+    "fixed-batch",
+    "several",
+    "slow",
+    "with-default",
+)
 BROKEN = "broken"
 
 

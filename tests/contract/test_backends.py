@@ -154,3 +154,40 @@ async def test_after_stopping_nothing_runs_and_nobody_hangs(backend: Backend) ->
         await backend.run(floats("doubler", [four(1)]))
     assert backend.slots(DOUBLER) == 0
     assert not backend.settled()
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        ({}, [[2, 4, 6, 8]]),
+        ({"factor": 3}, [[3, 6, 9, 12]]),
+        ({"offset": (10, 20, 30, 40)}, [[12, 24, 36, 48]]),
+        ({"factor": -1, "offset": (10, 20, 30, 40)}, [[9, 18, 27, 36]]),
+    ],
+)
+async def test_optional_inputs_are_the_callers_or_the_models_own(
+    backend: Backend, given: dict[str, object], answer: list[list[float]]
+) -> None:
+    signature = backend.hosted()[VersionKey("with-default", 1)].signature
+    assert [(spec.name, spec.shape, spec.optional) for spec in signature.all_inputs] == [
+        ("x", (-1, 4), False),
+        ("factor", (), True),
+        ("offset", (4,), True),
+    ]
+    outputs = await backend.run(whole((1, 4), [1, 2, 3, 4], given))
+    assert values(outputs) == answer
+
+
+async def test_tensors_without_elements_come_and_go(backend: Backend) -> None:
+    (y,) = (await backend.run(whole((0, 4), [], {"factor": 3}))).tensors
+    assert (y.shape, bytes(y.data)) == ((0, 4), b"")
+
+
+def whole(shape: tuple[int, ...], x: Sequence[float], given: dict[str, object]) -> Batch:
+    """One request to with-default, as it is."""
+    inputs = [Stacked("x", "FP32", shape, [struct.pack(f"<{len(x)}f", *x)])]
+    for name, value in given.items():
+        array = np.asarray(value, "<f4")
+        inputs.append(Stacked(name, "FP32", array.shape, [array.tobytes()]))
+    bits = sum(1 << place for place, name in enumerate(("factor", "offset")) if name in given)
+    return Batch(VersionKey("with-default", 1), tuple(inputs), 0, time.monotonic() + 30, given=bits)

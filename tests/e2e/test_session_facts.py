@@ -12,19 +12,24 @@ from typing import Any
 
 import pytest
 
-from serving.testing.models import doubler, mlp, save
+from serving.testing.models import ZOO, doubler, mlp, save
 from tests.e2e.doubling import PATH, dividing, doubling, save_models
 from tests.e2e.http_client import Reply
 from tests.e2e.parts import WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
 
 REPOSITORY = "/v2/repository/models"
+# No rows, one value, inputs with defaults, rows of any length.
+ODD = ("total", "scalar", "with-default", "open-length")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The session's repository."""
-    return save_models(tmp_path_factory.mktemp("models"))
+    folder = save_models(tmp_path_factory.mktemp("models"))
+    for name in ODD:
+        save(folder, name, 1, ZOO[name]())
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +121,7 @@ def test_a_worker_that_ended_stays_counted(session: SluiceUp) -> None:
     until(lambda: not victims[0].is_running() and len(parts(session, WORKER)) == 2, "its successor")
     (after,) = statistics(session).values()
     assert after == before
-    assert set(statistics(session, "/v2/models/stats")) == {("doubler", "1"), ("divides", "1")}
+    assert set(statistics(session, "/v2/models/stats")) == {(name, "1") for name in ("doubler", "divides", *ODD)}
     assert ask(session, "GET", "/v2/models/doubler/versions/9/stats").status == 404
 
 
@@ -125,6 +130,7 @@ def test_a_model_is_loaded_with_its_versions_and_limits_and_unloaded_whole(sessi
         save(root, "doubler", version, doubler())
     save(root, "tiny", 1, mlp())
     assert index(session) == {
+        **{(name, "1"): ("READY", "") for name in ODD},
         ("divides", "1"): ("READY", ""),
         ("doubler", "1"): ("READY", ""),
         ("doubler", "2"): ("UNAVAILABLE", "not loaded"),
@@ -179,7 +185,7 @@ def test_a_model_that_comes_as_files_is_written_whole_or_not_at_all(session: Slu
     for name in ("..", ".hidden", "a%2Fb"):
         assert order(session, name, "load", **files("1/model.onnx", model)).status == 400, name
     assert order(session, "given", "load", **files("9/other.onnx", model)).status == 400
-    assert sorted(path.name for path in root.iterdir()) == ["divides", "doubler", "given", "tiny"]
+    assert sorted(path.name for path in root.iterdir()) == sorted(["divides", "doubler", "given", "tiny", *ODD])
     assert [path.name for path in (root / "given").iterdir()] == ["7"]
 
 
@@ -199,3 +205,46 @@ def test_nothing_is_changed_without_the_token(session: SluiceUp) -> None:
         refused = ask(session, "POST", path, token=False)
         assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert index(session) == before
+
+
+def tensor(name: str, shape: list[int], data: list[float]) -> dict[str, object]:
+    return {"name": name, "shape": shape, "datatype": "FP32", "data": data}
+
+
+X = tensor("x", [1, 4], [1, 2, 3, 4])
+OFFSET = tensor("offset", [4], [10, 20, 30, 40])
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "shape", "data"),
+    [
+        ("with-default", [X], [1, 4], [2, 4, 6, 8]),
+        ("with-default", [tensor("factor", [], [3]), X], [1, 4], [3, 6, 9, 12]),
+        ("with-default", [X, OFFSET], [1, 4], [12, 24, 36, 48]),
+        ("with-default", [OFFSET, X, tensor("factor", [], [-1])], [1, 4], [9, 18, 27, 36]),
+        ("with-default", [tensor("x", [0, 4], []), tensor("factor", [], [3])], [0, 4], []),
+        ("scalar", [tensor("x", [], [41])], [], [42]),
+        ("total", [tensor("x", [0, 2], [])], [], [0]),
+        ("total", [tensor("x", [2, 2], [1, 2, 3, 4])], [], [10]),
+    ],
+)
+def test_inputs_with_defaults_single_values_and_nothing_at_all(
+    session: SluiceUp, model: str, inputs: list[object], shape: list[int], data: list[float]
+) -> None:
+    (answer,) = ask(session, "POST", f"/v2/models/{model}/infer", {"inputs": inputs}).json()["outputs"]
+    assert (answer["shape"], answer["data"]) == (shape, data)
+
+
+def test_an_optional_input_is_listed_and_the_others_stay_required(session: SluiceUp) -> None:
+    listed = ask(session, "GET", "/v2/models/with-default").json()["inputs"]
+    assert [one["name"] for one in listed] == ["x", "factor", "offset"]
+    told = ask(session, "GET", "/v2/models/with-default/config").json()["input"]
+    assert [(one["name"], one["dims"], one["optional"]) for one in told] == [
+        ("x", [4], False),
+        ("factor", [], True),
+        ("offset", [4], True),
+    ]
+    refused = ask(session, "POST", "/v2/models/with-default/infer", {"inputs": [OFFSET]})
+    assert (refused.status, "'x'" in refused.error) == (400, True)
+    refused = ask(session, "POST", "/v2/models/open-length/infer", {"inputs": [tensor("x", [0, 3], [])]})
+    assert (refused.status, "no rows" in refused.error) == (400, True)

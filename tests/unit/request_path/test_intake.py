@@ -8,7 +8,7 @@ import pytest
 
 from serving.errors import BadRequest, ServingError
 from serving.inference import Answer, Hosted, Request, Signature, Tensor, TensorSpec, VersionKey
-from serving.request_path.intake import Intake
+from serving.request_path.intake import Given, Intake
 
 TWO = Signature(
     (TensorSpec("a", "FP32", (-1, 2)), TensorSpec("b", "INT64", (-1, -1))), (TensorSpec("y", "FP32", (-1,)),)
@@ -85,3 +85,52 @@ def test_a_scalar_input_is_taken_by_a_version_that_declares_one() -> None:
     asked = request(("a", "FP32", ()))
     intake(scalar, batchable=False).check(asked)
     assert asked.rows == 1
+
+
+OPTIONAL = Signature(
+    ONE.inputs, ONE.outputs, (TensorSpec("k", "FP32", (), optional=True), TensorSpec("o", "FP32", (2,), optional=True))
+)
+
+
+def test_a_request_that_leaves_optional_inputs_out_is_as_any_other() -> None:
+    asked = request(("a", "FP32", (3, 2)))
+    intake(OPTIONAL).check(asked)
+    assert (asked.rows, asked.group) == (3, None)
+
+
+def test_a_request_that_gives_optional_inputs_shares_a_batch_with_nobody() -> None:
+    groups = []
+    for tensors, bits in (
+        ((("o", "FP32", (2,)), ("a", "FP32", (3, 2))), 2),
+        ((("k", "FP32", ()), ("a", "FP32", (3, 2))), 1),
+        ((("k", "FP32", ()), ("a", "FP32", (3, 2)), ("o", "FP32", (2,))), 3),
+        ((("k", "FP32", ()), ("a", "FP32", (3, 2)), ("o", "FP32", (2,))), 3),
+    ):
+        asked = request(*tensors)
+        intake(OPTIONAL).check(asked)
+        assert isinstance(asked.group, Given)
+        assert (asked.group.bits, asked.rows) == (bits, 1)
+        assert [tensor.name for tensor in asked.inputs] == [spec.name for spec in OPTIONAL.given(bits)]
+        groups.append(asked.group)
+    assert len(set(groups)) == len(groups)
+
+
+def test_an_optional_input_is_checked_like_the_others() -> None:
+    with pytest.raises(BadRequest, match=r"'o' has shape \[3\]; model 'm' takes \[2\]"):
+        intake(OPTIONAL).check(request(("a", "FP32", (1, 2)), ("o", "FP32", (3,))))
+    with pytest.raises(BadRequest, match=r"no input 'z'; its inputs are \['a', 'k', 'o'\]"):
+        intake(OPTIONAL).check(request(("a", "FP32", (1, 2)), ("z", "FP32", (3,))))
+    with pytest.raises(BadRequest, match=r"'a' .* is missing"):
+        intake(OPTIONAL).check(request(("o", "FP32", (2,))))
+
+
+def test_zero_sizes_pass_where_no_rows_are_counted() -> None:
+    open_ended = Signature((TensorSpec("a", "FP32", (-1, -1)),), ONE.outputs)
+    asked = request(("a", "FP32", (0, 3)))
+    intake(open_ended, batchable=False).check(asked)
+    assert (asked.rows, asked.size) == (1, 0)
+    asked = request(("a", "FP32", (2, 0)))
+    intake(open_ended).check(asked)
+    assert (asked.rows, asked.size) == (2, 0)
+    with pytest.raises(BadRequest, match="no rows"):
+        intake(open_ended).check(request(("a", "FP32", (0, 3))))

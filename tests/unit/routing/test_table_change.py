@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.errors import InUse, UnknownModel
+from serving.errors import BadRequest, InUse, UnknownModel
 from serving.routing.table import Route, RouteTable, Served, Split, dump, load
-from serving.routing.table_change import with_version, without_version
+from serving.routing.table_change import with_limits, with_version, without_version
 
 TRIAL = Route(
     "a", "a/2", (Split("stable", 1, 9_500), Split("canary", 2, 500)), tuple(Served(n, "p") for n in (1, 2, 3))
@@ -97,3 +97,23 @@ def test_after_any_row_of_orders_the_table_can_be_read_and_every_model_answers(r
         assert table.epoch >= before.epoch
         assert load(dump(table)) == table
         assert table.routes
+
+
+def test_other_limits_hold_for_every_version_of_the_model_and_no_other_model() -> None:
+    table = RouteTable(
+        3,
+        {
+            name: Route(name, name, (Split("stable", 1, 10_000),), (Served(1, "p"), Served(2, "p", max_rows=8)))
+            for name in ("a", "b")
+        },
+    )
+    changed = with_limits(table, "a", {"max_rows": 16, "default_priority": 1})
+    assert [(one.max_rows, one.default_priority) for one in changed.routes["a"].served] == [(16, 1), (16, 1)]
+    assert (changed.epoch, changed.routes["b"]) == (4, table.routes["b"])
+    assert with_limits(changed, "a", {"max_rows": 16}) is changed
+    with pytest.raises(BadRequest, match="more than the queue of 4096"):
+        with_limits(table, "a", {"max_rows": 5_000})
+    with pytest.raises(BadRequest, match="none of 3 priority levels"):
+        with_limits(table, "a", {"default_priority": 4})
+    with pytest.raises(UnknownModel):
+        with_limits(table, "c", {})

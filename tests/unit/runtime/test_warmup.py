@@ -40,6 +40,7 @@ NOTES = {
     "constant": "all warm-up rows got the same answer",
     "total": "output 'y' has shape [] for 1 row",
     "unranked-output": "",
+    "with-default": "",
     "divides": "",
 }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
 
-from serving.telemetry.log import Form, LineFormatter, configure_logging
+from serving.telemetry.log import Form, LineFormatter, LogSettings, configure_logging, use_log_settings
 
 
 def written(form: Form, **facts: object) -> str:
@@ -93,3 +94,27 @@ def test_writing_never_fails() -> None:
     logging.getLogger("serving.part").error("lost")
     configure_logging("json", io.StringIO())
     logging.getLogger("serving.part").warning("odd %s", Unspeakable())
+
+
+def test_severities_are_written_as_the_settings_want(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    try:
+        configure_logging("text", stream)
+        for settings, written in (
+            (LogSettings(), "info warning error"),
+            (LogSettings(info=False), "warning error"),
+            (LogSettings(warning=False, verbose=1), "debug info error"),
+            (LogSettings(error=False), "info warning"),
+        ):
+            use_log_settings(settings)
+            stream.seek(0)
+            stream.truncate()
+            log = logging.getLogger("of-a-test")
+            for severity in ("debug", "info", "warning", "error"):
+                getattr(log, severity)("said")
+            assert re.findall(r"level=(\w+) ", stream.getvalue()) == written.split()
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)

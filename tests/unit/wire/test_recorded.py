@@ -5,13 +5,14 @@ A gateway and a pool are upgraded apart, so a change that breaks one of these ne
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from serving.errors import DeadlineExceeded, ServingError
+from serving.errors import DeadlineExceeded, ModelFailed, ServingError
 from serving.inference import Batch, Hosted, Signature, Stacked, Tensor, TensorSpec, VersionKey
 from serving.wire.batch_frame import (
     CANCELLED,
@@ -54,6 +55,9 @@ CATALOGUE = Catalogue(
     {VersionKey("broken", 3): "model.onnx ends early"},
     settled=True,
 )
+# Came later: a gateway that does not know of optional inputs reads all else of it, and never gives any.
+OPTIONAL = Signature(SIGNATURE.inputs, SIGNATURE.outputs, (TensorSpec("k", "FP32", (), optional=True),) * 2)
+LATER = Catalogue({0: Hosted(VersionKey("flight-delay", 1), OPTIONAL, batchable=True)}, settled=True)
 X = struct.pack("<6f", 1, 2, 3, 4, 5, 6)
 WORDS = b"\x02\x00\x00\x00ab\x00\x00\x00\x00"
 INPUTS = [Tensor("x", "FP32", (2, 3), X), Tensor("word", "BYTES", (2,), WORDS), Tensor("flag", "BOOL", (2, 1), b"\1\0")]
@@ -70,6 +74,13 @@ def run(*, alone: bool = False) -> bytes:
     return b"".join(encode_run(batch, 7, 2**40 + 1, 0.25)[0])
 
 
+def run_given() -> bytes:
+    inputs = [Stacked(tensor.name, tensor.datatype, tensor.shape, [tensor.data]) for tensor in INPUTS]
+    inputs.append(Stacked("k", "FP32", (), [b"\0\0\0\0"]))
+    batch = Batch(VersionKey("flight-delay", 1), tuple(inputs), 0, 0.0, given=2)
+    return b"".join(encode_run(batch, 7, 2**40 + 1, 0.25)[0])
+
+
 def answer() -> Hello:
     return decode_hello(frame_of(hello(CHALLENGE, SECRET, "gateway:42", NONCE, versions=(1,))))
 
@@ -82,6 +93,8 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
     "run": run,
     "begun": lambda: encode(BEGUN, batch_id=2**40 + 1),
     "run_alone": lambda: run(alone=True),
+    "run_given": run_given,
+    "catalogue_optional": lambda: encode_catalogue(LATER),
     "cancel": lambda: encode(CANCEL, batch_id=2**40 + 1),
     "result": lambda: b"".join(encode_result(2**40 + 1, OUTPUTS)[0]),
     "failed": lambda: encode_failed(2**40 + 1, "deadline_exceeded", "too late by 40 µs"),
@@ -130,6 +143,18 @@ def test_a_batch_of_the_first_release_is_read() -> None:
     assert (frame.slot, frame.batch_id, asked.rows, asked.ttl_ms, asked.alone) == (7, 2**40 + 1, 2, 251, False)
     assert decode_run(frame_of(recorded("run_alone"))).alone
     assert list(decode_inputs(frame, asked, SIGNATURE)) == INPUTS
+
+
+def test_optional_inputs_are_read_and_are_no_concern_of_who_does_not_know_them() -> None:
+    assert decode_catalogue(frame_of(recorded("catalogue_optional"))) == LATER
+    (entry,) = json.loads(frame_of(recorded("catalogue_optional")).payload)["hosted"]
+    assert [len(spec) for spec in entry["inputs"]] == [3, 3, 3]
+    frame = frame_of(recorded("run_given"))
+    asked = decode_run(frame)
+    assert asked.given == 2
+    assert list(decode_inputs(frame, asked, OPTIONAL)) == [*INPUTS, Tensor("k", "FP32", (), bytes(4))]
+    with pytest.raises(ModelFailed, match="4 inputs"):
+        decode_inputs(frame, asked, SIGNATURE)
 
 
 def test_an_answer_of_the_first_release_is_read() -> None:
