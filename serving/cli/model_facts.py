@@ -15,7 +15,7 @@ from serving.cli.gateway_client import GatewayClient, model_path, said
 
 _OK = 200
 _SERVICE_UNAVAILABLE = 503
-_BY_ENTITY = ("entity_keys", "request_features", "feature_views", "on_missing", "curl")
+_BY_ENTITY = ("entity_keys", "request_features", "feature_views", "on_missing", "curl", "curl_note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,9 @@ class ModelFacts:
         for name in self.by_entity.get("entity_keys", ()):
             yield "id", name, "text or whole number", "required"
         for one in self.by_entity.get("request_features", ()):
-            yield "feature", one["name"], one["datatype"], "required" if one["required"] else f"{one['default']:g}"
+            # JSON knows no NaN.
+            default = "NaN" if one["default"] is None else f"{one['default']:g}"
+            yield "feature", one["name"], one["datatype"], "required" if one["required"] else default
 
     def document(self) -> dict[str, Any]:
         """For `--json`."""
@@ -99,7 +101,7 @@ def facts_of(client: GatewayClient, model: str, version: int | None = None, *, m
         default=int(page["version"]) if page.get("version") else None,
         inputs=tuple(facts.get("inputs", ())),
         outputs=tuple(facts.get("outputs", ())),
-        by_entity={name: page[name] for name in _BY_ENTITY} if "on_missing" in page else {},
+        by_entity={name: page[name] for name in _BY_ENTITY if name in page} if "on_missing" in page else {},
     )
 
 

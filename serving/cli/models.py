@@ -95,6 +95,8 @@ def show(
     if facts.inputs:
         call = facts.by_entity.get("curl") or sample_call(client.url, facts, version)
         out.print(f"\n{call}", markup=False, soft_wrap=True)
+    if note := facts.by_entity.get("curl_note"):
+        out.print(note, markup=False)
 
 
 def load(

@@ -105,6 +105,7 @@ class ModelSection(Section):
     )
     on_missing: Literal["default", "refuse"] = noted(
         "default: answer with the defaults of what is missing, and say so in `x-sluice-degraded`; refuse: 404 for an "
-        "entity without a row, 503 for a row that is too old or cannot be read.",
+        "entity without a row, 503 for a row that is too old or cannot be read. A single value that a row "
+        "lacks is its default either way.",
         "default",
     )

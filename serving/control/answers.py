@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from serving.features.stored_value import FURTHEST_S
 
 
 class Failure(BaseModel):
@@ -146,12 +149,26 @@ class RowSeen(BaseModel):
     values: dict[str, float | int | bool | None] | None
 
 
+def _as_json_has_it(value: object) -> object:
+    # Told in one sentence, where each type of the union would have one of its own.
+    if value is None or (isinstance(value, bool | int | float) and value - value == 0):
+        return value
+    raise PydanticCustomError("value", "must be a finite number, true, false or null")
+
+
+FeatureValue = Annotated[float | int | bool | None, BeforeValidator(_as_json_has_it)]
+# Not turned into a number from something else, and no further away than a calendar reaches.
+EventTime = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=-FURTHEST_S, lt=FURTHEST_S)]
+
+
 class NewRow(BaseModel):
     """A whole row: what is left out of `values` is absent from then on."""
 
     key: list[str] = Field(description="The entity's values, in the order of the view.", min_length=1, max_length=16)
-    values: dict[str, float | int | bool | None]
-    event_time_s: float | None = Field(None, description="When the facts held, in seconds since 1970; by default now.")
+    values: dict[str, FeatureValue]
+    event_time_s: EventTime | None = Field(
+        None, description="When the facts held, in seconds since 1970; by default now."
+    )
 
 
 class NewRows(BaseModel):

@@ -12,6 +12,8 @@ from serving.errors import BadRequest, UnknownEntity
 from serving.features.feature_view import FeatureView
 from serving.features.packed import Value
 from serving.features.redis_store import EntityRow, RedisStore, StoredRow
+from serving.features.stored_value import entity_value, feature_value
+from serving.features.value_words import shown
 
 
 class FeatureRows:
@@ -41,7 +43,7 @@ class FeatureRows:
             BadRequest: not as many values as the view's entity has fields.
         """
         view = self.view(name)
-        entity = _entity(view, key)
+        entity = _entity(view, "key", key)
         with RedisStore(self._url) as store:
             return _told(view, entity, store.get(view, entity, time.time()))
 
@@ -50,31 +52,45 @@ class FeatureRows:
 
         Raises:
             UnknownEntity: no such view.
-            BadRequest: a row does not fit the view; names its place.
+            BadRequest: a row does not fit the view; names its place and what is wrong there.
         """
         view = self.view(name)
         now_s = time.time()
         ready = [_row(view, place, row, now_s) for place, row in enumerate(rows)]
         with RedisStore(self._url) as store:
-            try:
-                return {"view": name, "written": store.put(view, ready)}
-            except ValueError as error:
-                raise BadRequest(f"rows: {error}") from error
+            return {"view": name, "written": store.put(view, ready)}
 
 
 def _row(view: FeatureView, place: int, row: NewRow, now_s: float) -> EntityRow:
+    entity = _entity(view, f"rows.{place}.key", row.key)
+    for name, value in zip(view.entity, entity, strict=True):
+        try:
+            entity_value(name, value)
+        except ValueError as refused:
+            raise BadRequest(f"rows.{place}.key: {name} {shown(value)}: {refused}") from None
+    values = _values(view, place, row.values)
+    return EntityRow(entity, values, now_s if row.event_time_s is None else row.event_time_s)
+
+
+def _values(view: FeatureView, place: int, given: Mapping[str, Value]) -> list[Value]:
     names = [feature.name for feature in view.features]
-    strange = [name for name in row.values if name not in names]
-    if strange:
-        raise BadRequest(f"rows.{place}.values: view {view.name!r} has no feature {strange[0]!r}; it has {names}")
-    values: list[Value] = [row.values.get(name) for name in names]
-    return EntityRow(_entity(view, row.key), values, now_s if row.event_time_s is None else row.event_time_s)
+    strange = next((name for name in given if name not in names), None)
+    if strange is not None:
+        known = ", ".join(names)
+        raise BadRequest(f"rows.{place}.values: view {view.name!r} has no feature {shown(strange)}; it has {known}")
+    values = []
+    for feature in view.features:
+        try:
+            values.append(feature_value(feature, given.get(feature.name)))
+        except ValueError as refused:
+            raise BadRequest(f"rows.{place}.values.{feature.name}: {refused}") from None
+    return values
 
 
-def _entity(view: FeatureView, key: Sequence[str]) -> tuple[str, ...]:
+def _entity(view: FeatureView, place: str, key: Sequence[str]) -> tuple[str, ...]:
     if len(key) != len(view.entity):
         fields = ", ".join(view.entity)
-        raise BadRequest(f"key: view {view.name!r} is found by {fields}; give {len(view.entity)} in that order")
+        raise BadRequest(f"{place}: view {view.name!r} is found by {fields}; give {len(view.entity)} in that order")
     return tuple(key)
 
 

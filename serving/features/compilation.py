@@ -7,6 +7,7 @@ from math import prod
 
 from serving.errors import ConfigInvalid
 from serving.features.feature_view import FeatureView
+from serving.features.instance_reader import why_unfit
 from serving.features.packed import RowLayout
 from serving.features.plan import ModelInputs, ReadPlan, TensorPlan, UsedView
 from serving.features.segments import BECOMES, FORMATS, REQUEST, Column, Pieces, numbered, segments_of
@@ -34,8 +35,11 @@ def misfits(inputs: ModelInputs, signature: Signature) -> list[str]:
     columns = _columns(inputs)
     views = {view.name: view for view in inputs.views}
     problems = [*_unknown_inputs(columns, signature), *_unused_defaults(inputs, columns)]
+    ids = _ids(columns, views)
+    problems += [_default_of_an_id(name, view) for name, view in ids.items() if name in inputs.request_defaults]
     for spec in signature.inputs:
         problems += _problems_of(spec, columns.get(spec.name), views)
+        problems += _wrong_fields(spec, columns.get(spec.name, ()), ids, inputs.request_defaults)
     return problems
 
 
@@ -81,6 +85,36 @@ def _unused_defaults(inputs: ModelInputs, columns: Mapping[str, Sequence[Column]
         f"request_defaults names {name!r}, but no input has the column {REQUEST}.{name}"
         for name in inputs.request_defaults
         if name not in sent
+    ]
+
+
+def _ids(columns: Mapping[str, Sequence[Column]], views: Mapping[str, FeatureView]) -> dict[str, str]:
+    """The fields that find rows, each with a view that it finds rows of."""
+    used = dict.fromkeys(column.view for tensor in columns.values() for column in tensor)
+    return {key: name for name in used if name in views for key in views[name].entity}
+
+
+def _default_of_an_id(name: str, view: str) -> str:
+    return (
+        f"request_defaults names {name!r}, which finds the row of view {view!r}; callers have to send it, leave it out"
+    )
+
+
+def _wrong_fields(
+    spec: TensorSpec, columns: Sequence[Column], ids: Mapping[str, str], defaults: Mapping[str, float]
+) -> list[str]:
+    """Fields of requests that no caller could send, or that nothing could stand in for."""
+    if spec.datatype not in FORMATS:
+        return []
+    names = dict.fromkeys(column.feature for column in columns if column.view == REQUEST)
+    problems = [
+        f"input {spec.name!r} is BOOL, but {name!r} finds rows of view {ids[name]!r}: an id is text or a whole number"
+        for name in names
+        if name in ids and spec.datatype == "BOOL"
+    ]
+    unfit = {name: why_unfit(defaults[name], spec.datatype) for name in names if name in defaults}
+    return problems + [
+        f"request_defaults: {name!r} {why}, for input {spec.name!r}" for name, why in unfit.items() if why
     ]
 
 

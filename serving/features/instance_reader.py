@@ -8,8 +8,9 @@ from operator import itemgetter
 
 from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView
-from serving.features.keys import key_of_one, kind_of, netstring, prefix
-from serving.features.segments import Sent
+from serving.features.keys import key_of_one, netstring, prefix
+from serving.features.segments import FORMATS, Sent
+from serving.features.value_words import kind_of, shown
 
 _NUMBERS = frozenset((int, float))
 _WHOLE = frozenset((int,))
@@ -97,7 +98,7 @@ class InstanceReader:
         completed = {**self._defaults, **{name: value for name, value in instance.items() if value is not None}}
         for name in instance:
             if name not in self._known:
-                raise BadRequest(f"unknown field {name!r}; the model's fields are {self._names()}")
+                raise BadRequest(f"unknown field {shown(name)}; the model's fields are {self._names()}")
         for name in self._required:
             if name not in completed:
                 state = "is null" if name in instance else "is missing"
@@ -106,17 +107,11 @@ class InstanceReader:
 
     def _why_unfit(self, instance: Mapping[str, object]) -> str:
         for run in self._runs:
-            allowed = kinds(run.datatype)
             for name in run.names:
                 value = instance.get(name)
-                if value is None:
-                    continue
-                if type(value) not in allowed:
-                    return f"field {name!r} must be {_KIND_WORDS[allowed]}, got {kind_of(value)}"
-                try:
-                    struct.pack(run.struct.format[:1] + run.struct.format[-1:], value)
-                except (struct.error, OverflowError):
-                    return f"field {name!r} is {value!r}, which is too large for {run.datatype}"
+                if value is not None and (why := why_unfit(value, run.datatype)):
+                    return f"field {name!r} {why}"
+        # Not reached: a default that does not fit is refused when the plan is compiled.
         return "a field does not fit"
 
     def _names(self, names: Sequence[str] = ()) -> str:
@@ -130,6 +125,18 @@ class _Unfit(Exception):
 
 
 _KIND_WORDS = {_NUMBERS: "a number", _WHOLE: "a whole number", _TRUTH: "true or false"}
+
+
+def why_unfit(value: object, datatype: str) -> str:
+    """What is wrong with a request feature of this datatype, with what would be right; "" for one that fits."""
+    allowed = kinds(datatype)
+    if type(value) not in allowed:
+        return f"must be {_KIND_WORDS[allowed]}, got {kind_of(value)}"
+    try:
+        struct.pack("<" + FORMATS[datatype], value)
+    except (struct.error, OverflowError):
+        return f"is {shown(value)}, which is too large for {datatype}"
+    return ""
 
 
 def kinds(datatype: str) -> frozenset[type]:

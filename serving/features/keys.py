@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView
+from serving.features.value_words import kind_of
 
 _LONGEST_VALUE = 512
+
+EntityValue = str | int
 
 
 def prefix(view: FeatureView) -> bytes:
@@ -55,11 +58,3 @@ def netstring(name: str, value: object) -> bytes:
     if len(data) > _LONGEST_VALUE:
         raise BadRequest(f"field {name!r} has {len(data)} bytes; an entity's id has at most {_LONGEST_VALUE}")
     return b"%d:%b" % (len(data), data)
-
-
-def kind_of(value: object) -> str:
-    """What a value of JSON is, in the words of JSON."""
-    if value is None:
-        return "null"
-    words = {bool: "a boolean", str: "text", int: "a whole number", float: "a number", list: "an array"}
-    return words.get(type(value), "an object")

@@ -35,7 +35,7 @@ class ModelInputs:
 
 @dataclass(frozen=True, slots=True)
 class RequestField:
-    """A field that the caller sends; it may leave it out, or send null, unless `required`. `dtype` is the tensor's."""
+    """A field that the caller sends; it may leave it out, or send null, unless `required`. `dtype` is a tensor's."""
 
     name: str
     dtype: str
@@ -180,5 +180,7 @@ def _request_fields(pieces: Pieces, defaults: Mapping[str, float]) -> tuple[Requ
     dtypes: dict[str, str] = {}
     for run in pieces.sent:
         for name in run.names:
-            dtypes.setdefault(name, run.datatype)
+            # Where several inputs get it, the one that takes the fewest values: a fraction is no whole number.
+            if name not in dtypes or dtypes[name].startswith("FP"):
+                dtypes[name] = run.datatype
     return tuple(RequestField(name, dtype, defaults.get(name)) for name, dtype in dtypes.items())

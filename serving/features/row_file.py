@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView
@@ -132,10 +133,20 @@ class _ParquetTable:
         while True:
             try:
                 batch = next(batches, None)
-                columns = [] if batch is None else [column.to_pylist() for column in batch.columns]
+                columns = [] if batch is None else [_cells_of(column) for column in batch.columns]
             except (OSError, ValueError) as error:
                 # Pages are read as they are needed, so what is broken in the middle is found there.
                 raise BadRequest(f"{self._path}: row {self._at + 1} cannot be read: {error}") from error
             if batch is None:
                 return
             yield from zip(*columns, strict=True)
+
+
+def _cells_of(column: Any) -> list[object]:  # noqa: ANN401 - pyarrow's, which is imported where it is needed
+    """As Python has them; text where Python has no such value."""
+    try:
+        cells: list[object] = column.to_pylist()
+    except (ValueError, OverflowError):
+        # Times to the nanosecond, as pandas writes them, and years that a calendar does not know.
+        cells = column.cast("string").to_pylist()
+    return cells

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import isnan
 from struct import Struct
-from struct import error as StructError  # noqa: N812 - the module calls it just `error`
-from typing import Any
 
 from serving.errors import BadRequest
-from serving.features.feature_view import DTYPES, Feature, FeatureView
-from serving.features.keys import netstring
-from serving.features.packed import Value
-from serving.features.redis_store import EntityRow, EntityValue
+from serving.features.feature_view import DTYPES, FeatureView
+from serving.features.redis_store import EntityRow
+from serving.features.stored_value import FURTHEST_S, entity_value, feature_value
+from serving.features.value_words import shown
 
-# The year 9999, before which `datetime` ends too.
-_FURTHEST_S = 253_402_300_800.0
 _LONGEST_HEADER = 200
-_TRUTH: Mapping[str, int] = {"true": 1, "false": 0, "1": 1, "0": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +49,7 @@ class RowParser:
         try:
             entity = []
             for column, position in self._entity:
-                entity.append(_entity_value(column, cells[position]))
+                entity.append(entity_value(column, cells[position]))
             values = []
             for feature, position, struct in self._features:
                 column = feature.name
@@ -69,65 +63,6 @@ class RowParser:
         return EntityRow(tuple(entity), values, event_time_s)
 
 
-def feature_value(feature: Feature, cell: object, struct: Struct | None = None) -> Value:
-    """A cell as the feature's dtype; None for an empty one or NaN.
-
-    Raises:
-        ValueError: it is no such value; says what is wanted.
-    """
-    if isinstance(cell, str):
-        cell = cell.strip()
-    if cell is None or cell == "":
-        return None
-    try:
-        value = _number(feature.dtype, cell)
-        if isnan(value):
-            return None
-        (struct or Struct("<" + DTYPES[feature.dtype])).pack(value)
-    except (ValueError, TypeError, KeyError, OverflowError, StructError):
-        raise ValueError(f"{shown(cell)} is no {feature.dtype}") from None
-    return value
-
-
-def shown(cell: object) -> str:
-    """A cell for a message, cut where it is long."""
-    text = repr(cell)
-    return text if len(text) <= 60 else text[:60] + "..."  # noqa: PLR2004 - fits a line
-
-
-def _number(dtype: str, cell: Any) -> float:  # noqa: ANN401 - whatever a table holds
-    if dtype == "bool":
-        return _TRUTH[str(cell).lower()]
-    if dtype in {"float32", "float64"}:
-        return float(cell)
-    if isinstance(cell, int):
-        return cell
-    try:
-        return int(cell) if isinstance(cell, str) else _whole(cell)
-    except ValueError:
-        # Spreadsheets write whole numbers of a column with gaps as 2004.0.
-        return _whole(float(cell))
-
-
-def _whole(number: float) -> float:
-    if isnan(number):
-        return number
-    if not number.is_integer():
-        raise ValueError
-    return int(number)
-
-
-def _entity_value(name: str, cell: object) -> EntityValue:
-    if cell is None or cell == "":
-        raise ValueError("is empty, and identifies the row")
-    value: EntityValue = cell if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
-    try:
-        netstring(name, value)
-    except BadRequest as refused:
-        raise ValueError(refused.message) from None
-    return value
-
-
 def _seconds(cell: object) -> float:
     try:
         seconds = cell.timestamp() if isinstance(cell, datetime) and cell.tzinfo else float(str(cell))
@@ -138,7 +73,7 @@ def _seconds(cell: object) -> float:
             raise ValueError(f"{shown(cell)} is no time; write ISO 8601 or seconds since 1970") from None
         # A time without a zone is taken for UTC, here and on every other machine.
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if not abs(seconds) < _FURTHEST_S:
+    if not abs(seconds) < FURTHEST_S:
         raise ValueError(f"{shown(cell)} is no time of the years that are known")
     return seconds
 

@@ -23,6 +23,7 @@ _NAME = "sluice"
 _EXTENSIONS = ("binary_tensor_data", "parameters", "schedule_policy", "model_configuration", "statistics")
 # True where the session's token opens the port for changes (http.repository_api).
 _WITH_TOKEN = ("model_repository", "logging")
+_NEEDS_ROWS = "put in ids that have rows: this model answers 404 for any other (on_missing: refuse)"
 
 
 class _NotReady(Exception):
@@ -134,6 +135,7 @@ def _by_entity(plan: ReadPlan) -> Mapping[str, object]:
             for used in plan.views
         ],
         "on_missing": plan.on_missing,
+        **({"curl_note": _NEEDS_ROWS} if plan.on_missing == "refuse" and plan.views else {}),
     }
 
 
@@ -167,9 +169,9 @@ def _of_datatype(datatype: str) -> object:
 def _sample_entity(plan: ReadPlan) -> dict[str, object]:
     ids: dict[str, object] = {name: f"<{name}>" for name in plan.entity_keys}
     return ids | {
-        field.name: _of_datatype(field.dtype) if field.default is None else field.default
+        # What is an id as well is a whole number, whatever the tensor's datatype.
+        field.name: 0 if field.name in ids else _of_datatype(field.dtype) if field.default is None else field.default
         for field in plan.request_fields
-        if field.name not in ids
     }
 
 

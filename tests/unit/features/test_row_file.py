@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView, feature
+from serving.features.keys import row_key
 from serving.features.packed import RowLayout
 from serving.features.redis_store import EntityRow
 from serving.features.row_file import open_rows
@@ -145,3 +146,34 @@ def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:
     path.write_text("id,place")
     with pytest.raises(BadRequest, match="it is no Parquet"):
         taken(path)
+
+
+def test_ids_of_a_parquet_file_are_stored_as_callers_ask_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "v.parquet"
+    ids = pa.array([7.0, None, 8.5], pa.float64())
+    places = pa.array([b"EWR", b"EWR", b"EWR"])
+    columns = {"id": ids, "place": places, "x": [1.5] * 3, "n": [2] * 3, "small": [4] * 3, "t": [True] * 3}
+    pq.write_table(pa.table(columns), path)
+    (good,), bad = taken(path)
+    assert row_key(VIEW, good.entity) == row_key(VIEW, [7, "EWR"])
+    assert [(row.line, row.column) for row in bad] == [(3, "id"), (4, "id")]
+    assert bad[1].reason == "8.5 is no id; ids are text or whole numbers"
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        (pa.array([1_500_000_000, 1_500_000_001], pa.timestamp("ns")), [1.5, 1.5]),
+        (pa.array([1_500_000_001, 1_500_000_001], pa.timestamp("ns", "UTC")), [1.5, 1.5]),
+        (pa.array([90, 10**14], pa.timestamp("s")), [90]),
+    ],
+)
+def test_times_of_a_parquet_file_are_taken_or_told_whatever_their_resolution(
+    tmp_path: Path, times: pa.Array, seconds: list[float]
+) -> None:
+    path = tmp_path / "v.parquet"
+    columns = {"id": ["N1"] * 2, "place": ["a"] * 2, "x": [1.5] * 2, "n": [2] * 2, "small": [4] * 2, "t": [True] * 2}
+    pq.write_table(pa.table({**columns, "at": times}), path)
+    good, bad = taken(path, "at")
+    assert [row.event_time_s for row in good] == seconds
+    assert [row.column for row in bad] == ["at"] * (2 - len(seconds))

@@ -115,6 +115,40 @@ def test_a_models_page_tells_what_to_send_and_its_curl_works(wire: Wire) -> None
     assert predict(wire, sent["instances"]).status == 200
 
 
+def plan_of(wire: Wire, inputs: ModelInputs, *specs: TensorSpec) -> None:
+    described = wire.predictions.described["mlp"]
+    of_ids = Signature(specs, SIGNATURE.outputs)
+    wire.predictions.described["mlp"] = dataclasses.replace(
+        described, signature=of_ids, plan=compile_plan(inputs, of_ids)
+    )
+
+
+def test_the_curl_works_where_an_id_is_a_number_for_the_model_as_well(wire: Wire) -> None:
+    by_hour = FeatureView("by_hour", ("hour",), (feature("delay"),))
+    columns = ("by_hour.delay", "request.hour", "request.gust")
+    inputs = ModelInputs("mlp", (("x", columns), ("day", ("request.gust",))), (by_hour,))
+    plan_of(wire, inputs, TensorSpec("x", "FP32", (-1, 3)), TensorSpec("day", "INT64", (-1, 1)))
+    page = wire.ask(b"GET /v1/models/mlp HTTP/1.1\r\nHost: a\r\n\r\n").json
+    sent = orjson.loads(shlex.split(page["curl"])[-1])
+    assert predict(wire, sent["instances"]).status == 200
+    assert wire.predictions.accepted[0].key == b"0"
+
+
+def test_a_model_that_takes_no_defaults_says_that_its_curl_needs_ids_that_have_rows(wire: Wire) -> None:
+    ask = b"GET /v1/models/mlp HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert "curl_note" not in wire.ask(ask).json
+    inputs = ModelInputs("mlp", (("x", COLUMNS),), (PLANE, ROUTE), {"gust": 25.0}, "refuse")
+    plan_of(wire, inputs, *SIGNATURE.inputs)
+    assert "put in ids that have rows" in wire.ask(ask).json["curl_note"]
+
+
+def test_a_field_of_any_length_is_told_in_a_line(wire: Wire) -> None:
+    answer = predict(wire, [{**FLIGHT, "x" * 100_000: 1}])
+    assert answer.status == 400
+    assert f"unknown field '{'x' * 59}...; the model's fields are" in answer.error
+    assert len(answer.error) < 300
+
+
 def through(plan: ReadPlan, body: bytes) -> tuple[bytes, bytes]:
     sink = io.BytesIO()
     serve(io.BytesIO(b"".join(request_frame(plan, body))), sink)
