@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from serving.control.app import control_app
 from serving.control.session import ControlOptions
 from serving.errors import InUse, ModelUnservable, ServingError
+from serving.features.feature_view import FeatureView, feature
 
 TOKEN = "0123456789abcdefXYZ"
 GIVEN = {"authorization": f"Bearer {TOKEN}"}
@@ -159,3 +160,16 @@ async def test_whatever_is_sent_is_answered_as_the_document_says(
     assert str(answer.status_code) in known or answer.status_code in (404, 405)
     if answer.status_code >= 400:
         assert list(answer.json()) == ["error"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400, "9" * 5_000, '"12"', "[1]"])
+@pytest.mark.parametrize("place", ["values", "event_time_s"])
+async def test_what_is_no_number_is_refused_before_the_features_redis_is_asked(number: str, place: str) -> None:
+    views = {"plane": FeatureView("plane", ("tailnum",), (feature("year"),))}
+    app = control_app(FakeSession(), ControlOptions("127.0.0.1", TOKEN, "unix:///nowhere/features.sock", views))
+    told = {"values": f'"values": {{"year": {number}}}', "event_time_s": f'"values": {{}}, "event_time_s": {number}'}
+    body = f'{{"rows": [{{"key": ["N1"], "values": {{}}}}, {{"key": ["N2"], {told[place]}}}]}}'
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as asking:
+        answer = await asking.post("/api/v1/features/plane", headers=GIVEN, content=body)
+    assert answer.status_code == 400, answer.text
