@@ -9,7 +9,7 @@ from pathlib import Path
 from serving.cli.feature_fit import misfits_of
 from serving.config.effective import Flags, effective
 from serving.config.first_table import first_table
-from serving.config.settings import Settings, not_served_yet
+from serving.config.settings import Settings
 from serving.errors import ConfigInvalid
 from serving.registry.repository import Listing, Repository
 from serving.runtime.check import check_version
@@ -40,7 +40,7 @@ def checked(config: Path | None, models: Path | None) -> Checked:
         settings = effective(config, os.environ, flags).settings
     except ConfigInvalid as wrong:
         return Checked(_lines(wrong.message))
-    found = Checked(notes=not_served_yet(settings))
+    found = Checked()
     _compare(settings, found)
     return found
 

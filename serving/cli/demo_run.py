@@ -63,6 +63,7 @@ def run_demo(options: DemoOptions) -> None:
         engine=options.engine,
         workers=options.workers,
         http_port=_port(out, "--http-port", options.http_port, 8080),
+        grpc_port=_port(out, "--grpc-port", None, 8081),
         metrics_port=_port(out, "--metrics-port", options.metrics_port, 8082),
         control_port=0,
     )

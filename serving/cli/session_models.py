@@ -51,6 +51,8 @@ def session_plan(settings: Settings, models: Iterable[ServedModel]) -> SessionPl
         workers=settings.http.workers,
         http_host=settings.http.host,
         http_port=settings.http.port,
+        grpc_host=settings.grpc.host,
+        grpc_port=settings.grpc.port,
         metrics_host=settings.metrics.host,
         metrics_port=settings.metrics.port,
         control_host=settings.control.host,

@@ -12,8 +12,8 @@ from serving.cli.output import console
 from serving.cli.process_age import process_age_s
 from serving.cli.session_models import Planned, planned
 from serving.cli.session_options import SessionOptions
-from serving.cli.session_screen import SessionScreen, say_notes
-from serving.config.settings import Settings, not_served_yet
+from serving.cli.session_screen import SessionScreen, say_who_reaches_it
+from serving.config.settings import Settings
 from serving.processes.supervisor import Supervisor
 
 
@@ -28,7 +28,7 @@ def serve(options: SessionOptions) -> None:
     check_engine(settings)
     session = planned(settings)
     out = console()
-    say_notes(out, settings, not_served_yet(settings))
+    say_who_reaches_it(out, settings)
     supervisor, _ = supervised(session, out)
     count = len(session.plan.models)
     out.print(f"starting {count} {'version' if count == 1 else 'versions'}, engine {session.plan.engine}")

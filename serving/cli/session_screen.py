@@ -64,6 +64,8 @@ class SessionScreen:
     def _show(self, running: RunningSession) -> None:
         url = gateway_url(running)
         where = [("predictions", url), ("ready", f"{url}/v2/health/ready")]
+        if running.grpc_port is not None:
+            where.append(("grpc", grpc_target(running)))
         if running.metrics_port is not None:
             where.append(("metrics", metrics_url(running)))
         if running.control_port is not None:
@@ -96,17 +98,20 @@ class SessionScreen:
         )
 
 
-def say_notes(out: Console, settings: Settings, notes: Iterable[str]) -> None:
-    """What the configuration names and this release leaves alone, before anything starts."""
-    for line in notes:
-        out.print(Text(f"note: {line}", style="yellow"), soft_wrap=True)
-    if settings.http.host not in ("127.0.0.1", "localhost", "::1"):
-        out.print(Text(f"note: predictions are open to everybody who reaches {settings.http.host}", style="yellow"))
+def say_who_reaches_it(out: Console, settings: Settings) -> None:
+    """Addresses that others than this machine reach, before anything starts."""
+    for host in sorted({settings.http.host, settings.grpc.host} - {"127.0.0.1", "localhost", "::1"}):
+        out.print(Text(f"note: predictions are open to everybody who reaches {host}", style="yellow"))
 
 
 def gateway_url(running: RunningSession) -> str:
     """Where predictions are, as this machine reaches it."""
     return f"http://{_host(running.http_host)}:{running.http_port}"
+
+
+def grpc_target(running: RunningSession) -> str:
+    """What a gRPC channel is opened to, as this machine reaches it."""
+    return f"{_host(running.grpc_host)}:{running.grpc_port}"
 
 
 def metrics_url(running: RunningSession) -> str:

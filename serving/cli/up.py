@@ -27,7 +27,7 @@ def up(
     engine: Annotated[Engine | None, typer.Option("--engine", help="What hosts the models.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Gateway processes.")] = None,
     http_port: Annotated[int | None, typer.Option("--http-port", help="Predictions over HTTP (8080).")] = None,
-    grpc_port: Annotated[int | None, typer.Option("--grpc-port", help="Not served by this release (8081).")] = None,
+    grpc_port: Annotated[int | None, typer.Option("--grpc-port", help="Predictions over gRPC (8081).")] = None,
     metrics_port: Annotated[int | None, typer.Option("--metrics-port", help="Prometheus metrics (8082).")] = None,
     control_port: Annotated[int | None, typer.Option("--control-port", help="The control API (8000).")] = None,
     redis_url: Annotated[str | None, typer.Option("--redis-url", help="Redis for both states, not embedded.")] = None,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from serving.config.section import Host, Megabytes, Port, Seconds, Section, noted
+from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.http.limits import HttpLimits
 
 _LIMITS = HttpLimits()
+_GRPC = GrpcLimits()
 
 
 class HttpSection(Section):
@@ -58,9 +60,37 @@ class HttpSection(Section):
 
 
 class GrpcSection(Section):
-    """Predictions over gRPC: laid out, not served by this release."""
+    """Predictions over gRPC, and the bounds of one worker; bounds on tensors are those of `http`."""
 
-    port: Port = noted("Port of predictions over gRPC. Not served by this release.", 8081)
+    host: Host = noted("Address to listen on; 0.0.0.0 is every address of the machine.", "127.0.0.1")
+    port: Port | None = noted("Port of predictions over gRPC; 0 takes any free one, null serves none.", 8081)
+    max_message_mb: Megabytes = noted("Largest message of a call, inflated too.", _GRPC.max_message_mb, le=1_024)
+    max_concurrent_streams: int = noted(
+        "Most calls in flight on one connection; clients keep what is beyond it to themselves.",
+        _GRPC.max_concurrent_streams,
+        ge=1,
+        le=10_000,
+    )
+    max_stream_in_flight: int = noted(
+        "Most requests in flight on one ModelStreamInfer; beyond it the client is held up.",
+        _GRPC.max_stream_in_flight,
+        ge=1,
+        le=10_000,
+    )
+    max_head_bytes: int = noted("Most metadata of a call.", _GRPC.max_head_bytes, ge=1_024, le=1 << 20)
+    max_headers: int = noted("Most pieces of metadata of a call.", _GRPC.max_headers, ge=16, le=10_000)
+    max_connections: int = noted("Most connections of one worker.", _GRPC.max_connections, ge=1, le=1_000_000)
+    head_s: Seconds = noted("A connection must begin to speak HTTP/2 within this time.", _GRPC.head_s)
+    body_s: Seconds = noted("A message must arrive within this time.", _GRPC.body_s)
+    min_body_kb_s: float = noted(
+        "A large message has a second more for every so many kB.", _GRPC.min_body_kb_s, gt=0, le=1 << 20
+    )
+    idle_s: Seconds = noted("A connection without calls is closed after this time; clients open a new one.", 600.0)
+    max_age_s: Seconds | None = noted(
+        "A connection takes no more calls after this time, so that clients spread over new workers; null: it stays.",
+        None,
+    )
+    write_stall_s: Seconds = noted("A client that takes no answer is left after this time.", _GRPC.write_stall_s)
 
 
 class MetricsSection(Section):

@@ -21,7 +21,7 @@ class Settings(Section):
     """Every setting of a session; `model_dump(mode="json")` gives what `model_validate` takes back."""
 
     http: HttpSection = noted("Predictions over HTTP.", HttpSection())
-    grpc: GrpcSection = noted("Predictions over gRPC. Not served by this release.", GrpcSection())
+    grpc: GrpcSection = noted("Predictions over gRPC.", GrpcSection())
     metrics: MetricsSection = noted("Prometheus metrics.", MetricsSection())
     control: ControlSection = noted("The control API.", ControlSection())
     engine: EngineSection = noted("What hosts the models.", EngineSection())
@@ -72,11 +72,3 @@ class Settings(Section):
     def model(self, name: str) -> ModelSection:
         """A model's settings; defaults for one that is not named."""
         return self.models.get(name, ModelSection())
-
-
-def not_served_yet(settings: Settings) -> list[str]:
-    """What the file names and this release leaves alone, one sentence each."""
-    notes = []
-    if "grpc" in settings.model_fields_set:
-        notes.append("grpc: gRPC is not served by this release; the port stays closed")
-    return notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from serving.backends.backend import Backend
 from serving.backends.pool_client import PoolClient
+from serving.config.grpc_limits import grpc_limits
 from serving.config.http_limits import http_limits
 from serving.config.model_inputs import all_model_inputs
 from serving.config.settings import Settings
 from serving.deadline import LoopTimers
+from serving.edge.grpc.server import GrpcServer
 from serving.edge.http.server import HttpServer
+from serving.edge.worker import Worker
 from serving.errors import ModelUnservable
 from serving.features.reader import FeatureReader, ReaderOptions
 from serving.inference import VersionKey
@@ -47,9 +51,10 @@ class Follower(Protocol):
 
 @dataclass(slots=True)
 class Gateway:
-    """What one worker serves; `http` accepts connections once it is told to listen."""
+    """What one worker serves; `http` and `grpc` accept connections once they are told to listen."""
 
     http: HttpServer
+    grpc: GrpcServer
     predictor: Predictor
     backends: Mapping[str, Backend]
     feed: TableFeed
@@ -86,7 +91,7 @@ class Gateway:
             if isinstance(backend, PoolClient):
                 answering = [replica for replica in backend.replicas() if replica.state == "ready"]
                 recorder.measured(POOL_REPLICAS, (name,), len(answering))
-        recorder.measured(CONNECTIONS, (), self.http.connections)
+        recorder.measured(CONNECTIONS, (), self.http.connections + self.grpc.connections)
         recorder.measured(INFLIGHT_BYTES, (), self.http.in_flight_bytes)
         return recorder.snapshot()
 
@@ -113,8 +118,8 @@ class Gateway:
         self.predictor.suspects.condemn(bytes.fromhex(fingerprint), remember_s)
 
     async def drain(self, grace_s: float) -> None:
-        """Answer what is in flight with `connection: close`; over when all is answered, or the time."""
-        await self.http.drain(grace_s)
+        """Answer what is in flight and have callers go elsewhere; over when all is answered, or the time."""
+        await asyncio.gather(self.http.drain(grace_s), self.grpc.drain(grace_s))
 
     async def stop(self) -> None:
         """End every task and connection; drained before."""
@@ -166,7 +171,9 @@ async def build_gateway(start: StartMessage) -> Gateway:
     administration = SessionAdministration(predictor.variants, Path(models_dir) if models_dir else None, start.token)
     predictor.administration = administration
     http = HttpServer(predictor, http_limits(settings.http), recorder, clock, release())
-    return Gateway(http, predictor, backends, feed, recorder, versions, administration, followers)
+    shared = Worker(http.budget, clock, release())
+    grpc = GrpcServer(predictor, grpc_limits(settings), recorder, shared)
+    return Gateway(http, grpc, predictor, backends, feed, recorder, versions, administration, followers)
 
 
 def _kept(start: StartMessage) -> Path | None:

@@ -58,7 +58,8 @@ class GatewayProcess:
     async def start(self, spawner: Spawner) -> None:
         """Spawn it with the listeners and its end of a channel; it says "up" later."""
         channel, theirs = channel_pair()
-        fds = (*self.start_message.listeners.values(), theirs.fileno())
+        start = self.start_message
+        fds = (*start.listeners.values(), *start.grpc_listeners.values(), theirs.fileno())
         with theirs:
             self._child = await spawner.python(_PROGRAM, str(theirs.fileno()), str(os.getpid()), fds=fds)
         await channel.open()

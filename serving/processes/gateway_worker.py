@@ -33,7 +33,7 @@ _ORPHAN_GRACE_S = 1.0
 
 
 class Edge(Protocol):
-    """The HTTP side of a gateway."""
+    """One of the sides of a gateway that callers see."""
 
     async def listen(self, sock: socket.socket) -> None:
         """Accept connections from this listening socket."""
@@ -48,6 +48,10 @@ class Gateway(Protocol):
     @property
     def http(self) -> Edge:
         """The HTTP edge."""
+
+    @property
+    def grpc(self) -> Edge:
+        """The gRPC edge."""
 
     def ready(self) -> bool:
         """Every version that is to be served can run, or was refused."""
@@ -90,7 +94,7 @@ class GatewayWorker:
         self._channel = channel
         self._gateway = gateway
         self._start = start
-        self._accepting: dict[int, socket.socket] = {}
+        self._accepting: dict[int, list[tuple[Edge, socket.socket]]] = {}
         self._told: set[tuple[str, ...]] = set()
         self._answering: set[asyncio.Task[None]] = set()
         self._asking = Asking(channel.send)
@@ -160,15 +164,19 @@ class GatewayWorker:
     async def _accept(self, slot: int) -> None:
         if slot in self._accepting or self._leave.is_set():
             return
-        # A copy, which the edge closes when it stops: the inherited descriptor is kept for the next time.
-        sock = socket.socket(fileno=os.dup(self._start.listeners[slot]))
-        self._accepting[slot] = sock
-        await self._gateway.http.listen(sock)
+        # Copies, which the edges close when they stop: the inherited descriptors are kept for the next time.
+        gateway, start = self._gateway, self._start
+        inherited = [(gateway.http, start.listeners[slot])]
+        if slot in start.grpc_listeners:
+            inherited.append((gateway.grpc, start.grpc_listeners[slot]))
+        copies = [(edge, socket.socket(fileno=os.dup(fd))) for edge, fd in inherited]
+        self._accepting[slot] = copies
+        for edge, sock in copies:
+            await edge.listen(sock)
 
     async def _release(self, slot: int) -> None:
-        sock = self._accepting.pop(slot, None)
-        if sock is not None:
-            self._gateway.http.stop_accepting(sock)
+        for edge, sock in self._accepting.pop(slot, ()):
+            edge.stop_accepting(sock)
 
     def _use_table(self, table: str) -> None:
         try:
@@ -241,7 +249,7 @@ async def main(channel_fd: int) -> None:
         return
     start = from_json(first)
     # A process that the gateway starts must hold neither the port nor the channel, whose end tells of this one's.
-    for fd in (channel_fd, *start.listeners.values()):
+    for fd in (channel_fd, *start.listeners.values(), *start.grpc_listeners.values()):
         os.set_inheritable(fd, False)  # noqa: FBT003 - the signature of the standard library
     gateway = await _builder(start.builder)(start)
     _quiet_collector()

@@ -25,6 +25,8 @@ class RunningSession:
     http_port: int
     metrics_host: str
     metrics_port: int | None
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int | None = None
     control_host: str = "127.0.0.1"
     control_port: int | None = None
     token_file: str = ""

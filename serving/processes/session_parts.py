@@ -29,12 +29,13 @@ class Sockets:
     """Ports are taken first: what cannot be had is said before anything is started."""
 
     http: Listeners
+    grpc: Listeners | None = None
     metrics: Listeners | None = None
     control: Listeners | None = None
 
     def close(self) -> None:
         """Give the ports back."""
-        for listeners in (self.http, self.metrics, self.control):
+        for listeners in (self.http, self.grpc, self.metrics, self.control):
             if listeners is not None:
                 listeners.close()
 
@@ -63,6 +64,9 @@ def open_sockets(plan: SessionPlan) -> Sockets:
     """
     sockets = Sockets(open_listeners(plan.http_host, plan.http_port, plan.workers, "--http-port"))
     try:
+        if plan.grpc_port is not None:
+            grpc = open_listeners(plan.grpc_host, plan.grpc_port, plan.workers, "--grpc-port")
+            sockets = replace(sockets, grpc=grpc)
         if plan.metrics_port is not None:
             metrics = open_listeners(plan.metrics_host, plan.metrics_port, 1, "--metrics-port")
             sockets = replace(sockets, metrics=metrics)
@@ -86,7 +90,7 @@ def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
     directory = run_dir.create(session)
     guardian = GuardianProcess(session, directory, emit)
     spawner = Spawner(session, guardian.begun)
-    start = start_message(plan, session, directory, sockets.http)
+    start = start_message(plan, session, directory, sockets)
     counts = FleetCounts()
     reports = Reports(emit, lambda worker, stats: counts.counted(worker.name, stats), lambda w: counts.gone(w.name))
     specs = state_specs(plan, directory).values()
@@ -149,7 +153,7 @@ def _state_urls(plan: SessionPlan) -> dict[str, str]:
     return {"features": plan.features_url} if plan.feature_views else {}
 
 
-def start_message(plan: SessionPlan, session: str, directory: Path, listeners: Listeners) -> StartMessage:
+def start_message(plan: SessionPlan, session: str, directory: Path, sockets: Sockets) -> StartMessage:
     """What engine and workers are told; workers get a slot and a generation of their own in it."""
     urls = _state_urls(plan) | {state: spec.url for state, spec in state_specs(plan, directory).items()}
     return StartMessage(
@@ -162,11 +166,12 @@ def start_message(plan: SessionPlan, session: str, directory: Path, listeners: L
         features_url=urls.get("features", ""),
         secret=plan.secret or secrets.token_hex(32),
         http_host=plan.http_host,
-        http_port=listeners.port,
+        http_port=sockets.http.port,
         grace_s=plan.grace_s,
         builder=plan.gateway_builder,
         models=plan.models,
-        listeners=listeners.fds(),
+        listeners=sockets.http.fds(),
+        grpc_listeners=sockets.grpc.fds() if sockets.grpc else {},
         config=plan.config,
     )
 
@@ -181,6 +186,8 @@ def registration(plan: SessionPlan, parts: SessionParts) -> RunningSession:
         engine=plan.engine,
         http_host=plan.http_host,
         http_port=parts.sockets.http.port,
+        grpc_host=plan.grpc_host,
+        grpc_port=parts.sockets.grpc.port if parts.sockets.grpc else None,
         metrics_host=plan.metrics_host,
         metrics_port=parts.sockets.metrics.port if parts.sockets.metrics else None,
         control_host=plan.control_host,

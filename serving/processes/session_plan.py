@@ -23,7 +23,8 @@ class ServedModel:
 class SessionPlan:
     """Plain values only, so that a worker can be told all of it as JSON.
 
-    Ports may be 0 (any free one); `metrics_port` None serves no metrics, `control_port` None no control app.
+    Ports may be 0 (any free one); `grpc_port` None serves no gRPC, `metrics_port` no metrics, `control_port` no
+    control app.
     `control_token_file` None keeps its token in the state directory. State URLs are "embedded" or a Redis URL; the
     in-process engine uses only the one of features, and only with `feature_views`. `state_dir` None keeps what should
     outlive a crash in the session's run directory, which ends with the session. `samples` holds, per model, the body
@@ -35,6 +36,8 @@ class SessionPlan:
     workers: int = 1
     http_host: str = "127.0.0.1"
     http_port: int = 8080
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = 8082
     control_host: str = "127.0.0.1"

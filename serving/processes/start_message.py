@@ -13,7 +13,8 @@ from serving.processes.session_plan import ServedModel
 class StartMessage:
     """`slot` is the worker's place among `workers` (the engine's is 0); `generation` is unique among the workers.
 
-    `listeners` maps each slot to an inherited file descriptor. State URLs are empty with the in-process engine.
+    `listeners` maps each slot to an inherited file descriptor, and `grpc_listeners` where gRPC is served. State URLs
+    are empty with the in-process engine.
     `secret` is what gateways and replicas of this session prove to each other; it is told over the channel, so that
     neither the environment nor a command line shows it. `table` is the routing table in force, where versions were
     loaded or unloaded since the session began.
@@ -36,6 +37,7 @@ class StartMessage:
     builder: str = ""
     models: tuple[ServedModel, ...] = ()
     listeners: Mapping[int, int] = field(default_factory=dict)
+    grpc_listeners: Mapping[int, int] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     table: str = ""
 
@@ -49,5 +51,6 @@ def from_json(message: Mapping[str, Any]) -> StartMessage:
     """The message as the child sees it; keys that this release does not know are left out."""
     known = {name: message[name] for name in StartMessage.__slots__ if name in message}
     known["models"] = tuple(ServedModel(**served) for served in message["models"])
-    known["listeners"] = {int(slot): fd for slot, fd in message["listeners"].items()}
+    for listeners in ("listeners", "grpc_listeners"):
+        known[listeners] = {int(slot): fd for slot, fd in message.get(listeners, {}).items()}
     return StartMessage(**known)

@@ -15,7 +15,7 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-__all__ = ["POOL", "DecodeError", "definitions"]
+__all__ = ["POOL", "DecodeError", "definitions", "file_named", "file_with"]
 
 POOL = DescriptorPool()
 for _file in FileDescriptorSet.FromString((files("serving.protocol") / "descriptors.binpb").read_bytes()).file:
@@ -29,3 +29,19 @@ def definitions(file: str) -> dict[str, object]:
     enums = {name: EnumTypeWrapper(kind) for name, kind in described.enum_types_by_name.items()}
     values = {value.name: value.number for kind in described.enum_types_by_name.values() for value in kind.values}
     return {**messages, **enums, **values, "DESCRIPTOR": described}
+
+
+def file_named(name: str) -> bytes | None:
+    """A serialized FileDescriptorProto; None where there is no such file."""
+    try:
+        return POOL.FindFileByName(name).serialized_pb
+    except KeyError:
+        return None
+
+
+def file_with(symbol: str) -> bytes | None:
+    """The serialized FileDescriptorProto that has this service, method, message or enumeration; None without one."""
+    try:
+        return POOL.FindFileContainingSymbol(symbol).serialized_pb
+    except KeyError:
+        return None

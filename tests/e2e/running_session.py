@@ -37,7 +37,19 @@ def running_up(folder: Path, *arguments: str, ready_s: float = 60) -> Iterator[R
     log = folder / "up.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*PROGRAM, "up", "--http-port", "0", "--metrics-port", "0", "--control-port", "0", *arguments],
+            [
+                *PROGRAM,
+                "up",
+                "--http-port",
+                "0",
+                "--grpc-port",
+                "0",
+                "--metrics-port",
+                "0",
+                "--control-port",
+                "0",
+                *arguments,
+            ],
             cwd=ROOT,
             env=environment(TMPDIR=str(folder)),
             stdin=subprocess.DEVNULL,

@@ -47,7 +47,7 @@ class SluiceUp:
         self.metrics_port = 0
         self.session = ""
         self._seen: set[psutil.Process] = set()
-        ports = ("--http-port", "0", "--metrics-port", "0", "--control-port", "0")
+        ports = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0", "--control-port", "0")
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*DIES_WITH_US, str(os.getpid()), *PROGRAM, "up", "--engine", engine, *ports, *arguments],

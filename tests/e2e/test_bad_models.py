@@ -116,7 +116,7 @@ def _right(reply: Reply, version: str) -> None:
 
 
 def _up(models: Path) -> subprocess.CompletedProcess[str]:
-    ports = ("--http-port", "0", "--metrics-port", "0", "--control-port", "0")
+    ports = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0", "--control-port", "0")
     return _sluice("up", "--models", str(models), "--engine", "in-process", *ports)
 
 

@@ -7,9 +7,9 @@ import heapq
 from collections.abc import Callable
 from typing import Protocol
 
+from serving.edge.budget import ByteBudget
 from serving.edge.http.answers import Refusal, refusal_of
 from serving.edge.http.binary_body import BinaryBodies
-from serving.edge.http.budget import ByteBudget
 from serving.edge.http.compression import Compression
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.oversize_decoder import OversizeDecoder

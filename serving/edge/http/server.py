@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 
+from serving.edge.budget import ByteBudget
 from serving.edge.http.connection import Connection
 from serving.edge.http.edge import Edge
 from serving.edge.http.limits import HttpLimits
@@ -39,6 +40,11 @@ class HttpServer:
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._edge.connections)
+
+    @property
+    def budget(self) -> ByteBudget:
+        """What counts them, for whoever holds bytes beside this edge."""
+        return self._edge.budget
 
     @property
     def in_flight_bytes(self) -> int:

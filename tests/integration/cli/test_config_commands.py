@@ -43,13 +43,6 @@ def test_check_as_json_has_one_entry_for_each_problem(tmp_path: Path) -> None:
     ]
 
 
-def test_check_says_what_is_not_served_yet(tmp_path: Path) -> None:
-    (tmp_path / "sluice.yaml").write_text("grpc: {port: 9}\n")
-    ended = sluice("config", "check", cwd=tmp_path)
-    assert (ended.code, ended.out) == (0, "the configuration is valid\n")
-    assert "gRPC is not served by this release" in ended.err
-
-
 def test_the_schema_is_json(tmp_path: Path) -> None:
     schema = json.loads(sluice("config", "schema", cwd=tmp_path).out)
     assert "http" in schema["properties"]

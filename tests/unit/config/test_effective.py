@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.config.effective import Effective, effective
-from serving.config.settings import Settings, not_served_yet
+from serving.config.settings import Settings
 from serving.errors import ConfigInvalid
 
 
@@ -163,12 +163,6 @@ def test_a_variable_that_means_nothing_is_an_error(tmp_path: Path, name: str) ->
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match=r"absent\.yaml cannot be read: No such file"):
         effective(tmp_path / "absent.yaml", {}, {})
-
-
-def test_what_is_not_served_yet_is_said(tmp_path: Path) -> None:
-    assert not_served_yet(Settings()) == []
-    noted = not_served_yet(from_text(tmp_path, "grpc: {port: 1}\ncontrol: {port: 2}").settings)
-    assert [note.split(":")[0] for note in noted] == ["grpc"]
 
 
 def test_settings_survive_the_way_to_a_worker_as_json(tmp_path: Path) -> None:

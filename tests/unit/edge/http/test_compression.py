@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from serving.edge.http.budget import ByteBudget
+from serving.edge.budget import ByteBudget
 from serving.edge.http.limits import HttpLimits
 from serving.inference import Answer, Request, Tensor
 from serving.testing.predictions import FakePredictions, answer_of

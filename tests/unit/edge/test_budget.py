@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.edge.http.budget import ByteBudget
+from serving.edge.budget import ByteBudget
 
 
 def test_what_is_taken_leaves_less_room_until_it_is_given_back() -> None:

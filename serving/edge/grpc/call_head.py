@@ -1,0 +1,90 @@
+"""A call's head: what its headers ask for, or why it is refused before its message is read."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from serving.edge.grpc.answers import HeaderList, Refusal
+from serving.edge.grpc.status import Code
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+ENCODINGS = (b"identity", b"gzip", b"deflate")
+
+# W3C Trace Context, section 3.2; all-zero ids and version ff are invalid.
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# gRPC over HTTP/2: TimeoutValue and TimeoutUnit.
+_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+
+
+class CallHead(NamedTuple):
+    """Headers understood; a pure function of them, so that equal ones need not be understood twice.
+
+    `compressed` says that messages may be, as `encoding` tells. `extra` is metadata that the answer begins with.
+    """
+
+    path: str
+    key: bytes | None = None
+    pinned: str | None = None
+    timeout_s: float | None = None
+    encoding: bytes = b"identity"
+    extra: tuple[tuple[bytes, bytes], ...] = ()
+    refusal: Refusal | None = None
+
+
+@lru_cache(maxsize=1024)
+def understand(headers: Headers) -> CallHead:
+    """The head of a call; what is wrong with it is its `refusal`."""
+    found = dict(headers)
+    timeout = found.get(b"grpc-timeout")
+    traceparent = found.get(b"traceparent", b"").strip()
+    head = CallHead(
+        path=found.get(b":path", b"").decode("latin-1"),
+        key=found.get(b"x-sluice-key", b"").strip() or None,
+        pinned=found.get(b"x-sluice-variant", b"").strip().decode("latin-1") or None,
+        timeout_s=None if timeout is None else _seconds(timeout),
+        encoding=found.get(b"grpc-encoding", b"identity").strip().lower(),
+        extra=((b"traceparent", traceparent),) if _TRACEPARENT.fullmatch(traceparent) else (),
+    )
+    return head._replace(refusal=_no_grpc(found) or _unwanted(head, timeout))
+
+
+def _no_grpc(found: dict[bytes, bytes]) -> Refusal | None:
+    kind = found.get(b"content-type", b"")
+    if not kind.startswith(b"application/grpc") or kind[16:17] not in (b"", b"+", b";"):
+        message = f"this port speaks gRPC: content-type must be application/grpc, got {_short(kind)!r}"
+        return Refusal(Code.INVALID_ARGUMENT, message, http_status=415)
+    if found.get(b":method") != b"POST":
+        message = f"gRPC calls are POST requests, got {_short(found.get(b':method', b''))}"
+        return Refusal(Code.INVALID_ARGUMENT, message, http_status=405)
+    if kind[16:17] == b"+" and not kind.startswith(b"application/grpc+proto"):
+        return Refusal(Code.INVALID_ARGUMENT, f"messages must be protobuf (application/grpc), got {_short(kind)!r}")
+    return None
+
+
+def _unwanted(head: CallHead, timeout: bytes | None) -> Refusal | None:
+    if head.encoding not in ENCODINGS:
+        known = b", ".join(ENCODINGS).decode()
+        message = f"grpc-encoding {_short(head.encoding)!r} is not served; use {known}"
+        return Refusal(Code.UNIMPLEMENTED, message)
+    if timeout is not None and head.timeout_s is None:
+        message = f"grpc-timeout must be at most eight digits and a unit (H, M, S, m, u, n), got {_short(timeout)!r}"
+        return Refusal(Code.INVALID_ARGUMENT, message)
+    return None
+
+
+def _seconds(timeout: bytes) -> float | None:
+    match = _TIMEOUT.fullmatch(timeout.strip())
+    return int(match[1]) * _UNITS[match[2]] if match else None
+
+
+def _short(text: bytes) -> str:
+    return text[:80].decode("ascii", "replace")
+
+
+def metadata_of(head: CallHead) -> HeaderList:
+    """Metadata that every answer to the call begins with."""
+    return list(head.extra)

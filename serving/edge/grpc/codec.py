@@ -1,0 +1,266 @@
+"""ModelInferRequest to tensors (answers: see rendering.py).
+
+Clients write the fields in their order, so that raw contents come last. What stands before them is the same in request
+after request of a caller: it is parsed once, and remembered by its bytes. The contents are cut out where they stand,
+without a copy of large ones. Measured for one row of 32 floats: 2 us, and 9 us by the parsed message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from serving.edge.binary_elements import check_elements
+from serving.edge.grpc import parameters
+from serving.edge.grpc.elements import typed
+from serving.edge.grpc.limits import GrpcLimits
+from serving.errors import BadRequest
+from serving.inference import ELEMENT_SIZE, Buffer, Tensor
+from serving.protocol.descriptors import DecodeError
+from serving.protocol.open_inference import ModelInferRequest
+
+_RAW = 0x3A
+# Field number and wire type of what may stand before raw contents.
+_FIELDS = frozenset((0x0A, 0x12, 0x1A, 0x22, 0x2A, 0x32))
+_LONGEST_REMEMBERED = 4096
+_MAX_ID = 4096
+_MAX_DIGITS = 15
+# The tensor stream counts a dimension in 32 bits.
+_LONGEST = 2**31 - 1
+# A slice below this size is cheaper than a view.
+_SMALL = 4096
+
+
+class InputHead(NamedTuple):
+    """An input without its raw contents: `data` is there where its contents are typed."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    elements: int
+    data: bytes | None
+
+
+class Asked(NamedTuple):
+    """What a request says beside its raw contents; `outputs` None asks for all, `version` None for the default one."""
+
+    model: str
+    version: int | None
+    id: str
+    outputs: tuple[str, ...] | None
+    timeout_s: float | None
+    priority: int
+    inputs: tuple[InputHead, ...]
+
+
+class Codec:
+    """Decodes requests by the limits; remembers what repeats."""
+
+    def __init__(self, limits: GrpcLimits) -> None:
+        self._limits = limits
+        self._remembered = lru_cache(maxsize=1024)(self._asked)
+
+    def decode(self, message: bytes) -> tuple[Asked, list[Tensor]]:
+        """What is asked, and its tensors in the caller's order; names and shapes are checked by the model's side.
+
+        Raises:
+            BadRequest: names the input and what would be right.
+            TooLarge: see `elements.typed`.
+        """
+        cut = split(message)
+        if cut is None:
+            message = _in_order(message)
+            cut = split(message)
+        if cut is None:
+            raise _no_request()
+        begin, bounds = cut
+        read = self._remembered if begin <= _LONGEST_REMEMBERED else self._asked
+        asked = read(message[:begin])
+        contents: list[Buffer] = [_cut(message, start, end) for start, end in bounds]
+        return asked, self._tensors(asked, contents)
+
+    def _tensors(self, asked: Asked, contents: Sequence[Buffer]) -> list[Tensor]:
+        inputs = asked.inputs
+        if not contents:
+            return [Tensor(one.name, one.datatype, one.shape, _typed_data(one)) for one in inputs]
+        if len(contents) != len(inputs):
+            raise BadRequest(
+                f"raw_input_contents has {len(contents)} entries for {len(inputs)} inputs; each input needs one"
+            )
+        longest = self._limits.max_string_bytes
+        tensors = []
+        for (name, datatype, shape, count, data), raw in zip(inputs, contents, strict=True):
+            if data is not None:
+                raise BadRequest(f"input {name!r} has contents, and raw_input_contents are given; send one of them")
+            check_elements(name, datatype, count, raw, longest)
+            tensors.append(Tensor(name, datatype, shape, raw))
+        return tensors
+
+    def _asked(self, head: bytes) -> Asked:
+        request = _parsed(head)
+        if not request.model_name:
+            raise BadRequest("model_name is missing")
+        if len(request.id) > _MAX_ID:
+            raise BadRequest(f"id may have at most {_MAX_ID} characters, got {len(request.id)}")
+        said = parameters.values_of(request.parameters)
+        parameters.refuse_reserved(said)
+        return Asked(
+            request.model_name,
+            version_of(request.model_version),
+            request.id,
+            self._outputs(request),
+            parameters.timeout_s(said),
+            parameters.priority(said),
+            self._inputs(request),
+        )
+
+    def _inputs(self, request: ModelInferRequest) -> tuple[InputHead, ...]:
+        most = self._limits.max_tensors
+        if not request.inputs:
+            raise BadRequest("inputs is empty; a request has at least one tensor")
+        if len(request.inputs) > most:
+            raise BadRequest(
+                f"the request has {len(request.inputs)} inputs; at most {most} are taken (http.max_tensors)"
+            )
+        heads = tuple([self._input(tensor) for tensor in request.inputs])
+        names = [head.name for head in heads]
+        if len(set(names)) != len(names):
+            twin = next(name for name in names if names.count(name) > 1)
+            raise BadRequest(f"input {twin!r} is given twice")
+        return heads
+
+    def _input(self, tensor: ModelInferRequest.InferInputTensor) -> InputHead:
+        name, datatype = tensor.name, tensor.datatype
+        if datatype not in ELEMENT_SIZE:
+            known = ", ".join(ELEMENT_SIZE)
+            raise BadRequest(f"input {name!r}: unknown datatype {datatype[:40]!r}; known are {known}")
+        if tensor.parameters:
+            parameters.refuse_shared_memory(tensor.parameters, f"input {name!r}")
+        shape = tuple(tensor.shape)
+        count = self._count(name, datatype, shape)
+        data = None
+        if tensor.HasField("contents"):
+            data = typed(name, datatype, count, tensor.contents, self._limits)
+        return InputHead(name, datatype, shape, count, data)
+
+    def _count(self, name: str, datatype: str, shape: tuple[int, ...]) -> int:
+        limits = self._limits
+        if len(shape) > limits.max_rank:
+            raise BadRequest(
+                f"input {name!r}: a shape has at most {limits.max_rank} dimensions (http.max_rank), got {len(shape)}"
+            )
+        count = 1
+        for size in shape:
+            if not 0 <= size <= _LONGEST:
+                raise BadRequest(f"input {name!r}: shape holds integers from 0 to {_LONGEST}, got {size}")
+            count *= size
+        most, setting = limits.max_elements, "http.max_elements"
+        if datatype == "BYTES":
+            most, setting = limits.max_strings, "http.max_strings"
+        if count > most:
+            raise BadRequest(
+                f"input {name!r}: shape {list(shape)} has {count} elements; a tensor may have {most} ({setting})"
+            )
+        return count
+
+    def _outputs(self, request: ModelInferRequest) -> tuple[str, ...] | None:
+        if len(request.outputs) > self._limits.max_tensors:
+            most = self._limits.max_tensors
+            raise BadRequest(
+                f"outputs has {len(request.outputs)} entries; a request may have {most} (http.max_tensors)"
+            )
+        for output in request.outputs:
+            if output.parameters:
+                parameters.refuse_shared_memory(output.parameters, f"output {output.name!r}")
+                if "classification" in output.parameters:
+                    raise BadRequest(
+                        f"output {output.name!r}: classification is not served; take the values and sort them"
+                    )
+        names = tuple([output.name for output in request.outputs])
+        if len(set(names)) != len(names):
+            raise BadRequest("outputs names an output twice")
+        return names or None
+
+
+def version_of(text: str) -> int | None:
+    """The version that a request names; None where it names none.
+
+    Raises:
+        BadRequest: versions are whole numbers.
+    """
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS and int(text)):
+        raise BadRequest(f"a version is a whole number of 1 or more, or left out, got {text[:40]!r}")
+    return int(text)
+
+
+def split(message: bytes) -> tuple[int, list[tuple[int, int]]] | None:
+    """Where raw contents begin, and the bounds of each; None where fields are in another order, or are none."""
+    end = len(message)
+    position = 0
+    bounds = []
+    try:
+        while position < end and (tag := message[position]) != _RAW:
+            if tag not in _FIELDS:
+                return None
+            start, size = _length(message, position + 1)
+            position = start + size
+        begin = position
+        while position < end:
+            if message[position] != _RAW:
+                return None
+            start, size = _length(message, position + 1)
+            position = start + size
+            bounds.append((start, position))
+    except IndexError:
+        return None
+    return (begin, bounds) if position == end else None
+
+
+def _length(message: bytes, position: int) -> tuple[int, int]:
+    """Where a field's payload begins, and its size (protobuf: base 128 varint)."""
+    size = message[position]
+    if size < 0x80:  # noqa: PLR2004 - no more bytes follow
+        return position + 1, size
+    size, shift = size & 0x7F, 7
+    while True:
+        position += 1
+        byte = message[position]
+        size |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004 - see above
+            return position + 1, size
+        shift += 7
+        if shift > 63:  # noqa: PLR2004 - a varint has at most ten bytes
+            raise IndexError
+
+
+def _in_order(message: bytes) -> bytes:
+    """The same request with its fields in order, and without those that nobody knows."""
+    request = _parsed(message)
+    request.DiscardUnknownFields()
+    return request.SerializeToString()
+
+
+def _parsed(message: bytes) -> ModelInferRequest:
+    try:
+        return ModelInferRequest.FromString(message)
+    except DecodeError:
+        raise _no_request() from None
+
+
+def _no_request() -> BadRequest:
+    return BadRequest("the message is no inference.ModelInferRequest")
+
+
+def _cut(message: bytes, start: int, end: int) -> Buffer:
+    return message[start:end] if end - start < _SMALL else memoryview(message)[start:end]
+
+
+def _typed_data(one: InputHead) -> bytes:
+    if one.data is not None:
+        return one.data
+    if one.elements:
+        raise BadRequest(f"input {one.name!r} has neither contents nor an entry in raw_input_contents")
+    return b""

@@ -1,0 +1,399 @@
+"""One client connection: HTTP/2 frames to calls and back, each call on a stream of its own.
+
+Uses nothing but asyncio's Transport, so that TLS fits later. libnghttp2 (by ngh2) keeps HTTP/2's rules: frames, header
+compression, flow control, and the bounds on floods of pings, resets and continuations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import cast
+
+import orjson
+from ngh2 import (
+    Configuration,
+    ConnectionClosed,
+    DataReceived,
+    Event,
+    NGH2Error,
+    RequestReceived,
+    SettingsReceived,
+    StreamClosed,
+    TrailersReceived,
+)
+from ngh2 import Connection as Http2
+from ngh2.config import Role
+from ngh2.enums import Setting
+
+from serving.edge.grpc.answers import HeaderList, Refusal, refused
+from serving.edge.grpc.call import UnaryCall
+from serving.edge.grpc.call_head import understand
+from serving.edge.grpc.edge import GrpcEdge
+from serving.edge.grpc.limits import GrpcLimits
+from serving.edge.grpc.methods import METHODS
+from serving.edge.grpc.status import Code
+from serving.edge.grpc.stream_call import StreamCall
+
+log = logging.getLogger(__name__)
+
+Call = UnaryCall | StreamCall
+
+_PREFACE = b"PRI * HTTP/2.0"
+# What a stream, and all of a connection together, may send before it is taken.
+_STREAM_WINDOW = 1 << 20
+_CONNECTION_WINDOW = 1 << 24
+_MAX_FRAME = 1 << 18
+# Given to the transport at once; more waits in HTTP/2's queue while a client is slow.
+_PIECE = 1 << 18
+_NO_ERROR = 0
+_CANCEL = 8
+
+
+class Connection(asyncio.Protocol):
+    """Streams and flow of one connection.
+
+    `_cut` are streams that were answered before their client had sent everything: it is told to stop, after the answer.
+    `_corked` says that bytes are being read, so what is to be written leaves together at the end of it.
+    """
+
+    __slots__ = (
+        "_began_at",
+        "_begun",
+        "_calls",
+        "_corked",
+        "_cut",
+        "_edge",
+        "_ended",
+        "_flushing",
+        "_goodbye",
+        "_http2",
+        "_paused",
+        "_since",
+        "_streams",
+        "_transport",
+        "_used",
+    )
+
+    def __init__(self, edge: GrpcEdge) -> None:
+        self._edge = edge
+        self._transport: asyncio.Transport | None = None
+        self._http2 = _http2(edge.limits)
+        self._calls: dict[int, Call] = {}
+        self._streams: dict[int, StreamCall] = {}
+        self._cut: list[int] = []
+        self._corked = False
+        self._flushing = False
+        self._paused = False
+        self._ended = False
+        self._goodbye = False
+        self._begun = False
+        self._used = False
+        self._began_at = self._since = edge.now
+
+    # --- what the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        self._transport = cast("asyncio.Transport", transport)
+        # Nothing is said before the client has: it may be one of HTTP/1, which would not understand.
+        if not self._edge.admit(self):
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Both directions are gone: nobody waits for what is still in flight."""
+        del exc
+        self._transport = None
+        calls, self._calls = self._calls, {}
+        self._streams.clear()
+        for call in calls.values():
+            call.closed()
+        self._edge.gone(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived; answers that are ready at once leave together."""
+        if not self._begun and not self._speaks_http2(data):
+            return
+        self._corked = True
+        try:
+            self._http2.receive_data(data)
+            self._hear(self._http2.events())
+        except NGH2Error as error:
+            log.debug("a connection broke HTTP/2's rules: %s", error)
+            self.abort()
+            return
+        finally:
+            self._corked = False
+        self._flush()
+
+    def pause_writing(self) -> None:
+        """The client does not take its answers: read nothing until it does."""
+        self._paused = True
+        self._since = self._edge.now
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client has taken what was written."""
+        self._paused = False
+        self._since = self._edge.now
+        if self._transport is not None:
+            self._transport.resume_reading()
+        self._soon()
+
+    # --- what a call calls
+
+    def respond(self, stream_id: int, headers: HeaderList, frame: bytes, trailers: HeaderList) -> None:
+        """Send a whole response with one message."""
+        http2 = self._http2
+        try:
+            http2.send_response(stream_id, headers)
+            http2.send_data(stream_id, frame)
+            http2.send_trailers(stream_id, trailers)
+        except NGH2Error as error:
+            _unsent(error)
+        self._soon()
+
+    def begin(self, stream_id: int, headers: HeaderList) -> None:
+        """Send what begins a response."""
+        try:
+            self._http2.send_response(stream_id, headers)
+        except NGH2Error as error:
+            _unsent(error)
+        self._soon()
+
+    def send(self, stream_id: int, frame: bytes) -> None:
+        """Send a message with its prefix."""
+        try:
+            self._http2.send_data(stream_id, frame)
+        except NGH2Error as error:
+            _unsent(error)
+        self._soon()
+
+    def finish(self, stream_id: int, trailers: HeaderList) -> None:
+        """Send what ends a response."""
+        try:
+            self._http2.send_trailers(stream_id, trailers)
+        except NGH2Error as error:
+            _unsent(error)
+        self._soon()
+
+    def refuse(self, stream_id: int, refusal: Refusal, *, complete: bool) -> None:
+        """Send a response that is nothing but an error; `complete` says that the client has sent all it had."""
+        try:
+            self._http2.send_response(stream_id, refused(refusal), end_stream=True)
+        except NGH2Error as error:
+            _unsent(error)
+        if not complete:
+            self._cut.append(stream_id)
+        self._soon()
+
+    def absorb(self, stream_id: int, size: int) -> None:
+        """So many received bytes were taken: the client may send as many more."""
+        self._http2.acknowledge_received_data(size, stream_id)
+        self._soon()
+
+    def queued(self, stream_id: int) -> int:
+        """Bytes of messages that the client has not taken yet."""
+        return self._http2.queued_body_size(stream_id)
+
+    # --- what the server calls
+
+    def sweep(self, now: float) -> None:
+        """End what has waited too long."""
+        limits = self._edge.limits
+        if self._paused and now - self._since > limits.write_stall_s:
+            self.abort()
+            return
+        for stream_id, call in list(self._calls.items()):
+            if not call.sweep(now):
+                self._http2.reset_stream(stream_id, _CANCEL)
+        if self._goodbye:
+            self.take_no_more()
+        elif self._worn_out(now):
+            self.say_goodbye()
+        self._flush()
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when no call is on it, in monotonic seconds; None where one is."""
+        return None if self._calls or self._goodbye else self._since
+
+    def close_if_idle(self) -> bool:
+        """Close where no call is on the connection."""
+        if self._calls:
+            return False
+        self.say_goodbye()
+        return True
+
+    def say_goodbye(self) -> None:
+        """Tell the client to take another connection for its next calls; those on their way are still taken."""
+        if self._goodbye or self._ended:
+            return
+        self._goodbye = True
+        if self._used:
+            self._http2.send_shutdown_notice()
+            self._flush()
+        else:
+            self.abort()
+
+    def take_no_more(self) -> None:
+        """Calls that begin from now on are refused, and their clients know that they were not begun."""
+        if self._ended or self._transport is None:
+            return
+        self._ended = True
+        self._http2.send_goaway(_NO_ERROR)
+        for call in list(self._streams.values()):
+            call.drain()
+        self._flush()
+
+    def abort(self) -> None:
+        """Close now; what is in flight is dropped."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- inside
+
+    def _worn_out(self, now: float) -> bool:
+        """Idle for too long, or too old."""
+        limits = self._edge.limits
+        idle_s = limits.idle_s if self._used else limits.head_s
+        if not self._calls and now - self._since > idle_s:
+            return True
+        return limits.max_age_s is not None and now - self._began_at > limits.max_age_s
+
+    def _speaks_http2(self, data: bytes) -> bool:
+        """A browser or curl is told where it is; nothing else of HTTP/1 is."""
+        self._begun = True
+        if data.startswith(_PREFACE[: len(data)]):
+            return True
+        if self._transport is not None:
+            text = "this port speaks gRPC (HTTP/2); HTTP/1.1 is served on http.port"
+            body = orjson.dumps({"error": text})
+            head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            self._transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+            self._transport.close()
+        return False
+
+    def _hear(self, events: list[Event]) -> None:
+        calls = self._calls
+        http2 = self._http2
+        for event in events:
+            if isinstance(event, DataReceived):
+                stream_id, data = event.stream_id, event.data
+                call = calls.get(stream_id)
+                size = len(data)
+                if call is not None:
+                    size -= call.receive(data, event.end_stream)
+                if size:
+                    http2.acknowledge_received_data(size, stream_id)
+            elif isinstance(event, RequestReceived):
+                self._begin_call(event)
+            elif isinstance(event, StreamClosed):
+                self._call_closed(event.stream_id)
+            else:
+                self._hear_other(event)
+
+    def _hear_other(self, event: Event) -> None:
+        if isinstance(event, SettingsReceived):
+            self._used = True
+        elif isinstance(event, ConnectionClosed):
+            self._ended = True
+        elif isinstance(event, TrailersReceived) and event.stream_id in self._calls:
+            self._calls[event.stream_id].receive(b"", True)  # noqa: FBT003 - see UnaryCall.receive
+
+    def _begin_call(self, event: RequestReceived) -> None:
+        stream_id = event.stream_id
+        head = understand(event.headers)
+        method = METHODS.get(head.path)
+        if head.refusal is not None or method is None:
+            refusal = head.refusal or Refusal(
+                Code.UNIMPLEMENTED, f"{head.path[:200]!r} is not served here", "unknown_path"
+            )
+            self._edge.observer.refused("", refusal.reason)
+            self.refuse(stream_id, refusal, complete=event.end_stream)
+            return
+        call: Call
+        if method.conversation is None:
+            call = UnaryCall(self, self._edge, stream_id, head, method.handler)
+        else:
+            call = self._streams[stream_id] = StreamCall(self, self._edge, stream_id, head)
+            call.talk(method.conversation(call, self._edge))
+        self._calls[stream_id] = call
+        if event.end_stream:
+            call.receive(b"", True)  # noqa: FBT003 - see UnaryCall.receive
+
+    def _call_closed(self, stream_id: int) -> None:
+        call = self._calls.pop(stream_id, None)
+        if call is not None:
+            call.closed()
+            self._streams.pop(stream_id, None)
+            if not self._calls:
+                self._since = self._edge.now
+
+    def _soon(self) -> None:
+        """Answers of one batch leave together: what they have in common is written once."""
+        if not self._corked and not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Write what HTTP/2 lets go now, and close once everything was said."""
+        self._flushing = False
+        try:
+            self._write()
+            while self._cut and not self._paused:
+                for stream_id in self._cut:
+                    self._http2.reset_stream(stream_id, _NO_ERROR)
+                self._cut.clear()
+                self._write()
+            if self._streams:
+                for stream in list(self._streams.values()):
+                    stream.pump()
+        except NGH2Error as error:
+            log.debug("a connection cannot go on: %s", error)
+            self.abort()
+            return
+        if self._ended and self._transport is not None and not self._paused:
+            self._close_if_done(self._transport)
+
+    def _write(self) -> None:
+        transport, http2 = self._transport, self._http2
+        while transport is not None and not self._paused:
+            data = http2.data_to_send(_PIECE)
+            events = http2.events()
+            if data:
+                transport.write(data)
+            if events:
+                self._hear(events)
+            if len(data) < _PIECE:
+                return
+
+    def _close_if_done(self, transport: asyncio.Transport) -> None:
+        if not (self._http2.want_read or self._http2.want_write):
+            transport.close()
+
+
+def _unsent(error: NGH2Error) -> None:
+    """The client reset the stream in what was read just now: nobody waits for this any more."""
+    log.debug("an answer has no stream any more: %s", error)
+
+
+def _http2(limits: GrpcLimits) -> Http2:
+    """The server's side of a connection, with its bounds."""
+    options = Configuration(
+        auto_window_update=False,
+        max_inbound_header_list_size=limits.max_head_bytes,
+        max_inbound_header_count=limits.max_headers,
+    )
+    http2 = Http2(Role.SERVER, options)
+    http2.initiate_connection(
+        {
+            Setting.MAX_CONCURRENT_STREAMS: limits.max_concurrent_streams,
+            Setting.INITIAL_WINDOW_SIZE: _STREAM_WINDOW,
+            Setting.MAX_FRAME_SIZE: _MAX_FRAME,
+            Setting.MAX_HEADER_LIST_SIZE: limits.max_head_bytes,
+        }
+    )
+    http2.set_local_window_size(_CONNECTION_WINDOW)
+    return http2

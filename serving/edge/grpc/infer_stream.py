@@ -1,0 +1,121 @@
+"""ModelStreamInfer: requests of a stream, each answered in its turn, an error being an answer like any other."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+from serving.edge.grpc.codec import Asked
+from serving.edge.grpc.edge import GrpcEdge
+from serving.edge.grpc.infer_request import request_of
+from serving.edge.grpc.rendering import framed, infer_pieces, varint
+from serving.edge.grpc.stream_call import StreamCall
+from serving.errors import ModelFailed, ServingError
+from serving.inference import Answer, Request
+from serving.protocol.open_inference import ModelInferResponse, ModelStreamInferResponse
+
+log = logging.getLogger(__name__)
+
+# Field 2 of ModelStreamInferResponse, a message.
+_INFER_RESPONSE = b"\x12"
+
+
+class _Turn:
+    """One request of the stream; its answer waits for those of all earlier ones."""
+
+    __slots__ = ("_stream", "asked", "frame", "request", "size")
+
+    def __init__(self, stream: InferStream, size: int) -> None:
+        self._stream = stream
+        self.size = size
+        self.asked: Asked | None = None
+        self.request: Request | None = None
+        self.frame: bytes | None = None
+
+    def answered(self, request: Request, outcome: Answer | ServingError) -> None:
+        """Called once by the request path, on the loop's thread."""
+        del request
+        self.request = None
+        self.settle(outcome)
+
+    def settle(self, outcome: Answer | ServingError) -> None:
+        """Encode, and let the stream send what is due."""
+        identity = self.asked.id if self.asked else ""
+        try:
+            self.frame = _failed(outcome, identity) if isinstance(outcome, ServingError) else self._encoded(outcome)
+        except ServingError as error:
+            self.frame = _failed(error, identity)
+        except Exception as error:
+            log.exception("an answer could not be encoded")
+            self.frame = _failed(ModelFailed(f"the answer could not be encoded: {type(error).__name__}"), identity)
+        self._stream.settled()
+
+    def _encoded(self, answer: Answer) -> bytes:
+        asked = self.asked
+        assert asked is not None  # noqa: S101 - for the type checker; accepted requests were decoded
+        pieces = infer_pieces(answer, asked.id, asked.outputs)
+        size = sum(map(len, pieces))
+        return framed(b"".join((_INFER_RESPONSE, varint(size), *pieces)))
+
+
+class InferStream:
+    """The conversation: answers go out in the order of their requests, since not every caller gives them ids.
+
+    An error is told in `error_message` and ends nothing.
+    """
+
+    endless = False
+
+    def __init__(self, call: StreamCall, edge: GrpcEdge) -> None:
+        self._call = call
+        self._edge = edge
+        self._turns: deque[_Turn] = deque()
+
+    @property
+    def full(self) -> bool:
+        """As many requests are in flight as a stream may have."""
+        return len(self._turns) >= self._edge.limits.max_stream_in_flight
+
+    @property
+    def idle(self) -> bool:
+        """Every request was answered."""
+        return not self._turns
+
+    def hears(self, message: bytes) -> None:
+        """Hand a request to the request path; whatever is wrong with it is its answer."""
+        turn = _Turn(self, len(message))
+        self._turns.append(turn)
+        call = self._call
+        try:
+            turn.request, turn.asked = request_of(self._edge, message, call.head, turn, call.spent_s)
+        except ServingError as error:
+            self._edge.observer.refused("", error.reason)
+            turn.settle(error)
+        else:
+            self._edge.predictions.accept(turn.request)
+
+    def settled(self) -> None:
+        """Send every answer whose turn it is."""
+        turns = self._turns
+        while turns and turns[0].frame is not None:
+            turn = turns.popleft()
+            self._call.release(turn.size)
+            self._call.say(turn.frame or b"")
+
+    def sweep(self) -> None:
+        """Deadlines are the request path's."""
+
+    def left(self) -> None:
+        """The client has gone: what has not started does not run."""
+        turns, self._turns = self._turns, deque()
+        for turn in turns:
+            request, turn.request = turn.request, None
+            if request is not None:
+                request.leave()
+
+
+def _failed(error: ServingError, identity: str) -> bytes:
+    response = ModelStreamInferResponse(error_message=error.message)
+    if identity:
+        response.infer_response.CopyFrom(ModelInferResponse(id=identity))
+    return framed(response.SerializeToString())

@@ -1,0 +1,126 @@
+"""Messages out of a stream's DATA frames: a flag (compressed?), a length (4 bytes, big-endian), and so many bytes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+from serving.errors import BadRequest, TooLarge
+
+_PREFIX = 5
+# zlib takes gzip and deflate for what they are.
+_AUTOMATIC = 32 + zlib.MAX_WBITS
+# Pieces below the first size are gathered up to the second: kept apart, two bytes would take forty.
+_SMALL_PIECE = 1024
+_GATHERED = 64 * 1024
+
+
+def whole(data: bytes, most: int) -> bytes | None:
+    """The message, where `data` is all of a stream and holds just one that is not compressed; else None."""
+    size = len(data) - _PREFIX
+    if size < 0 or data[0] or int.from_bytes(data[1:_PREFIX], "big") != size or size > most:
+        return None
+    return data[_PREFIX:]
+
+
+class MessageReader:
+    """Collects what arrives and joins each message once.
+
+    `claim` is told a message's bytes before they are awaited, and may raise. Compressed ones are inflated up to the
+    limit of any message.
+
+    Raises:
+        TooLarge: from `feed`; the prefix, or what is inflated, is over the limit.
+        BadRequest: from `feed`; no message can be read from here on.
+    """
+
+    __slots__ = ("_claim", "_compressed", "_encoding", "_have", "_most", "_parts", "_size", "_small")
+
+    def __init__(self, most: int, encoding: bytes, claim: Callable[[int], None]) -> None:
+        self._most = most
+        self._encoding = encoding
+        self._claim = claim
+        self._parts: list[bytes] = []
+        self._small = bytearray()
+        self._have = 0
+        self._size: int | None = None
+        self._compressed = False
+
+    @property
+    def partial(self) -> int:
+        """Bytes of a message that is not complete."""
+        return self._have
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The messages that `data` completes."""
+        self._keep(data)
+        messages = []
+        while self._whole():
+            messages.append(self._take())
+        return messages
+
+    def _keep(self, data: bytes) -> None:
+        self._have += len(data)
+        if self._small or len(data) < _SMALL_PIECE:
+            self._small += data
+            if len(self._small) < _GATHERED:
+                return
+            data = bytes(self._small)
+            self._small.clear()
+        self._parts.append(data)
+
+    def _whole(self) -> bool:
+        if self._size is None:
+            if self._have < _PREFIX:
+                return False
+            self._open()
+        return self._have >= _PREFIX + (self._size or 0)
+
+    def _open(self) -> None:
+        joined = self._joined()
+        flag, size = joined[0], int.from_bytes(joined[1:_PREFIX], "big")
+        if flag > 1:
+            raise BadRequest(f"a message begins with 0, or with 1 where it is compressed, got {flag}")
+        if flag and self._encoding == b"identity":
+            raise BadRequest("a message is marked as compressed, but the call has no grpc-encoding")
+        if size > self._most:
+            raise too_large(size, self._most)
+        self._claim(size)
+        self._compressed, self._size = bool(flag), size
+
+    def _take(self) -> bytes:
+        joined = self._joined()
+        end = _PREFIX + (self._size or 0)
+        message, rest = joined[_PREFIX:end], joined[end:]
+        self._parts = [rest] if rest else []
+        self._have = len(rest)
+        self._size = None
+        return self._inflated(message) if self._compressed else message
+
+    def _joined(self) -> bytes:
+        if self._small:
+            self._parts.append(bytes(self._small))
+            self._small.clear()
+        if len(self._parts) != 1:
+            self._parts = [b"".join(self._parts)]
+        return self._parts[0]
+
+    def _inflated(self, message: bytes) -> bytes:
+        inflater = zlib.decompressobj(_AUTOMATIC)
+        try:
+            inflated = inflater.decompress(message, self._most + 1)
+        except zlib.error as error:
+            raise BadRequest(f"a message cannot be inflated: {error}") from None
+        if len(inflated) > self._most:
+            raise too_large(len(inflated), self._most)
+        if not inflater.eof:
+            raise BadRequest("a compressed message ends too early")
+        self._claim(len(inflated) - len(message))
+        return inflated
+
+
+def too_large(size: int, most: int) -> TooLarge:
+    """The refusal of a message over the limit."""
+    return TooLarge(
+        f"a message of {size} bytes is over the limit of {most} (grpc.max_message_mb); split the rows over calls"
+    )

@@ -1,0 +1,56 @@
+"""What is served at which path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from serving.edge.grpc import health, metadata
+from serving.edge.grpc.call import Handler
+from serving.edge.grpc.edge import GrpcEdge
+from serving.edge.grpc.health import Watch
+from serving.edge.grpc.infer_stream import InferStream
+from serving.edge.grpc.reflection import Reflection
+from serving.edge.grpc.stream_call import Conversation, StreamCall
+from serving.errors import BadRequest
+from serving.protocol import health as health_messages
+from serving.protocol import open_inference as messages
+from serving.protocol.descriptors import DecodeError
+
+
+class Method(NamedTuple):
+    """A unary method has a handler, or none where it is ModelInfer; any other has a conversation."""
+
+    handler: Handler | None = None
+    conversation: Callable[[StreamCall, GrpcEdge], Conversation] | None = None
+
+
+def _answering(request: Any, answer: Callable[[GrpcEdge, Any], Any]) -> Method:  # noqa: ANN401 - a message's class
+    """A method whose request is parsed before `answer` sees it, and whose answer is serialized."""
+
+    def handler(edge: GrpcEdge, message: bytes) -> bytes:
+        try:
+            asked = request.FromString(message)
+        except DecodeError:
+            raise BadRequest(f"the message is no {request.DESCRIPTOR.full_name}") from None
+        serialized: bytes = answer(edge, asked).SerializeToString()
+        return serialized
+
+    return Method(handler)
+
+
+_INFERENCE = "/inference.GRPCInferenceService/"
+
+METHODS: Mapping[str, Method] = {
+    f"{_INFERENCE}ModelInfer": Method(),
+    f"{_INFERENCE}ModelStreamInfer": Method(conversation=InferStream),
+    f"{_INFERENCE}ServerLive": _answering(messages.ServerLiveRequest, metadata.server_live),
+    f"{_INFERENCE}ServerReady": _answering(messages.ServerReadyRequest, metadata.server_ready),
+    f"{_INFERENCE}ModelReady": _answering(messages.ModelReadyRequest, metadata.model_ready),
+    f"{_INFERENCE}ServerMetadata": _answering(messages.ServerMetadataRequest, metadata.server_metadata),
+    f"{_INFERENCE}ModelMetadata": _answering(messages.ModelMetadataRequest, metadata.model_metadata),
+    "/grpc.health.v1.Health/Check": _answering(health_messages.HealthCheckRequest, health.check),
+    "/grpc.health.v1.Health/Watch": Method(conversation=Watch),
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Method(conversation=Reflection),
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Method(conversation=Reflection),
+}

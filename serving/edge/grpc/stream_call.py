@@ -1,0 +1,206 @@
+"""A call with any number of messages each way: what it says to them is a conversation's."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import Protocol
+
+from serving.edge.grpc.answers import Refusal, begun, ended, refusal_of, trailers
+from serving.edge.grpc.call import Line
+from serving.edge.grpc.call_head import CallHead
+from serving.edge.grpc.edge import GrpcEdge
+from serving.edge.grpc.message_reader import MessageReader
+from serving.errors import BadRequest, NotReady, ServingError
+
+log = logging.getLogger(__name__)
+
+# Answers that a client has not taken; beyond it its next requests wait.
+_MOST_QUEUED = 1 << 20
+
+
+class Conversation(Protocol):
+    """What a stream of messages is about."""
+
+    def hears(self, message: bytes) -> None:
+        """A message of the client; raises a ServingError that ends the call."""
+
+    @property
+    def full(self) -> bool:
+        """No further message can be heard now."""
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is owed for what was heard."""
+
+    def sweep(self) -> None:
+        """Called several times a second."""
+
+    def left(self) -> None:
+        """The client has gone."""
+
+    @property
+    def endless(self) -> bool:
+        """It goes on after the client has sent all it had."""
+
+
+class StreamCall:
+    """The edge's side of such a call; what arrives while the conversation is full waits here, and holds the client up.
+
+    `held` counts its bytes in the worker's budget.
+    """
+
+    __slots__ = (
+        "_began_at",
+        "_begun",
+        "_conversation",
+        "_draining",
+        "_edge",
+        "_line",
+        "_over",
+        "_reader",
+        "_waiting",
+        "_withheld",
+        "complete",
+        "head",
+        "held",
+        "stream_id",
+    )
+
+    def __init__(self, line: Line, edge: GrpcEdge, stream_id: int, head: CallHead) -> None:
+        self._line = line
+        self._edge = edge
+        self._reader = MessageReader(edge.limits.max_message_bytes, head.encoding, self.claim)
+        self._waiting: deque[bytes] = deque()
+        self._withheld = 0
+        self._began_at = edge.clock()
+        self._begun = False
+        self._over = False
+        self._draining = False
+        self._conversation: Conversation | None = None
+        self.complete = False
+        self.head = head
+        self.held = 0
+        self.stream_id = stream_id
+
+    def talk(self, conversation: Conversation) -> None:
+        """Begin; nothing was received before."""
+        self._conversation = conversation
+
+    @property
+    def spent_s(self) -> float:
+        """How much of the call's time is over."""
+        return self._edge.clock() - self._began_at
+
+    def receive(self, data: bytes, end: bool) -> int:  # noqa: FBT001 - as UnaryCall.receive
+        """Bytes of the client's messages, `end` with the last; returns how many of them the client must wait for."""
+        self.complete = end
+        if self._over:
+            return 0
+        try:
+            self._waiting.extend(self._reader.feed(data))
+            if end and self._reader.partial:
+                raise BadRequest("the last message of the stream is only a part of one")
+        except ServingError as error:
+            self.fail(error)
+            return 0
+        self.pump()
+        if not self._waiting or self._over:
+            return 0
+        self._withheld += len(data)
+        return len(data)
+
+    def pump(self) -> None:
+        """Hear what can be heard now, and end where everything was said."""
+        conversation = self._conversation
+        if conversation is None or self._over:
+            return
+        try:
+            while self._waiting and not conversation.full and self._line.queued(self.stream_id) < _MOST_QUEUED:
+                conversation.hears(self._waiting.popleft())
+        except ServingError as error:
+            self.fail(error)
+        except Exception:
+            log.exception("a message of a stream could not be heard")
+            self.end(None)
+        if not self._waiting:
+            self._absorb()
+        if self._over or not conversation.idle:
+            return
+        if self.complete and not self._waiting and not conversation.endless:
+            self.end(None)
+        elif self._draining:
+            self.fail(NotReady("this worker stops; another one takes new streams"))
+
+    def say(self, frame: bytes) -> None:
+        """Send a message with its prefix."""
+        if self._over:
+            return
+        self._begin()
+        self._line.send(self.stream_id, frame)
+
+    def fail(self, error: ServingError) -> None:
+        """End the call with an error."""
+        if not self._over:
+            self._edge.observer.refused("", error.reason)
+            self.end(refusal_of(error))
+
+    def end(self, refusal: Refusal | None) -> None:
+        """End the call, well where there is no refusal."""
+        if self._over:
+            return
+        self._over = True
+        if refusal is None:
+            self._begin()
+            self._line.finish(self.stream_id, ended())
+        elif self._begun:
+            self._line.finish(self.stream_id, trailers(refusal))
+        else:
+            self._line.refuse(self.stream_id, refusal, complete=self.complete)
+        self._leave()
+
+    def closed(self) -> None:
+        """The stream is over: rows do not run if they have not started, and nothing is held."""
+        self._over = True
+        self._leave()
+        self._edge.budget.used -= self.held
+        self.held = 0
+
+    def sweep(self, now: float) -> bool:
+        """Let the conversation look at the time; a stream may be silent for as long as it likes."""
+        del now
+        if self._conversation is not None and not self._over:
+            self._conversation.sweep()
+        return True
+
+    def drain(self) -> None:
+        """The worker stops: end as soon as nothing is owed."""
+        self._draining = True
+        self.pump()
+
+    def claim(self, size: int) -> None:
+        """Count a message's bytes; raises Overloaded."""
+        self._edge.take(size)
+        self.held += size
+
+    def release(self, size: int) -> None:
+        """A message's bytes are held no more."""
+        self.held -= size
+        self._edge.budget.used -= size
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._line.begin(self.stream_id, begun(list(self.head.extra)))
+
+    def _absorb(self) -> None:
+        if self._withheld:
+            size, self._withheld = self._withheld, 0
+            self._line.absorb(self.stream_id, size)
+
+    def _leave(self) -> None:
+        self._waiting.clear()
+        self._absorb()
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            conversation.left()

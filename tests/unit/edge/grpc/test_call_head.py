@@ -1,0 +1,73 @@
+"""Headers of a call: what they ask for, or why it is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving.edge.grpc.call_head import CallHead, understand
+from serving.edge.grpc.status import Code
+
+
+def head(*more: tuple[bytes, bytes], kind: bytes = b"application/grpc", method: bytes = b"POST") -> CallHead:
+    return understand(((b":method", method), (b":path", b"/a/B"), (b"content-type", kind), *more))
+
+
+def test_metadata_says_key_variant_and_trace() -> None:
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    found = head((b"x-sluice-key", b"k"), (b"x-sluice-variant", b"canary"), (b"traceparent", trace))
+    assert (found.path, found.key, found.pinned, found.refusal) == ("/a/B", b"k", "canary", None)
+    assert found.extra == ((b"traceparent", trace),)
+    assert head((b"traceparent", b"nonsense")).extra == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (b"1H", 3600),
+        (b"2M", 120),
+        (b"3S", 3),
+        (b"250m", 0.25),
+        (b"5u", 5e-6),
+        (b"7n", 7e-9),
+        (b"99999999H", 359999996400),
+    ],
+)
+def test_a_deadline_is_a_number_and_a_unit(text: bytes, seconds: float) -> None:
+    assert head((b"grpc-timeout", text)).timeout_s == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", [b"", b"1", b"S", b"1.5S", b"-1S", b"123456789S", b"1h"])
+def test_any_other_deadline_is_refused(text: bytes) -> None:
+    refusal = head((b"grpc-timeout", text)).refusal
+    assert refusal is not None
+    assert refusal.code is Code.INVALID_ARGUMENT
+
+
+def test_an_unknown_encoding_is_unimplemented_and_told_what_is_known() -> None:
+    refusal = head((b"grpc-encoding", b"snappy")).refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.message) == (
+        Code.UNIMPLEMENTED,
+        "grpc-encoding 'snappy' is not served; use identity, gzip, deflate",
+    )
+
+
+@pytest.mark.parametrize("kind", [b"application/grpc", b"application/grpc+proto", b"application/grpc;charset=utf-8"])
+def test_a_call_is_known_by_its_content_type(kind: bytes) -> None:
+    assert head(kind=kind).refusal is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "status"),
+    [
+        (b"application/json", b"POST", 415),
+        (b"application/grpc-web", b"POST", 415),
+        (b"", b"POST", 415),
+        (b"application/grpc+json", b"POST", 200),
+        (b"application/grpc", b"GET", 405),
+    ],
+)
+def test_what_is_no_call_is_refused(kind: bytes, method: bytes, status: int) -> None:
+    refusal = head(kind=kind, method=method).refusal
+    assert refusal is not None
+    assert refusal.http_status == status

@@ -1,0 +1,83 @@
+"""Length-prefixed messages out of pieces of any size."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.edge.grpc.message_reader import MessageReader, whole
+from serving.errors import BadRequest, TooLarge
+
+
+def frame(message: bytes, *, compressed: bool = False) -> bytes:
+    return struct.pack(">BI", compressed, len(message)) + message
+
+
+class Claims:
+    def __init__(self) -> None:
+        self.total = 0
+
+    def __call__(self, size: int) -> None:
+        self.total += size
+
+
+@given(st.lists(st.binary(max_size=3000), max_size=5), st.lists(st.integers(1, 4000), max_size=20))
+def test_messages_are_the_same_however_they_are_cut(messages: list[bytes], cuts: list[int]) -> None:
+    stream = b"".join(map(frame, messages))
+    claims = Claims()
+    reader = MessageReader(1 << 20, b"identity", claims)
+    read = []
+    position = 0
+    for cut in [*cuts, len(stream)]:
+        read += reader.feed(stream[position : position + cut])
+        position += cut
+    assert read == messages
+    assert reader.partial == 0
+    assert claims.total == sum(map(len, messages))
+
+
+def test_many_tiny_pieces_are_gathered() -> None:
+    message = bytes(range(256)) * 1000
+    stream = frame(message)
+    reader = MessageReader(1 << 20, b"identity", Claims())
+    read = [one for start in range(0, len(stream), 2) for one in reader.feed(stream[start : start + 2])]
+    assert read == [message]
+
+
+@pytest.mark.parametrize(("size", "taken"), [(99, True), (100, True), (101, False)])
+def test_a_message_over_the_limit_is_refused_at_its_prefix(size: int, taken: bool) -> None:
+    reader = MessageReader(100, b"identity", Claims())
+    if taken:
+        assert reader.feed(frame(bytes(size))) == [bytes(size)]
+        assert whole(frame(bytes(size)), 100) == bytes(size)
+    else:
+        assert whole(frame(bytes(size)), 100) is None
+        with pytest.raises(TooLarge, match=rf"a message of {size} bytes is over the limit of 100"):
+            reader.feed(frame(bytes(size))[:5])
+
+
+@pytest.mark.parametrize(("compress", "encoding"), [(gzip.compress, b"gzip"), (zlib.compress, b"deflate")])
+def test_a_compressed_message_is_inflated_up_to_the_limit(compress: object, encoding: bytes) -> None:
+    assert callable(compress)
+    claims = Claims()
+    reader = MessageReader(1000, encoding, claims)
+    assert reader.feed(frame(compress(b"a" * 1000), compressed=True)) == [b"a" * 1000]
+    assert claims.total == 1000
+    with pytest.raises(TooLarge):
+        MessageReader(1000, encoding, Claims()).feed(frame(compress(b"a" * 1001), compressed=True))
+    with pytest.raises(BadRequest, match="ends too early"):
+        MessageReader(1000, encoding, Claims()).feed(frame(compress(b"abc" * 100)[:-3], compressed=True))
+
+
+def test_what_is_no_message_is_refused() -> None:
+    with pytest.raises(BadRequest, match="got 7"):
+        MessageReader(100, b"identity", Claims()).feed(b"\7\0\0\0\0")
+    with pytest.raises(BadRequest, match="no grpc-encoding"):
+        MessageReader(100, b"identity", Claims()).feed(frame(b"a", compressed=True))
+    with pytest.raises(BadRequest, match="cannot be inflated"):
+        MessageReader(100, b"gzip", Claims()).feed(frame(b"abcd", compressed=True))
