@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import math
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
 
+from benchmarks.asking import Failed, asker
+from benchmarks.encodings import Reply
 from benchmarks.workload import Workload
 
 # Batches round in another order than single rows; a swapped row differs in the first digits.
@@ -55,48 +57,40 @@ def check(port: int, workload: Workload, callers: int = 16) -> Checked:
 
 
 def _ask(port: int, workload: Workload, rows: Iterable[int], seen: Checked, lock: threading.Lock) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = asker(port, workload)
     for row in rows:
         try:
-            status, body = post(connection, workload, row)
-        except (OSError, http.client.HTTPException) as error:
-            status, body = 0, repr(error).encode()
+            reply = connection.ask(workload, row)
+        except Failed as error:
+            reply = Reply(0, {}, repr(error).encode())
             connection.close()
         with lock:
-            _compare(workload, row, (status, body), seen)
+            _compare(workload, row, reply, seen)
     connection.close()
 
 
-def post(connection: http.client.HTTPConnection, workload: Workload, row: int) -> tuple[int, bytes]:
-    """Status and body of one answer."""
-    connection.request("POST", workload.path, workload.body(row), {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    return answer.status, answer.read()
-
-
-def _compare(workload: Workload, row: int, answer: tuple[int, bytes], seen: Checked) -> None:
-    status, body = answer
-    if status != http.client.OK:
+def _compare(workload: Workload, row: int, reply: Reply, seen: Checked) -> None:
+    if reply.status != HTTPStatus.OK:
         seen.failed += 1
         seen.examples[2:] = []
-        seen.examples.append(f"row {row}: {status} {body[:200]!r}")
+        seen.examples.append(f"row {row}: {reply.status} {reply.body[:200]!r}")
         return
     seen.answers += 1
-    difference = difference_from(workload, row, body)
+    difference = difference_from(workload, row, reply)
     seen.largest_difference = max(seen.largest_difference, difference)
     if difference > 1:
         seen.wrong += 1
         seen.examples[2:] = []
-        seen.examples.append(f"row {row}: {body[:200]!r}")
+        seen.examples.append(f"row {row}: {reply.body[:200]!r}")
 
 
-def difference_from(workload: Workload, row: int, body: bytes) -> float:
+def difference_from(workload: Workload, row: int, reply: Reply) -> float:
     """The largest difference in units of what is tolerated: over 1 is wrong; infinite where the form is."""
     try:
-        given = workload.given(body)
+        given = workload.given(reply)
     except (KeyError, IndexError, TypeError, ValueError):
         return float("inf")
-    wanted = [values[row].ravel().astype(np.float64) for values in workload.expected]
+    wanted = workload.wanted(row)
     if [values.shape for values in given] != [values.shape for values in wanted]:
         return float("inf")
     tolerated = [ABSOLUTE + RELATIVE * np.abs(values) for values in wanted]

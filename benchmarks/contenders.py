@@ -6,9 +6,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.install import PEERS_PYTHON
+from benchmarks.install import KSERVE_PYTHON, MLSERVER_PYTHON, PEERS_PYTHON
+from benchmarks.workload import WORKLOADS
 
 PROJECT_PYTHON = Path(sys.executable)
+COPY = tuple(name for name in WORKLOADS if name.startswith("copy-"))
+LARGE = ("frames", "text", *COPY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,10 @@ class Contender:
     ready_s: float = 60.0
     computes: bool = True
 
-    def command(self, port: int, metrics_port: int, models: Path, scratch: Path) -> list[str]:
-        """What starts it, from the checkout's root."""
-        options = {"--port": port, "--metrics-port": metrics_port, "--models": models, "--scratch": scratch}
+    def command(self, ports: tuple[int, int, int], models: Path, scratch: Path) -> list[str]:
+        """What starts it, from the checkout's root; `ports` are HTTP's, gRPC's and that of the metrics."""
+        named = zip(("--port", "--grpc-port", "--metrics-port"), ports, strict=True)
+        options = {**dict(named), "--models": models, "--scratch": scratch}
         flags = [text for name, value in options.items() for text in (name, str(value))]
         given = [argument.format(models=models) for argument in self.arguments]
         return [str(self.python), "-m", f"benchmarks.peers.{self.program}", *flags, *given]
@@ -38,7 +42,8 @@ class Contender:
 
 def _sluice(name: str, title: str, engine: str, workers: int) -> Contender:
     arguments = ("--engine", engine, "--workers", str(workers))
-    return Contender(name, title, "sluice", "sluice", PROJECT_PYTHON, arguments, ("mlp", "flights"), ready_s=90)
+    workloads = ("mlp", "flights", "binary", "grpc", *LARGE) if workers == 1 else ("mlp", "flights")
+    return Contender(name, title, "sluice", "sluice", PROJECT_PYTHON, arguments, workloads, ready_s=90)
 
 
 def _entities(name: str, title: str, engine: str) -> Contender:
@@ -52,6 +57,11 @@ def _mosec(name: str, title: str, wait_ms: int, max_batch: int) -> Contender:
     return Contender(
         name, title, "mosec" if max_batch > 1 else "mosec-unbatched", "mosec_server", PEERS_PYTHON, arguments
     )
+
+
+def _mlserver(name: str, title: str, max_batch: int) -> Contender:
+    arguments = ("--max-batch", str(max_batch))
+    return Contender(name, title, "mlserver", "mlserver_server", MLSERVER_PYTHON, arguments, ("grpc",))
 
 
 def _ray_fastest(name: str, title: str, batched: str) -> Contender:
@@ -74,6 +84,19 @@ CONTENDERS = (
         "bare", "bare httptools + uvloop handler, model inline", "bare", "bare_handler", PEERS_PYTHON,
         workloads=("mlp", "flights"),
     ),
+    Contender(
+        "bare-binary", "bare httptools + uvloop handler, np.frombuffer, model inline", "bare", "bare_binary",
+        PEERS_PYTHON, workloads=("binary", "frames"),
+    ),
+    Contender("plain-copy", "uvloop, the body sent back", "copy", "plain_copy", PEERS_PYTHON, workloads=COPY),
+    Contender(
+        "grpc-echo", "grpc.aio, a fixed message", "grpc-echo", "grpc_echo", PEERS_PYTHON, workloads=("grpc",),
+    ),
+    Contender(
+        "kserve-grpc", "KServe, gRPC, model inline", "kserve", "kserve_server", KSERVE_PYTHON, workloads=("grpc",),
+    ),
+    _mlserver("mlserver-64", "MLServer, gRPC, adaptive batches of 64", 64),
+    _mlserver("mlserver-unbatched", "MLServer, gRPC, no batches", 0),
     Contender(
         "nginx", "nginx, static answer (the bound)", "bound", "static_nginx", PROJECT_PYTHON,
         ("--answer", "{models}/answer.json"), computes=False,

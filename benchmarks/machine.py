@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.install import PEERS_PYTHON, REQUIREMENTS
+from benchmarks.install import ENVIRONMENTS, PEERS_PYTHON
 
 ROOT = Path(__file__).parent.parent
 SHARED = ("httptools", "uvloop", "orjson", "numpy", "onnxruntime", "ray")
@@ -28,6 +28,7 @@ def facts() -> dict[str, Any]:
         "sluice": {name: _version(name) for name in SHARED},
         "peers": {"python": _output([str(PEERS_PYTHON), "-V"]).removeprefix("Python "), **_pins()},
         "nginx": _output(["/usr/sbin/nginx", "-v"]).partition("/")[2],
+        "h2load": _output(["h2load", "--version"]).removeprefix("h2load "),
         "wrk": _output(["wrk", "-v"]).partition(" [")[0].removeprefix("wrk "),
     }
 
@@ -47,7 +48,7 @@ def _version(name: str) -> str:
 
 
 def _pins() -> dict[str, str]:
-    lines = [line for line in REQUIREMENTS.read_text().splitlines() if "==" in line]
+    lines = [line for requirements in ENVIRONMENTS for line in requirements.read_text().splitlines() if "==" in line]
     return dict(line.split("==") for line in lines)
 
 

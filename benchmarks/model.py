@@ -1,4 +1,4 @@
-"""Makes the benchmark's model, the same bytes every time: 32 floats, one hidden layer, two floats."""
+"""Makes the benchmark's models, the same bytes every time: 32 floats to two by one hidden layer; and simpler ones."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ FEATURES = 32
 # A run of one row then takes 5 to 8 us on an idle core, nearly all of it the call and not the arithmetic.
 HIDDEN = 64
 CLASSES = 2
+# One row of the model that takes large ones.
+FRAMES = (1_000, 128)
 
 
 def build(repository: Path) -> Path:
@@ -49,3 +51,29 @@ def model_bytes() -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def build_means(repository: Path) -> Path:
+    """Write `frames/1/model.onnx`: FP32 [-1, 1000, 128] to the means of its steps, FP32 [-1, 128]."""
+    means = helper.make_node("ReduceMean", [INPUT], [OUTPUT], axes=[1], keepdims=0)
+    given = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", *FRAMES])
+    made = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", FRAMES[1]])
+    return _write(repository, "frames", helper.make_graph([means], "frames", [given], [made]))
+
+
+def build_same(repository: Path, name: str) -> Path:
+    """Write `NAME/1/model.onnx`, which answers what it gets: `text` of strings, any other of FP32, both [-1, -1]."""
+    kind = TensorProto.STRING if name == "text" else TensorProto.FLOAT
+    given = helper.make_tensor_value_info(INPUT, kind, ["batch", "width"])
+    made = helper.make_tensor_value_info(OUTPUT, kind, ["batch", "width"])
+    same = helper.make_node("Identity", [INPUT], [OUTPUT])
+    return _write(repository, name, helper.make_graph([same], name, [given], [made]))
+
+
+def _write(repository: Path, name: str, graph: onnx.GraphProto) -> Path:
+    path = repository / name / "1" / "model.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(made)
+    path.write_bytes(made.SerializeToString(deterministic=True))
+    return path

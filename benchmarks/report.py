@@ -36,7 +36,7 @@ def _head(results: dict[str, Any]) -> str:
         f"Linux {machine['kernel']}, Python {machine['python']}, commit {machine['commit']}"
         + (" with uncommitted changes" if machine["uncommitted"] else "")
         + f"; {results['rounds']} rounds of {results['seconds']:g} s. Peers: {peers}, nginx {machine['nginx']}; "
-        f"wrk {machine['wrk']}.",
+        f"wrk {machine['wrk']}, h2load {machine.get('h2load', '')}.",
         results["method"],
     ]
     if results["quick"]:

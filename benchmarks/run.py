@@ -24,12 +24,13 @@ from benchmarks.workload import WORKLOADS, Workload
 RESULTS = Path(__file__).parent / "results"
 METHOD = (
     "Every contender of a workload gets the same requests, byte for byte: POST of an Open Inference Protocol body "
-    "(JSON) of one row to the same path, by entity one V1 instance of four ids, 20,000 of them in turn. Peers "
+    "(JSON, or with binary tensors, or as a gRPC message) of one row to the same path, by entity one V1 instance of "
+    "four ids, 20,000 of them in turn. Peers "
     "answer with the outputs' values alone, Sluice as the protocol asks. In each round every contender has one "
     "turn, in an order shuffled anew: its processes are started, 200 rows are asked by 16 callers at once and each "
-    "answer is compared with onnxruntime fed directly, it is warmed, loaded with wrk (one thread) at each number of"
-    " connections, and ended before the next one starts, so that nothing else of the benchmark runs meanwhile. "
-    "Client and server share the cores, nothing is pinned. Figures are medians of the rounds; ratios are taken "
+    "answer is compared with onnxruntime fed directly, it is warmed, loaded with wrk or h2load (one thread) at each "
+    "number of connections, and ended before the next one starts, so that nothing else of the benchmark runs meanwhile."
+    " Client and server share the cores, nothing is pinned. Figures are medians of the rounds; ratios are taken "
     "within a round, then their median; loads with failed answers are left out."
 )
 
@@ -105,11 +106,8 @@ def _begin(given: argparse.Namespace, contenders: list[Contender], workloads: li
 
 
 def _plan(given: argparse.Namespace, models: Path, workloads: list[Workload]) -> Plan:
-    bodies = {}
-    for workload in workloads:
-        bodies[workload.name] = models / f"{workload.name}.json"
-        bodies[workload.name].write_bytes(workload.bodies())
-    (models / "answer.json").write_bytes(workloads[0].answer(0))
+    bodies = {workload.name: workload.write_bodies(models) for workload in workloads}
+    (models / "answer.json").write_bytes(workloads[0].answer(0) if workloads[0].expected else b"{}")
     return Plan(given.seconds, given.warm, given.connections, models, bodies)
 
 

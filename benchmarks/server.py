@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import http.client
 import os
 import shutil
 import signal
@@ -11,11 +10,13 @@ import subprocess
 import tempfile
 import time
 import uuid
+from http import HTTPStatus
 from pathlib import Path
 
 import psutil
 
-from benchmarks.check import difference_from, post
+from benchmarks.asking import Failed, asker, port_for
+from benchmarks.check import difference_from
 from benchmarks.contenders import Contender
 from benchmarks.peers.ray_cluster import free_port
 from benchmarks.workload import Workload
@@ -35,8 +36,9 @@ class Server:
         # Short: Ray puts unix sockets below it, whose paths may have 107 characters.
         self.scratch = Path(tempfile.mkdtemp(prefix="turn-"))
         self.port = free_port()
+        self.grpc_port = free_port()
         self.metrics_port = free_port()
-        command = contender.command(self.port, self.metrics_port, models, self.scratch)
+        command = contender.command((self.port, self.grpc_port, self.metrics_port), models, self.scratch)
         self.log = self.scratch / "output.log"
         with self.log.open("wb") as log:
             self._leader = subprocess.Popen(
@@ -69,15 +71,15 @@ class Server:
 
     def _ask(self, workload: Workload) -> str | None:
         """What came instead of a right answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = asker(port_for(self, workload), workload, timeout_s=2)
         try:
-            status, body = post(connection, workload, 0)
-        except (OSError, http.client.HTTPException) as error:
+            reply = connection.ask(workload, 0)
+        except Failed as error:
             return repr(error)
         finally:
             connection.close()
-        right = status == http.client.OK and difference_from(workload, 0, body) <= 1
-        return None if right else f"{status} {body[:300]!r}"
+        right = reply.status == HTTPStatus.OK and difference_from(workload, 0, reply) <= 1
+        return None if right else f"{reply.status} {reply.body[:300]!r}"
 
     def processes(self) -> list[psutil.Process]:
         """Everything of its session, and what left the session but kept its environment (Ray's agents do)."""

@@ -36,6 +36,7 @@ RAY_SERVE = ("ray-serve", "ray-serve-fastest", "ray-serve-inline")
 ENTITIES = "sluice-entities"
 _BY_ENTITY = (ENTITIES, "entities")
 _BY_HAND = ("fastapi-redis",)
+_LARGEST = ("copy-16M", "copy-16M")
 TARGETS = (
     Target("throughput, to the better mosec", ("mosec-0", "mosec-1", "mosec-unbatched"), 64, "per_second", 1.5),
     Target("throughput, to the bare handler", ("bare",), 64, "per_second", 0.8),
@@ -49,6 +50,22 @@ TARGETS = (
     Target(
         "by entity: p50 of one caller, to FastAPI and redis-py", _BY_HAND, 1, "p50_us", 0.6, *_BY_ENTITY, "entities"
     ),
+    Target(
+        "binary: throughput, to the bare handler", ("bare-binary",), 64, "per_second", 0.7, OURS, "binary", "binary"
+    ),
+    Target("gRPC: throughput, to a bare grpc.aio echo", ("grpc-echo",), 64, "per_second", 0.7, OURS, "grpc", "grpc"),
+    Target("gRPC: throughput, to KServe", ("kserve-grpc",), 64, "per_second", 1.0, OURS, "grpc", "grpc"),
+    Target(
+        "gRPC: throughput, to MLServer",
+        ("mlserver-64", "mlserver-unbatched"),
+        64,
+        "per_second",
+        2.0,
+        OURS,
+        "grpc",
+        "grpc",
+    ),
+    Target("16 MB binary: p50 of one caller, to a plain copy", ("plain-copy",), 1, "p50_us", 3.0, OURS, *_LARGEST),
 )
 
 

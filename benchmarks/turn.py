@@ -10,9 +10,12 @@ from typing import Any
 
 import psutil
 
-from benchmarks import stages, wrk
+from benchmarks import h2load, stages, wrk
+from benchmarks.asking import port_for
 from benchmarks.check import check
 from benchmarks.contenders import Contender
+from benchmarks.encodings import GrpcMessages
+from benchmarks.load import Load
 from benchmarks.server import Server
 from benchmarks.summary import Cell
 from benchmarks.workload import Workload
@@ -53,21 +56,20 @@ def take(
 
 
 def _check(server: Server, workload: Workload, turn: dict[str, Any]) -> None:
-    seen = check(server.port, workload)
+    seen = check(port_for(server, workload), workload)
     turn.setdefault("checked", {})[workload.name] = seen.as_json()
     if not seen.good:
         raise RuntimeError(f"{seen.wrong} wrong and {seen.failed} failed answers to {workload.name}: {seen.examples}")
 
 
 def _measure(server: Server, contender: Contender, workload: Workload, plan: Plan) -> list[Cell]:
-    url = f"http://127.0.0.1:{server.port}{workload.path}"
-    body = plan.bodies[workload.name]
-    wrk.apply(url, body, 64, plan.warm_s)
+    connections_of_it = workload.connections or plan.connections
+    _load(server, workload, plan, max(connections_of_it), plan.warm_s)
     cells = []
     ours = contender.family == "sluice"
     before = stages.scrape(server.metrics_port) if ours else {}
-    for connections in plan.connections:
-        cell = _cell(server, url, body, connections, plan.seconds)
+    for connections in connections_of_it:
+        cell = _cell(server, workload, plan, connections)
         if ours:
             after = stages.scrape(server.metrics_port)
             cell["stages"] = stages.since(before, after)
@@ -76,10 +78,16 @@ def _measure(server: Server, contender: Contender, workload: Workload, plan: Pla
     return cells
 
 
-def _cell(server: Server, url: str, body: Path, connections: int, seconds: float) -> Cell:
+def _load(server: Server, workload: Workload, plan: Plan, connections: int, seconds: float) -> Load:
+    url = f"http://127.0.0.1:{port_for(server, workload)}{workload.path}"
+    apply = h2load.apply if isinstance(workload.encoding, GrpcMessages) else wrk.apply
+    return apply(url, plan.bodies[workload.name], workload.encoding.headers(workload), connections, seconds)
+
+
+def _cell(server: Server, workload: Workload, plan: Plan, connections: int) -> Cell:
     server_before, client_before, busy_before = server.cpu_s(), _children_cpu_s(), _busy_s()
     began = time.monotonic()
-    load = wrk.apply(url, body, connections, seconds)
+    load = _load(server, workload, plan, connections, plan.seconds)
     took = time.monotonic() - began
     server_s, client_s = server.cpu_s() - server_before, _children_cpu_s() - client_before
     return {

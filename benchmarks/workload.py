@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from benchmarks import entity_rows, model
+from benchmarks.encodings import BinaryTensors, Encoding, GrpcMessages, Instances, JsonTensors, Reply, floats, texts
 
 FLIGHTS = Path(__file__).parent.parent / "deployments" / "flights" / "models"
 Array = NDArray[np.float32]
@@ -22,50 +24,67 @@ ASKED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Rows for one model: `rows` is float32 [n, features], `expected` holds each output as [n, ...].
+    """Rows for one model: `rows` is [n, ...], `expected` holds each output as [n, ...].
 
-    With `instances` each row is asked for by its entities' ids (V1), and has to be looked up. `varied` loads with all
-    rows in turn, where one row again and again would be another question.
+    `varied` loads with all rows in turn, where one row again and again would be another question. `connections` are
+    those of the run unless it names its own.
     """
 
     name: str
     model: str
     version: int
     input_name: str
-    rows: Array
+    rows: NDArray[np.float32] | NDArray[np.object_]
     expected: tuple[NDArray[np.generic], ...]
     output_names: tuple[str, ...]
-    instances: Sequence[Mapping[str, str]] = ()
+    encoding: Encoding = field(default_factory=JsonTensors)
     varied: bool = False
+    connections: tuple[int, ...] = ()
 
     @property
     def path(self) -> str:
         """Where every contender takes it."""
-        return f"/v1/models/{self.model}:predict" if self.instances else f"/v2/models/{self.model}/infer"
+        return self.encoding.path(self)
+
+    @property
+    def datatype(self) -> str:
+        """In the protocol's words."""
+        return "BYTES" if self.rows.dtype == object else "FP32"
+
+    def data(self, row: int) -> bytes:
+        """One row as the binary extension has it."""
+        values = self.rows[row]
+        if self.datatype == "FP32":
+            return bytes(values.astype("<f4").tobytes())
+        return b"".join([len(text).to_bytes(4, "little") + text for text in values.ravel().tolist()])
+
+    def values(self, data: bytes) -> NDArray[np.float64]:
+        """The other way round, as numbers that can be compared."""
+        return floats(data) if self.datatype == "FP32" else texts(data)
+
+    def wanted(self, row: int) -> list[NDArray[np.float64]]:
+        """Right answers, in the form of `given`."""
+        if self.datatype == "BYTES":
+            return [texts(self.data(row))]
+        return [values[row].ravel().astype(np.float64) for values in self.expected]
 
     def body(self, row: int) -> bytes:
-        """One row as a request of the Open Inference Protocol (JSON, flat data), or as an instance of V1."""
-        if self.instances:
-            return orjson.dumps({"instances": [self.instances[row]]})
-        values = [round(float(value), 6) for value in self.rows[row]]
-        tensor = {"name": self.input_name, "shape": [1, len(values)], "datatype": "FP32", "data": values}
-        return orjson.dumps({"inputs": [tensor]})
+        """One row as a request."""
+        return self.encoding.body(self, row)
 
-    def bodies(self) -> bytes:
-        """What the load sends, a request a line."""
-        rows = range(len(self.rows)) if self.varied else range(1)
-        return b"\n".join(self.body(row) for row in rows)
+    def given(self, reply: Reply) -> list[NDArray[np.float64]]:
+        """The values of an answer; raises as `Encoding.given` does."""
+        return self.encoding.given(self, reply)
 
-    def given(self, body: bytes) -> list[NDArray[np.float64]]:
-        """The values of an answer, flat, one array for each output.
-
-        Raises:
-            KeyError, TypeError, ValueError: the body has another form.
-        """
-        document = orjson.loads(body)
-        if self.instances:
-            return [np.asarray(document["predictions"][0], dtype=np.float64).ravel()]
-        return [np.asarray(output["data"], dtype=np.float64).ravel() for output in document["outputs"]]
+    def write_bodies(self, folder: Path) -> Path:
+        """What the load sends: a request a line, or one request."""
+        if not self.varied:
+            path = folder / f"{self.name}.body"
+            path.write_bytes(self.body(0))
+            return path
+        path = folder / f"{self.name}.lines"
+        path.write_bytes(b"\n".join([self.body(row) for row in range(len(self.rows))]))
+        return path
 
     def answer(self, row: int) -> bytes:
         """An answer of the same protocol, for contenders that only send bytes."""
@@ -102,7 +121,44 @@ def entities(repository: Path) -> Workload:
     path = model.build(repository)
     asked = entity_rows.sample(ASKED)
     made = _workload("entities", path, entity_rows.finished(asked))
-    return replace(made, instances=entity_rows.instances(asked), varied=True)
+    return replace(made, encoding=Instances(entity_rows.instances(asked)), varied=True)
+
+
+def binary(repository: Path) -> Workload:
+    """The tiny model's rows as binary tensors."""
+    return replace(mlp(repository), name="binary", encoding=BinaryTensors())
+
+
+def grpc(repository: Path) -> Workload:
+    """The tiny model's rows as messages."""
+    return replace(mlp(repository), name="grpc", encoding=GrpcMessages(), connections=(1, 64))
+
+
+def frames(repository: Path) -> Workload:
+    """1,000 steps of 128 floats a row, half a megabyte, to their means."""
+    rows = np.random.default_rng(23).normal(size=(20, *model.FRAMES)).astype(np.float32)
+    made = _workload("frames", model.build_means(repository), rows)
+    return replace(made, encoding=BinaryTensors(), connections=(1, 64))
+
+
+def text(repository: Path) -> Workload:
+    """BYTES: 1,000 texts of 60 bytes a row, 64 KB with their lengths, and back."""
+    model.build_same(repository, "text")
+    letters = np.random.default_rng(29).integers(97, 123, size=(20, 1_000, 60), dtype=np.uint8)
+    rows = np.array([[bytes(word) for word in row] for row in letters], dtype=object)
+    return Workload("text", "text", 1, model.INPUT, rows, (), (model.OUTPUT,), BinaryTensors(), connections=(1, 64))
+
+
+def copy(repository: Path, size: int) -> Workload:
+    """So many bytes of floats there and back, by one caller."""
+    model.build_same(repository, "same")
+    rows = np.random.default_rng(31).normal(size=(2, size // 4)).astype(np.float32)
+    made = Workload(f"copy-{_short(size)}", "same", 1, model.INPUT, rows, (rows,), (model.OUTPUT,), BinaryTensors())
+    return replace(made, connections=(1,))
+
+
+def _short(size: int) -> str:
+    return f"{size >> 20}M" if size >= 1 << 20 else f"{size >> 10}K"
 
 
 def _workload(name: str, path: Path, rows: Array) -> Workload:
@@ -122,4 +178,14 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-WORKLOADS: dict[str, Callable[[Path], Workload | None]] = {"mlp": mlp, "flights": flights, "entities": entities}
+COPIES = (1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 22, 1 << 24)
+WORKLOADS: dict[str, Callable[[Path], Workload | None]] = {
+    "mlp": mlp,
+    "flights": flights,
+    "entities": entities,
+    "binary": binary,
+    "grpc": grpc,
+    "frames": frames,
+    "text": text,
+    **{f"copy-{_short(size)}": partial(copy, size=size) for size in COPIES},
+}

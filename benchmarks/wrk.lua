@@ -1,7 +1,11 @@
--- POSTs with the bodies of a file, one a line, in turn; and the figures as one line of JSON on standard error.
+-- POSTs with the bodies of a file named .lines, one a line, in turn, or with all bytes of any other file; and the figures
+-- as one line of JSON on standard error.
 function init(args)
   wrk.method = "POST"
-  wrk.headers["Content-Type"] = "application/json"
+  if not args[1]:match("%.lines$") then
+    wrk.body = assert(io.open(args[1], "rb")):read("*a")
+    return
+  end
   local requests = {}
   for body in assert(io.open(args[1], "rb")):lines() do
     wrk.body = body

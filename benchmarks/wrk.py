@@ -4,45 +4,25 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from benchmarks.load import Load
 
 SCRIPT = Path(__file__).with_suffix(".lua")
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Durations in microseconds; `failed` counts answers of status 400 and more and broken
-    connections, which can look quick; `late` those over 10 s, which cannot.
-    """
-
-    requests: int
-    seconds: float
-    p50_us: float
-    p90_us: float
-    p99_us: float
-    max_us: float
-    failed: int
-    late: int
-    errors: dict[str, int]
-    answer_bytes: float
-
-    @property
-    def per_second(self) -> float:
-        """Answers a second, failed ones left out."""
-        return (self.requests - self.errors["status"]) / self.seconds
-
-
-def apply(url: str, body: Path, connections: int, seconds: float) -> Load:
-    """Send the file's bytes as a POST for so long.
+def apply(url: str, body: Path, headers: Mapping[str, str], connections: int, seconds: float) -> Load:
+    """POST for so long what is in the file: each of its lines in turn where it is named `.lines`, else all of it.
 
     Raises:
         RuntimeError: wrk ended without figures; the text is what it wrote.
     """
+    flags = [text for name, value in headers.items() for text in ("-H", f"{name}: {value}")]
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", str(SCRIPT)]
     ended = subprocess.run(
-        [*command, url, "--", str(body)], check=False, capture_output=True, text=True, timeout=seconds + 30
+        [*command, *flags, url, "--", str(body)], check=False, capture_output=True, text=True, timeout=seconds + 30
     )
     lines = ended.stderr.strip().splitlines()
     if ended.returncode or not lines or not lines[-1].startswith("{"):

@@ -9,14 +9,19 @@ import numpy as np
 import onnxruntime
 
 
+def session(path: Path) -> onnxruntime.InferenceSession:
+    """One thread and no spinning, as Sluice runs it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
 class OnnxModel:
-    """One thread and no spinning, as Sluice runs it; answers as lists, one for each output."""
+    """Answers as lists, one for each output."""
 
     def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = session(path)
         self._input = self._session.get_inputs()[0].name
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,13 @@ ADDRESS = "127.0.0.1"
 
 
 def read(*extra: str) -> argparse.Namespace:
-    """`port`, `metrics_port`, `models` (a repository), `scratch` (a folder that is removed), and the named extras.
+    """`port`, `grpc_port`, `metrics_port`, `models` (a repository), `scratch` (a folder that is removed), and extras.
 
     Extras are texts that must be given, each as `--its-name`.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--grpc-port", type=int, required=True)
     parser.add_argument("--metrics-port", type=int, required=True)
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--scratch", type=Path, required=True)

@@ -13,7 +13,7 @@ if __name__ == "__main__":
     given = options.read("engine", "workers")
     ports = {
         "--http-port": given.port,
-        "--grpc-port": ray_cluster.free_port(),
+        "--grpc-port": given.grpc_port,
         "--metrics-port": given.metrics_port,
         "--control-port": ray_cluster.free_port(),
     }

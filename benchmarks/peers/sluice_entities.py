@@ -17,7 +17,7 @@ if __name__ == "__main__":
     file.write_text(json.dumps(configuration(given.models)))
     ports = {
         "--http-port": given.port,
-        "--grpc-port": ray_cluster.free_port(),
+        "--grpc-port": given.grpc_port,
         "--metrics-port": given.metrics_port,
         "--control-port": ray_cluster.free_port(),
     }

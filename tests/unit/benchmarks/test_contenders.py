@@ -22,7 +22,8 @@ def test_every_contender_has_a_program_and_asks_for_known_workloads() -> None:
 
 def test_a_command_tells_the_program_where_everything_is() -> None:
     nginx = next(contender for contender in CONTENDERS if contender.name == "nginx")
-    command = nginx.command(1234, 1235, Path("repository"), Path("scratch"))
+    command = nginx.command((1234, 1236, 1235), Path("repository"), Path("scratch"))
     assert command[1:3] == ["-m", "benchmarks.peers.static_nginx"]
     assert command[command.index("--port") + 1] == "1234"
+    assert command[command.index("--grpc-port") + 1] == "1236"
     assert command[command.index("--answer") + 1] == "repository/answer.json"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import orjson
 
 from benchmarks import entity_rows
 from benchmarks.check import difference_from
+from benchmarks.encodings import Instances, Reply
 from benchmarks.workload import Workload
 
 EXPECTED = np.array([[0.5, -1.25], [2.0, 3.0]], dtype=np.float32)
@@ -37,11 +39,14 @@ def test_an_instance_names_the_entities_that_are_stored() -> None:
     assert stored[2][0] == instance["shop"]
 
 
-def test_an_answer_by_entity_is_compared_with_the_row_that_was_asked() -> None:
-    by_entity = replace(WORKLOAD, instances=[{"user": "1"}, {"user": "2"}], varied=True)
+def test_an_answer_by_entity_is_compared_with_the_row_that_was_asked(tmp_path: Path) -> None:
+    by_entity = replace(WORKLOAD, encoding=Instances([{"user": "1"}, {"user": "2"}]), varied=True)
     assert by_entity.path == "/v1/models/m:predict"
-    assert by_entity.bodies().splitlines() == [b'{"instances":[{"user":"1"}]}', b'{"instances":[{"user":"2"}]}']
-    assert difference_from(by_entity, 1, orjson.dumps({"predictions": [[2.0, 3.0]]})) == 0
-    assert difference_from(by_entity, 1, orjson.dumps({"predictions": [[0.5, -1.25]]})) > 1
+    assert by_entity.write_bodies(tmp_path).read_bytes().splitlines() == [
+        b'{"instances":[{"user":"1"}]}',
+        b'{"instances":[{"user":"2"}]}',
+    ]
+    assert difference_from(by_entity, 1, Reply(200, {}, orjson.dumps({"predictions": [[2.0, 3.0]]}))) == 0
+    assert difference_from(by_entity, 1, Reply(200, {}, orjson.dumps({"predictions": [[0.5, -1.25]]}))) > 1
     for body in (b"", b"{}", b'{"predictions":[]}', b'{"predictions":3}'):
-        assert difference_from(by_entity, 1, body) == float("inf")
+        assert difference_from(by_entity, 1, Reply(200, {}, body)) == float("inf")
