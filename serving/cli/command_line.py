@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from serving.cli import completion, config, demo, features, models, predict, restart, up
+from serving.cli import completion, config, conformance, demo, features, models, predict, restart, up
 
 app = typer.Typer(
     name="sluice",
@@ -24,4 +24,5 @@ predict.add_to(app)
 models.add_to(app)
 features.add_to(app)
 config.add_to(app)
+conformance.add_to(app)
 completion.add_to(app)

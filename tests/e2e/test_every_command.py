@@ -94,6 +94,9 @@ LINES = (
     Line("config check --config {config} --models {models}", DONE, "the configuration is valid"),
     Line("config check --config nowhere.yaml", FAILED, "nowhere.yaml cannot be read"),
     Line("config schema", DONE, '"$schema"'),
+    Line("conformance {url} --only http.health.*", DONE, "The server keeps every promise."),
+    Line("conformance {gone}", NOT_REACHABLE, "{gone} does not answer"),
+    Line("conformance", WRONG_USAGE, "say which server to check"),
     Line("completion bash", DONE, "complete -o default"),
     Line("completion tcsh", WRONG_USAGE, "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
 )
@@ -172,8 +175,8 @@ def test_every_command_is_typed_here_or_named_with_its_test() -> None:
 def test_every_read_can_be_had_as_json() -> None:
     flags = {name for name in commands() if "--json" in _options(name)}
     assert set(READS) <= flags
-    # Changes tell programs too, where there is something to tell.
-    assert flags - set(READS) == {"models load", "models unload", "features load"}
+    # Changes tell programs too, where there is something to tell; the report of conformance goes into a file.
+    assert flags - set(READS) == {"models load", "models unload", "features load", "conformance"}
 
 
 @pytest.mark.slow
