@@ -115,8 +115,11 @@ def token_file(plan: SessionPlan, directory: str) -> Path:
 
 def _gateway_token(plan: SessionPlan, start: StartMessage) -> str:
     """What opens the port of predictions for changes; "" where nothing does."""
-    opened = (plan.config.get("http") or {}).get("repository_api") == "token"
-    return token_in(token_file(plan, start.run_dir)) if opened else ""
+    return token_in(token_file(plan, start.run_dir)) if _opened(plan) else ""
+
+
+def _opened(plan: SessionPlan) -> bool:
+    return (plan.config.get("http") or {}).get("repository_api") == "token"
 
 
 def _control(
@@ -192,5 +195,7 @@ def registration(plan: SessionPlan, parts: SessionParts) -> RunningSession:
         metrics_port=parts.sockets.metrics.port if parts.sockets.metrics else None,
         control_host=plan.control_host,
         control_port=parts.sockets.control.port if parts.sockets.control else None,
-        token_file=str(token_file(plan, str(parts.run_dir)).absolute()) if parts.sockets.control else "",
+        token_file=str(token_file(plan, str(parts.run_dir)).absolute())
+        if parts.sockets.control or _opened(plan)
+        else "",
     )

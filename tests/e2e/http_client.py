@@ -53,6 +53,11 @@ class Connection:
     ) -> None:
         self.close()
 
+    @property
+    def port(self) -> int:
+        """The port on this side."""
+        return int(self._socket.getsockname()[1])
+
     def close(self) -> None:
         """Close it."""
         self._socket.close()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from serving.testing.models import ZOO, doubler, mlp, save
 from tests.e2e.doubling import PATH, dividing, doubling, save_models
-from tests.e2e.http_client import Reply
-from tests.e2e.parts import WORKER, parts, until
+from tests.e2e.http_client import Connection, Reply
+from tests.e2e.parts import PATIENCE_S, WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
 
 REPOSITORY = "/v2/repository/models"
@@ -80,6 +83,21 @@ def counted(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, in
     return stages | {name: after[name] - before[name] for name in ("inference_count", "execution_count")}
 
 
+@contextlib.contextmanager
+def connected_to(session: SluiceUp, worker: psutil.Process) -> Iterator[Connection]:
+    """A connection that this worker has taken, which an answer on it proves."""
+    ends = time.monotonic() + PATIENCE_S
+    while time.monotonic() < ends:
+        with session.connect() as connection:
+            assert connection.get("/v2").status == 200
+            if connection.port in {each.raddr.port for each in worker.net_connections("tcp") if each.raddr}:
+                yield connection
+                return
+        # A worker that was just started accepts nothing yet.
+        time.sleep(0.05)
+    raise AssertionError("the worker took no connection")
+
+
 def test_statistics_differ_by_exactly_what_was_sent_whichever_worker_is_asked(session: SluiceUp) -> None:
     (before,) = statistics(session).values()
     sizes = [1, 3, 2] * 10
@@ -123,6 +141,20 @@ def test_a_worker_that_ended_stays_counted(session: SluiceUp) -> None:
     assert after == before
     assert set(statistics(session, "/v2/models/stats")) == {(name, "1") for name in ("doubler", "divides", *ODD)}
     assert ask(session, "GET", "/v2/models/doubler/versions/9/stats").status == 404
+
+
+def test_a_worker_that_hangs_stands_with_its_last_report(session: SluiceUp) -> None:
+    before = statistics(session)
+    # So that both have reported all of it.
+    time.sleep(1.5)
+    hung, other = parts(session, WORKER)[:2]
+    with connected_to(session, other) as connection:
+        hung.send_signal(signal.SIGSTOP)
+        try:
+            answer = connection.get("/v2/models/doubler/stats")
+        finally:
+            hung.send_signal(signal.SIGCONT)
+    assert {(one["name"], one["version"]): one for one in answer.json()["model_stats"]} == before
 
 
 def test_a_model_is_loaded_with_its_versions_and_limits_and_unloaded_whole(session: SluiceUp, root: Path) -> None:

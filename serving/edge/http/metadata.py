@@ -104,7 +104,10 @@ def _openapi(edge: Edge, _head: RequestHead) -> object:
 
 
 def _v1_model(edge: Edge, head: RequestHead) -> object:
-    described = edge.predictions.describe(head.target.model, head.target.version)
+    try:
+        described = edge.predictions.describe(head.target.model, head.target.version)
+    except NotReady as error:
+        raise _NotReady({"name": head.target.model, "ready": False}, error.message) from None
     return {
         "name": described.model,
         "ready": described.ready,

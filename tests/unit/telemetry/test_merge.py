@@ -123,6 +123,7 @@ def test_usage_is_the_sum_of_all_workers_also_of_those_that_ended() -> None:
     fleet.counted(2, told({M1: used(3, 4, 20.0)}, served))
     fleet.counted(3, told({M1: used(1, 8, 5.0)}, served))
     fleet.gone(1)
+    fleet.gone(3)
     expected = Usage(6, 3.0, last_at=20.0, runs={4: Runs(5, 0.0, 0.5, 0.0), 8: Runs(1, 0.0, 0.25, 0.0)})
     assert fleet.usage({})[M1] == expected
     assert fleet.merged(Snapshot()).usage[M1] == expected

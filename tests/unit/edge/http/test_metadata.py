@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from serving.edge.http.routes import target_of
+from serving.errors import NotReady
 from serving.inference import Signature, TensorSpec
 from serving.request_path.predictions import Description, RunFacts
 from serving.testing.administration import TOKEN, FakeAdministration
@@ -181,3 +182,16 @@ def test_another_method_is_told_which_ones_are_allowed(wire: Wire, path: str) ->
     assert target is not None
     assert (answer.status, answer.headers["allow"]) == (405, target.methods)
     assert answer.error
+
+
+@pytest.mark.parametrize("path", ["/v1/models/mlp", "/v2/models/mlp/ready"])
+def test_a_model_that_nothing_hosts_yet_is_not_ready_by_name(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def absent(model: str, version: int | None) -> Description:
+        raise NotReady(f"version 3 of model {model!r} is not ready; try again in a moment")
+
+    monkeypatch.setattr(wire.predictions, "describe", absent)
+    answer = get(wire, path)
+    assert (answer.status, answer.json["name"], answer.json["ready"]) == (503, "mlp", False)
+    assert answer.error.startswith("version 3")
