@@ -54,13 +54,18 @@ class InferRows:
 
 
 class PredictRows:
-    """The rows of a batch as V1 predictions: a value, or an object by output names where there are several."""
+    """The rows of a batch as V1 predictions: a value, or an object by output names where there are several.
 
-    __slots__ = ("bad", "texts")
+    A response of one row is one formatting of `template`, as with `InferRows`: queue time, header lines, length, text.
+    """
 
-    def __init__(self, outputs: Outputs) -> None:
+    __slots__ = ("bad", "template", "texts")
+
+    def __init__(self, answer: Answer) -> None:
+        outputs = answer.outputs
         columns = [nested_rows(tensor) for tensor in outputs.tensors]
         self.bad = [column.bad for column in columns]
+        self.template = None if any(self.bad) else _predict_template(answer)
         if len(columns) == 1:
             self.texts = columns[0].texts
             return
@@ -105,7 +110,13 @@ def predict_response(answer: Answer, instances: int, headers: bytes = b"") -> by
         answer = _as_rows(answer, instances)
     if "predict" not in answer.outputs.rendered and large(answer.outputs):
         return predict_steps(answer, instances, headers)
-    return predicted(answer, _predict_pieces(answer), headers)
+    rows = answer.outputs.rendered.get("predict")
+    if not isinstance(rows, PredictRows):
+        rows = answer.outputs.rendered["predict"] = PredictRows(answer)
+    if rows.template is not None and answer.stop - answer.start == 1:
+        text = rows.texts[answer.start]
+        return rows.template % (answer.queue_s * 1000, headers, _AROUND_PREDICTION + len(text), text)
+    return predicted(answer, _predict_pieces(answer, rows), headers)
 
 
 def _infer_pieces(answer: Answer, options: Options) -> tuple[bytes, ...]:
@@ -118,10 +129,7 @@ def _infer_pieces(answer: Answer, options: Options) -> tuple[bytes, ...]:
     return tuple(pieces)
 
 
-def _predict_pieces(answer: Answer) -> tuple[bytes, ...]:
-    rows = answer.outputs.rendered.get("predict")
-    if not isinstance(rows, PredictRows):
-        rows = answer.outputs.rendered["predict"] = PredictRows(answer.outputs)
+def _predict_pieces(answer: Answer, rows: PredictRows) -> tuple[bytes, ...]:
     start, stop = answer.start, answer.stop
     for tensor, bad in zip(answer.outputs.tensors, rows.bad, strict=True):
         if bad and not bad.isdisjoint(range(start, stop)):
@@ -144,6 +152,16 @@ def _as_rows(answer: Answer, instances: int) -> Answer:
                 "use POST /v2/models/{model}/infer for a model whose outputs are not rows"
             )
     return replace(answer, outputs=outputs, start=0, stop=instances)
+
+
+_PREDICTION = b'{"predictions":[%b]}'
+_AROUND_PREDICTION = len(_PREDICTION) - 2
+
+
+def _predict_template(answer: Answer) -> bytes:
+    head = before_queue(answer.key, answer.variant).replace(b"%", b"%%")
+    times = b"%%.3f, run;dur=%.3f\r\n%%bcontent-length: %%d\r\n\r\n" % (answer.run_s * 1000)
+    return head + times + _PREDICTION
 
 
 # Bounded: a version's outputs have few shapes, and what was forgotten is put together again in 5 us.

@@ -35,6 +35,21 @@ def infer(answered: Answer, identity: bytes = b'""', wanted: tuple[str, ...] | N
     return body_of(infer_response(answered, Options(identity, wanted)))
 
 
+def test_one_prediction_is_the_same_response_as_the_general_way() -> None:
+    key = VersionKey("m", 2)
+    lines = b"server-timing: features;dur=0.250\r\nx-sluice-degraded: plane=not_found\r\n"
+    clean = Outputs((floats("p", (3, 2), 1, 2, 3, 4, 5, 6),))
+    # A value that JSON lacks has the whole batch rendered the general way.
+    odd = Outputs((floats("p", (3, 2), 1, 2, 3, 4, NAN, 6),))
+    for outputs in (clean, odd):
+        response = predict_response(Answer(outputs, 1, 2, False, key, "50%", 0.001, 0.0025), 1, lines)
+        assert response == (
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-sluice-variant: 50%\r\nx-sluice-version: 2\r\n"
+            b"server-timing: queue;dur=1.000, run;dur=2.500\r\n" + lines + b"content-length: 27\r\n\r\n"
+            b'{"predictions":[[3.0,4.0]]}'
+        )
+
+
 def predict(answered: Answer, instances: int) -> Any:
     return body_of(predict_response(answered, instances))["predictions"]
 
