@@ -38,7 +38,7 @@ class ControlClient:
         given = {name: value for name, value in query.items() if value is not None}
         path = f"/api/v1/models/{quote(model, safe='')}:{verb}?{urlencode(given)}"
         client = GatewayClient(self.url, _TIMEOUT_S)
-        reply = client.ask("POST", path, headers={"authorization": f"Bearer {self.token}"})
+        reply = client.order(path, {"authorization": f"Bearer {self.token}"})
         client.close()
         if reply.status == _OK and isinstance(reply.body, dict):
             return reply.body
@@ -48,14 +48,15 @@ class ControlClient:
 
 
 def control_client(http_port: int, url: str | None, token_file: Path | None) -> ControlClient:
-    """The session of this user on that port, unless an address is given; its token from a file or the environment.
+    """The session of this user on that port, unless an address is given.
+
+    The token is that of a file that is named, else the environment's, else the session's own.
 
     Raises:
         CommandFailed: no such session runs, it serves no control API, or no token is known for it.
     """
-    token = os.environ.get(TOKEN_VARIABLE, "")
     if url is not None:
-        return ControlClient(url, token or _read(token_file))
+        return ControlClient(url, _token(token_file, None))
     running = running_sessions.find(http_port)
     if running is None:
         others = ", ".join(str(one.http_port) for one in running_sessions.sessions())
@@ -63,18 +64,31 @@ def control_client(http_port: int, url: str | None, token_file: Path | None) -> 
         raise not_reachable(f"no session of yours runs on port {http_port}; {hint}")
     if running.control_port is None:
         raise not_reachable(f"the session on port {http_port} serves no control API; start it with control.port set")
-    return ControlClient(control_url(running), token or _read(token_file or Path(running.token_file)))
+    return ControlClient(control_url(running), _token(token_file, Path(running.token_file)))
 
 
-def _read(file: Path | None) -> str:
+def _token(named: Path | None, of_session: Path | None) -> str:
+    given = os.environ.get(TOKEN_VARIABLE, "")
+    if named is None and given:
+        return _one_word(given, TOKEN_VARIABLE)
+    file = named or of_session
     if file is None:
         raise wrong_usage(f"name the token's file with --token-file, or set {TOKEN_VARIABLE}")
+    return _one_word(_read(file), f"--token-file {file}")
+
+
+def _read(file: Path) -> str:
     try:
-        token = file.read_text(encoding="utf-8").strip()
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        token = ""
+        return ""
     except OSError as error:
         raise wrong_usage(f"--token-file {file}: {error.strerror}") from error
+
+
+def _one_word(text: str, place: str) -> str:
+    token = text.strip()
     if not (token.isascii() and token.isprintable() and token and " " not in token):
-        raise wrong_usage(f"--token-file {file}: it holds no token, which is one word")
+        # What stands there may be a secret all the same, and is not repeated.
+        raise wrong_usage(f"{place}: it holds no token, which is one word")
     return token

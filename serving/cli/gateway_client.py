@@ -74,7 +74,21 @@ class GatewayClient:
         try:
             return self._once(method, path, body, headers or {})
         except (OSError, http.client.HTTPException) as error:
-            raise not_reachable(f"{self.url} does not answer ({_why(error)}); is `sluice up` running?") from error
+            raise self._silent(error) from error
+
+    def order(self, path: str, headers: Mapping[str, str]) -> Reply:
+        """The reply to a POST that changes something, which is never sent twice.
+
+        Raises:
+            CommandFailed: nothing answers there, or what was sent got no answer.
+        """
+        try:
+            return self._once("POST", path, b"", headers)
+        except ConnectionRefusedError as error:
+            raise self._silent(error) from error
+        except (OSError, http.client.HTTPException) as error:
+            text = f"{self.url} gave no answer ({_why(error)}) and may have done it; `sluice models list` shows it"
+            raise not_reachable(text) from error
 
     def close(self) -> None:
         """Give the connection back."""
@@ -95,6 +109,9 @@ class GatewayClient:
             raise not_reachable(f"{self.url} does not answer ({_why(error)})") from error
         took_s = time.perf_counter() - began
         return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, _json(content), took_s)
+
+    def _silent(self, error: Exception) -> CommandFailed:
+        return not_reachable(f"{self.url} does not answer ({_why(error)}); is `sluice up` running?")
 
     def _worked(self, reply: Reply) -> Any:  # noqa: ANN401 - JSON
         if reply.status != _OK:

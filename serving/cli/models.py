@@ -110,8 +110,11 @@ def load(
     """Load a version beside those that run: its number can then be asked for; who answers by default stays."""
     from serving.cli.control_client import control_client
     from serving.cli.output import print_json
+    from serving.cli.spinner import spinner
 
-    done = control_client(http_port, control_url, token_file).change_model(model, "load", {"version": version})
+    client = control_client(http_port, control_url, token_file)
+    with spinner(f"loading {model}/{version}", silent=as_json):
+        done = client.change_model(model, "load", {"version": version})
     if as_json:
         print_json(done)
     else:
@@ -132,9 +135,12 @@ def unload(
     """Let a version go: no new request gets it, those that it has are answered, then its memory is free."""
     from serving.cli.control_client import control_client
     from serving.cli.output import print_json
+    from serving.cli.spinner import spinner
 
     query = {"version": version, "force": "true" if force else None}
-    done = control_client(http_port, control_url, token_file).change_model(model, "unload", query)
+    client = control_client(http_port, control_url, token_file)
+    with spinner(f"unloading {model}" if version is None else f"unloading {model}/{version}", silent=as_json):
+        done = client.change_model(model, "unload", query)
     if as_json:
         print_json(done)
     else:
@@ -154,11 +160,16 @@ def check(
 
     from serving.cli.findings import Compared, document, rows, verdict
     from serving.cli.output import console, print_json, table
+    from serving.cli.spinner import spinner
     from serving.config.effective import effective
     from serving.runtime.check import check as findings_of
 
     settings = effective(config, os.environ, {}).settings
-    found = [Compared.of(settings, finding) for finding in findings_of(models)]
+    found: list[Compared] = []
+    with spinner(f"checking {models}", silent=as_json) as tell:
+        for finding in findings_of(models):
+            found.append(Compared.of(settings, finding))
+            tell(f"checking {models}, {len(found)} done")
     if as_json:
         print_json({"versions": [document(one) for one in found]})
     elif found:

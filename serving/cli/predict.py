@@ -70,5 +70,6 @@ def _document(reply: Reply) -> dict[str, Any]:
         "answer": reply.body,
         "version": int(version) if version.isdecimal() else version or None,
         "variant": reply.headers.get("x-sluice-variant"),
+        "degraded": reply.headers.get("x-sluice-degraded"),
         "took_ms": round(reply.took_s * 1000, 3),
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serving.cli.failure import CommandFailed, not_reachable
+
+if TYPE_CHECKING:
+    from serving.processes.running_sessions import RunningSession
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,6 +30,7 @@ def restart(
     import os
     import signal
 
+    from serving.cli.spinner import spinner
     from serving.processes import running_sessions
 
     running = running_sessions.find(http_port)
@@ -36,15 +40,26 @@ def restart(
         raise not_reachable(f"no session of yours runs on port {http_port}; {hint}")
     began = time.monotonic()
     os.kill(running.pid, signal.SIGHUP)
-    while time.monotonic() - began < timeout_s:
-        time.sleep(0.05)
-        now = running_sessions.find(http_port)
-        if now is None or now.session != running.session:
-            raise CommandFailed(f"the session on port {http_port} ended before its workers were replaced")
-        if now.generation > running.generation:
-            typer.echo(f"replaced the workers of port {http_port} in {time.monotonic() - began:.1f} s")
-            return
+    with spinner(f"replacing the workers of port {http_port}"):
+        replaced = _replaced(running, began + timeout_s)
+    if replaced:
+        typer.echo(f"replaced the workers of port {http_port} in {time.monotonic() - began:.1f} s")
+        return
     raise CommandFailed(
         f"the workers of port {http_port} were not replaced within {timeout_s:.0f} s; the ones before go on, "
         "and the session's own output says what held the new ones up"
     )
+
+
+def _replaced(running: RunningSession, until: float) -> bool:
+    """Whether all of the session's workers were replaced by then."""
+    from serving.processes import running_sessions
+
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        now = running_sessions.find(running.http_port)
+        if now is None or now.session != running.session:
+            raise CommandFailed(f"the session on port {running.http_port} ended before its workers were replaced")
+        if now.generation > running.generation:
+            return True
+    return False

@@ -6,6 +6,7 @@ import hmac
 import ipaddress
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from serving.errors import ConfigInvalid
@@ -70,11 +71,16 @@ def token_in(path: Path) -> str:
 
 def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.name}.{os.getpid()}")
+    half = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_urlsafe(_TOKEN_BYTES) + "\n")
-    half.replace(path)
+    try:
+        # Unlike a rename it does not replace what another session made meanwhile, and may have read already.
+        with suppress(FileExistsError):
+            os.link(half, path)
+    finally:
+        half.unlink()
 
 
 def _name(host: str) -> str:

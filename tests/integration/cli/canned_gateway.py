@@ -34,6 +34,8 @@ def canned_gateway(
             if not foreign:
                 self.send_header("x-sluice-version", "2")
                 self.send_header("x-sluice-variant", "stable")
+            if self.path.endswith(":predict"):
+                self.send_header("x-sluice-degraded", "plane=not_found")
             self.end_headers()
             self.wfile.write(content)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,3 +42,26 @@ def sluice(*arguments: str, cwd: Path = ROOT, timeout_s: float = 60, **more: str
         check=False,
     )
     return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def sluice_watched(*arguments: str, timeout_s: float = 60, **more: str) -> Ended:
+    """Like `sluice`, with a terminal as its standard error."""
+    ours, its = pty.openpty()
+    running = subprocess.Popen(
+        [*PROGRAM, *arguments],
+        cwd=ROOT,
+        env=environment(TERM="xterm", **more),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=its,
+        text=True,
+    )
+    os.close(its)
+    seen = b""
+    # A terminal whose other end is closed is an error, and not the end of a file.
+    with suppress(OSError):
+        while some := os.read(ours, 65_536):
+            seen += some
+    os.close(ours)
+    out, _ = running.communicate(timeout=timeout_s)
+    return Ended(running.returncode, out, seen.decode())

@@ -47,6 +47,7 @@ def test_fields_are_sent_as_one_instance() -> None:
         ended = sluice("predict", "iris", "--set", "tail=N1", "--set", "hour=5", "--json", "--url", url)
     assert json.loads(ended.out)["answer"] == {"predictions": [0.25]}
     assert json.loads(ended.out)["version"] == 2
+    assert json.loads(ended.out)["degraded"] == "plane=not_found"
     assert sent[-1][2] == {"instances": [{"tail": "N1", "hour": 5}]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,19 @@ def test_the_token_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     assert token_in(file) == token
     assert [path.name for path in file.parent.iterdir()] == ["control-token"]
+
+
+def test_sessions_that_start_at_once_hold_the_same_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "token"
+
+    def late(_: int) -> str:
+        file.write_text(f"{TOKEN}\n")
+        return "the-one-that-came-second"
+
+    monkeypatch.setattr(secrets, "token_urlsafe", late)
+    assert token_in(file) == TOKEN
+    assert file.read_text() == f"{TOKEN}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
 
 
 def test_a_token_that_was_given_is_taken(tmp_path: Path) -> None:
