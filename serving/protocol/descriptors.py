@@ -7,17 +7,23 @@ pool, and the second one to do so fails. Sluice registers nothing there, so a pr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
+from typing import Any, TypeVar
 
+from google.protobuf import json_format
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-__all__ = ["POOL", "DecodeError", "definitions", "file_named", "file_with"]
+__all__ = ["POOL", "DecodeError", "definitions", "file_named", "file_with", "filled"]
 
 POOL = DescriptorPool()
+
+_Filled = TypeVar("_Filled", bound=Message)
+
 for _file in FileDescriptorSet.FromString((files("serving.protocol") / "descriptors.binpb").read_bytes()).file:
     POOL.AddSerializedFile(_file.SerializeToString())
 
@@ -45,3 +51,8 @@ def file_with(symbol: str) -> bytes | None:
         return POOL.FindFileContainingSymbol(symbol).serialized_pb
     except KeyError:
         return None
+
+
+def filled(message: _Filled, document: Mapping[str, Any]) -> _Filled:
+    """The message with what a JSON document has for its fields; what it has no field for is left out."""
+    return json_format.ParseDict(dict(document), message, ignore_unknown_fields=True, descriptor_pool=POOL)

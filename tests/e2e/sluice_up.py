@@ -34,7 +34,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 class SluiceUp:
-    """A session in a process group of its own; `port` and `metrics_port` are known once it is ready."""
+    """A session in a process group of its own; its ports are known once it is ready."""
 
     def __init__(self, *arguments: str, engine: str = "in-process", **more: str) -> None:
         # Short, since unix sockets live in it; of its own, so that what is left at the end is seen.
@@ -44,6 +44,7 @@ class SluiceUp:
         self._log = self.folder / "log"
         self.engine = engine
         self.port = 0
+        self.grpc_port = 0
         self.metrics_port = 0
         self.session = ""
         self._seen: set[psutil.Process] = set()
@@ -96,6 +97,7 @@ class SluiceUp:
         self.wait_for_log("Ctrl-C stops")
         facts = self.registered()
         self.port, self.metrics_port = int(str(facts["http_port"])), int(str(facts["metrics_port"]))
+        self.grpc_port = int(str(facts["grpc_port"]))
         self.session = str(facts["session"])
         self.look()
         return self
@@ -160,7 +162,7 @@ class SluiceUp:
             with contextlib.suppress(psutil.NoSuchProcess):
                 if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
                     yield f"process {one.pid}: {' '.join(one.cmdline())[:200]}"
-        for port in (self.port, self.metrics_port):
+        for port in (self.port, self.grpc_port, self.metrics_port):
             if port and _listening(port):
                 yield f"port {port}"
         for path in (self.folder / "tmp", self.folder / "run"):

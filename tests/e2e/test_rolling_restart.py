@@ -56,12 +56,13 @@ def _restarted_under_load(session: SluiceUp) -> dict[str, Report]:
         loads = {name: stack.enter_context(running(share)) for name, share in shares.items()}
         until(lambda: len(loads["kept alive"].report.good) > RATE // 2, "the load is under way")
         for _ in range(RESTARTS):
-            _restart(session)
+            restart(session)
         until(lambda: sum(one.report.asked for one in loads.values()) >= REQUESTS, "all is asked", within_s=100)
         return {name: one.stop() for name, one in loads.items()}
 
 
-def _restart(session: SluiceUp) -> None:
+def restart(session: SluiceUp) -> None:
+    """`sluice restart`; returns when the last worker was replaced."""
     command = [*PROGRAM, "restart", "--http-port", str(session.port)]
     run_dir = session.folder / "run"
     told = subprocess.run(

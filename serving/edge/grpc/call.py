@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from serving.edge.grpc.answers import HeaderList, Refusal, begun, begun_by, ended, ended_with, refusal_of
 from serving.edge.grpc.call_head import CallHead
@@ -18,8 +19,8 @@ from serving.inference import Answer, Request
 
 log = logging.getLogger(__name__)
 
-# Answers a serialized request with a serialized response; None stands for ModelInfer.
-Handler = Callable[[GrpcEdge, bytes], bytes]
+# Answers a serialized request with a serialized response, perhaps later; None stands for ModelInfer.
+Handler = Callable[[GrpcEdge, CallHead, bytes], bytes | Coroutine[Any, Any, bytes]]
 
 
 class Line(Protocol):
@@ -58,6 +59,7 @@ class UnaryCall:
         "_asked",
         "_began_at",
         "_edge",
+        "_gone",
         "_handler",
         "_line",
         "_messages",
@@ -79,6 +81,7 @@ class UnaryCall:
         self._asked: Asked | None = None
         self._began_at = edge.clock()
         self._answered_at: float | None = None
+        self._gone = False
         self.complete = False
         self.head = head
         self.held = 0
@@ -98,7 +101,9 @@ class UnaryCall:
         except Exception:
             # A defect of ours costs this call, and not the others of its connection.
             log.exception("a call could not be carried out")
-            self.closed()
+            request, self._request = self._request, None
+            if request is not None:
+                request.leave()
             self._refuse_error(ModelFailed("the gateway failed on this request; its log says why"))
         return 0
 
@@ -118,6 +123,7 @@ class UnaryCall:
 
     def closed(self) -> None:
         """The stream is over, answered or not: rows do not run if they have not started, and nothing is held."""
+        self._gone = True
         self._edge.budget.used -= self.held
         self.held = 0
         request, self._request = self._request, None
@@ -162,12 +168,30 @@ class UnaryCall:
     def _act(self, message: bytes) -> None:
         edge = self._edge
         if self._handler is not None:
-            frame = framed(self._handler(edge, message))
-            self._give(begun(list(self.head.extra)), frame, ended())
+            answer = self._handler(edge, self.head, message)
+            if isinstance(answer, bytes):
+                self._give(begun(list(self.head.extra)), framed(answer), ended())
+            else:
+                task = asyncio.get_running_loop().create_task(self._answer_later(answer))
+                edge.orders.add(task)
+                task.add_done_callback(edge.orders.discard)
             return
         spent_s = edge.clock() - self._began_at
         self._request, self._asked = request_of(edge, message, self.head, self, spent_s)
         edge.predictions.accept(self._request)
+
+    async def _answer_later(self, coming: Coroutine[Any, Any, bytes]) -> None:
+        """A caller who leaves meanwhile ends nothing that was begun."""
+        try:
+            frame = framed(await coming)
+        except ServingError as error:
+            self._refuse_error(error)
+        except Exception:
+            log.exception("%s could not be answered", self.head.path)
+            self._refuse_error(ModelFailed("the gateway failed on this request; its log says why"))
+        else:
+            if not self._gone:
+                self._give(begun(list(self.head.extra)), frame, ended())
 
     def _answer(self, request: Request, answer: Answer) -> None:
         asked = self._asked
@@ -190,7 +214,8 @@ class UnaryCall:
 
     def _refuse(self, refusal: Refusal) -> None:
         self._answered_at = self._edge.now
-        self._line.refuse(self.stream_id, refusal, complete=self.complete)
+        if not self._gone:
+            self._line.refuse(self.stream_id, refusal, complete=self.complete)
 
     def _claim(self, size: int) -> None:
         self._edge.take(size)

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from serving.edge.grpc.answers import HeaderList, Refusal
+from serving.edge.grpc.answers import Refusal
 from serving.edge.grpc.status import Code
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -23,7 +23,7 @@ _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-
 class CallHead(NamedTuple):
     """Headers understood; a pure function of them, so that equal ones need not be understood twice.
 
-    `compressed` says that messages may be, as `encoding` tells. `extra` is metadata that the answer begins with.
+    `encoding` is that of compressed messages, `extra` metadata that the answer begins with.
     """
 
     path: str
@@ -32,6 +32,7 @@ class CallHead(NamedTuple):
     timeout_s: float | None = None
     encoding: bytes = b"identity"
     extra: tuple[tuple[bytes, bytes], ...] = ()
+    authorization: str = ""
     refusal: Refusal | None = None
 
 
@@ -47,6 +48,7 @@ def understand(headers: Headers) -> CallHead:
         pinned=found.get(b"x-sluice-variant", b"").strip().decode("latin-1") or None,
         timeout_s=None if timeout is None else _seconds(timeout),
         encoding=found.get(b"grpc-encoding", b"identity").strip().lower(),
+        authorization=found.get(b"authorization", b"").decode("latin-1"),
         extra=((b"traceparent", traceparent),) if _TRACEPARENT.fullmatch(traceparent) else (),
     )
     return head._replace(refusal=_no_grpc(found) or _unwanted(head, timeout))
@@ -83,8 +85,3 @@ def _seconds(timeout: bytes) -> float | None:
 
 def _short(text: bytes) -> str:
     return text[:80].decode("ascii", "replace")
-
-
-def metadata_of(head: CallHead) -> HeaderList:
-    """Metadata that every answer to the call begins with."""
-    return list(head.extra)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import Callable
 from typing import Protocol
@@ -55,6 +56,7 @@ class GrpcEdge:
         "now",
         "observer",
         "on_empty",
+        "orders",
         "predictions",
         "release",
     )
@@ -75,6 +77,7 @@ class GrpcEdge:
         self.codec = Codec(limits)
         self.connections: dict[Swept, None] = {}
         self.draining = False
+        self.orders: set[asyncio.Task[None]] = set()
         self.on_empty: Callable[[], None] | None = None
         # As of the last sweep: time-outs of seconds need no clock call for each call.
         self.now = worker.clock()

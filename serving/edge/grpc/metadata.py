@@ -6,7 +6,10 @@ from serving.edge.grpc.codec import version_of
 from serving.edge.grpc.edge import GrpcEdge
 from serving.errors import NotReady
 from serving.inference import TensorSpec
+from serving.protocol.descriptors import filled
 from serving.protocol.open_inference import (
+    ModelConfigRequest,
+    ModelConfigResponse,
     ModelMetadataRequest,
     ModelMetadataResponse,
     ModelReadyRequest,
@@ -18,6 +21,7 @@ from serving.protocol.open_inference import (
     ServerReadyRequest,
     ServerReadyResponse,
 )
+from serving.request_path.model_config import model_config
 
 _NAME = "sluice"
 # Only what is true: a test asks each of them for something.
@@ -54,9 +58,15 @@ def model_metadata(edge: GrpcEdge, asked: ModelMetadataRequest) -> ModelMetadata
         name=described.model,
         versions=[str(version) for version in described.versions],
         platform=described.platform,
-        inputs=[_spec(spec) for spec in described.signature.inputs],
+        inputs=[_spec(spec) for spec in described.signature.all_inputs],
         outputs=[_spec(spec) for spec in described.signature.outputs],
     )
+
+
+def model_configuration(edge: GrpcEdge, asked: ModelConfigRequest) -> ModelConfigResponse:
+    """How a version is run, in the extension's words; raises UnknownModel, NotReady."""
+    described = edge.predictions.describe(asked.name, version_of(asked.version))
+    return filled(ModelConfigResponse(), {"config": model_config(described)})
 
 
 def ready(edge: GrpcEdge) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
-from serving.edge.grpc import health, metadata
+from serving.edge.grpc import health, metadata, orders
 from serving.edge.grpc.call import Handler
+from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.health import Watch
 from serving.edge.grpc.infer_stream import InferStream
@@ -28,15 +29,29 @@ class Method(NamedTuple):
 def _answering(request: Any, answer: Callable[[GrpcEdge, Any], Any]) -> Method:  # noqa: ANN401 - a message's class
     """A method whose request is parsed before `answer` sees it, and whose answer is serialized."""
 
-    def handler(edge: GrpcEdge, message: bytes) -> bytes:
-        try:
-            asked = request.FromString(message)
-        except DecodeError:
-            raise BadRequest(f"the message is no {request.DESCRIPTOR.full_name}") from None
-        serialized: bytes = answer(edge, asked).SerializeToString()
+    def handler(edge: GrpcEdge, _head: CallHead, message: bytes) -> bytes:
+        serialized: bytes = answer(edge, _parsed(request, message)).SerializeToString()
         return serialized
 
     return Method(handler)
+
+
+def _ordering(request: Any, answer: Callable[[GrpcEdge, CallHead, Any], Awaitable[Any]]) -> Method:  # noqa: ANN401
+    """The same for what the session answers later."""
+
+    async def handler(edge: GrpcEdge, head: CallHead, message: bytes) -> bytes:
+        answered = await answer(edge, head, _parsed(request, message))
+        serialized: bytes = answered.SerializeToString()
+        return serialized
+
+    return Method(handler)
+
+
+def _parsed(request: Any, message: bytes) -> Any:  # noqa: ANN401 - a message's class and the message
+    try:
+        return request.FromString(message)
+    except DecodeError:
+        raise BadRequest(f"the message is no {request.DESCRIPTOR.full_name}") from None
 
 
 _INFERENCE = "/inference.GRPCInferenceService/"
@@ -49,6 +64,11 @@ METHODS: Mapping[str, Method] = {
     f"{_INFERENCE}ModelReady": _answering(messages.ModelReadyRequest, metadata.model_ready),
     f"{_INFERENCE}ServerMetadata": _answering(messages.ServerMetadataRequest, metadata.server_metadata),
     f"{_INFERENCE}ModelMetadata": _answering(messages.ModelMetadataRequest, metadata.model_metadata),
+    f"{_INFERENCE}ModelConfig": _answering(messages.ModelConfigRequest, metadata.model_configuration),
+    f"{_INFERENCE}ModelStatistics": _ordering(messages.ModelStatisticsRequest, orders.statistics),
+    f"{_INFERENCE}RepositoryIndex": _ordering(messages.RepositoryIndexRequest, orders.index),
+    f"{_INFERENCE}RepositoryModelLoad": _ordering(messages.RepositoryModelLoadRequest, orders.load),
+    f"{_INFERENCE}RepositoryModelUnload": _ordering(messages.RepositoryModelUnloadRequest, orders.unload),
     "/grpc.health.v1.Health/Check": _answering(health_messages.HealthCheckRequest, health.check),
     "/grpc.health.v1.Health/Watch": Method(conversation=Watch),
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Method(conversation=Reflection),
