@@ -36,10 +36,12 @@ from serving.routing.table import RouteTable, dump
 from serving.routing.table_feed import TableFeed
 from serving.telemetry.catalogue import CONNECTIONS, INFLIGHT_BYTES, POOL_REPLICAS, VERSION_READY
 from serving.telemetry.recorder import Recorder
-from serving.telemetry.snapshot import dump_usage
 
 if TYPE_CHECKING:
     from serving.state.members import Members
+
+
+_AT_ONCE = 100
 
 
 class Follower(Protocol):
@@ -102,7 +104,7 @@ class Gateway:
     async def obey(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Load a version, let one go, tell what is hosted, or what versions did until now."""
         if asked["what"] == "statistics":
-            return {"usage": dump_usage(self.recorder.usage())}
+            return {"usage": await self._usage(asked["model"])}
         return await self.versions.obey(asked)
 
     def may_ask(self, ask: Ask) -> None:
@@ -116,6 +118,15 @@ class Gateway:
     def condemn(self, fingerprint: str, remember_s: float) -> None:
         """Refuse for so long what crashed the replicas of another worker."""
         self.predictor.suspects.condemn(bytes.fromhex(fingerprint), remember_s)
+
+    async def _usage(self, model: str) -> list[Any]:
+        entries = []
+        for number, entry in enumerate(self.recorder.dumped_usage(model), 1):
+            entries.append(entry)
+            # A thousand busy versions take milliseconds, in which nobody would be answered.
+            if not number % _AT_ONCE:
+                await asyncio.sleep(0)
+        return entries
 
     async def drain(self, grace_s: float) -> None:
         """Answer what is in flight and have callers go elsewhere; over when all is answered, or the time."""

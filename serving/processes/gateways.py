@@ -116,10 +116,10 @@ class Gateways:
             if isinstance(answer, BaseException) and (strict or not worker.lost):
                 raise answer
 
-    async def ask_each(self, what: str, within_s: float) -> dict[int, Facts]:
+    async def ask_each(self, what: str, within_s: float, **facts: Any) -> dict[int, Facts]:  # noqa: ANN401 - see Ask
         """The answers that came in time, by the worker's name."""
         workers = [worker for worker in self._present.values() if worker.view().up]
-        answers = await asyncio.gather(*(_asked(worker, what, within_s) for worker in workers))
+        answers = await asyncio.gather(*(_answered_in_time(worker.ask(what, **facts), within_s) for worker in workers))
         return {worker.name: told for worker, told in zip(workers, answers, strict=True) if told is not None}
 
     def answer_by(self, obey: Callable[[Facts], Awaitable[Facts]]) -> None:
@@ -294,11 +294,11 @@ class Gateways:
             self._reports.emit(Event("refused", named, message["why"], dict(message)))
 
 
-async def _asked(worker: GatewayProcess, what: str, within_s: float) -> Facts | None:
-    """What it answered; None when it did not in time, or ended."""
+async def _answered_in_time(asked: Awaitable[Facts], within_s: float) -> Facts | None:
+    """What a worker answered; None when it did not in time, or ended."""
     try:
         async with asyncio.timeout(within_s):
-            return await worker.ask(what)
+            return await asked
     except (ServingError, TimeoutError):
         return None
 

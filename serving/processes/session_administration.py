@@ -53,7 +53,9 @@ class SessionAdministration:
     async def statistics(self, model: str, version: int | None) -> Sequence[VersionUsage]:
         """See `Administration.statistics`: every worker is asked, so that nothing that was answered is missing."""
         keys = self._keys(model, version)
-        used = load_usage((await self._ask("statistics"))["usage"])
+        told = await self._ask("statistics", model=model)
+        # In a thread: of a thousand versions it is much.
+        used = await asyncio.to_thread(load_usage, told["usage"])
         return [VersionUsage(key, used.get(key, Usage())) for key in keys]
 
     async def index(self) -> Sequence[IndexEntry]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from serving.errors import BadRequest
 from serving.inference import VersionKey
@@ -13,11 +15,12 @@ from serving.processes.asking import Facts
 from serving.processes.events import Emit
 from serving.processes.model_orders import ModelOrders
 from serving.processes.release import release
-from serving.processes.repository_index import index_of
+from serving.processes.repository_index import Entry, index_of
 from serving.processes.session_parts import SessionParts
 from serving.processes.session_plan import SessionPlan
 from serving.processes.session_versions import SessionVersions
 from serving.processes.session_view import models_seen, pools_seen
+from serving.processes.shared_round import SharedRound
 from serving.telemetry.log import LogSettings
 from serving.telemetry.snapshot import dump_usage, load_usage
 
@@ -37,6 +40,9 @@ class SessionOrders:
         self._versions = SessionVersions(plan, parts, changing, emit)
         root = (plan.config.get("repository") or {}).get("models_dir")
         self._models = ModelOrders(self._versions, Path(root) if root else None)
+        # Everybody may ask for these, as often as they like.
+        self._indexed = SharedRound(self._looked)
+        self._usage_of: dict[str, SharedRound[list[Any]]] = {}
         self._answers: Mapping[str, Callable[[Facts], Awaitable[Facts]]] = {
             "health": self._health,
             "models": self._models_seen,
@@ -81,8 +87,11 @@ class SessionOrders:
         return await self._versions.unload(asked["model"], asked["version"], force=asked["force"])
 
     async def _index(self, _asked: Facts) -> Facts:
+        return {"entries": await self._indexed()}
+
+    async def _looked(self) -> list[Entry]:
         listing = await asyncio.to_thread(self._models.listing)
-        return {"entries": index_of(await self._versions.table(), await self._described(), listing)}
+        return index_of(await self._versions.table(), await self._described(), listing)
 
     async def _repository_load(self, asked: Facts) -> Facts:
         await self._models.load(asked["model"], asked["config"], asked["staged"])
@@ -99,10 +108,17 @@ class SessionOrders:
         self._parts.gateways.use_log(LogSettings(**asked["settings"]))
         return {}
 
-    async def _statistics(self, _asked: Facts) -> Facts:
-        told = await self._parts.gateways.ask_each("statistics", _STATISTICS_WITHIN_S)
+    async def _statistics(self, asked: Facts) -> Facts:
+        model = asked["model"]
+        if model not in self._usage_of:
+            self._usage_of[model] = SharedRound(partial(self._usage, model))
+        return {"usage": await self._usage_of[model]()}
+
+    async def _usage(self, model: str) -> list[Any]:
+        told = await self._parts.gateways.ask_each("statistics", _STATISTICS_WITHIN_S, model=model)
         fresh = {worker: load_usage(answer["usage"]) for worker, answer in told.items()}
-        return {"usage": dump_usage(self._parts.counts.usage(fresh))}
+        used = self._parts.counts.usage(fresh)
+        return dump_usage({key: one for key, one in used.items() if model in ("", key.model)})
 
     async def _described(self) -> Facts:
         return await self._parts.gateways.ask_one("describe")

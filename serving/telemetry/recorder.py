@@ -156,15 +156,26 @@ class Recorder:
         self._snapshots += 1
         models = _due(self._models, self._snapshots)
         variants = _due(self._variants, self._snapshots)
-        usage = {key: counts.taken() for key, counts in _due(self._usage, self._snapshots)}
+        usage = [[*key, counts.numbers()] for key, counts in _due(self._usage, self._snapshots)]
         told, self._told = self._told, self._served
         gauges, self._gauges = self._gauges, {}
         versions = None if told == self._served else self._served
-        return dump(Snapshot(_filled(models, variants), self._counters(variants), gauges, versions, usage))
+        message = dump(Snapshot(_filled(models, variants), self._counters(variants), gauges, versions))
+        # Written as it travels, without the way over what reads it.
+        return {**message, "usage": usage}
 
     def usage(self) -> dict[VersionKey, Usage]:
         """Everything that versions did here, as it stands now."""
         return {key: counts.taken() for key, counts in self._usage.items()}
+
+    def dumped_usage(self, model: str) -> Iterator[list[Any]]:
+        """The same as it travels to another process: one entry a version, of one model or of all ("").
+
+        Who takes them may pause between two.
+        """
+        for key, counts in list(self._usage.items()):
+            if model in ("", key.model):
+                yield [*key, counts.numbers()]
 
     def _counters(self, variants: Collection[tuple[tuple[VersionKey, str], _VariantCounts]]) -> dict[Series, float]:
         counters: dict[Series, float] = {

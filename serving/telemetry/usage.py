@@ -62,8 +62,8 @@ class UsageCounts:
 
     def __init__(self, wall_clock: Callable[[], float]) -> None:
         self._wall_clock = wall_clock
-        self._numbers = [0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0.0]
-        self._runs: dict[int, list[float]] = {}
+        self._numbers: list[Any] = [0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0.0]
+        self._runs: dict[int, list[Any]] = {}
         self.changed = True
         self.told_at = 0
 
@@ -97,7 +97,12 @@ class UsageCounts:
 
     def taken(self) -> Usage:
         """As it stands now."""
-        return usage_of([*self._numbers, [[rows, *runs] for rows, runs in self._runs.items()]])
+        runs = {rows: Runs(*one) for rows, one in self._runs.items()}
+        return Usage(**dict(zip(_FIELDS, [*self._numbers, runs], strict=True)))
+
+    def numbers(self) -> list[Any]:
+        """The same for the way to another process; see `numbers_of`."""
+        return [*self._numbers, [[rows, *runs] for rows, runs in self._runs.items()]]
 
 
 def numbers_of(usage: Usage) -> list[Any]:

@@ -57,7 +57,9 @@ def _refusal(error: ServingError) -> Refusal:
 
 async def _statistics(edge: Edge, head: RequestHead, _body: bytes) -> object:
     target = head.target
-    return statistics_document(await edge.predictions.administration.statistics(target.model, target.version))
+    used = await edge.predictions.administration.statistics(target.model, target.version)
+    # In a thread: of a thousand versions it is much.
+    return await asyncio.to_thread(statistics_document, used)
 
 
 async def _index(edge: Edge, _head: RequestHead, body: bytes) -> object:

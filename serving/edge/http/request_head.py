@@ -261,7 +261,7 @@ def _timeout_wanted(given: bytes) -> str:
 def _no_such_path(url: bytes) -> str:
     return (
         f"nothing is served at {_short(url)}; predictions are at POST /v2/models/{{model}}/infer and "
-        "POST /v1/models/{model}:predict, models at GET /v2/models"
+        "POST /v1/models/{model}:predict, models at GET /v2/models; GET /v2/openapi.json tells every path"
     )
 
 

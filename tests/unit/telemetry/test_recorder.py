@@ -12,7 +12,7 @@ from serving.inference import VersionKey
 from serving.observation import BatchSeen
 from serving.telemetry.fleet_counts import FleetCounts
 from serving.telemetry.recorder import Recorder
-from serving.telemetry.snapshot import Series, Snapshot, load
+from serving.telemetry.snapshot import Series, Snapshot, load, load_usage
 
 V1, V2, OTHER = VersionKey("m", 1), VersionKey("m", 2), VersionKey("other", 1)
 STABLE = ("m", "1", "stable")
@@ -159,6 +159,10 @@ def test_usage_counts_requests_rows_and_batches_by_their_size() -> None:
     assert {rows: runs.times for rows, runs in used.runs.items()} == {6: 1, 9: 1}
     assert used.runs[6].infer_s == pytest.approx(0.002)
     assert read(recorder.snapshot()).usage == {V1: used}
+    recorder.batch_seen(seen(OTHER))
+    for model, versions in (("m", {V1}), ("other", {OTHER}), ("", {V1, OTHER})):
+        told = load_usage(json.loads(json.dumps(list(recorder.dumped_usage(model)))))
+        assert told == {key: recorder.usage()[key] for key in versions}
 
 
 def test_usage_travels_when_it_has_changed_and_ends_with_its_version() -> None:
