@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import orjson
@@ -71,11 +72,21 @@ def _decoded(line: bytes) -> dict[str, Any] | None:
     return message if isinstance(message, dict) and "type" in message else None
 
 
-def channel_pair() -> tuple[ControlChannel, socket.socket]:
-    """The supervisor's end, and the child's socket, to be inherited and then closed here."""
+@contextlib.contextmanager
+def channel_pair() -> Iterator[tuple[ControlChannel, socket.socket]]:
+    """The supervisor's end, and the child's socket, which is closed here once the child has inherited it.
+
+    Both are closed where no child could be started: the next try must not find the descriptors used up.
+    """
     ours, theirs = socket.socketpair()
     ours.settimeout(0)
-    return ControlChannel(ours), theirs
+    channel = ControlChannel(ours)
+    with theirs:
+        try:
+            yield channel, theirs
+        except BaseException:
+            channel.close()
+            raise
 
 
 def inherited_channel(fd: int) -> ControlChannel:

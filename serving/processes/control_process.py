@@ -14,6 +14,7 @@ from serving.processes.backoff import delay_s, strikes_after
 from serving.processes.child_process import ChildProcess, Spawner
 from serving.processes.control_channel import ControlChannel, channel_pair
 from serving.processes.events import Emit, Event
+from serving.processes.relaunch import relaunched
 
 _PROGRAM = "serving.processes.control_worker"
 _END_S = 3.0
@@ -59,8 +60,7 @@ class ControlProcess:
             self._child.kill()
 
     async def _launch(self) -> None:
-        channel, theirs = channel_pair()
-        with theirs:
+        with channel_pair() as (channel, theirs):
             arguments = (str(theirs.fileno()), str(os.getpid()))
             self._child = await self._spawner.python(
                 _PROGRAM, *arguments, fds=(self._fd, theirs.fileno()), output=self._log
@@ -82,7 +82,7 @@ class ControlProcess:
             strikes = strikes_after(strikes, time.monotonic() - self._started_at)
             self._emit(Event("crashed", "control", f"the control app ended: {self._child.how_it_ended()}"))
             await asyncio.sleep(delay_s(strikes))
-            await self._launch()
+            await relaunched(self._launch, "control", strikes, self._emit)
             self._emit(Event("restarted", "control", "the control app was started again"))
 
     def _own(self, task: asyncio.Task[None]) -> None:

@@ -19,6 +19,7 @@ from serving.errors import ConfigInvalid
 from serving.processes.backoff import delay_s, strikes_after
 from serving.processes.child_process import ChildProcess, Spawner
 from serving.processes.events import Emit, Event
+from serving.processes.relaunch import relaunched
 
 _ANSWERS_WITHIN_S = 10.0
 _LOOK_EVERY_S = 0.005
@@ -137,7 +138,7 @@ class EmbeddedValkey:
             again = f"; it starts again in {wait_s:g} s" if wait_s else ""
             self._emit(Event("crashed", self.part, f"the server ended: {self._child.how_it_ended()}{again}"))
             await asyncio.sleep(wait_s)
-            await self._launch()
+            await relaunched(self._launch, self.part, strikes, self._emit)
             if await self._answers():
                 self._emit(Event("restarted", self.part, "the server was started again"))
 

@@ -20,6 +20,7 @@ from serving.processes.backoff import delay_s, strikes_after
 from serving.processes.child_process import ChildProcess, Spawner
 from serving.processes.control_channel import ControlChannel, channel_pair
 from serving.processes.events import Emit, Event
+from serving.processes.relaunch import relaunched
 from serving.processes.session_members import end_members
 from serving.processes.session_plan import ServedModel
 from serving.processes.start_message import StartMessage, to_json
@@ -79,8 +80,7 @@ class EngineProcess:
             self._child.kill()
 
     async def _launch(self) -> None:
-        channel, theirs = channel_pair()
-        with theirs:
+        with channel_pair() as (channel, theirs):
             arguments = (str(theirs.fileno()), str(os.getpid()))
             self._child = await self._spawner.python(
                 self._program, *arguments, fds=(theirs.fileno(),), output=self._log
@@ -112,13 +112,13 @@ class EngineProcess:
             self._emit(Event("crashed", "engine", f"the engine ended: {child.how_it_ended()}"))
             # What the engine started outlives it for a while and would be in its successor's way.
             await self._sweep(child)
-            await self._again(delay_s(strikes))
+            await self._again(strikes)
 
-    async def _again(self, wait_s: float) -> None:
-        if wait_s:
+    async def _again(self, strikes: int) -> None:
+        if wait_s := delay_s(strikes):
             self._emit(Event("restarting", "engine", f"the engine starts again in {wait_s:g} s", {"wait_s": wait_s}))
             await asyncio.sleep(wait_s)
-        await self._launch()
+        await relaunched(self._launch, "engine", strikes, self._emit)
         self._emit(Event("restarted", "engine", "the engine was started again"))
 
     async def _sweep(self, leader: ChildProcess) -> None:

@@ -57,10 +57,9 @@ class GatewayProcess:
 
     async def start(self, spawner: Spawner) -> None:
         """Spawn it with the listeners and its end of a channel; it says "up" later."""
-        channel, theirs = channel_pair()
         start = self.start_message
-        fds = (*start.listeners.values(), *start.grpc_listeners.values(), theirs.fileno())
-        with theirs:
+        with channel_pair() as (channel, theirs):
+            fds = (*start.listeners.values(), *start.grpc_listeners.values(), theirs.fileno())
             self._child = await spawner.python(_PROGRAM, str(theirs.fileno()), str(os.getpid()), fds=fds)
         await channel.open()
         first = to_json(self.start_message)

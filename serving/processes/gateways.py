@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from serving.errors import NotReady, ServingError
@@ -17,6 +18,7 @@ from serving.processes.child_process import Spawner
 from serving.processes.coverage import covered
 from serving.processes.events import Emit, Event
 from serving.processes.gateway_process import GatewayProcess, Heard
+from serving.processes.relaunch import relaunched
 from serving.processes.session_plan import ServedModel
 from serving.processes.start_message import StartMessage
 from serving.telemetry.log import LogSettings
@@ -169,7 +171,11 @@ class Gateways:
         worker = GatewayProcess(start, self._heard)
         self._present[worker.name] = worker
         self._current.setdefault(slot, worker)
-        await worker.start(self._spawner)
+        try:
+            await worker.start(self._spawner)
+        except OSError:
+            del self._present[worker.name]
+            raise
         if self._table is not None:
             worker.send("table", table=self._table)
         if self.log != LogSettings():
@@ -189,7 +195,7 @@ class Gateways:
                 if self._current[slot] is not worker:
                     continue
                 strikes = strikes_after(strikes, time.monotonic() - worker.started_at)
-                await self._restart(worker, delay_s(strikes))
+                await self._restart(worker, strikes)
 
     async def _watch(self) -> None:
         """See to the listeners of workers that live and do nothing, and end those that stay so."""
@@ -211,15 +217,16 @@ class Gateways:
             self._reports.emit(Event("trouble", f"gateway {worker.slot}", text))
             self._cover()
 
-    async def _restart(self, worker: GatewayProcess, wait_s: float) -> None:
+    async def _restart(self, worker: GatewayProcess, strikes: int) -> None:
         part = f"gateway {worker.slot}"
         self.crashes += 1
         self._reports.emit(Event("crashed", part, f"gateway worker {worker.slot} ended: {worker.how_it_ended()}"))
-        if wait_s:
+        if wait_s := delay_s(strikes):
             text = f"gateway worker {worker.slot} starts again in {wait_s:g} s"
             self._reports.emit(Event("restarting", part, text, {"wait_s": wait_s}))
             await asyncio.sleep(wait_s)
-        self._current[worker.slot] = await self._launch(worker.slot)
+        launch = partial(self._launch, worker.slot)
+        self._current[worker.slot] = await relaunched(launch, part, strikes, self._reports.emit)
         self._reports.emit(Event("restarted", part, f"gateway worker {worker.slot} was started again"))
 
     async def _replace(self, slot: int) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from serving.processes.backoff import delay_s, strikes_after
 from serving.processes.child_process import python_environment
 from serving.processes.events import Emit, Event
+from serving.processes.relaunch import relaunched
 from serving.processes.session_members import Leaders
 
 _PROGRAM = "serving.processes.guardian"
@@ -66,7 +67,7 @@ class GuardianProcess:
             await self._process.wait()
             strikes = strikes_after(strikes, time.monotonic() - began_at)
             await asyncio.sleep(delay_s(strikes))
-            await self._launch()
+            await relaunched(self._launch, "guardian", strikes, self._emit)
             self._emit(Event("restarted", "guardian", "the guardian had ended and was started again"))
 
     def _write(self, leaders: Leaders) -> None:

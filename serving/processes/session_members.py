@@ -29,7 +29,8 @@ def members(session: str, leaders: Leaders) -> set[int]:
     pids = _pids()
     marked = {pid for pid in pids if _marked(pid, mark)}
     # A leader's number may belong to a stranger by now, who then began at another time.
-    begun = {leader for leader, started in leaders.items() if started_at(leader) in ("", started)}
+    # Zero is nobody's number: it is the kernel session of everything that was started outside of this container.
+    begun = {leader for leader, started in leaders.items() if leader > 0 and started_at(leader) in ("", started)}
     begun |= {sid for pid in marked if (sid := _kernel_session(pid)) in marked}
     grouped = {pid for pid in pids if _kernel_session(pid) in begun} if begun else set()
     return (marked | grouped) - {os.getpid()}
