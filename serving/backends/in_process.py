@@ -88,6 +88,9 @@ class InProcess:
         self._hosts: dict[VersionKey, _Host] = {}
         self._hosted: dict[VersionKey, Hosted] = {}
         self._refused: dict[VersionKey, str] = {}
+        # What shall be hosted once it is loaded, and what a thread loads now, wanted or not: no thread can be stopped.
+        self._wanted = {source.key: source for source in self._sources}
+        self._opening = set(self._wanted)
         self._callbacks: list[Callable[[], None]] = []
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._running: set[_Job] = set()
@@ -117,12 +120,18 @@ class InProcess:
         self._hosted.clear()
 
     def load(self, source: ModelSource) -> None:
-        """Begin to load one more version, beside those that run; it becomes hosted or refused."""
+        """Begin to load one more version, beside those that run; it becomes hosted or refused.
+
+        One that is being loaded already is not loaded a second time beside it.
+        """
         self._refused.pop(source.key, None)
-        threading.Thread(target=self._open, args=(source,), name=f"open {source.key}", daemon=True).start()
+        self._wanted[source.key] = source
+        if source.key not in self._opening:
+            self._begin(source)
 
     def unload(self, key: VersionKey) -> None:
-        """Take no new batch for it; one that runs holds the model until it ends."""
+        """Take no new batch for it; one that runs holds the model until it ends, one being loaded is dropped then."""
+        self._wanted.pop(key, None)
         self._hosts.pop(key, None)
         self._hosted.pop(key, None)
         self._refused.pop(key, None)
@@ -193,6 +202,10 @@ class InProcess:
             job.run_s = time.thread_time() - started
             self._on_loop(_settle, job, outcome)
 
+    def _begin(self, source: ModelSource) -> None:
+        self._opening.add(source.key)
+        threading.Thread(target=self._open, args=(source,), name=f"open {source.key}", daemon=True).start()
+
     def _open_all(self) -> None:
         with freed_memory.kept_little():
             for source in self._sources:
@@ -203,28 +216,37 @@ class InProcess:
 
     def _open(self, source: ModelSource, *, first: bool = False) -> None:
         try:
-            self._on_loop(self._add, self._open_model(source), first)
+            self._on_loop(self._opened, source, self._open_model(source), first)
         except ServingError as error:
-            self._on_loop(self._refuse, source.key, error.message, first)
+            self._on_loop(self._opened, source, error.message, first)
         # One version's surprise must not keep the others from being served.
         except Exception as error:
             log.exception("version %s could not be loaded", source.key)
-            self._on_loop(self._refuse, source.key, f"{source.path}: {type(error).__name__}: {error}", first)
+            self._on_loop(self._opened, source, f"{source.path}: {type(error).__name__}: {error}", first)
 
-    def _add(self, model: Loaded, first: bool) -> None:  # noqa: FBT001 - called back by the loop, which knows no names
+    def _opened(self, source: ModelSource, came: Loaded | str, first: bool) -> None:  # noqa: FBT001 - called by the loop
+        """Host it, or keep why it cannot be; unless it was let go while it was being loaded."""
+        key = source.key
         self._to_open -= first
+        self._opening.discard(key)
+        wanted = self._wanted.get(key)
+        if wanted == source:
+            del self._wanted[key]
+            if isinstance(came, str):
+                self._refused[key] = came
+            else:
+                self._add(came)
+        elif wanted is not None:
+            self._begin(wanted)
+        self._tell()
+
+    def _add(self, model: Loaded) -> None:
         hosted = model.hosted
         by_rows = hosted.batchable and all(_same_each_row(spec) for spec in hosted.signature.inputs)
         host = self._hosts[hosted.key] = _Host(model, by_rows)
         if by_rows:
             host.short.saw(1, hosted.run_s)
         self._hosted[hosted.key] = hosted
-        self._tell()
-
-    def _refuse(self, key: VersionKey, text: str, first: bool) -> None:  # noqa: FBT001 - see _add
-        self._to_open -= first
-        self._refused[key] = text
-        self._tell()
 
     def _tell(self) -> None:
         for callback in self._callbacks:

@@ -131,9 +131,9 @@ class Predictor:
         self.features.fill(request, plan, then=partial(self._looked_up, variant))
 
     def _looked_up(self, variant: Variant, request: Request) -> None:
-        if not self.variants.live(variant):
-            # Nothing may run it any more: it left the table, or what hosts it changed, while rows were read. The next
-            # one may allow another time, by which the wheel would no longer find it.
+        if not self.variants.keeps(variant):
+            # Another took its place, or nothing can run it any more, while rows were read. The next one may allow
+            # another time, by which the wheel would no longer find it.
             self._wheel.released(request)
             self.accept(request)
             return

@@ -126,9 +126,18 @@ class Variants:
             raise NotReady(self._why_not(route, version))
         return variant
 
-    def live(self, variant: Variant) -> bool:
-        """It still answers in its role; one that another has replaced does not."""
-        return self._live.get((variant.key.model, variant.key.version, variant.name)) is variant
+    def keeps(self, variant: Variant) -> bool:
+        """It may still be given what it had accepted; not where another has replaced it, or nothing hosts it any more.
+
+        One that left the table is waited for from here on, as if its queue had never been empty.
+        """
+        answers = self._live.get((variant.key.model, variant.key.version, variant.name))
+        if answers is not None or variant.backend.hosted().get(variant.key) != variant.hosted:
+            return answers is variant
+        if all(gone is not variant for gone in self._gone):
+            self._gone.append(variant)
+            variant.batcher.set_slots(variant.backend.slots(variant.key))
+        return True
 
     def only(self, model: str) -> Variant | None:
         """The variant of a model that has just one, if it can run now."""

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from serving.errors import BadRequest, DeadlineExceeded, ModelUnservable, ServingError, TooLarge
+from serving.errors import BadRequest, DeadlineExceeded, ModelUnservable, ServingError, TooLarge, UnknownModel
 from serving.features.feature_view import FeatureView, feature
 from serving.features.packed import RowLayout
 from serving.features.plan import ModelInputs, ReadPlan
@@ -151,6 +151,27 @@ async def test_a_version_that_is_replaced_during_the_read_hands_its_requests_on(
     assert (before.batcher.idle, after.batcher.idle) == (True, True)
     bench.reader.answer({})
     assert await bench.answered(caller) == b"\x00\x00\xe0\x40\x00\x00\x40\x40"
+
+
+async def test_a_version_that_leaves_during_the_read_answers_what_it_had_accepted() -> None:
+    bench = Bench()
+    _, caller = bench.ask()
+    bench.predictor.variants.adopt(RouteTable(2, {}))
+    assert not bench.predictor.variants.busy(KEY)
+    bench.reader.answer({})
+    assert bench.predictor.variants.busy(KEY)
+    assert await bench.answered(caller) == b"\x00\x00\xe0\x40\x00\x00\x40\x40"
+    assert not bench.predictor.variants.busy(KEY)
+
+
+async def test_a_version_that_nothing_hosts_any_more_when_its_rows_come_is_unknown() -> None:
+    bench = Bench()
+    _, caller = bench.ask()
+    bench.predictor.variants.adopt(RouteTable(2, {}))
+    bench.backend.replicas = 0
+    bench.backend.changed()
+    bench.reader.answer({})
+    assert isinstance(await bench.answered(caller), UnknownModel)
 
 
 async def test_a_request_that_is_handed_on_has_the_time_that_the_next_version_allows() -> None:
