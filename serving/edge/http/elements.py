@@ -126,21 +126,21 @@ def _ragged(name: str, shape: Sequence[int]) -> BadRequest:
 
 def _pack_other(name: str, datatype: str, values: Sequence[object]) -> bytes:
     if datatype == "BOOL":
-        for value in values:
+        for position, value in enumerate(values):
             if type(value) is not bool:
-                raise _wrong(name, datatype, values, value)
+                raise _wrong(name, datatype, position, value)
         return bytes(values)  # type: ignore[arg-type]
     if datatype == "BYTES":
-        return b"".join([_prefixed(name, values, value) for value in values])
+        return b"".join([_prefixed(name, position, value) for position, value in enumerate(values)])
     if datatype in ("FP16", "BF16"):
         raise BadRequest(f"input {name!r}: {datatype} has no form in JSON; export the model with FP32 here")
     known = ", ".join([*_CODES, "BOOL", "BYTES"])
     raise BadRequest(f"input {name!r}: unknown datatype {shown(datatype)}; known are {known}")
 
 
-def _prefixed(name: str, values: Sequence[object], value: object) -> bytes:
+def _prefixed(name: str, position: int, value: object) -> bytes:
     if type(value) is not str:
-        raise _wrong(name, "BYTES", values, value)
+        raise _wrong(name, "BYTES", position, value)
     encoded = value.encode()
     return _LENGTH.pack(len(encoded)) + encoded
 
@@ -148,18 +148,17 @@ def _prefixed(name: str, values: Sequence[object], value: object) -> bytes:
 def _misfit(name: str, datatype: str, values: Sequence[object]) -> BadRequest:
     """Which value struct refused: looked for only once it is known that there is one."""
     code = _CODES[datatype]
-    for value in values:
+    for position, value in enumerate(values):
         if type(value) is bool:
-            return _wrong(name, datatype, values, value)
+            return _wrong(name, datatype, position, value)
         try:
             packer(code, 1)(value)
         except (struct.error, OverflowError, TypeError):
-            return _wrong(name, datatype, values, value)
+            return _wrong(name, datatype, position, value)
     return BadRequest(f"input {name!r}: the values do not fit {datatype}")
 
 
-def _wrong(name: str, datatype: str, values: Sequence[object], value: object) -> BadRequest:
-    position = next(index for index, other in enumerate(values) if other is value)
+def _wrong(name: str, datatype: str, position: int, value: object) -> BadRequest:
     return BadRequest(f"input {name!r}: value {position} must be {_wanted(datatype, value)}, got {shown(value)}")
 
 
