@@ -72,7 +72,7 @@ _Counts = TypeVar("_Counts", _ModelCounts, _VariantCounts, UsageCounts)
 
 
 class Recorder:
-    """The `Observer` of a gateway worker: 2.6 us for a batch of one, 10 us for a batch of 64 when measured."""
+    """The `Observer` of a gateway worker: 3.0 us for a batch of one, 7.6 us for a batch of 64 when measured."""
 
     def __init__(self, wall_clock: Callable[[], float] = time.time) -> None:
         self._wall_clock = wall_clock

@@ -56,7 +56,7 @@ _FIELDS = tuple(each.name for each in fields(Usage))
 
 
 class UsageCounts:
-    """The same while it is counted: one call a batch, 0.7 us."""
+    """The same while it is counted: one call a batch, below 1 us."""
 
     __slots__ = ("_numbers", "_runs", "_wall_clock", "changed", "told_at")
 
