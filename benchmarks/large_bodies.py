@@ -66,7 +66,7 @@ def _identity(folder: Path) -> None:
 
 def _session(folder: Path, engine: str) -> subprocess.Popen[bytes]:
     ports = ["--http-port", str(PORT), "--metrics-port", "0", "--control-port", "0"]
-    command = [sys.executable, "-m", "serving.cli.main", "up", "--models", str(folder), "--engine", engine, *ports]
+    command = [str(Path(sys.executable).with_name("sluice")), "up", "--models", str(folder), "--engine", engine, *ports]
     session = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     for _ in range(600):
         try:

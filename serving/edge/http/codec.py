@@ -5,7 +5,7 @@ A body is JSON, or JSON with the elements of some inputs behind it (binary_body.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -57,12 +57,13 @@ def decode(body: bytes, limits: HttpLimits = _DEFAULTS) -> Asked:
         BadRequest: names the field and what would be right.
     """
     document = parse(body)
-    inputs = listed_inputs(document, limits)
+    inputs = document.get("inputs")
     booleans = may_have_booleans(body)
-    if len(inputs) == 1:
+    if type(inputs) is list and len(inputs) == 1:
         tensors = [json_tensor(inputs[0], 0, booleans, limits)]
     else:
-        tensors = [json_tensor(entry, position, booleans, limits) for position, entry in enumerate(inputs)]
+        given = enumerate(listed_inputs(document, limits))
+        tensors = [json_tensor(entry, position, booleans, limits) for position, entry in given]
         refuse_twins([tensor.name for tensor in tensors])
     if len(document) == 1:
         return Asked(tensors, NO_OPTIONS)
@@ -85,7 +86,12 @@ def listed_inputs(document: Mapping[str, object], limits: HttpLimits) -> list[ob
     return inputs
 
 
-def json_tensor(entry: object, position: int, booleans: bool, limits: HttpLimits) -> Tensor:  # noqa: FBT001 - 0.1 us
+def json_tensor(  # noqa: C901 - in one piece, since calls cost 0.1 us each
+    entry: object,
+    position: int,
+    booleans: bool,  # noqa: FBT001 - a keyword costs 0.1 us
+    limits: HttpLimits,
+) -> Tensor:
     """One input whose values are JSON.
 
     Raises:
@@ -101,12 +107,22 @@ def json_tensor(entry: object, position: int, booleans: bool, limits: HttpLimits
         raise BadRequest(f"inputs[{position}]: `name` and `datatype` must be strings")
     if len(entry) > _INPUT_FIELDS:
         _refuse_odd_fields(entry, name)
-    count = counted(name, shape, limits)
+    # What `counted` does, in place: a call costs 0.1 us.
+    count = 1
+    if type(shape) is list and len(shape) <= limits.max_rank:
+        for size in shape:
+            if type(size) is not int or not 0 <= size <= _LONGEST:
+                break
+            count *= size
+        else:
+            shape = tuple(shape)
+    if type(shape) is not tuple or count > limits.max_elements:
+        counted(name, shape, limits)
     if type(data) is not list or len(data) != count or (count and type(data[0]) is list):
         data = flat(name, data, shape)
     if datatype == "BYTES":
         _refuse_long_strings(name, data, limits)
-    return Tensor(name, datatype, tuple(shape), pack(name, datatype, data, booleans))
+    return Tensor(name, datatype, shape, pack(name, datatype, data, booleans))
 
 
 def facts(entry: object, position: int) -> tuple[str, str, list[int], dict[str, object]]:
@@ -127,13 +143,13 @@ def facts(entry: object, position: int) -> tuple[str, str, list[int], dict[str, 
     return name, datatype, shape, entry
 
 
-def counted(name: str, shape: list[int], limits: HttpLimits) -> int:
+def counted(name: str, shape: Sequence[int], limits: HttpLimits) -> int:
     """How many elements a tensor of `shape` has.
 
     Raises:
         BadRequest: it is no shape, or one with too many dimensions or elements.
     """
-    if type(shape) is not list or len(shape) > limits.max_rank:
+    if not isinstance(shape, list | tuple) or len(shape) > limits.max_rank:
         raise BadRequest(
             f"input {name!r}: `shape` must be an array of at most {limits.max_rank} integers (http.max_rank)"
         )
@@ -144,7 +160,7 @@ def counted(name: str, shape: list[int], limits: HttpLimits) -> int:
         count *= size
     if count > limits.max_elements:
         raise BadRequest(
-            f"input {name!r}: shape {shape} has {count} elements; a tensor may have {limits.max_elements} "
+            f"input {name!r}: shape {list(shape)} has {count} elements; a tensor may have {limits.max_elements} "
             "(http.max_elements)"
         )
     return count

@@ -118,9 +118,6 @@ class Exchange:
         """Hand tensors to the request path, or `rows` of entities, which it looks up and of which the first decides the
         variant; `asked` is what the encoder needs (V1: the number of instances).
         """
-        if not isinstance(asked, int) and asked.unchecked:
-            self._edge.turns.add(self._checking(asked, received_at), self.refuse_error, self._is_gone)
-            return
         head = self.head
         request = Request(head.target.model, tensors, self, received_at, version=head.target.version)
         request.key = head.key
@@ -129,8 +126,12 @@ class Exchange:
         if rows is not None:
             request.entities = rows
             request.key = rows.key if head.key is None else head.key
-        if not isinstance(asked, int) and asked.options is not codec.NO_OPTIONS:
-            _schedule(request, asked.options)
+        if not isinstance(asked, int):
+            if asked.unchecked:
+                self._edge.turns.add(self._checking(asked, received_at), self.refuse_error, self._is_gone)
+                return
+            if asked.options is not codec.NO_OPTIONS:
+                _schedule(request, asked.options)
         self._asked = asked
         self._request = request
         request.accepted_at = self._edge.clock()

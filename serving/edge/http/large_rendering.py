@@ -44,7 +44,7 @@ def large(outputs: Outputs) -> bool:
     total = 0
     for tensor in outputs.tensors:
         total += len(tensor.data)
-        if not ELEMENT_SIZE[tensor.datatype]:
+        if tensor.datatype == "BYTES":
             total += 32 * prod(tensor.shape)
     return total > LARGE_BYTES
 

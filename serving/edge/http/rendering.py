@@ -11,9 +11,9 @@ import orjson
 from serving.edge.http.answers import Split, before_queue, predicted
 from serving.edge.http.binary_rendering import binary_response
 from serving.edge.http.large_rendering import Steps, infer_steps, large, predict_steps
-from serving.edge.http.output_texts import NO_JSON, column_of, in_json, inexpressible, opening, positions_of, start_of
+from serving.edge.http.output_texts import NO_JSON, in_json, inexpressible, opening, positions_of, start_of
 from serving.edge.http.request_options import Options
-from serving.edge.http.rows import nested_rows
+from serving.edge.http.rows import flat_rows, nested_rows
 from serving.errors import ModelFailed
 from serving.inference import Answer, Outputs, Tensor, VersionKey
 
@@ -41,12 +41,14 @@ class InferRows:
     def __init__(self, answer: Answer) -> None:
         tensors = answer.outputs.tensors
         self.template = None
-        if not NO_JSON.isdisjoint([tensor.datatype for tensor in tensors]):
-            return
-        columns = [column_of(answer, position) for position in range(len(tensors))]
-        for column in columns:
+        columns = []
+        for tensor in tensors:
+            if tensor.datatype in NO_JSON:
+                return
+            column = flat_rows(tensor)
             if column.bad:
                 return
+            columns.append(column)
         frame = _frame(answer.key, answer.variant, tuple([(t.name, t.datatype, t.shape[1:]) for t in tensors]))
         self.template = b"%b%%.3f, run;dur=%.3f%b" % (frame.before_queue, answer.run_s * 1000, frame.after_run)
         self.texts = list(zip(*[column.texts for column in columns], strict=True))
