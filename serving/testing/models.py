@@ -117,7 +117,7 @@ def lightgbm_like() -> onnx.ModelProto:
     )
 
 
-def echo(kind: int = STRING, width: int = 2) -> onnx.ModelProto:
+def echo(kind: int = STRING, width: int | str = 2) -> onnx.ModelProto:
     """`x` [-1, 2] of any type → `y`, the same: what goes in must come out."""
     return graph_of(
         [node("Identity", ["x"], ["y"])], [value("x", kind, ["n", width])], [value("y", kind, ["n", width])]

@@ -133,7 +133,7 @@ def _pack_other(name: str, datatype: str, values: Sequence[object]) -> bytes:
     if datatype == "BYTES":
         return b"".join([_prefixed(name, position, value) for position, value in enumerate(values)])
     if datatype in ("FP16", "BF16"):
-        raise BadRequest(f"input {name!r}: {datatype} has no form in JSON; export the model with FP32 here")
+        raise BadRequest(f"input {name!r}: {datatype} has no form in JSON; send it in binary (`binary_data_size`)")
     known = ", ".join([*_CODES, "BOOL", "BYTES"])
     raise BadRequest(f"input {name!r}: unknown datatype {shown(datatype)}; known are {known}")
 

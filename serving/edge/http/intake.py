@@ -9,6 +9,7 @@ from typing import Protocol
 import httptools
 
 from serving.edge.http.answers import Refusal
+from serving.edge.http.body_room import room_for
 from serving.edge.http.edge import Edge
 from serving.edge.http.request_head import NO_HEAD, Headers, RequestHead, RequestLine, too_large, understand
 from serving.inference import Buffer
@@ -19,7 +20,6 @@ _HEAD_END = b"\r\n\r\n"
 _MAX_DIGITS = 9
 # A body from this size on is put in its place as it arrives; below it most come in one read.
 _LARGE = 262_144
-_ALIGNMENT = 16
 _LENGTH_LINE = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})\r\n", re.IGNORECASE)
 
 
@@ -295,7 +295,7 @@ class Intake:
             self._refuse(refusal)
             return
         if (head.length or 0) >= _LARGE and head.wants_body and not head.chunked:
-            self._large = _room_for(head)
+            self._large = room_for(head)
         if head.expects_continue and (head.chunked or head.length):
             self._sink.wants_continue()
 
@@ -386,13 +386,3 @@ class Intake:
         self._kept = 0
         self._parts = []
         self._large = None
-
-
-def _room_for(head: RequestHead) -> memoryview:
-    """Where a large body is put as it arrives, instead of being joined at its end.
-
-    Its pages are the system's until something is written into them, so a length that lies costs nothing. Tensors
-    behind a JSON part begin where a model can read them in place.
-    """
-    ahead = -(head.json_size or 0) % _ALIGNMENT
-    return memoryview(bytearray(ahead + (head.length or 0)))[ahead:]
