@@ -12,7 +12,7 @@ from serving.errors import ServingError
 from serving.inference import Answer, Request, Signature, Tensor, TensorSpec
 from serving.testing.predictions import FakePredictions, answer_of
 from tests.unit.edge.http.binary import body_of, outputs_of, request, tensor
-from tests.unit.edge.http.wire import Wire, infer
+from tests.unit.edge.http.wire import Wire, holding, infer
 
 ROW = tensor("input", "FP32", [1, 3], 12)
 VALUES = struct.pack("<3f", 1, 2, 6)
@@ -42,8 +42,10 @@ def test_binary_in_and_json_out_and_the_other_way_round(wire: Wire) -> None:
     ],
 )
 def test_the_flag_of_an_output_overrides_the_requests(wire: Wire, wide: Any, own: Any, binary: bool) -> None:
-    output = {"name": "mean"} if own is None else {"name": "mean", "parameters": {"binary_data": own}}
+    output: dict[str, Any] = {"name": "mean", "parameters": {} if own is None else {"binary_data": own}}
     parameters = {} if wide is None else {"binary_data_output": wide}
+    assert ask(wire, outputs=[output], parameters=parameters) == {"mean": MEAN if binary else [3.0]}
+    output["parameters"]["something"] = "else"
     assert ask(wire, outputs=[output], parameters=parameters) == {"mean": MEAN if binary else [3.0]}
 
 
@@ -203,3 +205,16 @@ def test_parameters_reach_the_request(wire: Wire) -> None:
     accepted = wire.predictions.accepted
     assert [request.timeout_s for request in accepted] == [0.02, 0.005, 0.002, None, 0.005]
     assert [request.priority for request in accepted] == [1, 0, 0, 0, 0]
+
+
+def test_a_large_answer_that_waits_for_an_earlier_one_counts_as_bytes_in_flight() -> None:
+    wire = holding()
+    wire.send(request(*body_of([ROW], VALUES, **BINARY)) * 2)
+    first, second = wire.predictions.held
+    before = wire.edge.budget.used
+    second.reply(answer_of(second, (Tensor("y", "UINT8", (1, 100_000), bytes(100_000)),)))
+    assert wire.edge.budget.used - before > 100_000
+    assert not wire.answers
+    first.reply(answer_of(first, (Tensor("y", "UINT8", (1, 1), b"\1"),)))
+    assert [outputs_of(answer)["y"] for answer in wire.answers] == [b"\1", bytes(100_000)]
+    assert wire.edge.budget.used == 0

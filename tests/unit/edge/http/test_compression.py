@@ -152,6 +152,7 @@ async def test_a_large_answer_is_compressed_where_the_client_takes_it(wire: Wire
     body, size = body_of([tensor("input", "FP32", [1, 30_000], 120_000)], struct.pack("<f", 1.5) * 30_000)
     got = await answer(wire, request(body, size, headers=f"Accept-Encoding: {coding}\r\n"))
     assert got.headers["content-encoding"] == coding
+    assert wire.transport.written.count(b"\r\ncontent-length: ") == 1
     assert len(got.body) < 20_000
     assert outputs_of(inflated(got)) == {"same": [1.5] * 30_000}
     values = struct.pack("<f", 1.5) * 30_000

@@ -9,6 +9,7 @@ import pytest
 
 from serving.edge.http import binary_body, codec, instances
 from serving.edge.http.limits import HttpLimits
+from serving.edge.http.oversize_decoder import Document, OversizeDecoder
 from serving.edge.http.oversize_frames import (
     LENGTHS,
     InferForm,
@@ -19,6 +20,8 @@ from serving.edge.http.oversize_frames import (
 from serving.edge.http.oversize_process import serve
 from serving.errors import BadRequest
 from serving.inference import Buffer, Signature, Tensor, TensorSpec
+from tests.unit.edge.http.binary import body_of, request, tensor
+from tests.unit.edge.http.wire import Wire, post
 
 SIGNATURE = Signature((TensorSpec("a", "FP32", (-1, 2)), TensorSpec("b", "BYTES", (-1,))), ())
 
@@ -91,3 +94,35 @@ def test_a_refusal_comes_back_as_one_and_the_process_goes_on() -> None:
     with pytest.raises(BadRequest, match="not JSON"):
         decoded_infer(*refused)
     assert decoded_instances(*accepted)[1] == 1
+
+
+class Recorder(OversizeDecoder):
+    """Remembers what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(LIMITS)
+        self.documents: list[Document] = []
+
+    def decode(self, document: Document) -> None:
+        self.documents.append(document)
+
+
+@pytest.mark.parametrize(
+    ("values", "elsewhere"), [(32_760, False), (32_780, True)], ids=["as many as are quick", "a few more"]
+)
+def test_json_of_many_short_values_is_decoded_elsewhere_although_it_is_small(values: int, elsewhere: bool) -> None:
+    wire = Wire()
+    wire.edge.oversize = recorder = Recorder()
+    entry = {"name": "input", "shape": [1, values], "datatype": "FP32", "data": [10] * values}
+    wire.send(post(orjson.dumps({"inputs": [entry]})))
+    assert bool(recorder.documents) is elsewhere
+    assert len(wire.answers) == (not elsewhere)
+
+
+def test_only_the_json_part_of_a_large_document_is_decoded_elsewhere() -> None:
+    wire = Wire(limits=HttpLimits(inline_json_mb=0.0001))
+    wire.edge.oversize = recorder = Recorder()
+    body, size = body_of([tensor("input", "FP32", [1, 2], 8)], bytes(8), id="x" * 200)
+    wire.send(request(body, size))
+    (document,) = recorder.documents
+    assert (document.json_size, document.form) == (size, None)
