@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
@@ -10,7 +11,8 @@ from serving.edge.grpc.status import Code, code_of
 from serving.errors import ServingError, Unavailable
 from serving.inference import Answer, Request, VersionKey
 
-HeaderList = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
+HeaderList = Sequence[Header]
 
 _BEGIN: HeaderList = [
     (b":status", b"200"),
@@ -76,7 +78,7 @@ def refused(refusal: Refusal) -> HeaderList:
 
 def trailers(refusal: Refusal) -> HeaderList:
     """How a response ends that had its beginning already."""
-    headers = [(b"grpc-status", b"%d" % refusal.code), (b"grpc-message", _encoded(refusal.message))]
+    headers: list[Header] = [(b"grpc-status", b"%d" % refusal.code), (b"grpc-message", _encoded(refusal.message))]
     if refusal.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, ceil(refusal.retry_after_s))))
         headers.append((b"grpc-retry-pushback-ms", b"%d" % ceil(refusal.retry_after_s * 1000)))

@@ -197,7 +197,9 @@ class UnaryCall:
         asked = self._asked
         assert asked is not None  # noqa: S101 - for the type checker; accepted requests were decoded
         frame = infer_frame(answer, asked.id, asked.outputs)
-        headers = [*begun_by(answer.key, answer.variant), *self.head.extra]
+        headers = begun_by(answer.key, answer.variant)
+        if self.head.extra:
+            headers = (*headers, *self.head.extra)
         self._give(headers, frame, ended_with(answer, request))
 
     def _give(self, headers: HeaderList, frame: bytes, trailers: HeaderList) -> None:

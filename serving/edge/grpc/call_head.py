@@ -17,13 +17,15 @@ ENCODINGS = (b"identity", b"gzip", b"deflate")
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 # gRPC over HTTP/2: TimeoutValue and TimeoutUnit.
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_OVERHEAD = 32
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
 
 class CallHead(NamedTuple):
     """Headers understood; a pure function of them, so that equal ones need not be understood twice.
 
-    `encoding` is that of compressed messages, `extra` metadata that the answer begins with.
+    `encoding` is that of compressed messages, `extra` metadata that the answer begins with. `size` and
+    `entries` are those of all headers, the size as HTTP/2 counts it (RFC 9113, section 6.5.2).
     """
 
     path: str
@@ -33,6 +35,8 @@ class CallHead(NamedTuple):
     encoding: bytes = b"identity"
     extra: tuple[tuple[bytes, bytes], ...] = ()
     authorization: str = ""
+    size: int = 0
+    entries: int = 0
     refusal: Refusal | None = None
 
 
@@ -49,6 +53,8 @@ def understand(headers: Headers) -> CallHead:
         timeout_s=None if timeout is None else _seconds(timeout),
         encoding=found.get(b"grpc-encoding", b"identity").strip().lower(),
         authorization=found.get(b"authorization", b"").decode("latin-1"),
+        size=sum([len(name) + len(value) + _OVERHEAD for name, value in headers]),
+        entries=len(headers),
         extra=((b"traceparent", traceparent),) if _TRACEPARENT.fullmatch(traceparent) else (),
     )
     return head._replace(refusal=_no_grpc(found) or _unwanted(head, timeout))

@@ -31,6 +31,8 @@ _LONGEST = 2**31 - 1
 # A slice below this size is cheaper than a view.
 _SMALL = 4096
 
+Bounds = list[tuple[int, int]]
+
 
 class InputHead(NamedTuple):
     """An input without its raw contents: `data` is there where its contents are typed."""
@@ -60,6 +62,9 @@ class Codec:
     def __init__(self, limits: GrpcLimits) -> None:
         self._limits = limits
         self._remembered = lru_cache(maxsize=1024)(self._asked)
+        # What stood before the last request's raw contents, with the first byte of these: most often it comes again.
+        self._last_head = b"\xff"
+        self._last_asked: Asked | None = None
 
     def decode(self, message: bytes) -> tuple[Asked, list[Tensor]]:
         """What is asked, and its tensors in the caller's order; names and shapes are checked by the model's side.
@@ -68,17 +73,31 @@ class Codec:
             BadRequest: names the input and what would be right.
             TooLarge: see `elements.typed`.
         """
-        cut = split(message)
-        if cut is None:
-            message = _in_order(message)
-            cut = split(message)
-        if cut is None:
-            raise _no_request()
-        begin, bounds = cut
-        read = self._remembered if begin <= _LONGEST_REMEMBERED else self._asked
-        asked = read(message[:begin])
-        contents: list[Buffer] = [_cut(message, start, end) for start, end in bounds]
+        if message.startswith(self._last_head) and self._last_asked is not None:
+            bounds = raw_bounds(message, len(self._last_head) - 1)
+            if bounds is not None:
+                return self._last_asked, self._tensors(self._last_asked, _cut_all(message, bounds))
+        begin = head_end(message)
+        bounds = None if begin is None else raw_bounds(message, begin)
+        if begin is None or bounds is None:
+            return self._decode_parsed(message)
+        if begin > _LONGEST_REMEMBERED:
+            return self._finished(self._asked(message[:begin]), message, bounds)
+        asked = self._remembered(message[:begin])
+        if bounds:
+            self._last_head, self._last_asked = message[: begin + 1], asked
+        return self._finished(asked, message, bounds)
+
+    def _decode_parsed(self, message: bytes) -> tuple[Asked, list[Tensor]]:
+        """A request whose fields stand in another order, or among some that nobody knows."""
+        request = _parsed(message)
+        contents: list[Buffer] = list(request.raw_input_contents)
+        del request.raw_input_contents[:]
+        asked = self._said(request)
         return asked, self._tensors(asked, contents)
+
+    def _finished(self, asked: Asked, message: bytes, bounds: Bounds) -> tuple[Asked, list[Tensor]]:
+        return asked, self._tensors(asked, _cut_all(message, bounds))
 
     def _tensors(self, asked: Asked, contents: Sequence[Buffer]) -> list[Tensor]:
         inputs = asked.inputs
@@ -98,7 +117,9 @@ class Codec:
         return tensors
 
     def _asked(self, head: bytes) -> Asked:
-        request = _parsed(head)
+        return self._said(_parsed(head))
+
+    def _said(self, request: ModelInferRequest) -> Asked:
         if not request.model_name:
             raise BadRequest("model_name is missing")
         if len(request.id) > _MAX_ID:
@@ -196,18 +217,27 @@ def version_of(text: str) -> int | None:
     return int(text)
 
 
-def split(message: bytes) -> tuple[int, list[tuple[int, int]]] | None:
-    """Where raw contents begin, and the bounds of each; None where fields are in another order, or are none."""
+def head_end(message: bytes) -> int | None:
+    """Where raw contents begin; None where other fields than those of a request stand before them, or none."""
     end = len(message)
     position = 0
-    bounds = []
     try:
         while position < end and (tag := message[position]) != _RAW:
             if tag not in _FIELDS:
                 return None
             start, size = _length(message, position + 1)
             position = start + size
-        begin = position
+    except IndexError:
+        return None
+    return position if position <= end else None
+
+
+def raw_bounds(message: bytes, begin: int) -> Bounds | None:
+    """The bounds of each of the raw contents from `begin` on; None where anything else follows."""
+    end = len(message)
+    position = begin
+    bounds = []
+    try:
         while position < end:
             if message[position] != _RAW:
                 return None
@@ -216,7 +246,7 @@ def split(message: bytes) -> tuple[int, list[tuple[int, int]]] | None:
             bounds.append((start, position))
     except IndexError:
         return None
-    return (begin, bounds) if position == end else None
+    return bounds if position == end else None
 
 
 def _length(message: bytes, position: int) -> tuple[int, int]:
@@ -236,26 +266,15 @@ def _length(message: bytes, position: int) -> tuple[int, int]:
             raise IndexError
 
 
-def _in_order(message: bytes) -> bytes:
-    """The same request with its fields in order, and without those that nobody knows."""
-    request = _parsed(message)
-    request.DiscardUnknownFields()
-    return request.SerializeToString()
-
-
 def _parsed(message: bytes) -> ModelInferRequest:
     try:
         return ModelInferRequest.FromString(message)
     except DecodeError:
-        raise _no_request() from None
+        raise BadRequest("the message is no inference.ModelInferRequest") from None
 
 
-def _no_request() -> BadRequest:
-    return BadRequest("the message is no inference.ModelInferRequest")
-
-
-def _cut(message: bytes, start: int, end: int) -> Buffer:
-    return message[start:end] if end - start < _SMALL else memoryview(message)[start:end]
+def _cut_all(message: bytes, bounds: Bounds) -> list[Buffer]:
+    return [message[start:end] if end - start < _SMALL else memoryview(message)[start:end] for start, end in bounds]
 
 
 def _typed_data(one: InputHead) -> bytes:

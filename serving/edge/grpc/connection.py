@@ -12,7 +12,6 @@ from typing import cast
 
 import orjson
 from ngh2 import (
-    Configuration,
     ConnectionClosed,
     DataReceived,
     Event,
@@ -22,28 +21,22 @@ from ngh2 import (
     StreamClosed,
     TrailersReceived,
 )
-from ngh2 import Connection as Http2
-from ngh2.config import Role
-from ngh2.enums import Setting
 
 from serving.edge.grpc.answers import HeaderList, Refusal, refused
 from serving.edge.grpc.call import UnaryCall
-from serving.edge.grpc.call_head import understand
+from serving.edge.grpc.call_head import CallHead, understand
 from serving.edge.grpc.edge import GrpcEdge
-from serving.edge.grpc.limits import GrpcLimits
+from serving.edge.grpc.http2 import http2_server
 from serving.edge.grpc.methods import METHODS
 from serving.edge.grpc.status import Code
 from serving.edge.grpc.stream_call import StreamCall
+from serving.errors import TooLarge
 
 log = logging.getLogger(__name__)
 
 Call = UnaryCall | StreamCall
 
 _PREFACE = b"PRI * HTTP/2.0"
-# What a stream, and all of a connection together, may send before it is taken.
-_STREAM_WINDOW = 1 << 20
-_CONNECTION_WINDOW = 1 << 24
-_MAX_FRAME = 1 << 18
 # Given to the transport at once; more waits in HTTP/2's queue while a client is slow.
 _PIECE = 1 << 18
 _NO_ERROR = 0
@@ -78,7 +71,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, edge: GrpcEdge) -> None:
         self._edge = edge
         self._transport: asyncio.Transport | None = None
-        self._http2 = _http2(edge.limits)
+        self._http2 = http2_server(edge.limits)
         self._calls: dict[int, Call] = {}
         self._streams: dict[int, StreamCall] = {}
         self._cut: list[int] = []
@@ -202,6 +195,8 @@ class Connection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """End what has waited too long."""
         limits = self._edge.limits
+        if self._transport is None or self._transport.is_closing():
+            return
         if self._paused and now - self._since > limits.write_stall_s:
             self.abort()
             return
@@ -212,7 +207,8 @@ class Connection(asyncio.Protocol):
             self.take_no_more()
         elif self._worn_out(now):
             self.say_goodbye()
-        self._flush()
+        if not self._transport.is_closing():
+            self._flush()
 
     @property
     def idle_since(self) -> float | None:
@@ -306,10 +302,9 @@ class Connection(asyncio.Protocol):
         stream_id = event.stream_id
         head = understand(event.headers)
         method = METHODS.get(head.path)
-        if head.refusal is not None or method is None:
-            refusal = head.refusal or Refusal(
-                Code.UNIMPLEMENTED, f"{head.path[:200]!r} is not served here", "unknown_path"
-            )
+        refusal = head.refusal or self._too_much(head)
+        if refusal is not None or method is None:
+            refusal = refusal or Refusal(Code.UNIMPLEMENTED, f"{head.path[:200]!r} is not served here", "unknown_path")
             self._edge.observer.refused("", refusal.reason)
             self.refuse(stream_id, refusal, complete=event.end_stream)
             return
@@ -322,6 +317,16 @@ class Connection(asyncio.Protocol):
         self._calls[stream_id] = call
         if event.end_stream:
             call.receive(b"", True)  # noqa: FBT003 - see UnaryCall.receive
+
+    def _too_much(self, head: CallHead) -> Refusal | None:
+        limits = self._edge.limits
+        if head.size <= limits.max_head_bytes and head.entries <= limits.max_headers:
+            return None
+        message = (
+            f"the metadata has {head.entries} entries and {head.size} bytes; at most {limits.max_headers} entries "
+            f"(grpc.max_headers) and {limits.max_head_bytes} bytes (grpc.max_head_bytes) are taken"
+        )
+        return Refusal(Code.RESOURCE_EXHAUSTED, message, TooLarge.reason)
 
     def _call_closed(self, stream_id: int) -> None:
         call = self._calls.pop(stream_id, None)
@@ -377,23 +382,3 @@ class Connection(asyncio.Protocol):
 def _unsent(error: NGH2Error) -> None:
     """The client reset the stream in what was read just now: nobody waits for this any more."""
     log.debug("an answer has no stream any more: %s", error)
-
-
-def _http2(limits: GrpcLimits) -> Http2:
-    """The server's side of a connection, with its bounds."""
-    options = Configuration(
-        auto_window_update=False,
-        max_inbound_header_list_size=limits.max_head_bytes,
-        max_inbound_header_count=limits.max_headers,
-    )
-    http2 = Http2(Role.SERVER, options)
-    http2.initiate_connection(
-        {
-            Setting.MAX_CONCURRENT_STREAMS: limits.max_concurrent_streams,
-            Setting.INITIAL_WINDOW_SIZE: _STREAM_WINDOW,
-            Setting.MAX_FRAME_SIZE: _MAX_FRAME,
-            Setting.MAX_HEADER_LIST_SIZE: limits.max_head_bytes,
-        }
-    )
-    http2.set_local_window_size(_CONNECTION_WINDOW)
-    return http2

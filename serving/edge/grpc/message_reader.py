@@ -106,6 +106,7 @@ class MessageReader:
         return self._parts[0]
 
     def _inflated(self, message: bytes) -> bytes:
+        """Bounded, so that a small message never becomes more than any may be."""
         inflater = zlib.decompressobj(_AUTOMATIC)
         try:
             inflated = inflater.decompress(message, self._most + 1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.edge.grpc.codec import Asked, Codec, split
+from serving.edge.grpc.codec import Asked, Codec, head_end
 from serving.edge.grpc.limits import GrpcLimits
 from serving.errors import BadRequest, ServingError, TooLarge
 from serving.inference import Tensor
@@ -56,7 +56,8 @@ def test_fields_in_another_order_are_the_same_request() -> None:
     rest.inputs.add(name="input", datatype="FP32", shape=[1, 4])
     unknown = b"\x98\x06\x01"
     message = first + unknown + rest.SerializeToString()
-    assert split(message) is None
+    assert head_end(message) == 0
+    assert head_end(unknown + message) is None
     assert CODEC.decode(message) == decode(request())
 
 
