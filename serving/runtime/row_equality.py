@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from serving.inference import TensorSpec
+from serving.runtime.bfloat16 import BF16, values_of
 from serving.runtime.tensor_arrays import Array
 
 Rows = Sequence[Array]
@@ -14,7 +15,7 @@ Rows = Sequence[Array]
 # One row and many are multiplied by different kernels that add in another order. A sum of n products then differs by
 # at most n * u of its terms' magnitude (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1);
 # n = 1,024 with float32's epsilon. float64 gets the same: such outputs are often computed in float32 and cast.
-_TOLERANCE = {"FP32": 1024 * 2.0**-23, "FP64": 1024 * 2.0**-23, "FP16": 16 * 2.0**-10}
+_TOLERANCE = {"FP32": 1024 * 2.0**-23, "FP64": 1024 * 2.0**-23, "FP16": 16 * 2.0**-10, "BF16": 4 * 2.0**-7}
 
 
 def differing(outputs: Sequence[TensorSpec], together: Rows, alone: Sequence[Rows]) -> str:
@@ -44,6 +45,8 @@ def same(datatype: str, left: Array, right: Array) -> bool:
     left, right = np.asarray(left), np.asarray(right)
     if left.shape != right.shape:
         return False
+    if datatype == BF16:
+        left, right = values_of(left), values_of(right)
     tolerance = _TOLERANCE.get(datatype)
     if tolerance is None:
         return bool(np.array_equal(left, right))

@@ -8,6 +8,7 @@ import numpy as np
 
 from serving.errors import ModelUnservable
 from serving.inference import Signature, TensorSpec
+from serving.runtime.bfloat16 import BF16, bits_of
 from serving.runtime.tensor_arrays import DTYPES, Array
 
 # One array for each input: a row keeps dimension 0 with size 1, so that rows are joined by concatenation.
@@ -80,7 +81,9 @@ def _owners(sample: Mapping[str, object], number: int, signature: Signature) -> 
 
 def _owner_value(where: str, value: object, spec: TensorSpec) -> Array:
     try:
-        array: Array = np.array(value, dtype=DTYPES[spec.datatype])
+        array: Array = (
+            bits_of(np.array(value, np.float32)) if spec.datatype == BF16 else np.array(value, DTYPES[spec.datatype])
+        )
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelUnservable(f"{where} is not {spec.datatype} of shape {list(spec.shape)}: {error}") from error
     if array.ndim == len(spec.shape) - 1:
@@ -115,8 +118,9 @@ def _values(datatype: str, shape: tuple[int, ...], seed: tuple[int, int]) -> Arr
     random = np.random.default_rng(seed)
     number = seed[0]
     dtype = DTYPES[datatype]
-    if dtype.kind == "f":
-        array: Array = np.asarray(random.normal(size=shape) * _SCALES[number % len(_SCALES)]).astype(dtype)
+    if dtype.kind == "f" or datatype == BF16:
+        numbers = np.asarray(random.normal(size=shape) * _SCALES[number % len(_SCALES)])
+        array: Array = bits_of(numbers.astype(np.float32)) if datatype == BF16 else numbers.astype(dtype)
         return array
     if dtype.kind == "O":
         words = (_DIGITS, _WORDS)[number % 2]

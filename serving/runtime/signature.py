@@ -19,6 +19,7 @@ _DATATYPES = {
     "tensor(int32)": "INT32",
     "tensor(int64)": "INT64",
     "tensor(float16)": "FP16",
+    "tensor(bfloat16)": "BF16",
     "tensor(float)": "FP32",
     "tensor(double)": "FP64",
     "tensor(string)": "BYTES",
@@ -31,7 +32,6 @@ _REMEDIES = (
     ("seq(", "put ConcatFromSequence behind it, so that the graph ends in a tensor"),
     ("optional(", "export the graph without the optional: take the value itself as a tensor"),
     ("sparse_tensor(", "export it dense"),
-    ("tensor(bfloat16)", "put a Cast to float or float16 at this edge of the graph"),
     ("tensor(float8", "put a Cast to float or float16 at this edge of the graph"),
     ("tensor(complex", "split real and imaginary part into two float tensors"),
 )

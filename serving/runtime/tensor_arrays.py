@@ -15,7 +15,7 @@ from serving.inference import Buffer, Stacked, Tensor, TensorSpec
 
 Array = npt.NDArray[Any]
 
-# What the model's side can hold in an array. NumPy has no bfloat16, so BF16 is not among them.
+# What the model's side can hold in an array. NumPy has no bfloat16: its bits stand in an array (bfloat16.py).
 DTYPES = {
     "BOOL": np.dtype(np.bool_),
     "UINT8": np.dtype("<u1"),
@@ -27,6 +27,7 @@ DTYPES = {
     "INT32": np.dtype("<i4"),
     "INT64": np.dtype("<i8"),
     "FP16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
     "BYTES": np.dtype(np.object_),

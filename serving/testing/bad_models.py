@@ -124,9 +124,13 @@ def optional_input(root: Path, model: str) -> Path:
     )
 
 
-def bfloat16(root: Path, model: str) -> Path:
-    """A type that travels in no array."""
-    return save(root, model, 1, _through("Identity", TensorProto.BFLOAT16))
+def float8(root: Path, model: str) -> Path:
+    """A type that the protocol does not know."""
+    cast = node("Cast", ["x"], ["y"], to=TensorProto.FLOAT8E4M3FN)
+    proto = graph_of([cast], [value("x", FLOAT, ["n", 2])], [value("y", TensorProto.FLOAT8E4M3FN, ["n", 2])])
+    # The first opset and the first format that know it.
+    proto.opset_import[0].version, proto.ir_version = 19, 9
+    return save(root, model, 1, proto)
 
 
 def unranked_input(root: Path, model: str) -> Path:
@@ -172,7 +176,7 @@ BAD: Mapping[str, Write] = {
     "sequence-output": sequence_output,
     "map-output": map_output,
     "optional-input": optional_input,
-    "bfloat16": bfloat16,
+    "float8": float8,
     "unranked-input": unranked_input,
     "no-inputs": no_inputs,
 }

@@ -314,6 +314,7 @@ ZOO: Mapping[str, Build] = {
     "echo-int64": lambda: echo(INT64),
     "echo-double": lambda: echo(TensorProto.DOUBLE),
     "echo-half": lambda: echo(TensorProto.FLOAT16),
+    "echo-bfloat16": lambda: echo(TensorProto.BFLOAT16),
     "echo-uint8": lambda: echo(TensorProto.UINT8),
     "word-lookup": word_lookup,
     "several": several,

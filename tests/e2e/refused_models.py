@@ -28,7 +28,7 @@ SAID = {
     "sequence-output/1": ("sequence-output/1/model.onnx", "output 'y' is seq(", "ConcatFromSequence"),
     "map-output/1": ("map-output/1/model.onnx", "output 'y' is seq(map(", "without ZipMap"),
     "optional-input/1": ("optional-input/1/model.onnx", "input 'x' is optional(", "without the optional"),
-    "bfloat16/1": ("bfloat16/1/model.onnx", "bfloat16", "Cast to float"),
+    "float8/1": ("float8/1/model.onnx", "float8", "Cast to float"),
     "unranked-input/1": ("unranked-input/1/model.onnx", "input 'x' declares no shape", "export it with one"),
     "no-inputs/1": ("no-inputs/1/model.onnx", "no input", "at least one"),
     "nofile/1": ("nofile/1", "no file model.onnx", "put model.onnx there"),

@@ -29,7 +29,7 @@ EXPECTED = {
     "sequence-output": ("output 'y' is seq(tensor(float))", "ConcatFromSequence"),
     "map-output": ("output 'y' is seq(map(int64,tensor(float)))", "export without ZipMap"),
     "optional-input": ("input 'x' is optional(tensor(float))", "without the optional"),
-    "bfloat16": ("is tensor(bfloat16)", "put a Cast"),
+    "float8": ("is tensor(float8e4m3fn)", "put a Cast"),
     "unranked-input": ("input 'x' declares no shape", "export it with one"),
     "no-inputs": ("the graph has no input", "export it with at least one"),
 }

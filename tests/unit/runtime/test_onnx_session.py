@@ -17,7 +17,8 @@ from serving.runtime.samples import made_up
 from serving.testing import models
 
 
-@pytest.mark.parametrize("name", models.ZOO)
+# onnxruntime takes and gives no arrays of bfloat16: see test_bfloat16.py.
+@pytest.mark.parametrize("name", models.ZOO.keys() - {"echo-bfloat16"})
 def test_every_model_of_the_zoo_answers_as_onnxruntime_fed_directly(name: str, tmp_path: Path) -> None:
     path = models.save(tmp_path, name, 1, models.ZOO[name]())
     session = OnnxSession.open(path)

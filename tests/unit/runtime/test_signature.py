@@ -68,7 +68,6 @@ def test_each_tensor_type_has_the_protocols_name(kind: str, datatype: str) -> No
         "seq(tensor(float))",
         "optional(tensor(float))",
         "sparse_tensor(float)",
-        "tensor(bfloat16)",
         "tensor(float8e4m3fn)",
         "tensor(complex64)",
         "tensor(int4)",

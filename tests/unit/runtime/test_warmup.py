@@ -29,6 +29,7 @@ NOTES = {
     "echo-int64": "",
     "echo-double": "",
     "echo-half": "",
+    "echo-bfloat16": "",
     "echo-uint8": "",
     "word-lookup": "all warm-up rows got the same answer",
     "several": "",
