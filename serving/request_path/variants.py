@@ -42,14 +42,8 @@ RunBatch = Callable[[Variant, list[Span]], Awaitable[None]]
 MakeQueue = Callable[[str, QueueLimits], MicroBatcher]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a variant's queue depends on: with any of it changed, a new queue takes over and the old one runs empty."""
-
-    name: str
-    key: VersionKey
-    served: Served
-    hosted: Hosted
+# A version in a role: what is live is one variant of it.
+Role = tuple[str, VersionKey]
 
 
 class Variants:
@@ -75,7 +69,7 @@ class Variants:
         self._table: RouteTable = EMPTY
         self._live: dict[tuple[str, int, str], Variant] = {}
         self._only: dict[str, Variant] = {}
-        self._identities: dict[Identity, Variant] = {}
+        self._roles: dict[Role, Variant] = {}
         self._gone: list[Variant] = []
         for backend in backends.values():
             self.follow(backend)
@@ -91,14 +85,14 @@ class Variants:
 
     def refresh(self) -> None:
         """Bring the variants in line with the table and with what the backends host now."""
-        found: dict[Identity, Variant] = {}
+        found: dict[Role, Variant] = {}
         for route in self._table.routes.values():
             for served in route.served:
                 for name in _roles(route, served.version):
                     self._keep_or_make(found, route.model, served, name)
-        gone = [variant for identity, variant in self._identities.items() if identity not in found]
+        gone = [variant for role, variant in self._roles.items() if found.get(role) is not variant]
         self._gone = [variant for variant in (*self._gone, *gone) if not variant.batcher.idle]
-        self._identities = found
+        self._roles = found
         self._live = {(v.key.model, v.key.version, v.name): v for v in found.values()}
         self._only = self._without_choice()
         # One that is gone runs until its queue is empty, or until nothing can run it any more.
@@ -182,30 +176,34 @@ class Variants:
 
     def busy(self, key: VersionKey) -> bool:
         """Requests for this version wait or run, also such as were accepted before it left the table."""
-        return any(v.key == key and not v.batcher.idle for v in (*self._identities.values(), *self._gone))
+        return any(v.key == key and not v.batcher.idle for v in (*self._roles.values(), *self._gone))
 
     def all(self) -> list[Variant]:
         """Every live variant."""
-        return list(self._identities.values())
+        return list(self._roles.values())
 
-    def _keep_or_make(self, found: dict[Identity, Variant], model: str, served: Served, name: str) -> None:
+    def _keep_or_make(self, found: dict[Role, Variant], model: str, served: Served, name: str) -> None:
         backend = self._backends.get(served.pool)
         key = VersionKey(model, served.version)
         hosted = backend.hosted().get(key) if backend else None
         if backend is None or hosted is None:
             return
-        identity = Identity(name, key, served, hosted)
-        found[identity] = self._identities.get(identity) or self._make(identity, backend)
+        live = self._roles.get((name, key))
+        # Equality, and no hash: each version that becomes ready has all others looked at, and to hash what they declare
+        # took as long as all the rest (5 of 10 s for 1,600 versions).
+        if live is None or live.served != served or live.hosted != hosted:
+            # With any of it changed a new queue takes over, and the old one runs empty.
+            live = self._make(name, served, hosted, backend)
+        found[name, key] = live
 
-    def _make(self, identity: Identity, backend: Backend) -> Variant:
-        served, hosted = identity.served, identity.hosted
+    def _make(self, name: str, served: Served, hosted: Hosted, backend: Backend) -> Variant:
         most = min(served.max_rows, hosted.max_rows or served.max_rows) if hosted.batchable else 1
         levels = served.priority_levels, served.default_priority
         limits = QueueLimits(most, served.queue_rows, served.queue_mb << 20, *levels)
-        batcher = self._make_queue(str(identity.key), limits)
+        batcher = self._make_queue(str(hosted.key), limits)
         variant = Variant(
-            name=identity.name,
-            key=identity.key,
+            name=name,
+            key=hosted.key,
             served=served,
             hosted=hosted,
             backend=backend,
