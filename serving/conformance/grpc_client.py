@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
 from serving.conformance.http_client import NotReachable
 
-_SHOWN = 300
+_SHOWN, _PRINTED = 300, 4096
 _SERVICE = "inference.GRPCInferenceService"
 _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
@@ -102,10 +103,12 @@ class GrpcClient:
         self._transcript.extend(f"< {_short(message)}" for message in messages[:3])
         return messages
 
-    def leave(self, method: str, request: Message) -> None:
-        """Begin a call and leave before it is answered."""
+    def leave(self, method: str, request: Message, after_s: float) -> None:
+        """Begin a call and leave it after that time."""
         call = self._channel.unary_unary(f"/{_SERVICE}/{method}")
-        call.future(request.SerializeToString(), timeout=self._timeout_s).cancel()
+        begun = call.future(request.SerializeToString(), timeout=self._timeout_s)
+        time.sleep(after_s)
+        begun.cancel()
 
     def close(self) -> None:
         """Give the channel back."""
@@ -130,5 +133,9 @@ def _grpcio() -> Any:  # noqa: ANN401 - the library has no types
 
 
 def _short(message: Message) -> str:
+    size = message.ByteSize()
+    if size > _PRINTED:
+        # Protobuf takes seconds to print megabytes.
+        return f"{type(message).__name__} of {size} bytes"
     text = " ".join(str(message).split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({message.ByteSize()} bytes)"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({size} bytes)"

@@ -15,7 +15,8 @@ from serving.conformance.tensors import Tensor, made, same
 from serving.protocol.open_inference import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
 _CALLERS, _EACH = 8, 4
-_LARGE_ROWS = 384 * 1024
+# Few rows, since servers bound those too.
+_LARGE = 1536 * 1024
 
 
 def infer(server: Server, request: ModelInferRequest) -> ModelInferResponse:
@@ -140,9 +141,9 @@ def _same_as_http(server: Server) -> None:
 
 
 def _large(server: Server) -> None:
-    model = server.identity_model("FP32")
-    values = DATATYPES["FP32"].array([1.5]).repeat(_LARGE_ROWS * 4)
-    inputs = [Tensor("x", "FP32", (_LARGE_ROWS, 4), values)]
+    model = server.known_model("oip-open")
+    values = DATATYPES["FP32"].array([1.5]).repeat(_LARGE)
+    inputs = [Tensor("x", "FP32", (1, _LARGE), values)]
     model.check(inputs, outputs_of(infer(server, raw_request(model.name, inputs))))
 
 
@@ -156,8 +157,9 @@ def _parameters(server: Server) -> None:
 def _left(server: Server) -> None:
     model = server.any_model()
     inputs = model.telling_inputs()
-    for _ in range(8):
-        server.rpc().leave("ModelInfer", raw_request(model.name, inputs))
+    for number in range(8):
+        # Some before the server has them, some while it answers.
+        server.rpc().leave("ModelInfer", raw_request(model.name, inputs, id="left"), 0.005 * (number % 2))
     model.check(inputs, outputs_of(infer(server, raw_request(model.name, inputs))))
 
 

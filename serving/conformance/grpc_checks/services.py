@@ -14,7 +14,8 @@ from serving.conformance.http_checks.sources import (
     STATISTICS,
 )
 from serving.conformance.onnx_file import Spec
-from serving.conformance.server import Server
+from serving.conformance.served_model import specs_of
+from serving.conformance.server import Server, path_of
 from serving.protocol.health import HealthCheckRequest, HealthCheckResponse
 from serving.protocol.open_inference import (
     ModelConfigRequest,
@@ -60,7 +61,8 @@ def _metadata_same(server: Server) -> None:
     told = server.rpc().call("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse)
     by_http = server.good("/v2").object()
     for field, got in (("name", told.name), ("version", told.version)):
-        expect(got == by_http.get(field), f"`{field}` is {got!r} over gRPC, {by_http.get(field)!r} over HTTP")
+        same = not got or got == by_http.get(field)
+        expect(same, f"`{field}` is {got!r} over gRPC, {by_http.get(field)!r} over HTTP")
 
 
 def _model_ready(server: Server) -> None:
@@ -80,7 +82,9 @@ def _model_metadata(server: Server) -> None:
     for model in server.models:
         told = server.rpc().call("ModelMetadata", ModelMetadataRequest(name=model.name), ModelMetadataResponse)
         expect(told.name == model.name, f"`name` must be {model.name!r}, got {told.name!r}")
-        for side, specs, entries in (("inputs", model.inputs, told.inputs), ("outputs", model.outputs, told.outputs)):
+        by_http = server.good(path_of(model.name)).object()
+        for side, entries in (("inputs", told.inputs), ("outputs", told.outputs)):
+            specs = specs_of(by_http.get(side))
             got = tuple(Spec(one.name, one.datatype, tuple(one.shape)) for one in entries)
             expect(got == specs, f"`{side}` of {model.name} are {got} over gRPC, {specs} over HTTP")
 
@@ -121,7 +125,7 @@ def _broken(server: Server) -> None:
     try:
         server.rpc().exchange("/inference.GRPCInferenceService/ModelMetadata", b"\xff\xff\xff\xff")
     except GrpcFailed:
-        _live(server)
+        server.rpc().call("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse)
         return
     raise Failed("bytes that are no message are answered")
 

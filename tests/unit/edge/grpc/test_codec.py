@@ -98,6 +98,7 @@ def test_an_empty_tensor_needs_no_contents() -> None:
     ("asked", "said"),
     [
         (typed("INT8", [1], int_contents=[128]), "input 'input': value 0 must be an integer from -128 to 127"),
+        (typed("INT8", [2], int_contents=[1, 300]), "input 'input': value 1 must be an integer from -128 to 127"),
         (typed("UINT8", [1], uint_contents=[256]), "must be an integer from 0 to 255"),
         (typed("UINT16", [2], uint_contents=[1, 2**31]), "value 1 must be an integer from 0 to 65535"),
         (typed("FP32", [1], fp64_contents=[1.0]), "FP32 belongs into fp32_contents, got fp64_contents"),
