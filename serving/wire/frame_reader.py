@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from serving.errors import StreamRefused
 from serving.wire.frame import COUNTED_HEAD_BYTES, HEAD, HEAD_BYTES, KINDS, STRANGERS_FRAME_BYTES, Frame
 
@@ -22,7 +24,7 @@ class FrameReader:
     def __init__(self, limit: int = STRANGERS_FRAME_BYTES) -> None:
         self.limit = limit
         self._head = b""
-        self._large: bytearray | None = None
+        self._large: memoryview | None = None
         self._filled = 0
 
     def feed(self, data: bytes) -> Iterator[Frame]:
@@ -59,7 +61,7 @@ class FrameReader:
 
     def room(self) -> memoryview | None:
         """Where the rest of a frame that has begun belongs; None between frames."""
-        return None if self._large is None else memoryview(self._large)[self._filled :]
+        return None if self._large is None else self._large[self._filled :]
 
     def filled(self, count: int) -> tuple[Frame, ...]:
         """So many bytes were written into `room`; the frame, if that completes it."""
@@ -78,6 +80,7 @@ class FrameReader:
             raise StreamRefused(f"the peer sent a frame of {4 + length} bytes; the limit is {self.limit}")
 
     def _begin_large(self, data: bytes, position: int, size: int) -> None:
-        self._large = bytearray(size)
+        # Left as it is until it is written to: a bytearray is filled with zeros first, 7 ms for 16 MB.
+        self._large = np.empty(size, np.uint8).data
         self._filled = len(data) - position
         self._large[: self._filled] = memoryview(data)[position:]

@@ -101,7 +101,7 @@ def _decode_all(specs: Sequence[TensorSpec], data: Buffer, position: int, stop: 
         end = position + size
         if end > stop or (_SIZES[code] and size != _SIZES[code] * prod(shape)):
             raise StreamRefused("the peer sent a tensor whose shape and bytes contradict each other")
-        elements = data[position:end] if size < _COPIED_BYTES else memoryview(data)[position:end]
+        elements = bytes(data[position:end]) if size < _COPIED_BYTES else memoryview(data)[position:end]
         tensors.append(Tensor(spec.name, DATATYPES[code], shape, elements))
         position = end + -size % 8
     if position != stop:

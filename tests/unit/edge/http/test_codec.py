@@ -124,3 +124,15 @@ DATATYPES = st.sampled_from(["FP32", "INT8", "BOOL", "BYTES"])
 def test_any_tensor_is_either_understood_or_refused(tensor: dict[str, Any]) -> None:
     with contextlib.suppress(BadRequest):
         assert decode(orjson.dumps({"inputs": [tensor]})).inputs[0].name == tensor["name"]
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_json_may_be_nested_1024_deep(over: int) -> None:
+    # The document, `parameters` and what is in it.
+    inner = b"[" * (1024 - 2 + over) + b"]" * (1024 - 2 + over)
+    document = b'{"inputs":[' + orjson.dumps(GOOD) + b'],"parameters":{"x":' + inner + b"}}"
+    if over <= 0:
+        assert decode(document).inputs
+    else:
+        with pytest.raises(BadRequest, match="depth limit"):
+            decode(document)
