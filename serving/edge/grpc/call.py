@@ -11,7 +11,7 @@ from serving.edge.grpc.answers import HeaderList, Refusal, begun, begun_by, ende
 from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.codec import Asked
 from serving.edge.grpc.edge import GrpcEdge
-from serving.edge.grpc.infer_request import request_of
+from serving.edge.grpc.infer_request import hand_over, request_of
 from serving.edge.grpc.message_reader import MessageReader, whole
 from serving.edge.grpc.rendering import framed, infer_frame
 from serving.errors import BadRequest, DeadlineExceeded, ModelFailed, ServingError
@@ -176,9 +176,16 @@ class UnaryCall:
                 edge.orders.add(task)
                 task.add_done_callback(edge.orders.discard)
             return
-        spent_s = edge.clock() - self._began_at
-        self._request, self._asked = request_of(edge, message, self.head, self, spent_s)
-        edge.predictions.accept(self._request)
+        received_at = edge.clock()
+        decoded = edge.codec.decode(message)
+        self._asked = decoded.asked
+        request = request_of(decoded, self.head, self, received_at, received_at - self._began_at)
+        self._request = request
+        hand_over(edge, request, decoded, self._unfit)
+
+    def _unfit(self, error: ServingError) -> None:
+        self._request = None
+        self._refuse_error(error)
 
     async def _answer_later(self, coming: Coroutine[Any, Any, bytes]) -> None:
         """A caller who leaves meanwhile ends nothing that was begun."""

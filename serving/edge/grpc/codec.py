@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from serving.edge.binary_elements import check_elements
+from serving.edge.binary_elements import at_once, check_elements
 from serving.edge.grpc import parameters
 from serving.edge.grpc.elements import typed
 from serving.edge.grpc.limits import GrpcLimits
@@ -56,6 +56,14 @@ class Asked(NamedTuple):
     inputs: tuple[InputHead, ...]
 
 
+class Decoded(NamedTuple):
+    """A request: its tensors in the caller's order, and those of many strings, which are still to be looked at."""
+
+    asked: Asked
+    tensors: list[Tensor]
+    unchecked: tuple[tuple[Tensor, int], ...] = ()
+
+
 class Codec:
     """Decodes requests by the limits; remembers what repeats."""
 
@@ -66,7 +74,7 @@ class Codec:
         self._last_head = b"\xff"
         self._last_asked: Asked | None = None
 
-    def decode(self, message: bytes) -> tuple[Asked, list[Tensor]]:
+    def decode(self, message: bytes) -> Decoded:
         """What is asked, and its tensors in the caller's order; names and shapes are checked by the model's side.
 
         Raises:
@@ -76,45 +84,46 @@ class Codec:
         if message.startswith(self._last_head) and self._last_asked is not None:
             bounds = raw_bounds(message, len(self._last_head) - 1)
             if bounds is not None:
-                return self._last_asked, self._tensors(self._last_asked, _cut_all(message, bounds))
+                return self._decoded(self._last_asked, _cut_all(message, bounds))
         begin = head_end(message)
         bounds = None if begin is None else raw_bounds(message, begin)
         if begin is None or bounds is None:
             return self._decode_parsed(message)
         if begin > _LONGEST_REMEMBERED:
-            return self._finished(self._asked(message[:begin]), message, bounds)
+            return self._decoded(self._asked(message[:begin]), _cut_all(message, bounds))
         asked = self._remembered(message[:begin])
         if bounds:
             self._last_head, self._last_asked = message[: begin + 1], asked
-        return self._finished(asked, message, bounds)
+        return self._decoded(asked, _cut_all(message, bounds))
 
-    def _decode_parsed(self, message: bytes) -> tuple[Asked, list[Tensor]]:
+    def _decode_parsed(self, message: bytes) -> Decoded:
         """A request whose fields stand in another order, or among some that nobody knows."""
         request = _parsed(message)
         contents: list[Buffer] = list(request.raw_input_contents)
         del request.raw_input_contents[:]
-        asked = self._said(request)
-        return asked, self._tensors(asked, contents)
+        return self._decoded(self._said(request), contents)
 
-    def _finished(self, asked: Asked, message: bytes, bounds: Bounds) -> tuple[Asked, list[Tensor]]:
-        return asked, self._tensors(asked, _cut_all(message, bounds))
-
-    def _tensors(self, asked: Asked, contents: Sequence[Buffer]) -> list[Tensor]:
+    def _decoded(self, asked: Asked, contents: Sequence[Buffer]) -> Decoded:
         inputs = asked.inputs
         if not contents:
-            return [Tensor(one.name, one.datatype, one.shape, _typed_data(one)) for one in inputs]
+            return Decoded(asked, [Tensor(one.name, one.datatype, one.shape, _typed_data(one)) for one in inputs])
         if len(contents) != len(inputs):
             raise BadRequest(
                 f"raw_input_contents has {len(contents)} entries for {len(inputs)} inputs; each input needs one"
             )
         longest = self._limits.max_string_bytes
         tensors = []
+        unchecked: tuple[tuple[Tensor, int], ...] = ()
         for (name, datatype, shape, count, data), raw in zip(inputs, contents, strict=True):
             if data is not None:
                 raise BadRequest(f"input {name!r} has contents, and raw_input_contents are given; send one of them")
-            check_elements(name, datatype, count, raw, longest)
-            tensors.append(Tensor(name, datatype, shape, raw))
-        return tensors
+            tensor = Tensor(name, datatype, shape, raw)
+            if at_once(datatype, count, raw):
+                check_elements(name, datatype, count, raw, longest)
+            else:
+                unchecked = (*unchecked, (tensor, count))
+            tensors.append(tensor)
+        return Decoded(asked, tensors, unchecked)
 
     def _asked(self, head: bytes) -> Asked:
         return self._said(_parsed(head))

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from serving.edge.grpc.codec import Codec
 from serving.edge.grpc.limits import GrpcLimits
+from serving.edge.turns import Turns
 from serving.edge.worker import Worker
 from serving.errors import Overloaded
 from serving.observation import Observer
@@ -59,6 +60,7 @@ class GrpcEdge:
         "orders",
         "predictions",
         "release",
+        "turns",
     )
 
     def __init__(
@@ -75,6 +77,7 @@ class GrpcEdge:
         self.release = worker.release
         self.budget = worker.budget
         self.codec = Codec(limits)
+        self.turns = Turns(worker.clock)
         self.connections: dict[Swept, None] = {}
         self.draining = False
         self.orders: set[asyncio.Task[None]] = set()

@@ -1,29 +1,44 @@
-"""A ModelInferRequest as the request path takes it, from a call of its own or from a stream of them."""
+"""A ModelInferRequest on its way to the request path, from a call of its own or from a stream of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
+
+from serving.edge.binary_elements import string_steps
 from serving.edge.grpc.call_head import CallHead
-from serving.edge.grpc.codec import Asked
+from serving.edge.grpc.codec import Decoded
 from serving.edge.grpc.edge import GrpcEdge
+from serving.errors import ServingError
 from serving.inference import Caller, Request
 
 
-def request_of(edge: GrpcEdge, message: bytes, head: CallHead, caller: Caller, spent_s: float) -> tuple[Request, Asked]:
-    """The request in `message`, and what the encoder needs of it.
-
-    `spent_s` is how much of the call's time was over when its message was complete.
-
-    Raises:
-        BadRequest, TooLarge: as `Codec.decode`.
-    """
-    received_at = edge.clock()
-    asked, tensors = edge.codec.decode(message)
-    request = Request(asked.model, tensors, caller, received_at, version=asked.version)
+def request_of(decoded: Decoded, head: CallHead, caller: Caller, received_at: float, spent_s: float) -> Request:
+    """The request as the request path takes it; `spent_s` of its call's time were over when its message was there."""
+    asked = decoded.asked
+    request = Request(asked.model, decoded.tensors, caller, received_at, version=asked.version)
     request.key = head.key
     request.pinned = head.pinned
+    request.priority = asked.priority
     request.timeout_s = _allowed_s(head.timeout_s, asked.timeout_s, spent_s)
-    request.accepted_at = edge.clock()
-    return request, asked
+    return request
+
+
+def hand_over(edge: GrpcEdge, request: Request, decoded: Decoded, failed: Callable[[ServingError], None]) -> None:
+    """Have the request accepted: at once, or where it has many strings after these were looked at in turns.
+
+    `failed` hears what is wrong with them.
+    """
+    if decoded.unchecked:
+        edge.turns.add(_checking(edge, request, decoded), failed, lambda: not request.waiting)
+    else:
+        request.accepted_at = edge.clock()
+        edge.predictions.accept(request)
+
+
+def _checking(edge: GrpcEdge, request: Request, decoded: Decoded) -> Generator[None, None, Callable[[], None]]:
+    for tensor, count in decoded.unchecked:
+        yield from string_steps(tensor.name, count, tensor.data, edge.limits.max_string_bytes)
+    return lambda: hand_over(edge, request, decoded._replace(unchecked=()), lambda _: None)
 
 
 def _allowed_s(call_s: float | None, request_s: float | None, spent_s: float) -> float | None:

@@ -7,7 +7,7 @@ from collections import deque
 
 from serving.edge.grpc.codec import Asked
 from serving.edge.grpc.edge import GrpcEdge
-from serving.edge.grpc.infer_request import request_of
+from serving.edge.grpc.infer_request import hand_over, request_of
 from serving.edge.grpc.rendering import framed, infer_pieces, varint
 from serving.edge.grpc.stream_call import StreamCall
 from serving.errors import ModelFailed, ServingError
@@ -37,6 +37,11 @@ class _Turn:
         del request
         self.request = None
         self.settle(outcome)
+
+    def unfit(self, error: ServingError) -> None:
+        """Its strings are none."""
+        self.request = None
+        self.settle(error)
 
     def settle(self, outcome: Answer | ServingError) -> None:
         """Encode, and let the stream send what is due."""
@@ -87,12 +92,15 @@ class InferStream:
         self._turns.append(turn)
         call = self._call
         try:
-            turn.request, turn.asked = request_of(self._edge, message, call.head, turn, call.spent_s)
+            decoded = self._edge.codec.decode(message)
         except ServingError as error:
             self._edge.observer.refused("", error.reason)
             turn.settle(error)
-        else:
-            self._edge.predictions.accept(turn.request)
+            return
+        turn.asked = decoded.asked
+        request = request_of(decoded, call.head, turn, self._edge.clock(), call.spent_s)
+        turn.request = request
+        hand_over(self._edge, request, decoded, turn.unfit)
 
     def settled(self) -> None:
         """Send every answer whose turn it is."""

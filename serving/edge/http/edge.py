@@ -14,7 +14,7 @@ from serving.edge.http.compression import Compression
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.oversize_decoder import OversizeDecoder
 from serving.edge.http.request_head import RequestHead
-from serving.edge.http.turns import Turns
+from serving.edge.turns import Turns
 from serving.errors import UnknownModel
 from serving.observation import Observer
 from serving.request_path.predictions import Predictions

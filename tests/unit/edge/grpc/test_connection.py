@@ -13,7 +13,7 @@ from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.grpc.rendering import framed
 from serving.edge.grpc.status import Code
 from serving.inference import Answer, Outputs, Request, Tensor, VersionKey
-from serving.protocol.open_inference import ModelInferResponse
+from serving.protocol.open_inference import ModelInferRequest, ModelInferResponse
 from serving.testing.predictions import FakePredictions
 from tests.unit.edge.grpc.messages import floats, request
 from tests.unit.edge.grpc.wire import INFER, STREAM, Wire, headers_of
@@ -229,6 +229,30 @@ async def test_a_call_without_a_message_or_with_two_is_refused() -> None:
         wire.client.send_data(number, sent, end_stream=True)
         wire.pump()
         assert wire.calls[number].status == Code.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(("last", "status"), [(b"\1\0\0\0a", Code.OK), (b"\1\0\0\0\xff", Code.INVALID_ARGUMENT)])
+@pytest.mark.parametrize("path", [INFER, STREAM])
+async def test_many_strings_are_looked_at_in_turns(last: bytes, status: Code, path: bytes) -> None:
+    wire = Wire(predictions=FakePredictions(reply=large)).greet()
+    count = 20_000
+    asked = ModelInferRequest(model_name="mlp", raw_input_contents=[b"\1\0\0\0b" * (count - 1) + last])
+    asked.inputs.add(name="input", datatype="BYTES", shape=[1, count])
+    number = wire.begin(path)
+    wire.client.send_data(number, framed(asked.SerializeToString()), end_stream=True)
+    for _ in range(4):
+        wire.pump()
+    assert wire.predictions.accepted == []
+    for _ in range(200):
+        await asyncio.sleep(0)
+        wire.pump()
+    assert len(wire.predictions.accepted) == (status == Code.OK)
+    if path == INFER:
+        assert wire.calls[number].status == status
+    else:
+        assert (b"is not UTF-8" in wire.calls[number].data) == (status != Code.OK)
+    wire.lose()
+    assert wire.budget.used == 0
 
 
 @settings(max_examples=60, deadline=None)

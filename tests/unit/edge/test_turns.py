@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 
-from serving.edge.http.turns import Turns
+from serving.edge.turns import Turns
 from serving.errors import BadRequest, ModelFailed, ServingError
 
 
