@@ -113,7 +113,7 @@ class Features:
                 groups.setdefault(waiting.rows.plan, []).append(waiting)
         now_ms = int(self._now() * 1000)
         for plan, group in groups.items():
-            tensors = None if found is None else plan.together.tensors([one.rows for one in group], found, now_ms)
+            tensors = None if found is None else plan.whole_rows.tensors([one.rows for one in group], found, now_ms)
             if tensors is None:
                 self._fill_each(group, found)
                 continue

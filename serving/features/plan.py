@@ -12,7 +12,7 @@ from serving.features.filling import Filled, Gap, ViewRead
 from serving.features.instance_reader import InstanceReader
 from serving.features.keys import netstring
 from serving.features.segments import Pieces, Segment
-from serving.features.together import Together
+from serving.features.whole_rows import WholeRows
 from serving.inference import Signature, Tensor
 
 OnMissing = Literal["default", "refuse"]
@@ -68,7 +68,7 @@ class TensorPlan:
 class ReadPlan:
     """Made by `compile_plan`; `entity_keys` and `request_fields` are what callers send, in the order of the columns.
 
-    `recipe` is what it was compiled from: another process compiles its own. `together` finishes rows of many requests.
+    `recipe` is what it was compiled from: another process compiles its own. `whole_rows` finishes many requests.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class ReadPlan:
             ViewRead(one, layout, refuse=inputs.on_missing == "refuse")
             for one, layout in zip(used, pieces.layouts, strict=True)
         ]
-        self.together = Together(pieces, tensors)
+        self.whole_rows = WholeRows(pieces, tensors)
         self._conversions = pieces.conversions
         self._tensors = tensors
 

@@ -118,11 +118,16 @@ def test_a_request_without_entities_goes_on_at_once(bench: Bench, plan: ReadPlan
     assert bench.handed_on == [request]
 
 
-def test_a_caller_who_left_is_skipped(bench: Bench, plan: ReadPlan) -> None:
-    bench.fill(plan, INSTANCE).leave()
-    bench.reader.answers(0, None)
-    assert not bench.handed_on
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("found", [None, FOUND])
+def test_a_caller_who_left_is_skipped(bench: Bench, plan: ReadPlan, rows: int, found: dict[bytes, bytes]) -> None:
+    bench.fill(plan, *[INSTANCE] * rows).leave()
+    stays = bench.fill(plan, *[INSTANCE] * rows)
+    bench.reader.answers_all(found)
+    assert bench.handed_on == [stays]
     assert not bench.refused
+    bench.features.flush()
+    assert sum(bench.observer.values["late", "plane", "year"].values()) == rows
 
 
 def test_without_a_store_defaults_are_used_and_told(plan: ReadPlan) -> None:
