@@ -38,8 +38,15 @@ class HttpSection(Section):
     max_string_bytes: int = noted("Most bytes of one BYTES element.", _LIMITS.max_string_bytes, ge=1, le=1 << 31)
     max_head_bytes: int = noted("Largest request line and headers.", _LIMITS.max_head_bytes, ge=1_024, le=1 << 20)
     max_headers: int = noted("Most headers of a request.", _LIMITS.max_headers, ge=8, le=10_000)
+    max_url_bytes: int = noted("Longest path and query of a request.", _LIMITS.max_url_bytes, ge=256, le=1 << 20)
     max_pipelined: int = noted("Most requests in flight on one connection.", _LIMITS.max_pipelined, ge=1, le=10_000)
     max_connections: int = noted("Most connections of one worker.", _LIMITS.max_connections, ge=1, le=1_000_000)
+    max_requests: int = noted(
+        "Most predictions in flight of one worker; beyond it they are answered 503 before their bodies are read.",
+        _LIMITS.max_requests,
+        ge=1,
+        le=10_000_000,
+    )
     in_flight_mb: Megabytes = noted(
         "Bytes of requests and answers that one worker holds; beyond it requests are answered 503.",
         _LIMITS.in_flight_mb,

@@ -198,6 +198,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: RequestHead, content: Buffer | Refusal) -> None:
         self._used = True
+        self._edge.requests += 1
         if isinstance(content, Refusal):
             exchange = Exchange(self, self._edge, head, 0)
             self._exchanges.append(exchange)
@@ -252,6 +253,7 @@ class Connection(asyncio.Protocol):
             return
         if len(exchanges) == 1 and exchanges[0].plain and not self._edge.draining:
             exchange = exchanges.popleft()
+            self._edge.requests -= 1
             self._write(transport, exchange.answer or b"", exchange.held)
             return
         ready: list[Buffer] = []
@@ -259,6 +261,7 @@ class Connection(asyncio.Protocol):
         last = False
         while exchanges and not last and (answer := exchanges[0].answer) is not None:
             exchange = exchanges.popleft()
+            self._edge.requests -= 1
             held += exchange.held
             last = exchange.last or (self._edge.draining and self._is_last())
             if last or not exchange.head.plain:
@@ -355,6 +358,7 @@ class Connection(asyncio.Protocol):
     def _drop_all(self) -> None:
         for exchange in self._exchanges:
             exchange.left()
+        self._edge.requests -= len(self._exchanges)
         self._exchanges.clear()
         for _, content in self._held:
             self._edge.budget.used -= _HELD_OVERHEAD + (0 if isinstance(content, Refusal) else len(content))

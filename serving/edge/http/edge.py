@@ -57,6 +57,7 @@ class Edge:
         "oversize",
         "predictions",
         "release",
+        "requests",
         "turns",
     )
 
@@ -76,6 +77,8 @@ class Edge:
         self.connections: dict[Swept, None] = {}
         # What the session was asked and has not answered yet.
         self.orders: set[asyncio.Task[None]] = set()
+        # Begun and not answered yet.
+        self.requests = 0
         self.draining = False
         self.on_empty: Callable[[], None] | None = None
         # As of the last sweep: time-outs of seconds need no clock call for each request.
@@ -102,6 +105,8 @@ class Edge:
 
     def refusal(self, head: RequestHead) -> Refusal | None:
         """Why a request whose head is in order is refused without a look at its body."""
+        if self.requests >= self.limits.max_requests:
+            return self._overloaded(f"{self.requests} requests in flight (http.max_requests)")
         error = self.predictions.refusal(head.target.model, head.target.version)
         # What the session is asked may be about models that are not served.
         if error is None or not head.wants_body:
@@ -119,14 +124,14 @@ class Edge:
 
     def no_room(self) -> Refusal:
         """The answer while too many bytes are in flight."""
-        self.observer.refused("", "overloaded")
-        return Refusal(
-            503,
-            f"this worker holds {self.limits.in_flight_mb:g} MB of requests and answers in flight (http.in_flight_mb); "
-            "try again in a moment",
-            "overloaded",
-            headers=b"retry-after: 1\r\n",
+        return self._overloaded(
+            f"{self.limits.in_flight_mb:g} MB of requests and answers in flight (http.in_flight_mb)"
         )
+
+    def _overloaded(self, what: str) -> Refusal:
+        self.observer.refused("", "overloaded")
+        message = f"this worker holds {what}; try again in a moment"
+        return Refusal(503, message, "overloaded", headers=b"retry-after: 1\r\n")
 
     def _make_room(self) -> bool:
         # Several at once: finding them is a walk over all connections.

@@ -16,6 +16,7 @@ class HttpLimits:
 
     max_head_bytes: int = 32 * 1024
     max_headers: int = 100
+    max_url_bytes: int = 8192
     max_body_mb: float = 64
     max_json_mb: float = 8
     # JSON over this many bytes is decoded in another process: 4 MB of JSON hold the loop for 18 ms.
@@ -46,6 +47,8 @@ class HttpLimits:
     # Of one worker: bytes of request bodies and of answers that have not left yet.
     in_flight_mb: float = 512
     max_connections: int = 10_000
+    # Predictions of one worker that are not answered yet; beyond it they are refused before their bodies are read.
+    max_requests: int = 20_000
     drain_grace_s: float = 10.0
     # Large JSON documents that may wait for the decoding process, and how long one may take there.
     max_oversize_waiting: int = 8

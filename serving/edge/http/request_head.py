@@ -112,6 +112,7 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
     accepts = accepted(found[b"accept-encoding"]) if b"accept-encoding" in found else NOTHING_ACCEPTED
     refusal = (
         _broken(line, found, twice)
+        or _too_long(line, limits)
         or _unwanted(line, found, target)
         or _odd_coding(found, twice, target)
         or _odd_json_part(found, twice, target, None if coding else length)
@@ -181,7 +182,27 @@ def _broken(line: RequestLine, found: dict[bytes, bytes], twice: set[bytes]) -> 
         return Refusal(400, "no upgrade is served here; send the request without Upgrade and Connection", last=True)
     if b"host" in twice or (line.version == "1.1" and b"host" not in found):
         return Refusal(400, "HTTP/1.1 requires exactly one Host header (RFC 9112, section 3.2)", last=True)
+    transfer = found.get(b"transfer-encoding")
+    if transfer is not None:
+        return _odd_transfer(line, transfer, twice)
     return None
+
+
+def _odd_transfer(line: RequestLine, transfer: bytes, twice: set[bytes]) -> Refusal | None:
+    """The parser takes any list of codings that ends with chunked, and takes what the others made for the body."""
+    if line.version == "1.0":
+        return Refusal(400, "HTTP/1.0 has no Transfer-Encoding (RFC 9112, section 6.1); use HTTP/1.1", last=True)
+    if b"transfer-encoding" in twice or transfer.strip().lower() != b"chunked":
+        message = f"Transfer-Encoding {_short(transfer)!r} is not served; served is chunked, given once and alone"
+        return Refusal(400, message, last=True)
+    return None
+
+
+def _too_long(line: RequestLine, limits: HttpLimits) -> Refusal | None:
+    most = limits.max_url_bytes
+    if len(line.url) <= most:
+        return None
+    return Refusal(414, f"a path may have at most {most} bytes (http.max_url_bytes), got {len(line.url)}", "too_large")
 
 
 def _unwanted(line: RequestLine, found: dict[bytes, bytes], target: Target | None) -> Refusal | None:
