@@ -41,7 +41,7 @@ class GrpcLimits:
     write_stall_s: float = 30.0
     sweep_s: float = 0.25
     max_connections: int = 10_000
-    drain_grace_s: float = 10.0
+    drain_grace_s: float = 8.0
     # How long a client may take to hear that it is to take another connection: longer than a message travels.
     goodbye_s: float = 0.25
 

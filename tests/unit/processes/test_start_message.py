@@ -15,6 +15,7 @@ START = StartMessage(
     secret="quiet",
     models=(ServedModel("m", 2, "m/2/model.onnx"), ServedModel("m", 1, "m/1/model.onnx", default=False)),
     listeners={0: 7, 1: 8},
+    grpc_listeners={0: 9, 1: 10},
     config={"http": {"port": 1}},
 )
 
