@@ -11,14 +11,9 @@ from serving.conformance.known_models import write_repository
 from tests.e2e.conftest import Start
 from tests.integration.cli.sluice_command import sluice
 
-# onnxruntime's Python takes no BF16, so the model for it is not served.
-NOT_TRIED = {"http.datatype.bf16", "http.binary.bits.bf16", "grpc.bits.bf16"}
-
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_every_check_passes_but_those_of_a_datatype_that_onnxruntime_does_not_take(
-    workers: int, tmp_path: Path, start: Start
-) -> None:
+def test_every_check_is_tried_and_passes(workers: int, tmp_path: Path, start: Start) -> None:
     write_repository(tmp_path / "models")
     options = ("--models", tmp_path / "models", "--workers", workers)
     session = start(*options, SLUICE_HTTP__REPOSITORY_API="token")
@@ -27,6 +22,5 @@ def test_every_check_passes_but_those_of_a_datatype_that_onnxruntime_does_not_ta
     report = tmp_path / "report.json"
     ended = sluice("conformance", session.url, "--grpc", grpc, "--token", token, "--json", str(report))
     checks = json.loads(report.read_text())["checks"]
-    assert {one["id"]: one["reason"] for one in checks if one["outcome"] in ("fail", "error")} == {}
-    assert {one["id"] for one in checks if one["outcome"] == "skipped"} == NOT_TRIED
+    assert {one["id"]: one["reason"] for one in checks if one["outcome"] != "pass"} == {}
     assert ended.code == 0
