@@ -12,12 +12,14 @@ from serving.edge.grpc.rendering import framed, infer_pieces, varint
 from serving.edge.grpc.stream_call import StreamCall
 from serving.errors import ModelFailed, ServingError
 from serving.inference import Answer, Request
-from serving.protocol.open_inference import ModelInferResponse, ModelStreamInferResponse
+from serving.protocol.open_inference import InferParameter, ModelInferResponse, ModelStreamInferResponse
 
 log = logging.getLogger(__name__)
 
 # Field 2 of ModelStreamInferResponse, a message.
 _INFER_RESPONSE = b"\x12"
+# What tells readers of a stream, by Triton's name, that no other response to the same request follows.
+_FINAL = ModelInferResponse(parameters={"triton_final_response": InferParameter(bool_param=True)}).SerializeToString()
 
 
 class _Turn:
@@ -58,7 +60,7 @@ class _Turn:
     def _encoded(self, answer: Answer) -> bytes:
         asked = self.asked
         assert asked is not None  # noqa: S101 - for the type checker; accepted requests were decoded
-        pieces = infer_pieces(answer, asked.id, asked.outputs)
+        pieces = [_FINAL, *infer_pieces(answer, asked.id, asked.outputs)]
         size = sum(map(len, pieces))
         return framed(b"".join((_INFER_RESPONSE, varint(size), *pieces)))
 

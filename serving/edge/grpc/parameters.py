@@ -10,6 +10,9 @@ from serving.protocol.open_inference import InferParameter
 Parameters = Mapping[str, object]
 
 _SEQUENCE = frozenset(("sequence_id", "sequence_start", "sequence_end"))
+# Whether an empty response may end a request's responses: here each request has one, which is its last. perf_analyzer
+# always sends it.
+_NEEDLESS = "triton_enable_empty_final_response"
 _SHARED_MEMORY = "shared_memory_"
 # More would be longer than any clock here counts; 0 stands for no time-out of its own.
 _MAX_TIMEOUT_US = 10**15
@@ -27,7 +30,7 @@ def refuse_reserved(names: Iterable[str]) -> None:
     for name in names:
         if name in _SEQUENCE:
             raise BadRequest(f"parameter {name!r} is not served: models here keep no state between requests")
-        if name.startswith("triton_"):
+        if name.startswith("triton_") and name != _NEEDLESS:
             raise BadRequest(f"unknown parameter {name[:_SHOWN]!r}; names that begin with triton_ are reserved")
 
 

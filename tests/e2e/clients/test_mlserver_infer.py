@@ -16,8 +16,7 @@ from tests.e2e.sluice_up import environment as variables
 REQUESTS = 40
 
 
-@pytest.mark.parametrize("binary", [False, True], ids=["json", "binary"])
-@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize(("batch", "binary"), [(1, False), (8, False), (8, True)])
 def test_a_file_of_requests_is_answered_line_by_line(
     in_process: SluiceUp, tmp_path: Path, batch: int, binary: bool
 ) -> None:

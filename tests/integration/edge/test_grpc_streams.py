@@ -34,6 +34,7 @@ def test_a_stream_answers_in_the_order_of_its_requests_and_an_error_ends_nothing
             str(number) for number in range(300) if number != 7
         ]
         assert "a version is a whole number" in answers[7].error_message
+        assert answers[0].infer_response.parameters["triton_final_response"].bool_param
 
     run(use)
 

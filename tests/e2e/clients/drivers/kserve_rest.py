@@ -98,6 +98,16 @@ async def check_half_precision_and_texts(server: Server) -> None:
     assert output.data == [text.decode() for text in encoded(TEXTS).ravel()], output
 
 
+async def check_a_tensor_without_elements(server: Server) -> None:
+    nothing = np.zeros((1, 0), np.float32)
+    async with client() as one:
+        for binary in (True, False):
+            asked = request_of("open-length", {"x": nothing}, binary=binary, parameters={"binary_data_output": True})
+            answer = await one.infer(url(server), asked, "open-length")
+            # What onnxruntime takes for the mean of nothing.
+            agree(answered(answer), {"mean": np.zeros(1, np.float32)})
+
+
 async def check_a_plain_document(server: Server) -> None:
     document = {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": DOUBLED.ravel().tolist()}]}
     async with client() as one:

@@ -141,9 +141,10 @@ def check_a_stream_of_requests(server: Server) -> None:
     assert result is None, result
     assert "nobody" in str(error), error
     # One refusal ends no stream.
-    one.async_stream_infer("doubler", tensors({"x": DOUBLED}))
+    one.async_stream_infer("doubler", tensors({"x": DOUBLED}), enable_empty_final_response=True)
     result, error = ended.get(timeout=PATIENCE_S)
     assert error is None, error
+    assert result.get_response().parameters["triton_final_response"].bool_param
     agree(answered(result), {"y": 2 * DOUBLED})
     one.stop_stream()
 

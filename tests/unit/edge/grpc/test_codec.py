@@ -179,7 +179,7 @@ def test_the_schedule_policy_is_taken_as_either_kind_of_number(field: str) -> No
         ("timeout", InferParameter(int64_param=-1), "'timeout' must be a whole number of 0 or more (in microseconds)"),
         ("timeout", InferParameter(bool_param=True), "'timeout' must be a whole number"),
         ("sequence_id", InferParameter(int64_param=1), "'sequence_id' is not served"),
-        ("triton_enable_empty_final_response", InferParameter(bool_param=True), "begin with triton_ are reserved"),
+        ("triton_anything", InferParameter(bool_param=True), "begin with triton_ are reserved"),
     ],
 )
 def test_parameters_that_ask_for_what_is_not_served_are_refused(
@@ -190,7 +190,10 @@ def test_parameters_that_ask_for_what_is_not_served_are_refused(
 
 def test_parameters_that_mean_nothing_here_are_left_alone() -> None:
     asked = with_parameters(
-        request(), binary_data_output=InferParameter(bool_param=True), mine=InferParameter(string_param="x")
+        request(),
+        binary_data_output=InferParameter(bool_param=True),
+        mine=InferParameter(string_param="x"),
+        triton_enable_empty_final_response=InferParameter(bool_param=True),
     )
     assert decode(asked)[1] == decode(request())[1]
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.edge.http import codec
 from serving.edge.http.binary_body import BinaryBodies, raw
 from serving.edge.http.codec import Asked
 from serving.edge.http.limits import HttpLimits
@@ -67,6 +68,17 @@ def test_inputs_in_json_stand_between_those_in_binary() -> None:
         ("y", b"\1\2"),
         ("z", b"\1\0\0\0\0"),
     ]
+
+
+def test_no_elements_may_be_both_null_and_no_bytes() -> None:
+    # As KServe's client sends them.
+    empty = tensor("y", "INT8", [0], 0, data=None)
+    asked = decode(*body_of([GOOD, empty], TWO_FLOATS))
+    assert [(t.name, t.shape, bytes(t.data)) for t in asked.inputs] == [("x", (1, 2), TWO_FLOATS), ("y", (0,), b"")]
+    document, _ = body_of([empty])
+    assert [(t.name, t.shape, bytes(t.data)) for t in codec.decode(document, LIMITS).inputs] == [("y", (0,), b"")]
+    with pytest.raises(BadRequest, match="needs 1 values, but `data` has 0"):
+        decode(*body_of([tensor("y", "INT8", [1], 0, data=None)]))
 
 
 def test_the_only_input_need_not_say_its_size() -> None:
