@@ -121,7 +121,7 @@ def json_tensor(  # noqa: C901 - in one piece, since calls cost 0.1 us each
     if type(data) is not list or len(data) != count or (count and type(data[0]) is list):
         data = flat(name, data, shape)
     if datatype == "BYTES":
-        _refuse_long_strings(name, data, limits)
+        refuse_long_strings(name, data, limits)
     return Tensor(name, datatype, shape, pack(name, datatype, data, booleans))
 
 
@@ -196,7 +196,8 @@ def _with_odd_fields(entry: Mapping[str, object], name: str) -> object:
     return data
 
 
-def _refuse_long_strings(name: str, values: list[object], limits: HttpLimits) -> None:
+def refuse_long_strings(name: str, values: Sequence[object], limits: HttpLimits) -> None:
+    """Raise BadRequest where a BYTES tensor has too many elements, or one that is too long."""
     if len(values) > limits.max_strings:
         raise too_many_strings(name, len(values), limits)
     longest = limits.max_string_bytes

@@ -99,7 +99,7 @@ class Exchange:
                 rows = form.read(instances.listed(body))
                 self.accept((), rows.count, received_at, rows)
             else:
-                self.accept(*instances.decode(body, form), received_at)
+                self.accept(*instances.decode(body, form, edge.limits), received_at)
         except ServingError as error:
             self.refuse_error(error)
         except Exception:

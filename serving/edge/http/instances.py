@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import prod
 
-from serving.edge.http.codec import parse
+from serving.edge.http.codec import parse, refuse_long_strings
 from serving.edge.http.elements import may_have_booleans, pack, shown
+from serving.edge.http.limits import HttpLimits
 from serving.errors import BadRequest
 from serving.inference import Signature, Tensor, TensorSpec
 
@@ -15,9 +16,10 @@ from serving.inference import Signature, Tensor, TensorSpec
 _REQUEST_KEYS = frozenset(("instances", "signature_name", "parameters", "id"))
 _MAX_DEPTH = 32
 _NAMES_SHOWN = 20
+_DEFAULTS = HttpLimits()
 
 
-def decode(body: bytes, signature: Signature) -> tuple[list[Tensor], int]:
+def decode(body: bytes, signature: Signature, limits: HttpLimits = _DEFAULTS) -> tuple[list[Tensor], int]:
     """Tensors in the signature's order, and how many instances there are.
 
     Raises:
@@ -27,7 +29,7 @@ def decode(body: bytes, signature: Signature) -> tuple[list[Tensor], int]:
     booleans = may_have_booleans(body)
     specs = signature.inputs
     columns = _bare(rows, specs) if type(rows[0]) is not dict else _named(rows, specs)
-    tensors = [_tensor(spec, column, booleans=booleans) for spec, column in zip(specs, columns, strict=True)]
+    tensors = [_tensor(spec, column, booleans, limits) for spec, column in zip(specs, columns, strict=True)]
     return tensors, len(rows)
 
 
@@ -74,24 +76,30 @@ def _bare(rows: list[object], specs: Sequence[TensorSpec]) -> list[list[object]]
     return [rows]
 
 
-def _tensor(spec: TensorSpec, column: list[object], *, booleans: bool) -> Tensor:
+def _tensor(spec: TensorSpec, column: list[object], booleans: bool, limits: HttpLimits) -> Tensor:  # noqa: FBT001
     if not spec.shape:
         if len(column) > 1:
             raise BadRequest(f"field {spec.name!r} has no rows in this model: send one instance at a time")
-        return Tensor(spec.name, spec.datatype, (), pack(spec.name, spec.datatype, column, booleans))
+        return Tensor(spec.name, spec.datatype, (), _packed(spec, column, booleans, limits))
     trailing = spec.shape[1:]
     if -1 in trailing:
         trailing = _seen_shape(spec, column[0])
     width = prod(trailing)
     if width == 1 and list not in map(type, column):
         # Named features, the commonest case: one bare value of each instance.
-        data = pack(spec.name, spec.datatype, column, booleans)
+        data = _packed(spec, column, booleans, limits)
         return Tensor(spec.name, spec.datatype, (len(column), *trailing), data)
     values: list[object] = []
     for position, value in enumerate(column):
         values += _cells(spec, value, trailing, width) if type(value) is list else _single(spec, value, position, width)
-    data = pack(spec.name, spec.datatype, values, booleans)
+    data = _packed(spec, values, booleans, limits)
     return Tensor(spec.name, spec.datatype, (len(column), *trailing), data)
+
+
+def _packed(spec: TensorSpec, values: list[object], booleans: bool, limits: HttpLimits) -> bytes:  # noqa: FBT001
+    if spec.datatype == "BYTES":
+        refuse_long_strings(spec.name, values, limits)
+    return pack(spec.name, spec.datatype, values, booleans)
 
 
 def _single(spec: TensorSpec, value: object, position: int, width: int) -> tuple[object]:

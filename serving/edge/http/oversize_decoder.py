@@ -16,6 +16,7 @@ from serving.edge.http.limits import HttpLimits
 from serving.edge.http.oversize_frames import (
     LENGTHS,
     InferForm,
+    NamedForm,
     decoded_entities,
     decoded_infer,
     decoded_instances,
@@ -120,10 +121,15 @@ class OversizeDecoder:
         form, body, json_size = document.form, document.body, document.json_size
         if json_size is not None:
             body = memoryview(body)[:json_size]
-        sink.writelines(request_frame(form or InferForm(self._limits, binary=json_size is not None), body))
+        sink.writelines(request_frame(self._frame_form(form, binary=json_size is not None), body))
         await sink.drain()
         head_size, blob_size = LENGTHS.unpack(await source.readexactly(LENGTHS.size))
         return await source.readexactly(head_size), await source.readexactly(blob_size)
+
+    def _frame_form(self, form: InstanceForm | None, *, binary: bool) -> ReadPlan | NamedForm | InferForm:
+        if form is None:
+            return InferForm(self._limits, binary)
+        return form if isinstance(form, ReadPlan) else NamedForm(form, self._limits)
 
     def _accepting(self, document: Document, head: bytes, blob: bytes) -> Callable[[], None]:
         """What hands the decoded document on; raises BadRequest if it was refused."""

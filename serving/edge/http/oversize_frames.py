@@ -27,6 +27,13 @@ from serving.inference import Buffer, Signature, Tensor
 LENGTHS = Struct("<II")
 
 
+class NamedForm(NamedTuple):
+    """V1 instances by the names of a signature's inputs, within `limits`."""
+
+    signature: Signature
+    limits: HttpLimits
+
+
 class InferForm(NamedTuple):
     """An infer document, within `limits`; `binary` where tensors follow it in its body."""
 
@@ -42,7 +49,7 @@ class Told(NamedTuple):
     options: Options
 
 
-def request_frame(form: ReadPlan | Signature | InferForm, document: Buffer) -> list[Buffer]:
+def request_frame(form: ReadPlan | NamedForm | InferForm, document: Buffer) -> list[Buffer]:
     """The pieces of a request; of a body with binary tensors the document is the JSON part alone."""
     # Pickled, as both ends are this program; a plan goes as what it is compiled from.
     head = pickle.dumps(form.recipe if isinstance(form, ReadPlan) else form)
@@ -141,7 +148,7 @@ def _decode(head: bytes, body: bytes) -> tuple[list[Buffer], object]:
     if isinstance(form, ReadPlan):
         rows = form.read(instances.listed(body))
         return [marshal.dumps((rows.keys, rows.sent, rows.key))], rows.count
-    tensors, count = instances.decode(body, form)
+    tensors, count = instances.decode(body, form.signature, form.limits)
     return [t.data for t in tensors], ([(t.name, t.datatype, t.shape, len(t.data)) for t in tensors], count)
 
 
@@ -152,9 +159,9 @@ def _told(layout: Layout) -> tuple[list[Buffer], Told]:
 
 
 @lru_cache(maxsize=16)
-def _form(head: bytes) -> ReadPlan | Signature | InferForm:
+def _form(head: bytes) -> ReadPlan | NamedForm | InferForm:
     given: object = pickle.loads(head)  # noqa: S301 - written by our own parent
-    if isinstance(given, InferForm | Signature):
+    if isinstance(given, InferForm | NamedForm):
         return given
     assert isinstance(given, tuple)  # noqa: S101 - what a plan is compiled from
     return compile_plan(*given)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.edge.http.codec import decode
+from serving.edge.http.limits import HttpLimits
 from serving.errors import BadRequest
 
 GOOD = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}
@@ -136,3 +137,21 @@ def test_json_may_be_nested_1024_deep(over: int) -> None:
     else:
         with pytest.raises(BadRequest, match="depth limit"):
             decode(document)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_tensors_in_json_have_the_limits_of_tensors_in_binary(over: int) -> None:
+    limits = HttpLimits(max_tensors=3, max_rank=4, max_elements=50, max_strings=5, max_string_bytes=8)
+    entries = {
+        "max_tensors": [{**GOOD, "name": str(i)} for i in range(3 + over)],
+        "max_rank": [{**GOOD, "shape": [1] * (4 + over), "data": [1]}],
+        "max_elements": [{**GOOD, "shape": [50 + over], "data": [1] * (50 + over)}],
+        "max_strings": [{**GOOD, "datatype": "BYTES", "shape": [5 + over], "data": ["a"] * (5 + over)}],
+        "max_string_bytes": [{**GOOD, "datatype": "BYTES", "shape": [1], "data": ["ü" * 3 + "a" * (2 + over)]}],
+    }
+    for setting, inputs in entries.items():
+        if over <= 0:
+            assert decode(body(inputs=inputs), limits).inputs
+        else:
+            with pytest.raises(BadRequest, match=setting):
+                decode(body(inputs=inputs), limits)

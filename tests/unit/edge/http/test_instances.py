@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from serving.edge.http.instances import decode
+from serving.edge.http.limits import HttpLimits
 from serving.errors import BadRequest
 from serving.inference import Signature, TensorSpec
 
@@ -77,3 +78,16 @@ def test_a_model_without_rows_takes_one_bare_value() -> None:
 def test_what_is_wrong_with_the_instances_is_said(signature: Signature, document: bytes, message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         decode(document, signature)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_strings_of_instances_have_the_limits_of_tensors(over: int) -> None:
+    limits = HttpLimits(max_strings=5, max_string_bytes=8)
+    long = [{"hour": 1, "carrier": "ü" * 4 + "a" * over if over > 0 else "a" * (8 + over)}]
+    many = [{"hour": 1, "carrier": "a"}] * (5 + over)
+    for instances, setting in ((long, "max_string_bytes"), (many, "max_strings")):
+        if over <= 0:
+            assert decode(body(instances), TWO, limits)
+        else:
+            with pytest.raises(BadRequest, match=setting):
+                decode(body(instances), TWO, limits)

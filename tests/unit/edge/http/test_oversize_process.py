@@ -13,6 +13,7 @@ from serving.edge.http.oversize_decoder import Document, OversizeDecoder
 from serving.edge.http.oversize_frames import (
     LENGTHS,
     InferForm,
+    NamedForm,
     decoded_infer,
     decoded_instances,
     request_frame,
@@ -81,7 +82,7 @@ def test_the_json_part_of_a_body_with_tensors_comes_back_as_it_is_read_here() ->
 
 def test_instances_come_back_as_the_codec_decodes_them() -> None:
     body = orjson.dumps({"instances": [{"a": [1, 2], "b": "x"}, {"a": [3, 4], "b": "y"}]})
-    ((head, blob),) = through(request_frame(SIGNATURE, body))
+    ((head, blob),) = through(request_frame(NamedForm(SIGNATURE, LIMITS), body))
     tensors, count = decoded_instances(head, blob)
     here, here_count = instances.decode(body, SIGNATURE)
     assert same(tensors, here)
@@ -90,7 +91,7 @@ def test_instances_come_back_as_the_codec_decodes_them() -> None:
 
 def test_a_refusal_comes_back_as_one_and_the_process_goes_on() -> None:
     good = orjson.dumps({"instances": [{"a": [1, 2], "b": "x"}]})
-    (refused, accepted) = through(request_frame(INFER, b"{"), request_frame(SIGNATURE, good))
+    (refused, accepted) = through(request_frame(INFER, b"{"), request_frame(NamedForm(SIGNATURE, LIMITS), good))
     with pytest.raises(BadRequest, match="not JSON"):
         decoded_infer(*refused)
     assert decoded_instances(*accepted)[1] == 1
