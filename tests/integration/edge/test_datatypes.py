@@ -34,6 +34,7 @@ KINDS = {
     "INT32": onnx.TensorProto.INT32,
     "INT64": onnx.TensorProto.INT64,
     "FP16": onnx.TensorProto.FLOAT16,
+    "BF16": onnx.TensorProto.BFLOAT16,
     "FP32": onnx.TensorProto.FLOAT,
     "FP64": onnx.TensorProto.DOUBLE,
     "BYTES": onnx.TensorProto.STRING,
@@ -63,6 +64,9 @@ def values_of(datatype: str) -> tuple[bytes, list[Any] | None]:
     if datatype == "BYTES":
         texts = ["", "\0", "ü€😀", 'a"b\\']
         return b"".join(struct.pack("<I", len(t.encode())) + t.encode() for t in texts), texts
+    if datatype == "BF16":
+        # The largest, infinity, the smallest, -0.0.
+        return struct.pack("<4H", 0x7F7F, 0x7F80, 0x0080, 0x8000), None
     if datatype == "BOOL":
         return b"\0\1\1\0", [False, True, True, False]
     dtype: np.dtype[Any] = DTYPES[datatype]
