@@ -19,6 +19,9 @@ from serving.inference import Answer, Request
 
 log = logging.getLogger(__name__)
 
+# From this size on an answer is given only where there is room for it, since its reader may be slow.
+_LARGE_ANSWER = 65_536
+
 # Answers a serialized request with a serialized response, perhaps later; None stands for ModelInfer.
 Handler = Callable[[GrpcEdge, CallHead, bytes], bytes | Coroutine[Any, Any, bytes]]
 
@@ -210,10 +213,13 @@ class UnaryCall:
         self._give(headers, frame, ended_with(answer, request))
 
     def _give(self, headers: HeaderList, frame: bytes, trailers: HeaderList) -> None:
-        self._answered_at = self._edge.now
         size = len(frame)
-        self.held += size
-        self._edge.budget.used += size
+        if size >= _LARGE_ANSWER:
+            self._claim(size)
+        else:
+            self.held += size
+            self._edge.budget.used += size
+        self._answered_at = self._edge.now
         self._line.respond(self.stream_id, headers, frame, trailers)
 
     def _refuse_error(self, error: ServingError) -> None:

@@ -178,7 +178,10 @@ class Exchange:
         if isinstance(outcome, Answer):
             size = sum(len(tensor.data) for tensor in outcome.outputs.tensors)
             rows = 1 if outcome.whole else max(outcome.outputs.tensors[0].shape[0], 1)
-            self._count(size * (1 if outcome.whole else outcome.stop - outcome.start) // rows)
+            refusal = self.hold(size * (1 if outcome.whole else outcome.stop - outcome.start) // rows)
+            if refusal is not None:
+                self.refuse(refusal)
+                return
         self._edge.turns.add(self._rendering(answer, outcome), self._failed, self._is_gone)
 
     def _rendering(
@@ -199,9 +202,15 @@ class Exchange:
             self._give_any(answer)
 
     def _give_any(self, answer: bytes | Split) -> None:
+        """Give an answer; a large one only where there is room for it, since its reader may be slow."""
         if isinstance(answer, Split):
             self.plain = False
-            answer, self.tail = answer
+            answer, tail = answer
+            budget = self._edge.budget
+            if not budget.fits(sum(map(len, tail)) - self.held):
+                self.refuse(self._edge.no_room())
+                return
+            self.tail = tail
         self.give(answer)
 
     def _failed(self, error: ServingError) -> None:
