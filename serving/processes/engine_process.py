@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from serving.errors import Unavailable
 from serving.processes.asking import Asking, Facts
 from serving.processes.backoff import delay_s, strikes_after
 from serving.processes.child_process import ChildProcess, Spawner
@@ -27,6 +28,8 @@ from serving.processes.start_message import StartMessage, to_json
 
 # After the end of its channel it may still be ending; then it is killed.
 _END_S = 5.0
+# Ray is given 120 s to change what its pools host, and the engine says so when that was not enough.
+_ANSWERS_WITHIN_S = 150.0
 
 
 class EngineProcess:
@@ -46,6 +49,7 @@ class EngineProcess:
         self.replicas: dict[str, int] = {}
         self.crashes = 0
         self._asking = Asking(self._send)
+        self._silent = False
 
     async def start(self) -> None:
         """Spawn it and watch it; it says itself when it is ready."""
@@ -56,9 +60,16 @@ class EngineProcess:
         """Have the engine that runs now do something.
 
         Raises:
-            ServingError: what it objected, or NotReady when it ended meanwhile.
+            ServingError: what it objected, NotReady when it ended meanwhile, or Unavailable when it does not answer. It
+                is asked then all the same, and does it once it can; what it says then is no concern of anybody's.
         """
-        return await self._asking.ask(what, **facts)
+        try:
+            async with asyncio.timeout(0 if self._silent else _ANSWERS_WITHIN_S):
+                return await self._asking.ask(what, **facts)
+        except TimeoutError:
+            # Whoever asks next need not wait as long for an engine that hangs.
+            self._silent = True
+            raise Unavailable("the engine does not answer; see its log, and try again in a moment") from None
 
     def serve(self, models: tuple[ServedModel, ...], table: str) -> None:
         """An engine that is started again hosts these versions and publishes this table."""
@@ -102,6 +113,7 @@ class EngineProcess:
                 self._heard(message)
             self._asking.close("the engine ended; it starts again")
             self._asking = Asking(self._send)
+            self._silent = False
             child = self._child
             await child.ended_within(_END_S)
             self._channel.close()
@@ -136,6 +148,7 @@ class EngineProcess:
             case "replicas":
                 self.replicas = {str(pool): int(count) for pool, count in message["alive"].items()}
             case "answer":
+                self._silent = False
                 self._asking.answered(message)
             case "trouble":
                 self._emit(Event("trouble", "engine", message["text"]))

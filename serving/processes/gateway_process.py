@@ -51,6 +51,8 @@ class GatewayProcess:
         self._serving: frozenset[int] = frozenset()
         self._child: ChildProcess | None = None
         self._channel: ControlChannel | None = None
+        # What was sent to it before it was spawned: questions among it, whose answers somebody waits for.
+        self._early: list[tuple[str, dict[str, Any]]] = []
         self._listening: asyncio.Task[None] | None = None
         self._asking = Asking(self.send)
         self.ask: Ask = self._asking.ask
@@ -65,6 +67,8 @@ class GatewayProcess:
         first = to_json(self.start_message)
         channel.send(first.pop("type"), **first)
         self._channel = channel
+        for kind, facts in self._early:
+            channel.send(kind, **facts)
         self._listening = asyncio.create_task(self._listen(self._child, channel))
 
     @property
@@ -92,7 +96,9 @@ class GatewayProcess:
 
     def send(self, kind: str, **facts: Any) -> None:  # noqa: ANN401 - see ControlChannel.send
         """A message to the worker, if it still listens."""
-        if self._channel is not None:
+        if self._channel is None:
+            self._early.append((kind, facts))
+        else:
             self._channel.send(kind, **facts)
 
     async def drain(self, grace_s: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,11 +31,16 @@ Change = Callable[[RouteTable], RouteTable]
 
 
 class SessionVersions:
-    """`changing` is held while versions change, so that no worker is rolled meanwhile."""
+    """`changing` is held while workers and table change, so that no worker is rolled meanwhile.
+
+    It is not held while the engine is waited for, which may take minutes: workers can be rolled then.
+    """
 
     def __init__(self, plan: SessionPlan, parts: SessionParts, changing: asyncio.Lock, emit: Emit) -> None:
         self._parts = parts
         self._changing = changing
+        # One order after the other, the engine's part of it too.
+        self._ordering = asyncio.Lock()
         self._emit = emit
         self._models = {VersionKey(served.model, served.version): served for served in plan.models}
         self._settings = Settings.model_validate(plan.config)
@@ -59,7 +64,7 @@ class SessionVersions:
             ModelUnservable: it cannot be loaded: file, reason and remedy.
             Unavailable: engine or control Redis cannot be asked now.
         """
-        async with self._changing:
+        async with self._ordering:
             if key in self._models and await self._hosted(key):
                 return {"model": key.model, "version": key.version, "changed": False}
             found = await asyncio.to_thread(_servable, self._settings, key)
@@ -70,16 +75,14 @@ class SessionVersions:
             served = ServedModel(
                 key.model, key.version, str(found.path.resolve()), default=key.model not in self._known()
             )
-            await self._host(served)
             try:
-                table = await self._publish(lambda now: with_version(now, alone, key.version))
+                await self._host(served)
+                async with self._changing:
+                    await self._admit(served, lambda now: with_version(now, alone, key.version))
+                    self._settings = settings
             except ServingError:
-                await self._let_go(key, self._without(key))
+                await self._let_go([key], self._without(key))
                 raise
-            self._settings = settings
-            self._in_force({**self._models, key: served}, table)
-            # Those that were started again meanwhile.
-            await self._parts.gateways.ask_all("load", served=asdict(served))
         self._say("loaded", str(key), f"version {key.version} was loaded and can be asked for")
         return {"model": key.model, "version": key.version, "changed": True}
 
@@ -91,17 +94,18 @@ class SessionVersions:
             InUse: requests would have nothing.
             Unavailable: engine or control Redis cannot be asked now.
         """
-        async with self._changing:
-            before = await self._tables.current()
-            without_version(before, model, version, force=force)
-            if self._parts.engine is not None and not self._parts.engine.ready.is_set():
-                raise NotReady("the engine is not ready; try again in a moment")
-            table = await self._publish(lambda now: without_version(now, model, version, force=force))
-            gone = [key for key in _versions(before) if key not in _versions(table)]
-            left = {key: served for key, served in self._models.items() if key not in gone}
-            self._in_force(left, table)
+        async with self._ordering:
+            async with self._changing:
+                before = await self._tables.current()
+                without_version(before, model, version, force=force)
+                if self._parts.engine is not None and not self._parts.engine.ready.is_set():
+                    raise NotReady("the engine is not ready; try again in a moment")
+                table = await self._publish(lambda now: without_version(now, model, version, force=force))
+                gone = [key for key in _versions(before) if key not in _versions(table)]
+                left = {key: served for key, served in self._models.items() if key not in gone}
+                self._in_force(left, table)
+            await self._let_go(gone, left)
             for key in gone:
-                await self._let_go(key, left)
                 self._parts.gateways.forget_refusal(*key)
         for key in gone:
             self._say("unloaded", str(key), f"version {key.version} was unloaded")
@@ -122,18 +126,24 @@ class SessionVersions:
             self._in_force(self._models, table)
 
     async def _host(self, served: ServedModel) -> None:
+        """Have the engine's replicas load it."""
+        if self._parts.engine is None:
+            return
         key = VersionKey(served.model, served.version)
-        try:
-            if self._parts.engine is not None:
-                # A version that was refused earlier is tried again only where it is new.
-                if key in self._models:
-                    await self._tell_engine(self._without(key))
-                await self._tell_engine({**self._models, key: served})
-            await self._parts.gateways.ask_all("load", strict=True, served=asdict(served))
-        except ServingError:
-            await self._let_go(key, self._without(key))
-            raise
+        # A version that was refused earlier is tried again only where it is new.
+        if key in self._models:
+            await self._tell_engine(self._without(key))
+        await self._tell_engine({**self._models, key: served})
+
+    async def _admit(self, served: ServedModel, change: Change) -> None:
+        """Every worker hosts it, or sees it hosted; then it is routed to, and what goes wrong from there on is told."""
+        key = VersionKey(served.model, served.version)
+        await self._parts.gateways.ask_all("load", strict=True, served=asdict(served))
         self._parts.gateways.forget_refusal(*key)
+        self._in_force({**self._models, key: served}, await self._publish(change))
+        # Those that were started again meanwhile.
+        again = self._parts.gateways.ask_all("load", served=asdict(served))
+        await self._told_if_not(again, str(key), "a worker that was started again meanwhile cannot serve it")
 
     async def _hosted(self, key: VersionKey) -> bool:
         described = await self._parts.gateways.ask_one("describe")
@@ -143,14 +153,20 @@ class SessionVersions:
             raise NotReady(f"{key} is being loaded; try again in a moment")
         return False
 
-    async def _let_go(self, key: VersionKey, left: Mapping[VersionKey, ServedModel]) -> None:
-        """Nobody is routed to it any more: what goes wrong now costs memory, and is told."""
+    async def _let_go(self, keys: Sequence[VersionKey], left: Mapping[VersionKey, ServedModel]) -> None:
+        """Nobody is routed to them any more: what goes wrong now costs memory, and is told."""
+        failed = "it could not be let go"
+        for key in keys:
+            unload = self._parts.gateways.ask_all("unload", model=key.model, version=key.version)
+            await self._told_if_not(unload, str(key), failed)
+        if self._parts.engine is not None:
+            await self._told_if_not(self._tell_engine(left), ", ".join(map(str, keys)), failed)
+
+    async def _told_if_not(self, done: Awaitable[None], part: str, what: str) -> None:
         try:
-            await self._parts.gateways.ask_all("unload", model=key.model, version=key.version)
-            if self._parts.engine is not None:
-                await self._tell_engine(left)
+            await done
         except ServingError as error:
-            self._say("trouble", str(key), f"it could not be let go: {error.message}")
+            self._say("trouble", part, f"{what}: {error.message}")
 
     async def _tell_engine(self, models: Mapping[VersionKey, ServedModel]) -> None:
         engine = self._parts.engine

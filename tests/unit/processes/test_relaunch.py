@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from serving.processes import relaunch
-from serving.processes.child_process import ChildProcess, Spawner
+from serving.processes.child_process import Spawner
 from serving.processes.control_process import ControlProcess
 from serving.processes.embedded_state import EmbeddedValkey, ValkeySpec
 from serving.processes.engine_process import EngineProcess
@@ -22,58 +19,7 @@ from serving.processes.events import Emit, Event
 from serving.processes.gateways import Gateways, Reports
 from serving.processes.guardian_process import GuardianProcess
 from serving.processes.start_message import StartMessage
-
-NO_ROOM = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-
-
-class FakeChild:
-    """Runs until it is told to end; whatever it inherited is closed with it."""
-
-    pid = 2**22 + 1  # beyond what Linux gives
-    started = "never"
-
-    def __init__(self, fds: Iterable[int]) -> None:
-        self.fds = [os.dup(fd) for fd in fds]
-        self._over = asyncio.Event()
-
-    @property
-    def running(self) -> bool:
-        return not self._over.is_set()
-
-    def end(self) -> None:
-        for fd in self.fds:
-            os.close(fd)
-        self.fds = []
-        self._over.set()
-
-    async def wait(self) -> int:
-        await self._over.wait()
-        return 1
-
-    async def ended_within(self, patience_s: float) -> bool:
-        await self._over.wait()
-        return True
-
-    def how_it_ended(self) -> str:
-        return "exit code 1"
-
-
-@dataclass
-class FakeSpawner:
-    """Starts children while there is room for them."""
-
-    full: int = 0
-    children: list[FakeChild] = field(default_factory=list)
-
-    async def python(self, module: str, *arguments: str, fds: Iterable[int] = (), **_: object) -> ChildProcess:
-        if self.full:
-            self.full -= 1
-            raise NO_ROOM
-        self.children.append(FakeChild(fds))
-        return cast("ChildProcess", self.children[-1])
-
-    async def program(self, *command: str, output: Path) -> ChildProcess:
-        return await self.python("")
+from tests.unit.processes.children import NO_ROOM, FakeSpawner
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +36,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-async def nothing_lost() -> AsyncIterator[None]:
+async def nothing_lost(channels_closed: None) -> AsyncIterator[None]:
     """No keeper died with nobody hearing of it, and every descriptor of a failed try was closed."""
     heard: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
@@ -131,7 +77,6 @@ async def test_a_part_for_which_there_is_no_room_is_told_and_tried_until_there_i
         return True
 
     monkeypatch.setattr("serving.processes.embedded_state.answers", answers)
-    monkeypatch.setattr("serving.processes.engine_process.end_members", lambda *_, **__: 0)
     monkeypatch.setattr("pathlib.Path.mkdir", lambda *_, **__: None)
     spawner, events = FakeSpawner(), list[Event]()
     restarted = asyncio.Event()

@@ -128,7 +128,7 @@ async def test_somebody_who_published_meanwhile_loses_nothing(
     assert [table.epoch for table in session.gateways.tables] == [5]
 
 
-async def test_a_version_leaves_the_table_before_it_is_let_go(session: Session) -> None:
+async def test_a_version_that_is_let_go_is_hosted_and_routed_no_more(session: Session) -> None:
     await session.versions.load(NEW)
     assert await session.versions.unload("doubler", 2, force=False) == {"model": "doubler", "versions": [2]}
     assert await session.routed() == [1]
