@@ -34,7 +34,7 @@ class Answer:
         try:
             return json.loads(self.body, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
-            raise Failed(f"the answer's body is no JSON: {error}") from error
+            raise Failed(f"the body of the answer, a {self.status}, is no JSON: {error}") from error
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object.

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
+from serving.conformance.check import Failed
 from serving.conformance.http_client import NotReachable
+from serving.protocol.descriptors import DecodeError
 
 _SHOWN, _PRINTED = 300, 4096
 _SERVICE = "inference.GRPCInferenceService"
@@ -77,7 +79,7 @@ class GrpcClient:
     def call_any(self, path: str, request: Message, answer: type[Answer]) -> Answer:
         """One call of any service."""
         data = self.exchange(path, request.SerializeToString(), _short(request))
-        message = answer.FromString(data)
+        message = _read(answer, data)
         self._transcript.append(f"< OK {_short(message)}")
         return message
 
@@ -99,7 +101,7 @@ class GrpcClient:
     def stream(self, method: str, requests: Sequence[Message], answer: type[Answer]) -> list[Answer]:
         """One stream: all of the requests, then all of the answers."""
         sent = [one.SerializeToString() for one in requests]
-        messages = [answer.FromString(data) for data in self.stream_bytes(f"/{_SERVICE}/{method}", sent)]
+        messages = [_read(answer, data) for data in self.stream_bytes(f"/{_SERVICE}/{method}", sent)]
         self._transcript.extend(f"< {_short(message)}" for message in messages[:3])
         return messages
 
@@ -130,6 +132,13 @@ def _grpcio() -> Any:  # noqa: ANN401 - the library has no types
         return importlib.import_module("grpc")
     except ModuleNotFoundError as missing:
         raise ValueError("--grpc needs grpcio; install it with: pip install 'sluice-gateway[conformance]'") from missing
+
+
+def _read(kind: type[Answer], data: bytes) -> Answer:
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise Failed(f"the answer is no {kind.__name__}: {error}") from error
 
 
 def _short(message: Message) -> str:

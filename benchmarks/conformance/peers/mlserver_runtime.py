@@ -38,9 +38,13 @@ class OnnxModel(MLModel):
 
 
 def _array(given: RequestInput) -> np.ndarray:
-    if given.datatype is Datatype.BYTES:
+    # A member of the enum over HTTP, its value over gRPC.
+    if Datatype(given.datatype) is Datatype.BYTES:
         # NumpyCodec cuts text at its first NUL, so the codec for text is the fair one.
-        return np.array(StringCodec.decode_input(given), dtype=object).reshape(given.shape)
+        try:
+            return np.array(StringCodec.decode_input(given), dtype=object).reshape(given.shape)
+        except UnicodeDecodeError as error:
+            raise InferenceError(f"input {given.name!r} is no text: {error}") from error
     return NumpyCodec.decode_input(given)
 
 
