@@ -21,6 +21,27 @@ PATHS = (
     Bad("metrics on this port", request_bytes("GET", "/metrics"), 404, ("/metrics",)),
     Bad("unknown verb", posted("/v1/models/doubler:explain", {"instances": []}), 404, (":predict",)),
     Bad("path that climbs", posted("/v2/models/../../etc/passwd/infer", GOOD_BODY), 404, ()),
+    *[
+        Bad(f"path that climbs by {name}", posted(f"/v2/models/{name}/infer", GOOD_BODY), 404, ())
+        for name in (
+            "..%2f..%2fetc%2fpasswd",
+            "%2e%2e",
+            "..%5c..",
+            "%252e%252e%252f",
+            "doubler%00",
+            "doubler%2f",
+            "%2fdoubler",
+        )
+    ],
+    *[
+        Bad(
+            f"version that climbs by {version}",
+            posted(f"/v2/models/doubler/versions/{version}/infer", GOOD_BODY),
+            404,
+            (),
+        )
+        for version in ("..", "1%2f..%2f1", "%00", "-1", "1%00")
+    ],
     Bad("name that is no UTF-8", posted("/v2/models/%ff%fe/infer", GOOD_BODY), 404, ()),
     Bad("GET to infer", request_bytes("GET", DOUBLER), 405, ("POST",)),
     Bad("DELETE of a model", request_bytes("DELETE", "/v2/models/doubler"), 405, ("GET",)),
@@ -97,6 +118,15 @@ FRAMING = (
         ("chunk",),
         closes=True,
     ),
+    Bad(
+        "a coding beside chunks",
+        raw(_POST, "host: a", "transfer-encoding: gzip, chunked", body=b"0\r\n\r\n"),
+        400,
+        ("chunked",),
+        closes=True,
+    ),
+    Bad("chunks over HTTP/1.0", raw(_POST[:-1] + "0", _CHUNKED, body=b"0\r\n\r\n"), 400, ("HTTP/1.0",), closes=True),
+    Bad("a path of 9 kB", request_bytes("GET", f"/v2?{'x' * 9_000}"), 414, ("max_url_bytes",)),
     Bad("gzip as transfer coding", raw(_POST, "host: a", "transfer-encoding: gzip", body=b"abc"), 400, (), closes=True),
     Bad(
         "upgrade",
