@@ -23,7 +23,8 @@ class HttpSection(Section):
         "Largest body that is JSON, and largest JSON part of a body with binary tensors.", _LIMITS.max_json_mb
     )
     inline_json_mb: Megabytes = noted(
-        "JSON over this size is decoded in another process, so that it holds up nobody.", _LIMITS.inline_json_mb
+        "JSON over this size (by entity over 256 KiB) is decoded in another process, so that it holds up nobody.",
+        _LIMITS.inline_json_mb,
     )
     compress_min_kb: float = noted(
         "Answers from this size on are compressed where the client takes gzip or deflate.",

@@ -20,6 +20,7 @@ from serving.features.feature_view import FeatureView, feature
 from serving.features.plan import ModelInputs, ReadPlan
 from serving.inference import Answer, Request, Signature, Tensor, TensorSpec
 from serving.testing.predictions import answer_of
+from tests.unit.edge.http.test_oversize_process import Recorder
 from tests.unit.edge.http.wire import Response, Wire
 
 PLANE = FeatureView("plane", ("tailnum",), (feature("year", default=2001.5), feature("seats")), max_age_s=60.0)
@@ -98,6 +99,21 @@ def test_what_does_not_fit_is_named_with_what_is_known(wire: Wire, rows: Any, sa
 def test_a_thousand_instances_are_one_request(wire: Wire) -> None:
     answer = predict(wire, [{**FLIGHT, "tailnum": f"N{n}"} for n in range(1_000)])
     assert len(answer.json["predictions"]) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("count", "padding", "elsewhere"), [(8_180, 0, False), (8_200, 0, True), (900, 200, False), (900, 300, True)]
+)
+def test_many_instances_by_entity_are_read_elsewhere(wire: Wire, count: int, padding: int, elsewhere: bool) -> None:
+    plan_of(wire, ModelInputs("mlp", (("x", ("plane.year",)),), (PLANE,)), TensorSpec("x", "FP32", (-1, 1)))
+    wire.edge.oversize = recorder = Recorder()
+    head, body = (
+        b"POST /v1/models/mlp:predict HTTP/1.1\r\nHost: a\r\n",
+        orjson.dumps({"instances": [{"tailnum": "N" + "1" * padding}] * count}),
+    )
+    wire.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert bool(recorder.documents) is elsewhere
+    assert len(wire.answers) == (not elsewhere)
 
 
 def test_a_models_page_tells_what_to_send_and_its_curl_works(wire: Wire) -> None:
