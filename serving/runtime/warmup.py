@@ -62,7 +62,9 @@ def warm_up(
         ModelUnservable: a sample of the owner's does not fit or is refused by the model.
     """
     closed = _closed_input(session.signature)
-    accepted, refusal = _accepted(session, owners(samples, session.signature), clock)
+    # One whose rows cannot run together proves nothing with a second input.
+    enough = 1 if closed else _ROWS
+    accepted, refusal = _accepted(session, owners(samples, session.signature), clock, enough)
     if not accepted:
         note = f"no made-up warm-up input was accepted ({refusal}); give samples in model.yaml"
         return WarmUp(session.signature, closed or note, 0.0, stackable=not closed)
@@ -84,15 +86,17 @@ def _closed_input(signature: Signature) -> str:
     return ""
 
 
-def _accepted(session: OnnxSession, given: list[Sample], clock: Callable[[], float]) -> tuple[list[Seen], str]:
-    """Inputs of one shape that the model takes, the owner's first, topped up with made-up ones."""
+def _accepted(
+    session: OnnxSession, given: list[Sample], clock: Callable[[], float], enough: int
+) -> tuple[list[Seen], str]:
+    """Inputs of one shape that the model takes, the owner's first, then made-up ones until there are enough."""
     started = clock()
     owned = [_owners_answer(session, number, sample) for number, sample in enumerate(given)]
     refusal = ""
     for shape, candidates in _candidates(session.signature, given):
-        accepted = [seen for seen in owned if shape_of(seen.sample) == shape][:_ROWS]
+        accepted = [seen for seen in owned if shape_of(seen.sample) == shape][:enough]
         for sample in candidates:
-            if len(accepted) >= _ROWS or (len(accepted) >= _FEWEST_ROWS and clock() - started > _BUDGET_S):
+            if len(accepted) >= enough or (len(accepted) >= _FEWEST_ROWS and clock() - started > _BUDGET_S):
                 break
             try:
                 accepted.append(Seen(sample, session.run(sample)))

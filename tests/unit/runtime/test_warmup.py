@@ -13,6 +13,7 @@ from serving.errors import ModelUnservable
 from serving.inference import TensorSpec
 from serving.runtime.onnx_session import OnnxSession
 from serving.runtime.row_equality import same
+from serving.runtime.tensor_arrays import Array
 from serving.runtime.warmup import WarmUp, warm_up
 from serving.testing import models
 
@@ -196,3 +197,24 @@ def mixes_where(operator: str, rows: int) -> onnx.ModelProto:
         [models.value("y", models.FLOAT, ["n", 2])],
         {"rows": np.array([rows]), "zero": np.float32(0)},
     )
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_a_model_whose_rows_cannot_run_together_is_asked_one_input_and_the_owners_where_there_is_one(
+    given: int, tmp_path: Path
+) -> None:
+    session = OnnxSession.open(models.save(tmp_path, "m", 1, models.fixed_batch()))
+    seen: list[bytes] = []
+
+    class Watched:
+        signature = session.signature
+
+        def run(self, arrays: Sequence[Array]) -> list[Array]:
+            seen.append(arrays[0].tobytes())
+            return session.run(arrays)
+
+    sample = np.arange(12, dtype=np.float32).reshape(4, 3)
+    warm_up(Watched(), [{"x": sample.tolist()}] * given)  # type: ignore[arg-type]
+    assert len(set(seen)) == 1
+    assert len(seen) > 1
+    assert (seen[0] == sample.tobytes()) == bool(given)
