@@ -181,3 +181,33 @@ def test_so_many_bytes_are_held_and_no_more(over: int) -> None:
     connection.data_received(post(_padded(1024 + over)))
     assert len(wire.predictions.held) == (1 if over > 0 else 2)
     assert [one.status for one in responses(transport.written)] == ([503] if over > 0 else [])
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_so_many_requests_of_one_connection_are_in_flight_and_the_next_is_held(over: int) -> None:
+    wire = holding(HttpLimits(max_pipelined=3))
+    wire.send(infer() * (3 + over))
+    assert len(wire.predictions.held) == min(3, 3 + over)
+    assert wire.transport.reading is (over <= 0)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_so_many_connections_are_open_and_no_more(over: int) -> None:
+    wire = holding(HttpLimits(max_connections=3))
+    wire.send(infer())
+    transports = []
+    for _ in range(2 + over):
+        transport, connection = wire.connect()
+        connection.data_received(infer())
+        transports.append(transport)
+    assert [responses(one.written)[0].status for one in transports[2:]] == [503] * max(over, 0)
+    assert len(wire.predictions.held) == min(3, 3 + over)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_so_much_of_a_refused_body_is_dropped_and_no_more(over: int) -> None:
+    wire = Wire(limits=HttpLimits(max_discard_mb=2**-10))
+    body = b"x" * (1024 + over)
+    wire.send(post(body, path="/v2/models/nobody/infer"))
+    assert wire.answer.status == 404
+    assert wire.transport.eof_written is (over > 0)

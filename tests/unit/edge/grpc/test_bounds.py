@@ -1,0 +1,105 @@
+"""Every limit at one less, at its own number, and at one more: of a request, and of a client's time."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from serving.edge.grpc.codec import Codec
+from serving.edge.grpc.limits import GrpcLimits
+from serving.edge.grpc.rendering import framed
+from serving.errors import BadRequest
+from serving.protocol.open_inference import ModelInferRequest
+from serving.testing.predictions import FakePredictions
+from tests.unit.edge.grpc.messages import request
+from tests.unit.edge.grpc.wire import INFER, Wire
+
+MESSAGE = framed(request().SerializeToString())
+
+
+def _raw(shape: list[int], data: bytes, datatype: str = "FP32") -> ModelInferRequest:
+    asked = ModelInferRequest(model_name="mlp")
+    asked.inputs.add(name="input", datatype=datatype, shape=shape)
+    asked.raw_input_contents.append(data)
+    return asked
+
+
+def _several(count: int) -> ModelInferRequest:
+    asked = ModelInferRequest(model_name="mlp")
+    for number in range(count):
+        asked.inputs.add(name=str(number), datatype="FP32", shape=[1])
+        asked.raw_input_contents.append(bytes(4))
+    return asked
+
+
+def _outputs(count: int) -> ModelInferRequest:
+    asked = request()
+    for number in range(count):
+        asked.outputs.add(name=str(number))
+    return asked
+
+
+def _string(size: int) -> bytes:
+    return struct.pack("<I", size) + b"a" * size
+
+
+SIZES: list[tuple[GrpcLimits, int, Callable[[int], ModelInferRequest]]] = [
+    (GrpcLimits(max_tensors=3), 3, _several),
+    (GrpcLimits(max_tensors=3), 3, _outputs),
+    (GrpcLimits(max_rank=4), 4, lambda n: _raw([1] * n, bytes(4))),
+    (GrpcLimits(max_elements=10), 10, lambda n: _raw([1, n], bytes(4 * n))),
+    (GrpcLimits(max_strings=5), 5, lambda n: _raw([n], _string(1) * n, "BYTES")),
+    (GrpcLimits(max_string_bytes=6), 6, lambda n: _raw([1], _string(n), "BYTES")),
+]
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+@pytest.mark.parametrize(
+    ("limits", "most", "make"), SIZES, ids=["inputs", "outputs", "rank", "elements", "strings", "string"]
+)
+def test_a_request_may_have_so_much_and_no_more(
+    limits: GrpcLimits, most: int, make: Callable[[int], ModelInferRequest], over: int
+) -> None:
+    message = make(most + over).SerializeToString()
+    if over > 0:
+        with pytest.raises(BadRequest):
+            Codec(limits).decode(message)
+    else:
+        Codec(limits).decode(message)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+@pytest.mark.parametrize("sent", [b"", MESSAGE[:20]], ids=["nothing", "a part"])
+async def test_a_message_has_so_much_time_and_no_more(sent: bytes, over: int) -> None:
+    # A second more for each KB, so that what arrived counts for less than the steps of this test.
+    wire = Wire(GrpcLimits(body_s=8, min_body_kb_s=1, sweep_s=1), FakePredictions(hold=True)).greet()
+    number = wire.begin(INFER)
+    if sent:
+        wire.client.send_data(number, sent)
+        wire.pump()
+    wire.sweep(8 + over * 0.125)
+    assert wire.calls[number].over is (over > 0)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+async def test_a_client_has_so_much_time_to_begin_and_no_more(over: int) -> None:
+    wire = Wire(GrpcLimits(head_s=8, idle_s=64, sweep_s=1))
+    wire.sweep(8 + over * 0.125)
+    assert wire.transport.closed is (over > 0)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+async def test_a_client_that_asks_nothing_stays_so_long_and_no_longer(over: int) -> None:
+    wire = Wire(GrpcLimits(idle_s=8, head_s=64, sweep_s=1)).greet()
+    wire.sweep(8 + over * 0.125)
+    assert bool(wire.goodbyes) is (over > 0)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+async def test_a_client_that_takes_nothing_has_so_much_time_and_no_more(over: int) -> None:
+    wire = Wire(GrpcLimits(write_stall_s=8, sweep_s=1)).greet()
+    wire.connection.pause_writing()
+    wire.sweep(8 + over * 0.125)
+    assert wire.transport.closed is (over > 0)
