@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 _REQUEST_LINE = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.([01])")
-_LARGEST = 32 * 1024 * 1024
+_LARGEST = 2 * 1024 * 1024
 _BLOCK = 1024 * 1024
 
 

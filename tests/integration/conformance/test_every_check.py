@@ -9,7 +9,7 @@ import pytest
 
 from serving.conformance.check import Outcome, Result
 from serving.conformance.discovery import Wanted, discover
-from serving.conformance.http_checks import repository, robustness, statistics
+from serving.conformance.http_checks import compression, repository, robustness, statistics
 from serving.conformance.runner import run
 from serving.conformance.server import NO_GRPC
 from serving.conformance.suite import CHECKS
@@ -49,9 +49,10 @@ GROUND: dict[str, Change] = {
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that a broken server never does is waited for."""
+    """Nothing that a broken server never does is waited for, and large is what is large for this server."""
+    monkeypatch.setattr(compression, "_ROWS", 100)
     monkeypatch.setattr(statistics, "_GATHERED_WITHIN_S", 0.01)
-    monkeypatch.setattr(robustness, "_LARGE", 33 * 1024 * 1024)
+    monkeypatch.setattr(robustness, "_LARGE", 4 * 1024 * 1024)
     monkeypatch.setattr(repository, "_CHANGES_WITHIN_S", 0.01)
 
 
