@@ -72,7 +72,12 @@ class GrpcSection(Section):
 
     host: Host = noted("Address to listen on; 0.0.0.0 is every address of the machine.", "127.0.0.1")
     port: Port | None = noted("Port of predictions over gRPC; 0 takes any free one, null serves none.", 8081)
-    max_message_mb: Megabytes = noted("Largest message of a call, inflated too.", _GRPC.max_message_mb, le=1_024)
+    max_message_mb: Megabytes = noted("Largest message of a call.", _GRPC.max_message_mb, le=1_024)
+    max_inflated_mb: Megabytes = noted(
+        "Largest message that comes compressed, inflated: it is inflated at once, and holds up its worker.",
+        _GRPC.max_inflated_mb,
+        le=1_024,
+    )
     max_concurrent_streams: int = noted(
         "Most calls in flight on one connection; clients keep what is beyond it to themselves.",
         _GRPC.max_concurrent_streams,

@@ -158,7 +158,7 @@ class UnaryCall:
                 self._claim(len(only))
                 return only
         if self._reader is None:
-            self._reader = MessageReader(most, self.head.encoding, self._claim)
+            self._reader = MessageReader(most, self.head.encoding, self._claim, self._edge.limits.max_inflated_bytes)
         self._messages += self._reader.feed(data)
         if len(self._messages) > 1:
             raise BadRequest("the call has more than one message; send a call for each, or use ModelStreamInfer")

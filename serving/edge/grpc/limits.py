@@ -15,6 +15,8 @@ class GrpcLimits:
     """
 
     max_message_mb: float = 64
+    # Of one that comes compressed: inflating 4 MB holds the loop for 8 ms.
+    max_inflated_mb: float = 4
     # Calls in flight on one connection: clients keep what is beyond it to themselves.
     max_concurrent_streams: int = 256
     # Requests in flight on one ModelStreamInfer: beyond it the stream's flow control holds the client up.
@@ -49,6 +51,11 @@ class GrpcLimits:
     def max_message_bytes(self) -> int:
         """`max_message_mb` in bytes."""
         return int(self.max_message_mb * MB)
+
+    @property
+    def max_inflated_bytes(self) -> int:
+        """`max_inflated_mb` in bytes, and never more than any message may have."""
+        return int(min(self.max_inflated_mb, self.max_message_mb) * MB)
 
     def body_allowed_s(self, received: int) -> float:
         """How long a message may take of which `received` bytes have arrived."""

@@ -26,18 +26,21 @@ def whole(data: bytes, most: int) -> bytes | None:
 class MessageReader:
     """Collects what arrives and joins each message once.
 
-    `claim` is told a message's bytes before they are awaited, and may raise. Compressed ones are inflated up to the
-    limit of any message.
+    `claim` is told a message's bytes before they are awaited, and may raise. Compressed ones are inflated up to
+    `most_inflated` bytes, which are those of any message unless told otherwise.
 
     Raises:
         TooLarge: from `feed`; the prefix, or what is inflated, is over the limit.
         BadRequest: from `feed`; no message can be read from here on.
     """
 
-    __slots__ = ("_claim", "_compressed", "_encoding", "_have", "_most", "_parts", "_size", "_small")
+    __slots__ = ("_claim", "_compressed", "_encoding", "_have", "_most", "_most_inflated", "_parts", "_size", "_small")
 
-    def __init__(self, most: int, encoding: bytes, claim: Callable[[int], None]) -> None:
+    def __init__(
+        self, most: int, encoding: bytes, claim: Callable[[int], None], most_inflated: int | None = None
+    ) -> None:
         self._most = most
+        self._most_inflated = most if most_inflated is None else most_inflated
         self._encoding = encoding
         self._claim = claim
         self._parts: list[bytes] = []
@@ -109,11 +112,14 @@ class MessageReader:
         """Bounded, so that a small message never becomes more than any may be."""
         inflater = zlib.decompressobj(_AUTOMATIC)
         try:
-            inflated = inflater.decompress(message, self._most + 1)
+            inflated = inflater.decompress(message, self._most_inflated + 1)
         except zlib.error as error:
             raise BadRequest(f"a message cannot be inflated: {error}") from None
-        if len(inflated) > self._most:
-            raise too_large(len(inflated), self._most)
+        if len(inflated) > self._most_inflated:
+            raise TooLarge(
+                f"a compressed message is more than {self._most_inflated} bytes when inflated (grpc.max_inflated_mb); "
+                "send it uncompressed, or split the rows over calls"
+            )
         if not inflater.eof:
             raise BadRequest("a compressed message ends too early")
         self._claim(len(inflated) - len(message))

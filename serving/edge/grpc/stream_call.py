@@ -70,7 +70,8 @@ class StreamCall:
     def __init__(self, line: Line, edge: GrpcEdge, stream_id: int, head: CallHead) -> None:
         self._line = line
         self._edge = edge
-        self._reader = MessageReader(edge.limits.max_message_bytes, head.encoding, self.claim)
+        limits = edge.limits
+        self._reader = MessageReader(limits.max_message_bytes, head.encoding, self.claim, limits.max_inflated_bytes)
         self._waiting: deque[bytes] = deque()
         self._withheld = 0
         self._began_at = edge.clock()

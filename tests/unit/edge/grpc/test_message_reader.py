@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.grpc.message_reader import MessageReader, whole
 from serving.errors import BadRequest, TooLarge
 
@@ -72,6 +73,19 @@ def test_a_compressed_message_is_inflated_up_to_the_limit(compress: object, enco
         MessageReader(1000, encoding, Claims()).feed(frame(compress(b"a" * 1001), compressed=True))
     with pytest.raises(BadRequest, match="ends too early"):
         MessageReader(1000, encoding, Claims()).feed(frame(compress(b"abc" * 100)[:-3], compressed=True))
+
+
+def test_a_compressed_message_has_a_limit_of_its_own() -> None:
+    reader = MessageReader(10_000, b"gzip", Claims(), 1000)
+    assert reader.feed(frame(gzip.compress(b"a" * 1000), compressed=True)) == [b"a" * 1000]
+    with pytest.raises(TooLarge, match=r"more than 1000 bytes when inflated \(grpc\.max_inflated_mb\)"):
+        reader.feed(frame(gzip.compress(b"a" * 1001), compressed=True))
+    assert reader.feed(frame(b"a" * 10_000)) == [b"a" * 10_000]
+
+
+def test_what_may_be_inflated_is_never_more_than_a_message_may_have() -> None:
+    assert GrpcLimits(max_message_mb=1, max_inflated_mb=4).max_inflated_bytes == 1 << 20
+    assert GrpcLimits(max_message_mb=8, max_inflated_mb=4).max_inflated_bytes == 4 << 20
 
 
 def test_what_is_no_message_is_refused() -> None:
