@@ -20,7 +20,7 @@ from serving.inference import Answer, Request
 log = logging.getLogger(__name__)
 
 # From this size on an answer is given only where there is room for it, since its reader may be slow.
-_LARGE_ANSWER = 65_536
+LARGE_ANSWER = 65_536
 
 # Answers a serialized request with a serialized response, perhaps later; None stands for ModelInfer.
 Handler = Callable[[GrpcEdge, CallHead, bytes], bytes | Coroutine[Any, Any, bytes]]
@@ -214,7 +214,7 @@ class UnaryCall:
 
     def _give(self, headers: HeaderList, frame: bytes, trailers: HeaderList) -> None:
         size = len(frame)
-        if size >= _LARGE_ANSWER:
+        if size >= LARGE_ANSWER:
             self._claim(size)
         else:
             self.held += size

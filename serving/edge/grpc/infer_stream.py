@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 
+from serving.edge.grpc.call import LARGE_ANSWER
 from serving.edge.grpc.codec import Asked
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.infer_request import hand_over, request_of
@@ -49,13 +50,25 @@ class _Turn:
         """Encode, and let the stream send what is due."""
         identity = self.asked.id if self.asked else ""
         try:
-            self.frame = _failed(outcome, identity) if isinstance(outcome, ServingError) else self._encoded(outcome)
+            frame = _failed(outcome, identity) if isinstance(outcome, ServingError) else self._counted(outcome)
         except ServingError as error:
-            self.frame = _failed(error, identity)
+            frame = _failed(error, identity)
         except Exception as error:
             log.exception("an answer could not be encoded")
-            self.frame = _failed(ModelFailed(f"the answer could not be encoded: {type(error).__name__}"), identity)
+            frame = _failed(ModelFailed(f"the answer could not be encoded: {type(error).__name__}"), identity)
+        self.frame = frame
         self._stream.settled()
+
+    def _counted(self, answer: Answer) -> bytes:
+        """The answer, counted from now on: it may wait for earlier ones. A large one is given only if there is room."""
+        frame = self._encoded(answer)
+        size = len(frame)
+        if size >= LARGE_ANSWER:
+            self._stream.call.claim(size)
+        else:
+            self._stream.call.count(size)
+        self.size += size
+        return frame
 
     def _encoded(self, answer: Answer) -> bytes:
         asked = self.asked
@@ -74,7 +87,7 @@ class InferStream:
     endless = False
 
     def __init__(self, call: StreamCall, edge: GrpcEdge) -> None:
-        self._call = call
+        self.call = call
         self._edge = edge
         self._turns: deque[_Turn] = deque()
 
@@ -92,7 +105,7 @@ class InferStream:
         """Hand a request to the request path; whatever is wrong with it is its answer."""
         turn = _Turn(self, len(message))
         self._turns.append(turn)
-        call = self._call
+        call = self.call
         try:
             decoded = self._edge.codec.decode(message)
         except ServingError as error:
@@ -109,8 +122,8 @@ class InferStream:
         turns = self._turns
         while turns and turns[0].frame is not None:
             turn = turns.popleft()
-            self._call.release(turn.size)
-            self._call.say(turn.frame or b"")
+            self.call.release(turn.size)
+            self.call.say(turn.frame or b"")
 
     def sweep(self) -> None:
         """Deadlines are the request path's."""

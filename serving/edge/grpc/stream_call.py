@@ -11,6 +11,7 @@ from serving.edge.grpc.call import Line
 from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.message_reader import MessageReader
+from serving.edge.grpc.untaken import Untaken
 from serving.errors import BadRequest, NotReady, ServingError
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class StreamCall:
         "_line",
         "_over",
         "_reader",
+        "_untaken",
         "_waiting",
         "_withheld",
         "complete",
@@ -74,6 +76,7 @@ class StreamCall:
         self._reader = MessageReader(limits.max_message_bytes, head.encoding, self.claim, limits.max_inflated_bytes)
         self._waiting: deque[bytes] = deque()
         self._withheld = 0
+        self._untaken = Untaken()
         self._began_at = edge.clock()
         self._begun = False
         self._over = False
@@ -113,6 +116,7 @@ class StreamCall:
 
     def pump(self) -> None:
         """Hear what can be heard now, and end where everything was said."""
+        self._look(self._edge.now)
         conversation = self._conversation
         if conversation is None or self._over:
             return
@@ -134,9 +138,11 @@ class StreamCall:
             self.fail(NotReady("this worker stops; another one takes new streams"))
 
     def say(self, frame: bytes) -> None:
-        """Send a message with its prefix."""
+        """Send a message with its prefix, which is counted until the client has taken it."""
         if self._over:
             return
+        self.count(len(frame))
+        self._untaken.add(len(frame), self._edge.now)
         self._begin()
         self._line.send(self.stream_id, frame)
 
@@ -164,12 +170,17 @@ class StreamCall:
         """The stream is over: rows do not run if they have not started, and nothing is held."""
         self._over = True
         self._leave()
-        self._edge.budget.used -= self.held
-        self.held = 0
+        self._untaken = Untaken()
+        self.release(self.held)
 
     def sweep(self, now: float) -> bool:
-        """Let the conversation look at the time; a stream may be silent for as long as it likes."""
-        del now
+        """Let the conversation look at the time; False where the client has left what was said lying too long.
+
+        A stream may be silent for as long as it likes.
+        """
+        self._look(now)
+        if self._untaken.stalled(now, self._edge.limits.write_stall_s):
+            return False
         if self._conversation is not None and not self._over:
             self._conversation.sweep()
         return True
@@ -184,6 +195,11 @@ class StreamCall:
         self._edge.take(size)
         self.held += size
 
+    def count(self, size: int) -> None:
+        """Count what is held now, whether or not there is room for it."""
+        self.held += size
+        self._edge.budget.used += size
+
     def release(self, size: int) -> None:
         """A message's bytes are held no more."""
         self.held -= size
@@ -193,6 +209,11 @@ class StreamCall:
         if not self._begun:
             self._begun = True
             self._line.begin(self.stream_id, begun(list(self.head.extra)))
+
+    def _look(self, now: float) -> None:
+        """What the client has taken is held no more."""
+        if self._untaken.total:
+            self.release(self._untaken.look(self._line.queued(self.stream_id), now))
 
     def _absorb(self) -> None:
         if self._withheld:
