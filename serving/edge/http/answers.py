@@ -10,10 +10,12 @@ from typing import NamedTuple
 import orjson
 
 from serving.edge.http.status import status_of
-from serving.errors import ServingError, Unavailable
+from serving.errors import ServingError, TokenMissing, Unavailable
 from serving.inference import Answer, Buffer, VersionKey
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+# RFC 9110, section 15.5.2: a 401 says how to authenticate.
+_CHALLENGE = b"www-authenticate: Bearer\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
 _JSON = b"content-type: application/json\r\n"
 BYTES = b"content-type: application/octet-stream\r\n"
@@ -47,6 +49,8 @@ def refusal_of(error: ServingError) -> Refusal:
     headers = b""
     if isinstance(error, Unavailable):
         headers = b"retry-after: %d\r\n" % max(1, ceil(error.retry_after_s))
+    elif isinstance(error, TokenMissing):
+        headers = _CHALLENGE
     return Refusal(status_of(error), error.message, error.reason, headers=headers)
 
 

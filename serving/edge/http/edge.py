@@ -14,8 +14,9 @@ from serving.edge.http.compression import Compression
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.oversize_decoder import OversizeDecoder
 from serving.edge.http.request_head import RequestHead
+from serving.edge.http.routes import CHANGES
 from serving.edge.turns import Turns
-from serving.errors import UnknownModel
+from serving.errors import ServingError, UnknownModel
 from serving.observation import Observer
 from serving.request_path.predictions import Predictions
 
@@ -108,12 +109,24 @@ class Edge:
         if self.requests >= self.limits.max_requests:
             return self._overloaded(f"{self.requests} requests in flight (http.max_requests)")
         error = self.predictions.refusal(head.target.model, head.target.version)
-        # What the session is asked may be about models that are not served.
-        if error is None or not head.wants_body:
+        if not head.wants_body:
+            # What the session is asked may be about models that are not served.
+            return self._unpermitted(head)
+        if error is None:
             return None
         known = "" if isinstance(error, UnknownModel) else head.target.model
         self.observer.refused(known, error.reason)
         return refusal_of(error)
+
+    def _unpermitted(self, head: RequestHead) -> Refusal | None:
+        if head.target.asks not in CHANGES:
+            return None
+        try:
+            self.predictions.administration.permit(head.authorization)
+        except ServingError as error:
+            self.observer.refused("", error.reason)
+            return refusal_of(error)
+        return None
 
     def hold(self, size: int) -> Refusal | None:
         """Count so many bytes more, or say why they may not be held."""

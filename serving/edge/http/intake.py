@@ -12,6 +12,7 @@ from serving.edge.http.answers import Refusal
 from serving.edge.http.body_room import room_for
 from serving.edge.http.edge import Edge
 from serving.edge.http.request_head import NO_HEAD, Headers, RequestHead, RequestLine, too_large, understand
+from serving.edge.http.routes import SHORT_BODIES
 from serving.inference import Buffer
 
 # A head up to this size is remembered and compared with the next one.
@@ -375,7 +376,8 @@ class Intake:
 
     def _too_large(self) -> Refusal:
         head = self._head
-        return too_large(self._edge.limits, head.json_size, compressed=bool(head.coding))
+        short = head.target.asks in SHORT_BODIES
+        return too_large(self._edge.limits, head.json_size, compressed=bool(head.coding), short=short)
 
     def _end_dropping(self) -> None:
         self._give_up(self._too_large()._replace(last=True))

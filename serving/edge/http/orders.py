@@ -10,20 +10,21 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
 
-from serving.edge.http.answers import Refusal, json_answer, refusal_of, refused
+from serving.edge.http.answers import json_answer, refusal_of, refused
 from serving.edge.http.edge import Edge
 from serving.edge.http.exchange import Exchange
 from serving.edge.http.request_head import RequestHead
 from serving.edge.http.routes import Asks
 from serving.edge.http.statistics import statistics_document
-from serving.errors import BadRequest, ModelFailed, ServingError, TokenMissing
+from serving.errors import BadRequest, ModelFailed, ServingError
 from serving.request_path.administration import LoadOrder
 from serving.telemetry.log import LogSettings
 
 log = logging.getLogger(__name__)
 
 _FILE = "file:"
-_CHALLENGE = b"www-authenticate: Bearer\r\n"
+# A change of the log that changes nothing: it only asks.
+_NO_CHANGE = (b"", b"{}")
 
 Parameters = Mapping[str, object]
 
@@ -40,19 +41,13 @@ async def _answer(edge: Edge, exchange: Exchange, head: RequestHead, body: bytes
         answer = json_answer(200, orjson.dumps(await _HANDLERS[head.target.asks](edge, head, body)))
     except ServingError as error:
         edge.observer.refused("", error.reason)
-        answer = refused(_refusal(error))
+        answer = refused(refusal_of(error))
     except Exception:
         # Our own mistake costs this request its answer, not its connection a hang.
         log.exception("%s could not be answered", head.target.asks)
         answer = refused(refusal_of(ModelFailed("the gateway failed on this request; its log says why")))
     if not exchange.gone:
         exchange.give(answer)
-
-
-def _refusal(error: ServingError) -> Refusal:
-    refusal = refusal_of(error)
-    # RFC 9110, section 15.5.2.
-    return refusal._replace(headers=_CHALLENGE) if isinstance(error, TokenMissing) else refusal
 
 
 async def _statistics(edge: Edge, head: RequestHead, _body: bytes) -> object:
@@ -74,30 +69,28 @@ async def _index(edge: Edge, _head: RequestHead, body: bytes) -> object:
 
 
 async def _load(edge: Edge, head: RequestHead, body: bytes) -> object:
-    administration = edge.predictions.administration
-    administration.permit(head.authorization)
-    # In a thread: files make it large, and what is read here is not waited for by predictions.
-    await administration.load(await asyncio.to_thread(load_order, head.target.model, body))
+    # `permit` was asked at the head. In a thread: files make it large, and predictions do not wait for what is read.
+    order = await asyncio.to_thread(load_order, head.target.model, body)
+    await edge.predictions.administration.load(order)
     return {}
 
 
 async def _unload(edge: Edge, head: RequestHead, body: bytes) -> object:
-    administration = edge.predictions.administration
-    administration.permit(head.authorization)
     for name, value in _parameters(body).items():
         # No model here depends on another one, so that none of them is left alone either way.
         if name != "unload_dependents" or type(value) is not bool:
             raise BadRequest(f"unload takes the parameter unload_dependents (true or false), got {name!r}")
-    await administration.unload(head.target.model)
+    await edge.predictions.administration.unload(head.target.model)
     return {}
 
 
 async def _logging(edge: Edge, head: RequestHead, body: bytes) -> object:
     administration = edge.predictions.administration
+    if body.strip() not in _NO_CHANGE:
+        administration.permit(head.authorization)
     change = _object(body)
     settings = await administration.log_settings()
     if change:
-        administration.permit(head.authorization)
         settings = changed_log(settings, change)
         await administration.change_log(settings)
     return log_document(settings)

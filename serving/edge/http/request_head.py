@@ -8,7 +8,7 @@ from typing import NamedTuple
 from serving.edge.http.answers import Refusal
 from serving.edge.http.content_coding import SERVED, Accepted, accepted, coding_of
 from serving.edge.http.limits import HttpLimits
-from serving.edge.http.routes import PREDICTIONS, SESSION, Asks, Target, target_of
+from serving.edge.http.routes import PREDICTIONS, SESSION, SHORT_BODIES, Asks, Target, target_of
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -33,6 +33,8 @@ _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 # No length has more digits, and int() of thousands of digits is slow.
 _MAX_DIGITS = 18
+# The document of an index, an unload or a change of the log has 200 bytes; 64 KB of JSON take a millisecond.
+_SHORT_BYTES = 65_536
 NOTHING_ACCEPTED = Accepted()
 _NOWHERE = Target(Asks.ALIVE)
 
@@ -107,6 +109,9 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
     expects_continue = line.version == "1.1" and found.get(b"expect", b"").strip().lower() == b"100-continue"
     inflated = limits.max_json_bytes if json_size is None else limits.max_body_bytes
     inflated = min(inflated, limits.max_body_bytes)
+    short = target is not None and target.asks in SHORT_BODIES
+    if short:
+        inflated = min(inflated, _SHORT_BYTES)
     coding = coding_of(found.get(b"content-encoding", b""))
     longest = limits.max_body_bytes if coding else inflated
     accepts = accepted(found[b"accept-encoding"]) if b"accept-encoding" in found else NOTHING_ACCEPTED
@@ -116,7 +121,7 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
         or _unwanted(line, found, target)
         or _odd_coding(found, twice, target)
         or _odd_json_part(found, twice, target, None if coding else length)
-        or _too_large(length, longest, json_size, limits)
+        or _too_large(length, longest, json_size, limits, short=short)
     )
     timeout = found.get(b"x-request-timeout-ms")
     timeout_s = None
@@ -154,10 +159,17 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
     )
 
 
-def too_large(limits: HttpLimits, json_size: int | None = None, *, compressed: bool = False) -> Refusal:
-    """The answer to a body over what JSON or any body may have; `compressed` as it came, before it is inflated."""
+def too_large(
+    limits: HttpLimits, json_size: int | None = None, *, compressed: bool = False, short: bool = False
+) -> Refusal:
+    """The answer to a body over what JSON or any body may have; `compressed` as it came, before it is inflated.
+
+    `short` where the path takes no more than a few settings.
+    """
     most = f"{limits.max_json_mb:g} MB (http.max_json_mb)"
-    if json_size is None and limits.max_json_mb < limits.max_body_mb and not compressed:
+    if short:
+        message = f"a body of this path may have at most {min(_SHORT_BYTES, limits.max_json_bytes)} bytes"
+    elif json_size is None and limits.max_json_mb < limits.max_body_mb and not compressed:
         message = (
             f"a JSON body may have at most {most}; send tensors in binary (`binary_data_size` and the header "
             f"Inference-Header-Content-Length), up to {limits.max_body_mb:g} MB, or split the rows over requests"
@@ -259,9 +271,11 @@ def _odd_json_part(
     return None
 
 
-def _too_large(length: int | None, longest: int, json_size: int | None, limits: HttpLimits) -> Refusal | None:
+def _too_large(
+    length: int | None, longest: int, json_size: int | None, limits: HttpLimits, *, short: bool
+) -> Refusal | None:
     if length is not None and length > longest:
-        return too_large(limits, json_size, compressed=longest == limits.max_body_bytes)
+        return too_large(limits, json_size, compressed=longest == limits.max_body_bytes, short=short)
     return too_large(limits, json_size) if json_size is not None and json_size > limits.max_json_bytes else None
 
 

@@ -41,6 +41,10 @@ class Asks(Enum):
 PREDICTIONS = frozenset((Asks.INFER, Asks.PREDICT))
 # Answered by the session as a whole: the answer comes later, and a body may come with the question.
 SESSION = frozenset((Asks.STATISTICS, Asks.INDEX, Asks.LOAD, Asks.UNLOAD, Asks.LOGGING))
+# Refused before their bodies are read where the token is missing.
+CHANGES = frozenset((Asks.LOAD, Asks.UNLOAD))
+# Only a load may bring files; the bodies of the others are read on the loop.
+SHORT_BODIES = SESSION - {Asks.LOAD}
 
 
 class Route(NamedTuple):

@@ -13,7 +13,7 @@ from serving.request_path.administration import LoadOrder
 from serving.telemetry.log import LogSettings
 from serving.testing.administration import TOKEN, FakeAdministration
 from serving.testing.predictions import FakePredictions
-from tests.unit.edge.http.wire import Response, Wire, infer, mean, post
+from tests.unit.edge.http.wire import GET, Response, Wire, infer, mean, post
 
 BEARER = f"Authorization: Bearer {TOKEN}\r\n"
 
@@ -105,6 +105,46 @@ async def test_only_the_tokens_owner_loads_and_unloads(verb: str, repository: st
     answer = await opened.post(path)
     assert (answer.status, answer.json) == (200, {})
     assert (len(opened.session.loaded), len(opened.session.unloaded)) == ((1, 0) if verb == "load" else (0, 1))
+
+
+@pytest.mark.parametrize("verb", ["load", "unload"])
+def test_an_order_without_the_token_is_refused_before_its_body_is_read(verb: str) -> None:
+    session = Session()
+    session.wire.send(post("x" * 60_000, path=f"/v2/repository/models/other/{verb}")[:-1])
+    assert session.wire.answer.status == 401
+    assert session.wire.edge.budget.used == 0
+    session.wire.send(b"x" + GET)
+    assert [answer.status for answer in session.wire.answers] == [401, 200]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("over", [-1, 0, 1])
+@pytest.mark.parametrize("path", ["/v2/repository/index", "/v2/repository/models/other/unload", "/v2/logging"])
+async def test_only_a_load_may_have_more_than_64_kb(path: str, over: int, *, chunked: bool) -> None:
+    session = Session()
+    body = b"{}".ljust(65_536 + over)
+    asked = _chunked(path, body) if chunked else post(body, path=path, headers=BEARER)
+    answer = await session.ask(asked)
+    if over > 0:
+        assert (answer.status, answer.error) == (413, "a body of this path may have at most 65536 bytes")
+    else:
+        assert answer.status == 200
+
+
+async def test_a_load_may_have_more() -> None:
+    session = Session()
+    answer = await session.post("/v2/repository/models/a/load", {"parameters": {"config": "x" * 100_000}})
+    assert answer.status == 200
+
+
+async def test_a_change_of_the_log_without_the_token_is_not_even_parsed() -> None:
+    answer = await Session().ask(post("{", path="/v2/logging"))
+    assert answer.status == 401
+
+
+def _chunked(path: str, body: bytes) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\n{BEARER}Transfer-Encoding: chunked\r\n\r\n".encode()
+    return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
 
 async def test_a_load_takes_a_configuration_and_files() -> None:
