@@ -14,10 +14,10 @@ from typing import NamedTuple
 from serving.edge.binary_elements import at_once, check_elements
 from serving.edge.grpc import parameters
 from serving.edge.grpc.elements import typed
+from serving.edge.grpc.extent import most_fields, parsed_request, varint
 from serving.edge.grpc.limits import GrpcLimits
 from serving.errors import BadRequest
 from serving.inference import ELEMENT_SIZE, Buffer, Tensor
-from serving.protocol.descriptors import DecodeError
 from serving.protocol.open_inference import ModelInferRequest
 
 _RAW = 0x3A
@@ -69,6 +69,7 @@ class Codec:
 
     def __init__(self, limits: GrpcLimits) -> None:
         self._limits = limits
+        self._most_fields = most_fields(limits)
         self._remembered = lru_cache(maxsize=1024)(self._asked)
         # What stood before the last request's raw contents, with the first byte of these: most often it comes again.
         self._last_head = b"\xff"
@@ -82,11 +83,11 @@ class Codec:
             TooLarge: see `elements.typed`.
         """
         if message.startswith(self._last_head) and self._last_asked is not None:
-            bounds = raw_bounds(message, len(self._last_head) - 1)
+            bounds = raw_bounds(message, len(self._last_head) - 1, self._limits.max_tensors)
             if bounds is not None:
                 return self._decoded(self._last_asked, _cut_all(message, bounds))
-        begin = head_end(message)
-        bounds = None if begin is None else raw_bounds(message, begin)
+        begin = head_end(message, self._most_fields)
+        bounds = None if begin is None else raw_bounds(message, begin, self._limits.max_tensors)
         if begin is None or bounds is None:
             return self._decode_parsed(message)
         if begin > _LONGEST_REMEMBERED:
@@ -98,7 +99,7 @@ class Codec:
 
     def _decode_parsed(self, message: bytes) -> Decoded:
         """A request whose fields stand in another order, or among some that nobody knows."""
-        request = _parsed(message)
+        request = parsed_request(message, self._limits)
         contents: list[Buffer] = list(request.raw_input_contents)
         del request.raw_input_contents[:]
         return self._decoded(self._said(request), contents)
@@ -126,7 +127,7 @@ class Codec:
         return Decoded(asked, tensors, unchecked)
 
     def _asked(self, head: bytes) -> Asked:
-        return self._said(_parsed(head))
+        return self._said(parsed_request(head, self._limits))
 
     def _said(self, request: ModelInferRequest) -> Asked:
         if not request.model_name:
@@ -226,60 +227,40 @@ def version_of(text: str) -> int | None:
     return int(text)
 
 
-def head_end(message: bytes) -> int | None:
-    """Where raw contents begin; None where other fields than those of a request stand before them, or none."""
+def head_end(message: bytes, most: int) -> int | None:
+    """Where raw contents begin; None where other fields than those of a request stand before them, or over `most`."""
     end = len(message)
     position = 0
     try:
-        while position < end and (tag := message[position]) != _RAW:
+        for _ in range(most):
+            if position >= end or (tag := message[position]) == _RAW:
+                return position if position <= end else None
             if tag not in _FIELDS:
                 return None
-            start, size = _length(message, position + 1)
+            start, size = varint(message, position + 1)
             position = start + size
     except IndexError:
-        return None
-    return position if position <= end else None
+        pass
+    return None
 
 
-def raw_bounds(message: bytes, begin: int) -> Bounds | None:
-    """The bounds of each of the raw contents from `begin` on; None where anything else follows."""
+def raw_bounds(message: bytes, begin: int, most: int) -> Bounds | None:
+    """The bounds of each of the raw contents from `begin` on; None where anything else follows, or over `most`."""
     end = len(message)
     position = begin
-    bounds = []
+    bounds: Bounds = []
     try:
         while position < end:
             if message[position] != _RAW:
                 return None
-            start, size = _length(message, position + 1)
+            start, size = varint(message, position + 1)
             position = start + size
+            if len(bounds) == most:
+                return None
             bounds.append((start, position))
     except IndexError:
         return None
     return bounds if position == end else None
-
-
-def _length(message: bytes, position: int) -> tuple[int, int]:
-    """Where a field's payload begins, and its size (protobuf: base 128 varint)."""
-    size = message[position]
-    if size < 0x80:  # noqa: PLR2004 - no more bytes follow
-        return position + 1, size
-    size, shift = size & 0x7F, 7
-    while True:
-        position += 1
-        byte = message[position]
-        size |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - see above
-            return position + 1, size
-        shift += 7
-        if shift > 63:  # noqa: PLR2004 - a varint has at most ten bytes
-            raise IndexError
-
-
-def _parsed(message: bytes) -> ModelInferRequest:
-    try:
-        return ModelInferRequest.FromString(message)
-    except DecodeError:
-        raise BadRequest("the message is no inference.ModelInferRequest") from None
 
 
 def _cut_all(message: bytes, bounds: Bounds) -> list[Buffer]:

@@ -44,13 +44,13 @@ def typed(name: str, datatype: str, count: int, contents: InferTensorContents, l
         raise BadRequest(f"input {name!r}: its shape needs {count} values, but {field} has {len(values)}")
     if datatype in _AS_THEY_ARE:
         return _packed(contents, ELEMENT_SIZE[datatype] * count)
-    if datatype == "BOOL":
-        return bytes(contents.bool_contents)
     if count > limits.max_typed_elements:
         raise TooLarge(
             f"input {name!r}: at most {limits.max_typed_elements} values of {datatype} are taken as typed contents, "
             f"got {count}; send them in raw_input_contents"
         )
+    if datatype == "BOOL":
+        return bytes(contents.bool_contents)
     if datatype != "BYTES":
         return pack(name, datatype, values, False)  # noqa: FBT003 - protobuf has no truth among numbers
     data = b"".join([_LENGTH.pack(len(value)) + value for value in values])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from serving.edge.grpc.edge import GrpcEdge
+from serving.edge.grpc.extent import parsed_plain
 from serving.edge.grpc.metadata import model_is_ready, ready
 from serving.edge.grpc.rendering import framed
 from serving.edge.grpc.stream_call import StreamCall
 from serving.errors import BadRequest, UnknownModel
-from serving.protocol.descriptors import DecodeError
 from serving.protocol.health import HealthCheckRequest, HealthCheckResponse
 
 _SERVERS = frozenset(("", "inference.GRPCInferenceService"))
@@ -39,10 +39,7 @@ class Watch:
         self._call.release(len(message))
         if self._service is not None:
             raise BadRequest("Watch takes one message")
-        try:
-            self._service = HealthCheckRequest.FromString(message).service
-        except DecodeError:
-            raise BadRequest("the message is no grpc.health.v1.HealthCheckRequest") from None
+        self._service = parsed_plain(HealthCheckRequest, message).service
         self.sweep()
 
     def sweep(self) -> None:

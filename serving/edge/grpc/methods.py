@@ -9,14 +9,13 @@ from serving.edge.grpc import health, metadata, orders
 from serving.edge.grpc.call import Handler
 from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.edge import GrpcEdge
+from serving.edge.grpc.extent import parsed_plain
 from serving.edge.grpc.health import Watch
 from serving.edge.grpc.infer_stream import InferStream
 from serving.edge.grpc.reflection import Reflection
 from serving.edge.grpc.stream_call import Conversation, StreamCall
-from serving.errors import BadRequest
 from serving.protocol import health as health_messages
 from serving.protocol import open_inference as messages
-from serving.protocol.descriptors import DecodeError
 
 
 class Method(NamedTuple):
@@ -30,30 +29,37 @@ def _answering(request: Any, answer: Callable[[GrpcEdge, Any], Any]) -> Method: 
     """A method whose request is parsed before `answer` sees it, and whose answer is serialized."""
 
     def handler(edge: GrpcEdge, _head: CallHead, message: bytes) -> bytes:
-        serialized: bytes = answer(edge, _parsed(request, message)).SerializeToString()
+        serialized: bytes = answer(edge, parsed_plain(request, message)).SerializeToString()
         return serialized
 
     return Method(handler)
 
 
-def _ordering(request: Any, answer: Callable[[GrpcEdge, CallHead, Any], Awaitable[Any]]) -> Method:  # noqa: ANN401
+def _ordering(request: Any, answer: Callable[[GrpcEdge, Any], Awaitable[Any]]) -> Method:  # noqa: ANN401
     """The same for what the session answers later."""
 
-    async def handler(edge: GrpcEdge, head: CallHead, message: bytes) -> bytes:
-        answered = await answer(edge, head, _parsed(request, message))
+    async def handler(edge: GrpcEdge, _head: CallHead, message: bytes) -> bytes:
+        answered = await answer(edge, parsed_plain(request, message))
         serialized: bytes = answered.SerializeToString()
         return serialized
 
     return Method(handler)
 
 
-def _parsed(request: Any, message: bytes) -> Any:  # noqa: ANN401 - a message's class and the message
-    try:
-        return request.FromString(message)
-    except DecodeError:
-        raise BadRequest(f"the message is no {request.DESCRIPTOR.full_name}") from None
+def _permitted(request: Any, answer: Callable[[GrpcEdge, Any], Awaitable[Any]], **bound: int) -> Method:  # noqa: ANN401
+    """The same for what changes the session: the token in the metadata `authorization` is asked for before parsing."""
+
+    async def handler(edge: GrpcEdge, head: CallHead, message: bytes) -> bytes:
+        edge.predictions.administration.permit(head.authorization)
+        answered = await answer(edge, parsed_plain(request, message, **bound))
+        serialized: bytes = answered.SerializeToString()
+        return serialized
+
+    return Method(handler)
 
 
+# Files come with a load: it may be as large as any message.
+_LOAD = 1 << 31
 _INFERENCE = "/inference.GRPCInferenceService/"
 
 METHODS: Mapping[str, Method] = {
@@ -67,8 +73,8 @@ METHODS: Mapping[str, Method] = {
     f"{_INFERENCE}ModelConfig": _answering(messages.ModelConfigRequest, metadata.model_configuration),
     f"{_INFERENCE}ModelStatistics": _ordering(messages.ModelStatisticsRequest, orders.statistics),
     f"{_INFERENCE}RepositoryIndex": _ordering(messages.RepositoryIndexRequest, orders.index),
-    f"{_INFERENCE}RepositoryModelLoad": _ordering(messages.RepositoryModelLoadRequest, orders.load),
-    f"{_INFERENCE}RepositoryModelUnload": _ordering(messages.RepositoryModelUnloadRequest, orders.unload),
+    f"{_INFERENCE}RepositoryModelLoad": _permitted(messages.RepositoryModelLoadRequest, orders.load, most=_LOAD),
+    f"{_INFERENCE}RepositoryModelUnload": _permitted(messages.RepositoryModelUnloadRequest, orders.unload),
     "/grpc.health.v1.Health/Check": _answering(health_messages.HealthCheckRequest, health.check),
     "/grpc.health.v1.Health/Watch": Method(conversation=Watch),
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Method(conversation=Reflection),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.codec import version_of
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.http.statistics import statistics_document
@@ -23,13 +22,13 @@ from serving.request_path.administration import LoadOrder
 _FILE = "file:"
 
 
-async def statistics(edge: GrpcEdge, _head: CallHead, asked: ModelStatisticsRequest) -> ModelStatisticsResponse:
+async def statistics(edge: GrpcEdge, asked: ModelStatisticsRequest) -> ModelStatisticsResponse:
     """What versions did in all workers; no name asks for all models."""
     used = await edge.predictions.administration.statistics(asked.name, version_of(asked.version))
     return filled(ModelStatisticsResponse(), statistics_document(used))
 
 
-async def index(edge: GrpcEdge, _head: CallHead, asked: RepositoryIndexRequest) -> RepositoryIndexResponse:
+async def index(edge: GrpcEdge, asked: RepositoryIndexRequest) -> RepositoryIndexResponse:
     """Every version that is served or in the repository, or those that are ready."""
     entries = await edge.predictions.administration.index()
     return RepositoryIndexResponse(
@@ -43,23 +42,19 @@ async def index(edge: GrpcEdge, _head: CallHead, asked: RepositoryIndexRequest) 
     )
 
 
-async def load(edge: GrpcEdge, head: CallHead, asked: RepositoryModelLoadRequest) -> RepositoryModelLoadResponse:
-    """Load a model; its metadata `authorization` has the session's token."""
-    administration = edge.predictions.administration
-    administration.permit(head.authorization)
-    await administration.load(load_order(asked))
+async def load(edge: GrpcEdge, asked: RepositoryModelLoadRequest) -> RepositoryModelLoadResponse:
+    """Load a model; who may was asked before."""
+    await edge.predictions.administration.load(load_order(asked))
     return RepositoryModelLoadResponse()
 
 
-async def unload(edge: GrpcEdge, head: CallHead, asked: RepositoryModelUnloadRequest) -> RepositoryModelUnloadResponse:
+async def unload(edge: GrpcEdge, asked: RepositoryModelUnloadRequest) -> RepositoryModelUnloadResponse:
     """Let go every version of a model; see `load`."""
-    administration = edge.predictions.administration
-    administration.permit(head.authorization)
     for name, parameter in asked.parameters.items():
         # No model here depends on another one, so that none of them is left alone either way.
         if name != "unload_dependents" or parameter.WhichOneof("parameter_choice") != "bool_param":
             raise BadRequest(f"unload takes the parameter unload_dependents (bool_param), got {name!r}")
-    await administration.unload(asked.model_name)
+    await edge.predictions.administration.unload(asked.model_name)
     return RepositoryModelUnloadResponse()
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from serving.edge.grpc.edge import GrpcEdge
+from serving.edge.grpc.extent import parsed_plain
 from serving.edge.grpc.rendering import framed
 from serving.edge.grpc.status import Code
 from serving.edge.grpc.stream_call import StreamCall
-from serving.errors import BadRequest
-from serving.protocol.descriptors import DecodeError, file_named, file_with
+from serving.protocol.descriptors import file_named, file_with
 from serving.protocol.reflection import (
     ErrorResponse,
     ExtensionNumberResponse,
@@ -45,10 +45,7 @@ class Reflection:
     def hears(self, message: bytes) -> None:
         """A question; what is not known is an answer too."""
         self._call.release(len(message))
-        try:
-            asked = ServerReflectionRequest.FromString(message)
-        except DecodeError:
-            raise BadRequest("the message is no grpc.reflection.v1.ServerReflectionRequest") from None
+        asked = parsed_plain(ServerReflectionRequest, message)
         answer = reflected(asked)
         answer.valid_host = asked.host
         answer.original_request.CopyFrom(asked)

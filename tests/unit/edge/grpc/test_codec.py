@@ -58,8 +58,8 @@ def test_fields_in_another_order_are_the_same_request() -> None:
     rest.inputs.add(name="input", datatype="FP32", shape=[1, 4])
     unknown = b"\x98\x06\x01"
     message = first + unknown + rest.SerializeToString()
-    assert head_end(message) == 0
-    assert head_end(unknown + message) is None
+    assert head_end(message, 99) == 0
+    assert head_end(unknown + message, 99) is None
     assert CODEC.decode(message)[:2] == decode(request())
 
 
