@@ -38,7 +38,8 @@ class Turns:
     ) -> None:
         """Take `steps` in later turns; what they return is called at their end, `failed` with what they raise.
 
-        A job that is `gone` is dropped before its next step, and neither is called.
+        A job that is `gone` is dropped before its next step, and neither is called. Both may be called, `failed` after
+        the other one, where that raises.
         """
         self._jobs.append(_Job(steps, failed, gone))
         # What a job ends with may add another one, in the middle of a turn.
@@ -48,13 +49,16 @@ class Turns:
 
     def _turn(self) -> None:
         ends = self._clock() + _TURN_S
-        while self._jobs:
-            self._step(self._jobs[0])
-            if self._clock() >= ends:
-                break
-        self._armed = bool(self._jobs)
-        if self._armed:
-            asyncio.get_running_loop().call_soon(self._turn)
+        try:
+            while self._jobs:
+                self._step(self._jobs[0])
+                if self._clock() >= ends:
+                    break
+        finally:
+            # Also where one could not even be told that it failed: nobody else begins the next turn.
+            self._armed = bool(self._jobs)
+            if self._armed:
+                asyncio.get_running_loop().call_soon(self._turn)
 
     def _step(self, job: _Job) -> None:
         """One step of the first job, which goes to the end if it has more of them."""
@@ -66,14 +70,23 @@ class Turns:
             next(job.steps)
         except StopIteration as ended:
             self._jobs.popleft()
-            ended.value()
-        except ServingError as error:
+            _end(job, ended.value)
+        except Exception as error:  # noqa: BLE001 - raised on, it would strand those that wait behind it
             self._jobs.popleft()
-            job.failed(error)
-        except Exception:
-            # A defect of ours costs this request; raised on, it would strand those that wait behind it.
-            log.exception("a large request could not be worked on")
-            self._jobs.popleft()
-            job.failed(ModelFailed("the gateway failed on this request; its log says why"))
+            _fail(job, error)
         else:
             self._jobs.rotate(-1)
+
+
+def _end(job: _Job, done: Callable[[], None]) -> None:
+    try:
+        done()
+    except Exception as error:  # noqa: BLE001 - as above: it costs this request alone
+        _fail(job, error)
+
+
+def _fail(job: _Job, error: Exception) -> None:
+    if not isinstance(error, ServingError):
+        log.error("a large request could not be worked on", exc_info=error)
+        error = ModelFailed("the gateway failed on this request; its log says why")
+    job.failed(error)

@@ -111,11 +111,7 @@ class Exchange:
             # A defect of ours costs this request: raised on, it would end the connection, or stall it where it was
             # held and is accepted in another request's completion.
             log.exception("a request could not be accepted")
-            request, self._request = self._request, None
-            if request is not None:
-                request.leave()
-            if self.answer is None:
-                self.refuse_error(ModelFailed("the gateway failed on this request; its log says why"))
+            self.refuse_error(ModelFailed("the gateway failed on this request; its log says why"))
 
     def accept(
         self, tensors: Sequence[Tensor], asked: codec.Asked | int, received_at: float, rows: EntityRows | None = None
@@ -159,7 +155,12 @@ class Exchange:
         self._line.settled(self)
 
     def refuse_error(self, error: ServingError) -> None:
-        """Answer with an error of the edge's own making, counted as refused."""
+        """Answer with an error of the edge's own making, counted as refused, unless it is answered already."""
+        request, self._request = self._request, None
+        if request is not None:
+            request.leave()
+        if self.answer is not None:
+            return
         self._edge.observer.refused(self.head.target.model, error.reason)
         self.refuse(refusal_of(error))
 
@@ -220,7 +221,8 @@ class Exchange:
 
     def _failed(self, error: ServingError) -> None:
         """The answer could not be made; who asked was answered by the request path, which has counted it."""
-        self.give(refused(refusal_of(error)))
+        if self.answer is None:
+            self.give(refused(refusal_of(error)))
 
     def _checking(self, asked: codec.Asked, received_at: float) -> Generator[None, None, Callable[[], None]]:
         checked = yield from binary_body.check_steps(asked, self._edge.limits)

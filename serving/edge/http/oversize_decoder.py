@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 from collections import deque
@@ -22,11 +23,13 @@ from serving.edge.http.oversize_frames import (
     decoded_instances,
     request_frame,
 )
-from serving.errors import Overloaded, ServingError, Unavailable
+from serving.errors import ModelFailed, Overloaded, ServingError, Unavailable
 from serving.features.entity_rows import EntityRows
 from serving.features.plan import ReadPlan
 from serving.inference import Buffer, Tensor
 from serving.request_path.predictions import InstanceForm
+
+log = logging.getLogger(__name__)
 
 _PROCESS = "serving.edge.http.oversize_process"
 
@@ -87,29 +90,40 @@ class OversizeDecoder:
         await self._end_child()
 
     async def _work(self) -> None:
-        while self._documents:
-            document = self._documents.popleft()
-            if not document.waiting.gone:
-                await self._decode_one(document)
-        self._working = None
+        try:
+            while self._documents:
+                document = self._documents.popleft()
+                if not document.waiting.gone:
+                    await self._settle(document)
+        finally:
+            self._working = None
 
-    async def _decode_one(self, document: Document) -> None:
+    async def _settle(self, document: Document) -> None:
+        """Hand one document on, or say why not; whatever it meets costs nobody behind it."""
         waiting = document.waiting
+        try:
+            accept = await self._decoded(document)
+            if not waiting.gone:
+                accept()
+        except Exception as error:  # noqa: BLE001 - raised on, it would strand those that wait behind it
+            try:
+                if not waiting.gone:
+                    waiting.refuse_error(_outcome(error))
+            except Exception:
+                log.exception("a request with a large JSON document could not be refused")
+
+    async def _decoded(self, document: Document) -> Callable[[], None]:
         try:
             async with asyncio.timeout(self._limits.oversize_s):
                 head, blob = await self._ask(document)
-            accept = self._accepting(document, head, blob)
-        except ServingError as error:
-            outcome: ServingError = error
-        except (OSError, EOFError, TimeoutError) as error:
+        except Exception as error:
+            # Whatever it would say next belongs to a document that nobody waits for.
             await self._end_child()
-            outcome = Unavailable(f"the process that decodes large JSON documents failed ({type(error).__name__})")
-        else:
-            if not waiting.gone:
-                accept()
-            return
-        if not waiting.gone:
-            waiting.refuse_error(outcome)
+            if not isinstance(error, (OSError, EOFError, TimeoutError)):
+                raise
+            name = type(error).__name__
+            raise Unavailable(f"the process that decodes large JSON documents failed ({name})") from error
+        return self._accepting(document, head, blob)
 
     async def _ask(self, document: Document) -> tuple[bytes, bytes]:
         child = self._child
@@ -151,6 +165,13 @@ class OversizeDecoder:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         await child.wait()
+
+
+def _outcome(error: Exception) -> ServingError:
+    if isinstance(error, ServingError):
+        return error
+    log.error("a large JSON document could not be handed on", exc_info=error)
+    return ModelFailed("the gateway failed on this request; its log says why")
 
 
 async def _start() -> asyncio.subprocess.Process:

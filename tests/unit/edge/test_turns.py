@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 
+import pytest
+
 from serving.edge.turns import Turns
 from serving.errors import BadRequest, ModelFailed, ServingError
 
@@ -76,6 +78,35 @@ async def test_one_that_fails_is_told_so_and_the_others_go_on() -> None:
     assert "BadRequest: no" in log.events
     assert any(event.startswith(ModelFailed.__name__) for event in log.events)
     assert "c done" in log.events
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_one_whose_end_fails_is_told_so_and_the_others_go_on(*, told: bool) -> None:
+    log, turns = Log(), Turns(Clock())
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    def ended_badly() -> Generator[None, None, Callable[[], None]]:
+        yield
+        return broken
+
+    def failed(error: ServingError) -> None:
+        log.failed(error)
+        if not told:
+            raise ZeroDivisionError
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    turns.add(ended_badly(), failed, never)
+    turns.add(log.job("a", 30), log.failed, never)
+    await finish(log, 32)
+    assert [event for event in log.events if not event.startswith("a")] == [
+        "ModelFailed: the gateway failed on this request; its log says why"
+    ]
+    assert log.events[-1] == "a done"
+    turns.add(log.job("b", 1), log.failed, never)
+    await finish(log, 34)
+    assert log.events[-1] == "b done"
 
 
 async def test_one_that_nobody_waits_for_is_dropped() -> None:

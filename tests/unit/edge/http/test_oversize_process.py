@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+from collections.abc import Sequence
 
 import orjson
 import pytest
@@ -19,10 +21,12 @@ from serving.edge.http.oversize_frames import (
     request_frame,
 )
 from serving.edge.http.oversize_process import serve
-from serving.errors import BadRequest
-from serving.inference import Buffer, Signature, Tensor, TensorSpec
+from serving.errors import BadRequest, ServingError
+from serving.features.entity_rows import EntityRows
+from serving.inference import Buffer, Request, Signature, Tensor, TensorSpec
+from serving.testing.predictions import FakePredictions
 from tests.unit.edge.http.binary import body_of, request, tensor
-from tests.unit.edge.http.wire import Wire, post
+from tests.unit.edge.http.wire import Wire, infer, post
 
 SIGNATURE = Signature((TensorSpec("a", "FP32", (-1, 2)), TensorSpec("b", "BYTES", (-1,))), ())
 
@@ -127,3 +131,90 @@ def test_only_the_json_part_of_a_large_document_is_decoded_elsewhere() -> None:
     wire.send(request(body, size))
     (document,) = recorder.documents
     assert (document.json_size, document.form) == (size, None)
+
+
+class InProcess(OversizeDecoder):
+    """Decodes here what the process would."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        super().__init__(LIMITS)
+        self.broken = broken
+
+    async def _ask(self, document: Document) -> tuple[bytes, bytes]:
+        await asyncio.sleep(0)
+        if self.broken:
+            raise ValueError("no lengths")
+        ((head, blob),) = through(request_frame(INFER, document.body))
+        return head, blob
+
+
+class Caller:
+    """Whose request it is; fails on what it is told as it is asked to."""
+
+    gone = False
+
+    def __init__(self, *fails_on: str) -> None:
+        self.fails_on = fails_on
+        self.heard: list[str] = []
+
+    def accept(
+        self, tensors: Sequence[Tensor], asked: codec.Asked | int, received_at: float, rows: EntityRows | None = None
+    ) -> None:
+        del tensors, asked, received_at, rows
+        self._hear("accept")
+
+    def refuse_error(self, error: ServingError) -> None:
+        self._hear(error.reason)
+
+    def _hear(self, what: str) -> None:
+        self.heard.append(what)
+        if what in self.fails_on:
+            raise ZeroDivisionError
+
+
+async def _heard(decoder: OversizeDecoder, *callers: Caller) -> list[list[str]]:
+    body = orjson.dumps({"inputs": [{"name": "a", "shape": [2], "datatype": "FP32", "data": [1, 2]}]})
+    for caller in callers:
+        decoder.decode(Document(caller, None, body, 0.0))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return [caller.heard for caller in callers]
+
+
+@pytest.mark.parametrize("fails_on", [("accept",), ("accept", "model_failed")])
+async def test_one_that_cannot_be_handed_on_costs_itself_and_nobody_behind_it(fails_on: tuple[str, ...]) -> None:
+    decoder = InProcess()
+    assert await _heard(decoder, Caller(*fails_on), Caller()) == [["accept", "model_failed"], ["accept"]]
+    assert await _heard(decoder, Caller()) == [["accept"]]
+    await decoder.stop()
+
+
+async def test_a_process_that_answers_nonsense_costs_what_it_was_asked() -> None:
+    decoder = InProcess(broken=True)
+    assert await _heard(decoder, Caller()) == [["model_failed"]]
+    decoder.broken = False
+    assert await _heard(decoder, Caller()) == [["accept"]]
+    await decoder.stop()
+
+
+class FailsLate(FakePredictions):
+    """Accepts, and fails then."""
+
+    def accept(self, request: Request) -> None:
+        super().accept(request)
+        raise ZeroDivisionError
+
+
+async def test_a_prediction_that_fails_late_is_answered_once_and_leaves_the_request_path() -> None:
+    wire = Wire(limits=HttpLimits(inline_json_mb=0.0001), predictions=FailsLate())
+    wire.edge.oversize = InProcess()
+    for hold, status in ((False, 200), (True, 500)):
+        wire.predictions.hold = hold
+        wire.send(infer(",".join(["1"] * 40_000)))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert wire.answers[-1].status == status
+        assert not wire.predictions.accepted[-1].waiting
+    assert len(wire.answers) == 2
+    assert wire.edge.budget.used == 0
+    await wire.edge.oversize.stop()
