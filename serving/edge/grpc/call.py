@@ -38,8 +38,8 @@ class Line(Protocol):
     def send(self, stream_id: int, frame: bytes) -> None:
         """Send a message with its prefix."""
 
-    def finish(self, stream_id: int, trailers: HeaderList) -> None:
-        """Send what ends a response."""
+    def finish(self, stream_id: int, trailers: HeaderList, *, complete: bool) -> None:
+        """Send what ends a response; `complete` as in `refuse`."""
 
     def refuse(self, stream_id: int, refusal: Refusal, *, complete: bool) -> None:
         """Send a response that is nothing but an error; `complete` says that the client has sent all it had."""

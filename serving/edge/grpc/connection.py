@@ -163,12 +163,14 @@ class Connection(asyncio.Protocol):
             _unsent(error)
         self._soon()
 
-    def finish(self, stream_id: int, trailers: HeaderList) -> None:
-        """Send what ends a response."""
+    def finish(self, stream_id: int, trailers: HeaderList, *, complete: bool) -> None:
+        """Send what ends a response; `complete` as in `refuse`."""
         try:
             self._http2.send_trailers(stream_id, trailers)
         except NGH2Error as error:
             _unsent(error)
+        if not complete:
+            self._cut.append(stream_id)
         self._soon()
 
     def refuse(self, stream_id: int, refusal: Refusal, *, complete: bool) -> None:
@@ -347,11 +349,8 @@ class Connection(asyncio.Protocol):
         self._flushing = False
         try:
             self._write()
-            while self._cut and not self._paused:
-                for stream_id in self._cut:
-                    self._http2.reset_stream(stream_id, _NO_ERROR)
-                self._cut.clear()
-                self._write()
+            if self._cut:
+                self._tell_to_stop()
             if self._streams:
                 for stream in list(self._streams.values()):
                     stream.pump()
@@ -361,6 +360,15 @@ class Connection(asyncio.Protocol):
             return
         if self._ended and self._transport is not None and not self._paused:
             self._close_if_done(self._transport)
+
+    def _tell_to_stop(self) -> None:
+        """Reset what is to be cut, once all of its answer has left."""
+        while not self._paused and (said := [number for number in self._cut if not self.queued(number)]):
+            for stream_id in said:
+                self._http2.reset_stream(stream_id, _NO_ERROR)
+            # Writing may hear of further ones.
+            self._cut = [number for number in self._cut if number not in said]
+            self._write()
 
     def _write(self) -> None:
         transport, http2 = self._transport, self._http2

@@ -73,7 +73,9 @@ class StreamCall:
         self._line = line
         self._edge = edge
         limits = edge.limits
-        self._reader = MessageReader(limits.max_message_bytes, head.encoding, self.claim, limits.max_inflated_bytes)
+        self._reader: MessageReader | None = MessageReader(
+            limits.max_message_bytes, head.encoding, self.claim, limits.max_inflated_bytes
+        )
         self._waiting: deque[bytes] = deque()
         self._withheld = 0
         self._untaken = Untaken()
@@ -99,11 +101,12 @@ class StreamCall:
     def receive(self, data: bytes, end: bool) -> int:  # noqa: FBT001 - as UnaryCall.receive
         """Bytes of the client's messages, `end` with the last; returns how many of them the client must wait for."""
         self.complete = end
-        if self._over:
+        reader = self._reader
+        if reader is None:
             return 0
         try:
-            self._waiting.extend(self._reader.feed(data))
-            if end and self._reader.partial:
+            self._waiting.extend(reader.feed(data))
+            if end and reader.partial:
                 raise BadRequest("the last message of the stream is only a part of one")
         except ServingError as error:
             self.fail(error)
@@ -159,12 +162,14 @@ class StreamCall:
         self._over = True
         if refusal is None:
             self._begin()
-            self._line.finish(self.stream_id, ended())
+            self._line.finish(self.stream_id, ended(), complete=self.complete)
         elif self._begun:
-            self._line.finish(self.stream_id, trailers(refusal))
+            self._line.finish(self.stream_id, trailers(refusal), complete=self.complete)
         else:
             self._line.refuse(self.stream_id, refusal, complete=self.complete)
         self._leave()
+        # What was said may wait for a slow client; what was heard is of no more use.
+        self.release(self.held - self._untaken.total)
 
     def closed(self) -> None:
         """The stream is over: rows do not run if they have not started, and nothing is held."""
@@ -222,6 +227,7 @@ class StreamCall:
 
     def _leave(self) -> None:
         self._waiting.clear()
+        self._reader = None
         self._absorb()
         conversation, self._conversation = self._conversation, None
         if conversation is not None:
