@@ -158,10 +158,9 @@ class UnaryCall:
                 self._claim(len(only))
                 return only
         if self._reader is None:
-            self._reader = MessageReader(most, self.head.encoding, self._claim, self._edge.limits.max_inflated_bytes)
+            inflated = self._edge.limits.max_inflated_bytes
+            self._reader = MessageReader(most, self.head.encoding, self._claim, inflated, most_messages=1)
         self._messages += self._reader.feed(data)
-        if len(self._messages) > 1:
-            raise BadRequest("the call has more than one message; send a call for each, or use ModelStreamInfer")
         if not end:
             return None
         if self._reader.partial or not self._messages:

@@ -24,35 +24,59 @@ def whole(data: bytes, most: int) -> bytes | None:
 
 
 class MessageReader:
-    """Collects what arrives and joins each message once.
+    """Collects what arrives, at most `most_messages` of them, and copies a large message once.
 
-    `claim` is told a message's bytes before they are awaited, and may raise. Compressed ones are inflated up to
-    `most_inflated` bytes, which are those of any message unless told otherwise.
+    `claim` is told the bytes of a message as they arrive, and may raise; all that a prefix announces must fit when it
+    comes, but is given back (by a negative number) until it is there: whoever announces much holds nothing with it.
+    Compressed messages are inflated up to `most_inflated` bytes, which are those of any message unless told otherwise.
 
     Raises:
         TooLarge: from `feed`; the prefix, or what is inflated, is over the limit.
         BadRequest: from `feed`; no message can be read from here on.
     """
 
-    __slots__ = ("_claim", "_compressed", "_encoding", "_have", "_most", "_most_inflated", "_parts", "_size", "_small")
+    __slots__ = (
+        "_at",
+        "_claim",
+        "_claimed",
+        "_compressed",
+        "_encoding",
+        "_have",
+        "_left",
+        "_most",
+        "_most_inflated",
+        "_parts",
+        "_size",
+        "_small",
+    )
 
     def __init__(
-        self, most: int, encoding: bytes, claim: Callable[[int], None], most_inflated: int | None = None
+        self,
+        most: int,
+        encoding: bytes,
+        claim: Callable[[int], None],
+        most_inflated: int | None = None,
+        most_messages: int | None = None,
     ) -> None:
         self._most = most
         self._most_inflated = most if most_inflated is None else most_inflated
+        self._left = most_messages
         self._encoding = encoding
         self._claim = claim
+        self._claimed = 0
         self._parts: list[bytes] = []
         self._small = bytearray()
+        # Where in the first part the bytes begin that were not taken, and how many all parts have.
+        self._at = 0
         self._have = 0
+        # Of the message whose prefix was taken.
         self._size: int | None = None
         self._compressed = False
 
     @property
     def partial(self) -> int:
         """Bytes of a message that is not complete."""
-        return self._have
+        return self._have if self._size is None else self._have + _PREFIX
 
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that `data` completes."""
@@ -60,6 +84,11 @@ class MessageReader:
         messages = []
         while self._whole():
             messages.append(self._take())
+        if self._at:
+            # Once for all that were taken: a frame may hold many thousands.
+            rest = self._parts[0][self._at :]
+            self._parts = [rest] if rest else []
+            self._at = 0
         return messages
 
     def _keep(self, data: bytes) -> None:
@@ -76,28 +105,42 @@ class MessageReader:
         if self._size is None:
             if self._have < _PREFIX:
                 return False
-            self._open()
-        return self._have >= _PREFIX + (self._size or 0)
+            self._size = self._open()
+        size, have = self._size, self._have
+        if (arrived := min(have, size)) != self._claimed:
+            more, self._claimed = arrived - self._claimed, arrived
+            self._claim(more)
+        return have >= size
 
-    def _open(self) -> None:
-        joined = self._joined()
-        flag, size = joined[0], int.from_bytes(joined[1:_PREFIX], "big")
+    def _open(self) -> int:
+        joined, at = self._joined(), self._at
+        flag, size = joined[at], int.from_bytes(joined[at + 1 : at + _PREFIX], "big")
         if flag > 1:
             raise BadRequest(f"a message begins with 0, or with 1 where it is compressed, got {flag}")
         if flag and self._encoding == b"identity":
             raise BadRequest("a message is marked as compressed, but the call has no grpc-encoding")
         if size > self._most:
             raise too_large(size, self._most)
-        self._claim(size)
-        self._compressed, self._size = bool(flag), size
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                raise BadRequest("the call has more than one message; send a call for each, or use ModelStreamInfer")
+        if size:
+            self._claim(size)
+        self._claimed = size
+        self._compressed = bool(flag)
+        self._at += _PREFIX
+        self._have -= _PREFIX
+        return size
 
     def _take(self) -> bytes:
-        joined = self._joined()
-        end = _PREFIX + (self._size or 0)
-        message, rest = joined[_PREFIX:end], joined[end:]
-        self._parts = [rest] if rest else []
-        self._have = len(rest)
+        joined, at, size = self._joined(), self._at, self._size or 0
+        # All of `joined` is not copied.
+        message = joined[at : at + size]
+        self._at += size
+        self._have -= size
         self._size = None
+        self._claimed = 0
         return self._inflated(message) if self._compressed else message
 
     def _joined(self) -> bytes:

@@ -15,7 +15,7 @@ from serving.edge.grpc.rendering import framed
 from serving.inference import Answer, Request, Tensor
 from serving.testing.predictions import FakePredictions, answer_of
 from tests.unit.edge.grpc.messages import request
-from tests.unit.edge.grpc.wire import INFER, Wire, headers_of
+from tests.unit.edge.grpc.wire import INFER, STREAM, Wire, headers_of
 
 MB = 1 << 20
 PING = b"\0\0\x08\x06\0\0\0\0\0" + bytes(8)
@@ -90,6 +90,20 @@ async def test_answers_that_are_not_taken_hold_no_more_than_the_budget() -> None
     assert 3 * MB < wire.budget.used <= 4 * MB
     assert sum(b"retry-after" in call.headers for call in calls) == 7
     wire.sweep(GrpcLimits().write_stall_s + 1)
+    assert wire.budget.used == 0
+
+
+@pytest.mark.parametrize("path", [INFER, STREAM])
+async def test_whoever_announces_much_holds_nothing_with_it(path: bytes) -> None:
+    wire = Wire().greet()
+    number = wire.begin(path)
+    wire.client.send_data(number, b"\0\3\xc0\0\0")
+    wire.pump()
+    assert wire.budget.used == 0
+    wire.client.send_data(number, bytes(1000))
+    wire.pump()
+    assert wire.budget.used == 1000
+    wire.lose()
     assert wire.budget.used == 0
 
 

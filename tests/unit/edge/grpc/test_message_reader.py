@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.grpc.message_reader import MessageReader, whole
-from serving.errors import BadRequest, TooLarge
+from serving.errors import BadRequest, Overloaded, TooLarge
 
 
 def frame(message: bytes, *, compressed: bool = False) -> bytes:
@@ -20,10 +21,13 @@ def frame(message: bytes, *, compressed: bool = False) -> bytes:
 
 
 class Claims:
-    def __init__(self) -> None:
+    def __init__(self, most: int = 1 << 30) -> None:
+        self.most = most
         self.total = 0
 
     def __call__(self, size: int) -> None:
+        if self.total + size > self.most:
+            raise Overloaded("full")
         self.total += size
 
 
@@ -48,6 +52,50 @@ def test_many_tiny_pieces_are_gathered() -> None:
     reader = MessageReader(1 << 20, b"identity", Claims())
     read = [one for start in range(0, len(stream), 2) for one in reader.feed(stream[start : start + 2])]
     assert read == [message]
+
+
+@given(st.integers(1, 3000), st.lists(st.integers(1, 400), max_size=20))
+def test_what_has_arrived_is_claimed_and_no_more(size: int, cuts: list[int]) -> None:
+    stream = frame(bytes(size)) * 2
+    claims = Claims(2 * size)
+    reader = MessageReader(1 << 20, b"identity", claims)
+    position = 0
+    for cut in cuts:
+        reader.feed(stream[position : position + cut])
+        position = min(position + cut, len(stream))
+        whole_ones, rest = divmod(position, size + 5)
+        assert claims.total == whole_ones * size + max(0, rest - 5)
+        assert reader.partial == rest
+
+
+def test_what_does_not_fit_is_refused_at_its_prefix_and_holds_nothing() -> None:
+    claims = Claims(100)
+    with pytest.raises(Overloaded):
+        MessageReader(1 << 20, b"identity", claims).feed(frame(bytes(101))[:5])
+    assert claims.total == 0
+
+
+def test_an_only_message_has_none_after_it() -> None:
+    reader = MessageReader(100, b"identity", Claims(), most_messages=1)
+    assert reader.feed(frame(b"a")) == [b"a"]
+    with pytest.raises(BadRequest, match="more than one message"):
+        reader.feed(frame(b"") * 3)
+
+
+def test_what_follows_many_messages_is_copied_once() -> None:
+    class Counting(bytes):
+        copied = 0
+
+        def __getitem__(self, key: Any) -> Any:
+            got = super().__getitem__(key)
+            if not isinstance(got, bytes):
+                return got
+            Counting.copied += len(got)
+            return Counting(got)
+
+    data = Counting(frame(b"") * 10_000 + frame(bytes(2000))[:-1])
+    assert len(MessageReader(1 << 20, b"identity", Claims()).feed(data)) == 10_000
+    assert Counting.copied < 2 * len(data)
 
 
 @pytest.mark.parametrize(("size", "taken"), [(99, True), (100, True), (101, False)])
