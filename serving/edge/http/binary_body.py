@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from struct import Struct
 from typing import NamedTuple
 
-from serving.edge.binary_elements import at_once, check_elements, string_steps
+from serving.edge.binary_elements import at_once, check_elements, string_steps, too_long
 from serving.edge.http import codec
 from serving.edge.http.codec import Asked
 from serving.edge.http.elements import may_have_booleans, shown
@@ -153,9 +153,14 @@ def raw(body: Buffer, signature: Signature, limits: HttpLimits) -> Asked:
     count = len(body) // size if size else 1
     shape = _raw_shape(spec, count)
     if not size:
+        if len(body) > limits.max_string_bytes:
+            raise too_long(spec.name, 0, len(body), limits.max_string_bytes)
         # The whole body is the one element, whatever is in it.
-        body = _LENGTH.pack(len(body)) + bytes(body)
+        body = b"".join((_LENGTH.pack(len(body)), body))
     wanted = codec.counted(spec.name, list(shape), limits)
+    if not at_once(spec.datatype, wanted, body):
+        tensor = Tensor(spec.name, spec.datatype, shape, memoryview(body))
+        return Asked([tensor], _ALL_BINARY, ((tensor, wanted),))
     check_elements(spec.name, spec.datatype, wanted, body, limits.max_string_bytes)
     return Asked([Tensor(spec.name, spec.datatype, shape, body)], _ALL_BINARY)
 

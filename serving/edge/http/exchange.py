@@ -247,14 +247,17 @@ class Exchange:
 
     def _predict_binary(self, body: Buffer, json_size: int, received_at: float) -> None:
         edge, target = self._edge, self.head.target
-        if json_size > edge.limits.inline_json_bytes:
+        limits = edge.limits
+        large = json_size > limits.inline_json_bytes
+        # Views cannot be counted in.
+        if large or (json_size > _LIGHT_BYTES and _heavy(bytes(memoryview(body)[:json_size]), None, limits)):
             edge.oversize.decode(Document(self, None, body, received_at, json_size))
             return
         if json_size:
             asked = edge.binary.decode(body, json_size)
         else:
             signature = edge.predictions.describe(target.model, target.version).signature
-            asked = binary_body.raw(body, signature, edge.limits)
+            asked = binary_body.raw(body, signature, limits)
         self.accept(asked.inputs, asked, received_at)
 
     def _encoded(self, request: Request, outcome: Answer | ServingError) -> bytes | Split | Steps[bytes | Split]:

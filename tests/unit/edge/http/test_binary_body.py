@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.edge.http import codec
-from serving.edge.http.binary_body import BinaryBodies, raw
+from serving.edge.http.binary_body import BinaryBodies, check_steps, raw
 from serving.edge.http.codec import Asked
 from serving.edge.http.limits import HttpLimits
 from serving.errors import BadRequest
@@ -232,3 +232,24 @@ def test_a_document_that_is_not_json_says_so() -> None:
     endless = b'{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[NaN]}]}'
     with pytest.raises(BadRequest, match="send the tensor in binary"):
         decode(endless, len(endless))
+
+
+TEXT = Signature((TensorSpec("a", "BYTES", (1,)),), ())
+ROOMY = HttpLimits()
+
+
+def test_a_large_raw_text_is_looked_at_in_steps() -> None:
+    text = ("ü" * 1_000_000).encode()
+    asked = raw(text, TEXT, ROOMY)
+    assert bytes(asked.inputs[0].data) == strings(text)
+    steps = check_steps(asked, ROOMY)
+    assert len(list(steps)) > 5
+    with pytest.raises(BadRequest, match="element 0 is not UTF-8"):
+        list(check_steps(raw(text[:-1], TEXT, ROOMY), ROOMY))
+
+
+def test_a_raw_text_over_the_limit_is_refused() -> None:
+    limits = HttpLimits(max_string_bytes=100)
+    assert not raw(b"x" * 100, TEXT, limits).unchecked
+    with pytest.raises(BadRequest, match="element 0 has 101 bytes"):
+        raw(b"x" * 101, TEXT, limits)

@@ -124,6 +124,17 @@ def test_json_of_many_short_values_is_decoded_elsewhere_although_it_is_small(val
     assert len(wire.answers) == (not elsewhere)
 
 
+@pytest.mark.parametrize(("values", "elsewhere"), [(32_700, False), (32_780, True)])
+def test_the_json_part_of_a_body_with_tensors_is_no_different(values: int, *, elsewhere: bool) -> None:
+    wire = Wire()
+    wire.edge.oversize = recorder = Recorder()
+    given = {"name": "other", "shape": [1, values], "datatype": "FP32", "data": [10] * values}
+    body, size = body_of([tensor("input", "FP32", [1, 2], 8), given], bytes(8))
+    wire.send(request(body, size))
+    assert bool(recorder.documents) is elsewhere
+    assert len(wire.answers) == (not elsewhere)
+
+
 def test_only_the_json_part_of_a_large_document_is_decoded_elsewhere() -> None:
     wire = Wire(limits=HttpLimits(inline_json_mb=0.0001))
     wire.edge.oversize = recorder = Recorder()
