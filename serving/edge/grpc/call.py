@@ -193,14 +193,13 @@ class UnaryCall:
         """A caller who leaves meanwhile ends nothing that was begun."""
         try:
             frame = framed(await coming)
+            if not self._gone:
+                self._give(begun(list(self.head.extra)), frame, ended())
         except ServingError as error:
             self._refuse_error(error)
         except Exception:
             log.exception("%s could not be answered", self.head.path)
             self._refuse_error(ModelFailed("the gateway failed on this request; its log says why"))
-        else:
-            if not self._gone:
-                self._give(begun(list(self.head.extra)), frame, ended())
 
     def _answer(self, request: Request, answer: Answer) -> None:
         asked = self._asked
