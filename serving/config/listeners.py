@@ -90,6 +90,13 @@ class GrpcSection(Section):
         ge=1,
         le=10_000,
     )
+    max_resets_per_s: int = noted(
+        "Calls that the client of one connection may cancel in a second, and ten times as many at once; beyond it the "
+        "connection ends.",
+        _GRPC.max_resets_per_s,
+        ge=1,
+        le=1_000_000,
+    )
     max_head_bytes: int = noted("Most metadata of a call.", _GRPC.max_head_bytes, ge=1_024, le=1 << 20)
     max_headers: int = noted("Most pieces of metadata of a call.", _GRPC.max_headers, ge=16, le=10_000)
     max_connections: int = noted("Most connections of one worker.", _GRPC.max_connections, ge=1, le=1_000_000)

@@ -18,6 +18,7 @@ _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0
 # gRPC over HTTP/2: TimeoutValue and TimeoutUnit.
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _OVERHEAD = 32
+_LONGEST_REMEMBERED = 4096
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
 
@@ -40,9 +41,31 @@ class CallHead(NamedTuple):
     refusal: Refusal | None = None
 
 
-@lru_cache(maxsize=1024)
+class _PassingError(Exception):
+    """Carries a head past the cache, which keeps what is returned and nothing that is raised."""
+
+    def __init__(self, head: CallHead) -> None:
+        super().__init__()
+        self.head = head
+
+
 def understand(headers: Headers) -> CallHead:
-    """The head of a call; what is wrong with it is its `refusal`."""
+    """The head of a call; what is wrong with it is its `refusal`. Large ones and secrets are not kept."""
+    try:
+        return _remembered(headers)
+    except _PassingError as passing:
+        return passing.head
+
+
+@lru_cache(maxsize=1024)
+def _remembered(headers: Headers) -> CallHead:
+    head = _understood(headers)
+    if head.size > _LONGEST_REMEMBERED or head.authorization or head.refusal is not None:
+        raise _PassingError(head)
+    return head
+
+
+def _understood(headers: Headers) -> CallHead:
     found = dict(headers)
     timeout = found.get(b"grpc-timeout")
     traceparent = found.get(b"traceparent", b"").strip()

@@ -15,6 +15,8 @@ _CONNECTION_WINDOW = 1 << 24
 _MAX_FRAME = 1 << 18
 # Metadata of up to so many times the bound is read, to be refused in words.
 _HARD = 4
+# Deadlines of many calls may pass at once.
+_BURST_S = 10
 
 
 def http2_server(limits: GrpcLimits) -> Http2:
@@ -24,6 +26,8 @@ def http2_server(limits: GrpcLimits) -> Http2:
         # Beyond these the connection ends, without a word to whom the call is.
         max_inbound_header_list_size=_HARD * limits.max_head_bytes,
         max_inbound_header_count=_HARD * limits.max_headers,
+        # libnghttp2's own bound is 1000 and then 33 a second: a client whose calls time out reaches it.
+        stream_reset_rate_limit=(_BURST_S * limits.max_resets_per_s, limits.max_resets_per_s),
     )
     http2 = Http2(Role.SERVER, options)
     http2.initiate_connection(

@@ -21,6 +21,8 @@ class GrpcLimits:
     max_concurrent_streams: int = 256
     # Requests in flight on one ModelStreamInfer: beyond it the stream's flow control holds the client up.
     max_stream_in_flight: int = 64
+    # Calls that a client may cancel, and ten times as many at once: beyond it the connection ends.
+    max_resets_per_s: int = 1000
     max_head_bytes: int = 16 * 1024
     max_headers: int = 100
     # Of one request, the same as over HTTP.

@@ -71,3 +71,20 @@ def test_what_is_no_call_is_refused(kind: bytes, method: bytes, status: int) -> 
     refusal = head(kind=kind, method=method).refusal
     assert refusal is not None
     assert refusal.http_status == status
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ((b"x-note", b"short"), True),
+        ((b"x-note", b"a" * 3000), True),
+        ((b"x-note", b"a" * 5000), False),
+        ((b"authorization", b"Bearer a"), False),
+        ((b"grpc-encoding", b"snappy"), False),
+    ],
+)
+def test_heads_are_remembered_unless_they_are_large_or_secret_or_refused(more: tuple[bytes, bytes], kept: bool) -> None:
+    # A time of its own, so that no other test has asked the same.
+    again = [head(more, (b"grpc-timeout", b"%dm" % (80_000 + len(more[1])))) for _ in range(2)]
+    assert again[0] == again[1]
+    assert (again[0] is again[1]) is kept

@@ -200,16 +200,36 @@ async def test_endless_metadata_ends_its_connection() -> None:
     assert wire.transport.closed
 
 
-async def test_a_flood_of_resets_costs_its_connection() -> None:
-    wire = Wire(predictions=FakePredictions(hold=True)).greet()
-    for _ in range(5000):
+async def test_metadata_of_very_many_entries_ends_its_connection() -> None:
+    # However few bytes they have.
+    wire = Wire(GrpcLimits(max_headers=20, max_head_bytes=1 << 20)).greet()
+    wire.ask(*[(b"a", b"")] * 100)
+    assert wire.transport.closed
+
+
+@pytest.mark.parametrize(("cancelled", "cut"), [(490, False), (1000, True)])
+async def test_a_flood_of_resets_costs_its_connection(cancelled: int, cut: bool) -> None:
+    wire = Wire(GrpcLimits(max_resets_per_s=50), FakePredictions(hold=True)).greet()
+    for _ in range(cancelled):
         if wire.transport.closed or wire.goodbyes:
             break
         number = wire.begin()
         wire.client.reset_stream(number, 8)
         wire.pump()
-    assert wire.transport.closed or wire.goodbyes
+    assert bool(wire.transport.closed or wire.goodbyes) is cut
     assert not any(asked.waiting for asked in wire.predictions.held)
+
+
+async def test_calls_whose_time_is_over_are_cancelled_and_cost_nothing_else() -> None:
+    wire = Wire(predictions=FakePredictions(hold=True)).greet()
+    kept = wire.ask()
+    for _ in range(2000):
+        wire.client.reset_stream(wire.ask(), 8)
+        wire.pump()
+    wire.predictions.release()
+    await asyncio.sleep(0)
+    wire.take()
+    assert wire.calls[kept].status == Code.OK
 
 
 async def test_a_stream_ends_with_an_error_where_its_framing_does() -> None:
