@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from typing import Protocol
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # Answers that a client has not taken; beyond it its next requests wait.
 _MOST_QUEUED = 1 << 20
+# Messages heard in one turn of the loop: thousands of tiny ones fit into what is read at once.
+_MOST_HEARD = 64
 
 
 class Conversation(Protocol):
@@ -57,6 +60,7 @@ class StreamCall:
         "_conversation",
         "_draining",
         "_edge",
+        "_hearable",
         "_line",
         "_over",
         "_reader",
@@ -78,6 +82,7 @@ class StreamCall:
         )
         self._waiting: deque[bytes] = deque()
         self._withheld = 0
+        self._hearable = _MOST_HEARD
         self._untaken = Untaken()
         self._began_at = edge.clock()
         self._begun = False
@@ -124,8 +129,7 @@ class StreamCall:
         if conversation is None or self._over:
             return
         try:
-            while self._waiting and not conversation.full and self._line.queued(self.stream_id) < _MOST_QUEUED:
-                conversation.hears(self._waiting.popleft())
+            self._hear(conversation)
         except ServingError as error:
             self.fail(error)
         except Exception:
@@ -133,7 +137,8 @@ class StreamCall:
             self.end(None)
         if not self._waiting:
             self._absorb()
-        if self._over or not conversation.idle:
+        # Where no more may be heard in this turn, the next one decides.
+        if self._over or not self._hearable or not conversation.idle:
             return
         if self.complete and not self._waiting and not conversation.endless:
             self.end(None)
@@ -209,6 +214,20 @@ class StreamCall:
         """A message's bytes are held no more."""
         self.held -= size
         self._edge.budget.used -= size
+
+    def _hear(self, conversation: Conversation) -> None:
+        waiting = self._waiting
+        while waiting and self._hearable and not conversation.full:
+            if self._line.queued(self.stream_id) >= _MOST_QUEUED:
+                return
+            self._hearable -= 1
+            if not self._hearable:
+                asyncio.get_running_loop().call_soon(self._next_turn)
+            conversation.hears(waiting.popleft())
+
+    def _next_turn(self) -> None:
+        self._hearable = _MOST_HEARD
+        self.pump()
 
     def _begin(self) -> None:
         if not self._begun:

@@ -12,6 +12,7 @@ from ngh2.config import Role
 
 from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.grpc.rendering import framed
+from serving.edge.grpc.status import Code
 from serving.inference import Answer, Request, Tensor
 from serving.testing.predictions import FakePredictions, answer_of
 from tests.unit.edge.grpc.messages import request
@@ -104,6 +105,24 @@ async def test_whoever_announces_much_holds_nothing_with_it(path: bytes) -> None
     wire.pump()
     assert wire.budget.used == 1000
     wire.lose()
+    assert wire.budget.used == 0
+
+
+@pytest.mark.parametrize("pieces", [1, 3000])
+async def test_many_small_messages_of_a_stream_are_heard_in_turns(pieces: int) -> None:
+    wire = Wire().greet()
+    number = wire.begin(STREAM)
+    for piece in range(pieces):
+        wire.client.send_data(number, framed(b"") * (3000 // pieces), end_stream=piece == pieces - 1)
+    while data := wire.client.data_to_send():
+        wire.connection.data_received(data)
+    assert 0 < len(wire.observer.refusals) <= 100
+    for _ in range(200):
+        await asyncio.sleep(0)
+        wire.take()
+        wire.pump()
+    assert len(wire.observer.refusals) == 3000
+    assert wire.calls[number].status == Code.OK
     assert wire.budget.used == 0
 
 
