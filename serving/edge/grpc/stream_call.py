@@ -13,7 +13,7 @@ from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.message_reader import MessageReader
 from serving.edge.grpc.untaken import Untaken
-from serving.errors import BadRequest, NotReady, ServingError
+from serving.errors import BadRequest, DeadlineExceeded, NotReady, ServingError
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class StreamCall:
     """
 
     __slots__ = (
+        "_arriving_since",
         "_began_at",
         "_begun",
         "_conversation",
@@ -84,7 +85,7 @@ class StreamCall:
         self._withheld = 0
         self._hearable = _MOST_HEARD
         self._untaken = Untaken()
-        self._began_at = edge.clock()
+        self._began_at = self._arriving_since = edge.clock()
         self._begun = False
         self._over = False
         self._draining = False
@@ -109,13 +110,17 @@ class StreamCall:
         reader = self._reader
         if reader is None:
             return 0
+        before = reader.partial
         try:
-            self._waiting.extend(reader.feed(data))
+            heard = reader.feed(data)
             if end and reader.partial:
                 raise BadRequest("the last message of the stream is only a part of one")
         except ServingError as error:
             self.fail(error)
             return 0
+        if heard or not before:
+            self._arriving_since = self._edge.clock()
+        self._waiting.extend(heard)
         self.pump()
         if not self._waiting or self._over:
             return 0
@@ -186,11 +191,12 @@ class StreamCall:
     def sweep(self, now: float) -> bool:
         """Let the conversation look at the time; False where the client has left what was said lying too long.
 
-        A stream may be silent for as long as it likes.
+        A stream may be silent for as long as it likes between its messages, but not within one.
         """
         self._look(now)
         if self._untaken.stalled(now, self._edge.limits.write_stall_s):
             return False
+        self._time_message(now)
         if self._conversation is not None and not self._over:
             self._conversation.sweep()
         return True
@@ -233,6 +239,16 @@ class StreamCall:
         if not self._begun:
             self._begun = True
             self._line.begin(self.stream_id, begun(list(self.head.extra)))
+
+    def _time_message(self, now: float) -> None:
+        """End the call where a part of a message has waited too long for the rest."""
+        limits = self._edge.limits
+        part = self._reader.partial if self._reader is not None else 0
+        if self._waiting:
+            # Its client may be held up by us.
+            self._arriving_since = now
+        elif part and now - self._arriving_since > limits.body_allowed_s(part):
+            self.fail(DeadlineExceeded(f"a message of the stream did not arrive within {limits.body_s:g} s"))
 
     def _look(self, now: float) -> None:
         """What the client has taken is held no more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Callable
 
@@ -10,11 +11,12 @@ import pytest
 from serving.edge.grpc.codec import Codec
 from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.grpc.rendering import framed
+from serving.edge.grpc.status import Code
 from serving.errors import BadRequest
 from serving.protocol.open_inference import ModelInferRequest
 from serving.testing.predictions import FakePredictions
 from tests.unit.edge.grpc.messages import request
-from tests.unit.edge.grpc.wire import INFER, Wire
+from tests.unit.edge.grpc.wire import INFER, STREAM, Wire
 
 MESSAGE = framed(request().SerializeToString())
 
@@ -81,6 +83,41 @@ async def test_a_message_has_so_much_time_and_no_more(sent: bytes, over: int) ->
         wire.pump()
     wire.sweep(8 + over * 0.125)
     assert wire.calls[number].over is (over > 0)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+@pytest.mark.parametrize("sent", [[MESSAGE[:20]], [MESSAGE[:9], MESSAGE[9:] + MESSAGE[:20]]], ids=["first", "next"])
+async def test_a_part_of_a_streams_message_has_so_much_time_and_no_more(sent: list[bytes], over: int) -> None:
+    wire = Wire(GrpcLimits(body_s=8, min_body_kb_s=1, sweep_s=1)).greet()
+    number = wire.begin(STREAM)
+    wire.client.send_data(number, MESSAGE)
+    wire.pump()
+    # Between messages a stream may be silent.
+    wire.sweep(100)
+    for piece in sent:
+        wire.sweep(7)
+        wire.client.send_data(number, piece)
+        wire.pump()
+    wire.sweep(8 + over * 0.125)
+    ended = wire.calls[number]
+    assert (ended.status, ended.reset) == ((Code.DEADLINE_EXCEEDED, 0) if over > 0 else (-1, None))
+    assert (wire.budget.used == 0) is (over > 0)
+
+
+async def test_a_message_that_the_stream_itself_holds_up_may_take_its_time() -> None:
+    wire = Wire(GrpcLimits(body_s=8, max_stream_in_flight=1), FakePredictions(hold=True)).greet()
+    number = wire.begin(STREAM)
+    wire.client.send_data(number, MESSAGE * 2 + MESSAGE[:20])
+    wire.pump()
+    wire.sweep(100)
+    assert wire.calls[number].status == -1
+    wire.predictions.release()
+    await asyncio.sleep(0)
+    wire.pump()
+    wire.sweep(7)
+    assert wire.calls[number].status == -1
+    wire.sweep(2)
+    assert wire.calls[number].status == Code.DEADLINE_EXCEEDED
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
