@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from serving.edge.grpc.codec import version_of
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.http.statistics import statistics_document
@@ -17,7 +20,7 @@ from serving.protocol.open_inference import (
     RepositoryModelUnloadRequest,
     RepositoryModelUnloadResponse,
 )
-from serving.request_path.administration import LoadOrder
+from serving.request_path.administration import LoadOrder, VersionUsage
 
 _FILE = "file:"
 
@@ -25,6 +28,11 @@ _FILE = "file:"
 async def statistics(edge: GrpcEdge, asked: ModelStatisticsRequest) -> ModelStatisticsResponse:
     """What versions did in all workers; no name asks for all models."""
     used = await edge.predictions.administration.statistics(asked.name, version_of(asked.version))
+    # In a thread: of a thousand versions it is much.
+    return await asyncio.to_thread(_statistics, used)
+
+
+def _statistics(used: Sequence[VersionUsage]) -> ModelStatisticsResponse:
     return filled(ModelStatisticsResponse(), statistics_document(used))
 
 
