@@ -129,14 +129,26 @@ async def test_a_bomb_is_inflated_no_further_than_its_bound(wire: Wire) -> None:
     assert 0 < budget.peak <= LIMITS.max_body_bytes + len(bomb) + (1 << 20)
 
 
-async def test_inflated_bytes_count_as_bytes_in_flight(wire: Wire) -> None:
-    wire.edge.budget.used = 14 << 20
-    body, size = body_of([tensor("input", "UINT8", [1, 3 << 20], 3 << 20)], bytes(3 << 20))
-    got = await answer(wire, request(packed(body), size, headers="Content-Encoding: gzip\r\n"))
+@pytest.mark.parametrize("size", [30_000, 3 << 20], ids=["at once", "in a thread"])
+async def test_inflated_bytes_count_as_bytes_in_flight(wire: Wire, size: int) -> None:
+    predictions = wire.predictions = wire.edge.predictions = FakePredictions(hold=True)
+    body, json_size = body_of([tensor("input", "FP32", [1, size // 4], size)], bytes(size))
+    asked = request(packed(body), json_size, headers="Content-Encoding: gzip\r\n")
+    full = LIMITS.in_flight_bytes - len(body)
+    wire.edge.budget.used = full
+    got = await answer(wire, asked)
     assert got.status == 503
     assert "in_flight_mb" in got.error
-    assert wire.edge.budget.used == 14 << 20
+    assert wire.edge.budget.used == full
     wire.edge.budget.used = 0
+    wire.send(asked)
+    async with asyncio.timeout(20):
+        while not predictions.held:  # noqa: ASYNC110 - nothing tells that a request was accepted
+            await asyncio.sleep(0.001)
+    # The answer has one value: what is counted came with the request.
+    assert wire.edge.budget.used == len(packed(body)) + len(body)
+    predictions.release()
+    assert wire.answers[-1].status == 200
 
 
 def inflated(got: Response) -> Response:
