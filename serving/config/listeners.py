@@ -59,6 +59,12 @@ class HttpSection(Section):
     )
     idle_s: Seconds = noted("An idle connection is closed after this time.", _LIMITS.idle_s)
     write_stall_s: Seconds = noted("A client that reads nothing is left after this time.", _LIMITS.write_stall_s)
+    min_read_kb_s: float = noted(
+        "Slowest reading of an answer that is waited for, in kB a second, after `write_stall_s`.",
+        _LIMITS.min_read_kb_s,
+        gt=0,
+        le=1 << 20,
+    )
     repository_api: Literal["off", "token"] = noted(
         "token: models are loaded and unloaded (`/v2/repository`), and the log is changed, on this port too, by who "
         "sends the token of the control API (`control.token_file`); off: nobody changes anything here.",

@@ -14,6 +14,7 @@ from serving.edge.http.answers import CONTINUE, Refusal, framed
 from serving.edge.http.edge import Edge
 from serving.edge.http.exchange import Exchange
 from serving.edge.http.intake import Intake, Stage
+from serving.edge.http.read_pace import ReadPace
 from serving.edge.http.request_head import NO_HEAD, RequestHead
 from serving.inference import Buffer
 
@@ -44,10 +45,10 @@ class Connection(asyncio.Protocol):
         "_held",
         "_intake",
         "_odd",
+        "_pace",
         "_paused",
         "_reading",
         "_since",
-        "_stall_size",
         "_transport",
         "_unflushed",
         "_used",
@@ -62,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._corked = False
         self._odd = False
         self._paused = False
+        self._pace = ReadPace(0, edge.now)
         self._reading = True
         self._eof = False
         self._ended = False
@@ -70,7 +72,6 @@ class Connection(asyncio.Protocol):
         self._used = False
         self._unflushed = 0
         self._discarded = 0
-        self._stall_size = 0
         self._since = edge.now
 
     # --- what the transport calls
@@ -115,7 +116,7 @@ class Connection(asyncio.Protocol):
         """The client does not take its answers: read and accept nothing until it does."""
         self._paused = self._odd = True
         self._since = self._edge.now
-        self._stall_size = self._buffered()
+        self._pace = ReadPace(self._buffered(), self._since)
         self._regulate()
 
     def resume_writing(self) -> None:
@@ -165,11 +166,13 @@ class Connection(asyncio.Protocol):
         limits = self._edge.limits
         intake = self._intake
         waited = now - self._since
-        if self._finishing:
+        if self._paused:
+            # Also where it is to be closed: the last answer may take as long as any.
+            if self._pace.too_slow(self._buffered(), now, limits):
+                self.abort()
+        elif self._finishing:
             if waited > limits.linger_s:
                 self.abort()
-        elif self._paused:
-            self._sweep_stalled(now)
         elif intake.stage is Stage.HEAD or intake.stage is Stage.BODY:
             if self._reading and now - intake.since > intake.allowed_s:
                 self._time_out()
@@ -370,15 +373,6 @@ class Connection(asyncio.Protocol):
 
     def _buffered(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
-
-    def _sweep_stalled(self, now: float) -> None:
-        limits = self._edge.limits
-        size = self._buffered()
-        if size <= self._stall_size - limits.write_progress_kb * 1024:
-            self._stall_size = size
-            self._since = now
-        elif now - self._since > limits.write_stall_s:
-            self.abort()
 
     def _time_out(self) -> None:
         what, limit = ("head", "http.head_s") if self._intake.stage is Stage.HEAD else ("body", "http.body_s")

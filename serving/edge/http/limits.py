@@ -41,6 +41,8 @@ class HttpLimits:
     # A reader must take `write_progress_kb` (or all there is) in this time; TCP_USER_TIMEOUT is set to it as well.
     write_stall_s: float = 30.0
     write_progress_kb: int = 64
+    # While it does not keep up, this time must suffice for what waits, and a second more for every `min_read_kb_s`.
+    min_read_kb_s: float = 64
     # How long a connection that was answered for the last time may take to be closed by its client.
     linger_s: float = 5.0
     sweep_s: float = 0.25
@@ -87,3 +89,7 @@ class HttpLimits:
     def body_allowed_s(self, received: int) -> float:
         """How long a body may take of which `received` bytes have arrived."""
         return self.body_s + received / (self.min_body_kb_s * 1024)
+
+    def read_allowed_s(self, taken: int) -> float:
+        """How long a reader that does not keep up may take for the first `taken` bytes."""
+        return self.write_stall_s + taken / (self.min_read_kb_s * 1024)

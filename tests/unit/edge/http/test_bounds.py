@@ -165,6 +165,18 @@ def test_a_reader_has_so_much_time_for_its_next_64_kb(over: int) -> None:
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
+def test_a_reader_has_so_much_time_for_all_of_it(over: int) -> None:
+    wire = Wire(limits=HttpLimits(write_stall_s=8, min_read_kb_s=64))
+    wire.transport.buffered = 1 << 20
+    wire.connection.pause_writing()
+    for _ in range(2):
+        wire.transport.buffered -= 64 << 10
+        wire.sweep(4)
+    wire.sweep(2 + over * 0.125)
+    assert wire.transport.aborted is (over > 0)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
 def test_a_client_that_was_answered_for_the_last_time_has_so_long_to_close(over: int) -> None:
     wire = Wire(limits=HttpLimits(linger_s=8))
     wire.send(b"GET /v2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
 from serving.edge.http.limits import HttpLimits
 from tests.unit.edge.http.wire import GET, Wire, holding, infer, mean, post
 
 # --- readers that do not read
 
 
-def stalled() -> Wire:
+def stalled(buffered: int = 200_000) -> Wire:
     """A connection that was told to pause by its first answer."""
     wire = holding()
     wire.send(infer("1") + infer("2"))
 
     def pause() -> None:
         wire.transport.on_write = None
-        wire.transport.buffered = 200_000
+        wire.transport.buffered = buffered
         wire.connection.pause_writing()
 
     wire.transport.on_write = pause
@@ -61,13 +63,28 @@ def test_a_reader_that_takes_nothing_is_cut_off() -> None:
     assert wire.edge.budget.used == 0
 
 
-def test_a_slow_reader_that_makes_progress_is_kept() -> None:
-    wire = stalled()
-    wire.sweep(after_s=29.0)
-    wire.transport.buffered = 100_000
-    wire.sweep(after_s=2.0)
-    wire.sweep(after_s=29.0)
+@pytest.mark.parametrize(("kb_s", "kept"), [(64, True), (60, False)])
+def test_a_slow_reader_is_kept_at_the_least_rate_and_cut_below_it(kb_s: int, *, kept: bool) -> None:
+    wire = stalled(60 << 20)
+    for _ in range(90):
+        wire.transport.buffered -= kb_s * 10 * 1024
+        wire.sweep(after_s=10.0)
+    assert wire.transport.was_aborted() is not kept
+
+
+def test_a_last_answer_may_take_as_long_as_any(wire: Wire) -> None:
+    wire.transport.on_write = wire.connection.pause_writing
+    wire.transport.buffered = 10 << 20
+    wire.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    for _ in range(10):
+        wire.transport.buffered -= 1 << 20
+        wire.sweep(after_s=10.0)
     assert not wire.transport.was_aborted()
+    wire.connection.resume_writing()
+    wire.sweep(after_s=4.0)
+    assert not wire.transport.was_aborted()
+    wire.sweep(after_s=2.0)
+    assert wire.transport.was_aborted()
 
 
 # --- time-outs
