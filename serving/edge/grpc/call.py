@@ -58,16 +58,17 @@ class UnaryCall:
     """
 
     __slots__ = (
-        "_answered_at",
         "_asked",
         "_began_at",
         "_edge",
         "_gone",
         "_handler",
+        "_left",
         "_line",
         "_messages",
         "_reader",
         "_request",
+        "_taken_at",
         "complete",
         "head",
         "held",
@@ -83,7 +84,9 @@ class UnaryCall:
         self._request: Request | None = None
         self._asked: Asked | None = None
         self._began_at = edge.clock()
-        self._answered_at: float | None = None
+        # When the answer was given, or more of it taken, and how much of it was left then.
+        self._taken_at: float | None = None
+        self._left = 0
         self._gone = False
         self.complete = False
         self.head = head
@@ -93,7 +96,7 @@ class UnaryCall:
     def receive(self, data: bytes, end: bool) -> int:  # noqa: FBT001 - a keyword costs 0.1 us here
         """Bytes of the client's message, `end` with the last; returns how many of them the client must wait for."""
         self.complete = end
-        if self._answered_at is not None:
+        if self._taken_at is not None:
             return 0
         try:
             message = self._message(data, end)
@@ -134,10 +137,13 @@ class UnaryCall:
             request.leave()
 
     def sweep(self, now: float) -> bool:
-        """Refuse a message that does not arrive in time; False where the client has left its answer lying too long."""
+        """Refuse a message that does not arrive in time; False where the client has not taken on its answer in time."""
         limits = self._edge.limits
-        if self._answered_at is not None:
-            return now - self._answered_at <= limits.write_stall_s
+        if self._taken_at is not None:
+            left = self._line.queued(self.stream_id)
+            if left < self._left:
+                self._left, self._taken_at = left, now
+            return now - self._taken_at <= limits.write_stall_s
         received = self._reader.partial if self._reader else 0
         if not self.complete and now - self._began_at > limits.body_allowed_s(received):
             self._refuse_error(DeadlineExceeded(f"the message did not arrive within {limits.body_s:g} s"))
@@ -217,7 +223,8 @@ class UnaryCall:
         else:
             self.held += size
             self._edge.budget.used += size
-        self._answered_at = self._edge.now
+        self._left = size
+        self._taken_at = self._edge.now
         self._line.respond(self.stream_id, headers, frame, trailers)
 
     def _refuse_error(self, error: ServingError) -> None:
@@ -226,7 +233,7 @@ class UnaryCall:
         self._refuse(refusal_of(error))
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._answered_at = self._edge.now
+        self._taken_at = self._edge.now
         if not self._gone:
             self._line.refuse(self.stream_id, refusal, complete=self.complete)
 

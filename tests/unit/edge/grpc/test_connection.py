@@ -87,13 +87,29 @@ async def test_an_answer_that_is_not_taken_ends_its_call_and_no_other() -> None:
     # The client's window is full after 64 kB, and it does not read on.
     wire.connection.data_received(wire.client.data_to_send())
     assert wire.budget.used > 1 << 20
-    wire.sweep(9)
+    # What its window took is progress, noticed by the next sweep.
+    wire.connection.sweep(wire.now)
+    wire.now += 10
+    wire.connection.sweep(wire.now)
     assert wire.budget.used > 1 << 20
-    wire.now += 2
-    wire.edge.now = wire.now
+    wire.now += 0.25
     wire.connection.sweep(wire.now)
     assert wire.budget.used == 0
     assert not wire.transport.closed
+
+
+async def test_an_answer_that_is_taken_slowly_is_not_cut() -> None:
+    wire = Wire(GrpcLimits(write_stall_s=10), FakePredictions(reply=large)).greet()
+    number = wire.begin()
+    wire.client.send_data(number, MESSAGE, end_stream=True)
+    wire.connection.data_received(wire.client.data_to_send())
+    while not wire.calls[number].over:
+        wire.sweep(9)
+        # What was read opens the window by as much again.
+        wire.pump()
+    assert (wire.calls[number].status, wire.calls[number].reset, wire.budget.used) == (Code.OK, None, 0)
+    assert len(wire.calls[number].data) > 1 << 20
+    assert wire.now > 150
 
 
 async def test_a_client_that_takes_nothing_is_left() -> None:
