@@ -40,13 +40,6 @@ def test_a_version_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "m/1/model.onnx").read_bytes() == b"model"
 
 
-@pytest.mark.parametrize("staged", ["", ".", "/", "m", "a/m"])
-def test_what_was_not_staged_is_not_discarded(staged: str, tmp_path: Path) -> None:
-    adopt(tmp_path, "m", stage(tmp_path, "m", MODEL))
-    discard(tmp_path, staged)
-    assert everything(tmp_path) == {"m/1/model.onnx"}
-
-
 def test_what_is_removed_leaves_the_others_and_no_empty_folder(tmp_path: Path) -> None:
     adopt(tmp_path, "m", stage(tmp_path, "m", {**MODEL, "2/model.onnx": b"2"}))
     remove(tmp_path, "m", [2])
