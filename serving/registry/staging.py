@@ -50,7 +50,7 @@ def adopt(root: Path, model: str, staged: str) -> list[int]:
         InUse: a version of this number is there already: what was served under a number stays what it was.
         NotPermitted: the repository cannot be written, or the model's folder leads out of it.
     """
-    folder, place = root / Path(staged).name, root / model
+    folder, place = _folder(root, staged), root / model
     if not place.resolve().is_relative_to(root.resolve()):
         raise NotPermitted(f"the folder of model {model!r} leads out of the repository; nothing is written through it")
     versions = sorted(int(version.name) for version in folder.iterdir())
@@ -69,7 +69,7 @@ def adopt(root: Path, model: str, staged: str) -> list[int]:
 
 def discard(root: Path, staged: str) -> None:
     """Remove what was staged and not adopted."""
-    shutil.rmtree(root / Path(staged).name, ignore_errors=True)
+    shutil.rmtree(_folder(root, staged), ignore_errors=True)
 
 
 def remove(root: Path, model: str, versions: list[int]) -> None:
@@ -78,6 +78,14 @@ def remove(root: Path, model: str, versions: list[int]) -> None:
         shutil.rmtree(root / model / str(version), ignore_errors=True)
     with contextlib.suppress(OSError):
         (root / model).rmdir()
+
+
+def _folder(root: Path, staged: str) -> Path:
+    """Of what `stage` named, and of nothing else: an empty name would be the repository itself."""
+    name = Path(staged).name
+    if not name.startswith(_STAGED):
+        raise ValueError(f"{staged!r} was not staged; names of what was begin with {_STAGED}")
+    return root / name
 
 
 def _check(model: str, files: Mapping[str, bytes]) -> None:

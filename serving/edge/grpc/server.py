@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 
+from serving.edge.ended_tasks import end_all
 from serving.edge.grpc.connection import Connection
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.limits import GrpcLimits
@@ -79,6 +80,8 @@ class GrpcServer:
             connection.abort()
         # The transport says so in the next round of the loop, and only then callers are told to leave.
         await self._wait_until_gone(edge.limits.sweep_s)
+        # Who asked is gone. What the session was told it does all the same.
+        await end_all(edge.orders)
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, TypeVar
 
+from serving.edge.ended_tasks import end_all
 from serving.edge.http.answers import Refusal, Split, recoded
 from serving.edge.http.content_coding import Inflation, deflated
 from serving.edge.http.limits import HttpLimits
@@ -75,10 +76,7 @@ class Compression:
 
     async def stop(self) -> None:
         """What still waits is forgotten with its connections."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end_all(self._tasks)
         if self._threads is not None:
             self._threads.shutdown(wait=False)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from serving.edge.budget import ByteBudget
+from serving.edge.ended_tasks import end_all
 from serving.edge.http.connection import Connection
 from serving.edge.http.edge import Edge
 from serving.edge.http.limits import HttpLimits
@@ -90,6 +91,8 @@ class HttpServer:
         # The transport says so in the next round of the loop, and only then callers are told to leave.
         await self._wait_until_gone(edge.limits.sweep_s)
         self._stop_sweeping()
+        # Who asked is gone. What the session was told it does all the same.
+        await end_all(edge.orders)
         await edge.oversize.stop()
         await edge.compression.stop()
 

@@ -98,6 +98,16 @@ def test_a_version_needs_a_model_and_files_that_can_be_beside_each_other(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "m", "m/1", ".staged-/..", "/"])
+def test_nothing_is_removed_or_moved_that_was_not_staged(name: str, tmp_path: Path) -> None:
+    adopt(tmp_path, "m", stage(tmp_path, "m", MODEL))
+    with pytest.raises(ValueError, match="was not staged"):
+        discard(tmp_path, name)
+    with pytest.raises(ValueError, match="was not staged"):
+        adopt(tmp_path, "n", name)
+    assert everything(tmp_path) == {"m/1/model.onnx"}
+
+
 def test_a_folder_that_leads_out_is_not_written_through(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     root.mkdir()

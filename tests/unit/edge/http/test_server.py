@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,3 +44,11 @@ async def test_a_connection_that_cannot_be_swept_is_closed_and_the_others_are_sw
     assert sound.swept == 1
     assert server._sweeping is not None
     server._stop_sweeping()
+
+
+async def test_what_the_session_was_asked_and_nobody_waits_for_ends_with_the_drain() -> None:
+    server = HttpServer(FakePredictions(), HttpLimits(), RecordingObserver())
+    waiting = asyncio.get_running_loop().create_task(asyncio.sleep(1000))
+    server._edge.orders.add(waiting)
+    await server.drain(0.0)
+    assert waiting.cancelled()
