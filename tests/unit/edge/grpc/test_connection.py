@@ -13,9 +13,9 @@ from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.grpc.rendering import framed
 from serving.edge.grpc.status import Code
 from serving.inference import Answer, Outputs, Request, Tensor, VersionKey
-from serving.protocol.open_inference import ModelInferRequest, ModelInferResponse
-from serving.testing.predictions import FakePredictions
-from tests.unit.edge.grpc.messages import floats, request
+from serving.protocol.open_inference import InferParameter, ModelInferRequest, ModelInferResponse
+from serving.testing.predictions import FakePredictions, mean_answer
+from tests.unit.edge.grpc.messages import floats, request, with_parameters
 from tests.unit.edge.grpc.wire import INFER, STREAM, Wire, headers_of
 
 MESSAGE = framed(request().SerializeToString())
@@ -44,6 +44,49 @@ async def test_a_request_is_counted_until_its_answer_has_left() -> None:
     wire.take()
     assert wire.calls[number].status is not None
     assert wire.budget.used == 0
+
+
+async def test_a_call_may_end_with_trailers_of_its_own() -> None:
+    wire = Wire().greet()
+    for path in (INFER, STREAM):
+        number = wire.begin(path)
+        wire.client.send_data(number, MESSAGE)
+        wire.pump()
+        wire.client.send_trailers(number, [(b"x-checksum", b"7")])
+        wire.pump()
+        assert (wire.calls[number].status, wire.calls[number].over) == (Code.OK, True)
+    assert len(wire.predictions.accepted) == 2
+    assert wire.connection.idle_since is not None
+
+
+@pytest.mark.parametrize("path", [INFER, STREAM])
+async def test_a_requests_priority_and_its_time_reach_the_request_path(path: bytes) -> None:
+    wire = Wire().greet()
+    asked = with_parameters(
+        request(), priority=InferParameter(uint64_param=2), timeout=InferParameter(int64_param=500_000)
+    )
+    number = wire.begin(path)
+    wire.client.send_data(number, framed(asked.SerializeToString()), end_stream=True)
+    wire.pump()
+    (accepted,) = wire.predictions.accepted
+    assert (accepted.priority, accepted.timeout_s) == (2, 0.5)
+
+
+async def test_a_streams_request_is_held_no_more_when_it_was_answered() -> None:
+    wire = Wire(predictions=FakePredictions(hold=True)).greet()
+    number = wire.begin(STREAM)
+    wire.client.send_data(number, MESSAGE * 3)
+    wire.pump()
+    assert wire.budget.used == 3 * (len(MESSAGE) - 5)
+    first, _second, _third = wire.predictions.held
+    first.reply(mean_answer(first))
+    await asyncio.sleep(0)
+    wire.take()
+    assert wire.budget.used == 2 * (len(MESSAGE) - 5)
+    wire.predictions.release()
+    await asyncio.sleep(0)
+    wire.take()
+    assert (wire.calls[number].over, wire.budget.used) == (False, 0)
 
 
 async def test_answers_of_one_batch_leave_in_one_write() -> None:
