@@ -15,8 +15,8 @@ class GrpcLimits:
     """
 
     max_message_mb: float = 64
-    # Of one that comes compressed: inflating 4 MB holds the loop for 8 ms.
-    max_inflated_mb: float = 4
+    # Of one that comes compressed: it is inflated at once, and 16 MB hold the loop for some 30 ms.
+    max_inflated_mb: float = 16
     # Calls in flight on one connection: clients keep what is beyond it to themselves.
     max_concurrent_streams: int = 256
     # Requests in flight on one ModelStreamInfer: beyond it the stream's flow control holds the client up.
