@@ -13,7 +13,7 @@ from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.message_reader import MessageReader
 from serving.edge.grpc.untaken import Untaken
-from serving.errors import BadRequest, DeadlineExceeded, NotReady, ServingError
+from serving.errors import BadRequest, DeadlineExceeded, ModelFailed, NotReady, ServingError
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class StreamCall:
             self.fail(error)
         except Exception:
             log.exception("a message of a stream could not be heard")
-            self.end(None)
+            self.fail(ModelFailed("the gateway failed on this request; its log says why"))
         if not self._waiting:
             self._absorb()
         # Where no more may be heard in this turn, the next one decides.

@@ -300,58 +300,6 @@ async def test_a_stream_ends_with_an_error_where_its_framing_does() -> None:
     assert (ended.status, ended.reset, wire.budget.used) == (Code.INVALID_ARGUMENT, 0, 0)
 
 
-async def test_a_stream_that_fails_after_an_answer_is_over() -> None:
-    wire = Wire().greet()
-    number = wire.begin(STREAM)
-    wire.client.send_data(number, MESSAGE)
-    wire.pump()
-    assert wire.calls[number].data
-    wire.client.send_data(number, b"\7xxxx")
-    wire.pump()
-    ended = wire.calls[number]
-    assert (ended.status, ended.reset, ended.over) == (Code.INVALID_ARGUMENT, 0, True)
-    assert wire.connection.idle_since is not None
-    assert wire.budget.used == 0
-
-
-async def test_a_stream_that_fails_has_its_earlier_answers_before_its_reset() -> None:
-    wire = Wire(predictions=FakePredictions(reply=large)).greet()
-    number = wire.begin(STREAM)
-    wire.client.send_data(number, MESSAGE)
-    wire.connection.data_received(wire.client.data_to_send())
-    said = wire.budget.used
-    wire.predictions.hold = True
-    wire.client.send_data(number, MESSAGE)
-    wire.connection.data_received(wire.client.data_to_send())
-    assert wire.budget.used == said + len(MESSAGE) - 5
-    wire.client.send_data(number, b"\7xxxx")
-    wire.connection.data_received(wire.client.data_to_send())
-    # What was heard is of no more use and given back at once; what was said when it is taken.
-    assert wire.budget.used == said > 1 << 20
-    assert wire.calls[number].reset is None
-    for _ in range(60):
-        wire.pump()
-    ended = wire.calls[number]
-    assert (ended.status, ended.reset, ended.over) == (Code.INVALID_ARGUMENT, 0, True)
-    assert len(ended.data) > 1 << 20
-    assert wire.budget.used == 0
-
-
-async def test_a_failed_stream_whose_answers_are_not_taken_is_cut() -> None:
-    wire = Wire(GrpcLimits(write_stall_s=8), FakePredictions(reply=large)).greet()
-    number = wire.begin(STREAM)
-    wire.client.send_data(number, MESSAGE)
-    wire.connection.data_received(wire.client.data_to_send())
-    wire.client.send_data(number, b"\7xxxx")
-    wire.connection.data_received(wire.client.data_to_send())
-    wire.sweep(7)
-    assert wire.budget.used > 1 << 20
-    wire.sweep(2)
-    assert wire.calls[number].reset == 8
-    assert wire.budget.used == 0
-    assert wire.connection.idle_since is not None
-
-
 async def test_a_call_without_a_message_or_with_two_is_refused() -> None:
     wire = Wire().greet()
     for sent in (b"", MESSAGE[:9], MESSAGE + MESSAGE):
