@@ -79,7 +79,7 @@ class PoolSection(Section):
     look_us: int = noted(
         "Microseconds for which a replica looks for the next batch before it sleeps, where batches come right after "
         "one another; 0 sleeps at once.",
-        100,
+        200,
         ge=0,
         le=10_000,
     )

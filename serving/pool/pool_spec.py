@@ -35,7 +35,7 @@ class PoolSpec:
     num_cpus: float = 1.0
     memory_mb: int = 0
     slots: int = 1
-    look_us: int = 100
+    look_us: int = 200
     load_threads: int = 2
     grace_s: float = 20.0
     hung_after_s: float = 30.0
