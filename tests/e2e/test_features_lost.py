@@ -167,7 +167,7 @@ def test_a_stopped_store_holds_nobody_longer_than_one_read(session: Session, ser
         for _ in range(ROUNDS):
             try:
                 with loads.disturbed():
-                    server.signal(signal.SIGSTOP)
+                    server.stop()
                 assert session.ask("lenient").headers["x-sluice-degraded"] == "row=unavailable"
                 assert session.ask("strict").status == 503
             finally:
@@ -233,7 +233,7 @@ def test_deadlines_are_kept_during_a_read_that_does_not_end(tmp_path: Path, serv
     with _running(Session(tmp_path, server.url, **more)) as session:
         session.stored(server.url)
         _whole_again(session)
-        server.signal(signal.SIGSTOP)
+        server.stop()
         try:
             late = session.ask("lenient", {"x-request-timeout-ms": "100"})
         finally:

@@ -20,6 +20,7 @@ from tests.e2e.doubling import PATH, dividing, doubling
 from tests.e2e.http_client import Connection, request_bytes
 from tests.e2e.parts import REPLICA, parts, until
 from tests.e2e.sluice_up import SluiceUp
+from tests.integration.standstill import stop
 
 DIVIDES = "/v2/models/divides/infer"
 # As long as the gateway waits for a silent replica before it counts as lost; then callers are told so at once.
@@ -37,7 +38,7 @@ def session(one_replica: SluiceUp) -> SluiceUp:
 def standing_still(session: SluiceUp) -> Iterator[None]:
     """The pool's only replica is stopped and goes on afterwards."""
     (replica,) = parts(session, REPLICA)
-    replica.suspend()
+    stop(replica.pid)
     try:
         yield
     finally:

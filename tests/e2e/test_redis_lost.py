@@ -13,6 +13,7 @@ from serving.testing.load_client import Load, RunningLoad, running
 from tests.e2e.doubling import LONG, doubling
 from tests.e2e.parts import CONTROL, WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
+from tests.integration.standstill import stop
 
 # Longer than a lease (6 s), so that all of them run out meanwhile.
 AWAY_S = 20.0 if LONG else 8.0
@@ -31,7 +32,7 @@ def test_a_stopped_control_state_changes_no_prediction_and_a_restarted_worker_se
 ) -> None:
     (server,) = parts(session, CONTROL)
     with _loaded(session) as load:
-        server.suspend()
+        stop(server.pid)
         try:
             _under_way(load, AWAY_S)
             lost_at = _worker_restarted(session)
@@ -48,7 +49,7 @@ def test_a_control_state_that_is_killed_and_comes_back_empty_changes_no_predicti
     (server,) = parts(session, CONTROL)
     with _loaded(session) as load:
         # Its files go with it, so that the next one knows nothing.
-        server.suspend()
+        stop(server.pid)
         for file in (session.run_dir / "valkey-control").rglob("*"):
             if file.is_file():
                 file.unlink()

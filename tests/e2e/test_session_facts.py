@@ -20,6 +20,7 @@ from tests.e2e.doubling import PATH, dividing, doubling, save_models
 from tests.e2e.http_client import Connection, Reply
 from tests.e2e.parts import PATIENCE_S, WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
+from tests.integration.standstill import stop
 
 REPOSITORY = "/v2/repository/models"
 # No rows, one value, inputs with defaults, rows of any length.
@@ -149,7 +150,7 @@ def test_a_worker_that_hangs_stands_with_its_last_report(session: SluiceUp) -> N
     time.sleep(1.5)
     hung, other = parts(session, WORKER)[:2]
     with connected_to(session, other) as connection:
-        hung.send_signal(signal.SIGSTOP)
+        stop(hung.pid)
         try:
             answer = connection.get("/v2/models/doubler/stats")
         finally:

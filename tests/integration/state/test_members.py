@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -74,7 +73,7 @@ async def test_members_stay_while_the_server_is_away(server: Server, followed: P
     if how == "killed":
         server.kill()
     else:
-        server.signal(signal.SIGSTOP)
+        server.stop()
     followed.failed("a")
     await asyncio.sleep(2.5)
     assert followed.current() == (A,)
@@ -147,7 +146,7 @@ async def test_a_replica_that_ends_while_the_server_is_stopped_is_not_held_up(se
     registration = Registration(server.url, "default", lambda: A)
     registration.start()
     await until(lambda: bool(server.client().exists(keys.lease("default", "a"))))
-    server.signal(signal.SIGSTOP)
+    server.stop()
     async with asyncio.timeout(4):
         assert not await asyncio.to_thread(registration.leave)
 

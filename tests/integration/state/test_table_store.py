@@ -88,7 +88,7 @@ async def test_following_goes_on_after_the_server_was_stopped(server: Server) ->
     store = TableStore(server.url, seen.append)
     store.follow()
     await until(lambda: seen != [])
-    server.signal(signal.SIGSTOP)
+    server.stop()
     await asyncio.sleep(2.5)
     before = len(seen)
     server.signal(signal.SIGCONT)
@@ -99,7 +99,7 @@ async def test_following_goes_on_after_the_server_was_stopped(server: Server) ->
 async def test_every_operation_ends_while_the_server_is_stopped(server: Server) -> None:
     store = TableStore(server.url)
     assert await store.publish(table(1), 1)
-    server.signal(signal.SIGSTOP)
+    server.stop()
     for operation in (store.publish(table(2), 2), store.current()):
         with pytest.raises(Unavailable):
             async with asyncio.timeout(3):
@@ -113,7 +113,7 @@ async def test_a_follower_stops_at_once_while_the_server_is_stopped(server: Serv
     store = TableStore(server.url, lambda _: None)
     store.follow()
     await asyncio.sleep(0.2)
-    server.signal(signal.SIGSTOP)
+    server.stop()
     await asyncio.sleep(0.2)
     async with asyncio.timeout(2):
         await store.stop()

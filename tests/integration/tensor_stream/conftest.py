@@ -22,6 +22,7 @@ from serving.backends.members import StaticMembers
 from serving.backends.pool_client import PoolClient
 from serving.backends.pool_options import PoolOptions
 from serving.state.member import Member
+from tests.integration.standstill import stop
 from tests.integration.tensor_stream.doubling_host import KEY, runs
 from tests.integration.tensor_stream.peer import Stage
 
@@ -63,11 +64,7 @@ class ReplicaProcess:
         os.kill(self.process.pid, which)
 
     def stop(self) -> None:
-        """SIGSTOP, and wait until every thread has obeyed."""
-        self.signal(signal.SIGSTOP)
-        tasks = Path(f"/proc/{self.process.pid}/task")
-        while any((task / "stat").read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.iterdir()):
-            time.sleep(0.001)
+        stop(self.process.pid)
 
     def drain(self) -> None:
         assert self.process.stdin is not None
