@@ -7,7 +7,7 @@ from struct import Struct
 
 from serving.edge.binary_elements import check_strings
 from serving.edge.grpc.limits import GrpcLimits
-from serving.edge.http.elements import pack
+from serving.edge.typed_elements import pack
 from serving.errors import BadRequest, TooLarge
 from serving.inference import ELEMENT_SIZE
 from serving.protocol.open_inference import InferTensorContents

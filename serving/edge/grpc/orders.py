@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from serving.edge.grpc.codec import version_of
 from serving.edge.grpc.edge import GrpcEdge
-from serving.edge.http.statistics import statistics_document
+from serving.edge.statistics import statistics_document
 from serving.errors import BadRequest
 from serving.protocol.descriptors import filled
 from serving.protocol.open_inference import (

@@ -14,9 +14,10 @@ from typing import NamedTuple
 from serving.edge.binary_elements import at_once, check_elements, string_steps, too_long
 from serving.edge.http import codec
 from serving.edge.http.codec import Asked
-from serving.edge.http.elements import may_have_booleans, shown
+from serving.edge.http.elements import may_have_booleans
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.request_options import Options, binary_size, options_of
+from serving.edge.typed_elements import shown
 from serving.errors import BadRequest
 from serving.inference import ELEMENT_SIZE, Buffer, Signature, Tensor, TensorSpec
 

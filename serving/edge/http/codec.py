@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import orjson
 
-from serving.edge.http.elements import flat, may_have_booleans, pack, shown
+from serving.edge.http.elements import flat, may_have_booleans
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.request_options import Options, binary_size, options_of, refuse_unknown
+from serving.edge.typed_elements import pack, shown
 from serving.errors import BadRequest
 from serving.inference import Tensor
 

@@ -7,8 +7,9 @@ from itertools import chain
 from math import prod
 
 from serving.edge.http.codec import parse, refuse_long_strings
-from serving.edge.http.elements import may_have_booleans, pack, shown
+from serving.edge.http.elements import may_have_booleans
 from serving.edge.http.limits import HttpLimits
+from serving.edge.typed_elements import pack, shown
 from serving.errors import BadRequest
 from serving.inference import Signature, Tensor, TensorSpec
 

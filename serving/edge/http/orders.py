@@ -15,7 +15,7 @@ from serving.edge.http.edge import Edge
 from serving.edge.http.exchange import Exchange
 from serving.edge.http.request_head import RequestHead
 from serving.edge.http.routes import Asks
-from serving.edge.http.statistics import statistics_document
+from serving.edge.statistics import statistics_document
 from serving.errors import BadRequest, ModelFailed, ServingError
 from serving.request_path.administration import LoadOrder
 from serving.telemetry.log import LogSettings

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import orjson
 
-from serving.edge.http.elements import shown
+from serving.edge.typed_elements import shown
 from serving.errors import BadRequest
 
 _MAX_ID = 4096

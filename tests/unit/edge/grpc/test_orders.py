@@ -10,7 +10,7 @@ import pytest
 from serving.edge.grpc import orders
 from serving.edge.grpc.rendering import framed
 from serving.edge.grpc.status import Code
-from serving.edge.http.statistics import statistics_document
+from serving.edge.statistics import statistics_document
 from serving.protocol.open_inference import ModelStatisticsRequest, ModelStatisticsResponse
 from serving.testing.administration import FakeAdministration
 from serving.testing.predictions import FakePredictions

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from serving.request_path.administration import LoadOrder
+from serving.edge.statistics import statistics_document
+from serving.inference import VersionKey
+from serving.request_path.administration import LoadOrder, VersionUsage
 from serving.telemetry.log import LogSettings
-from serving.testing.administration import TOKEN, FakeAdministration
+from serving.testing.administration import TOKEN, USAGE, FakeAdministration
 from serving.testing.predictions import FakePredictions
 from tests.unit.edge.http.wire import GET, Response, Wire, infer, mean, post
 
@@ -43,38 +45,10 @@ class Session:
 
 
 @pytest.mark.parametrize("path", ["/v2/models/stats", "/v2/models/mlp/stats", "/v2/models/mlp/versions/3/stats"])
-async def test_statistics_have_what_the_extension_lays_out(path: str) -> None:
+async def test_statistics_are_the_extensions_document(path: str) -> None:
     answer = await Session().get(path)
     assert answer.headers["content-type"] == "application/json"
-    (found,) = answer.json["model_stats"]
-    assert found == {
-        "name": "mlp",
-        "version": "3",
-        "last_inference": 1_700_000_000_250,
-        "inference_count": 6,
-        "execution_count": 2,
-        "inference_stats": {
-            "success": {"count": 3, "ns": 6_000_000},
-            "fail": {"count": 1, "ns": 500_000_000},
-            "queue": {"count": 3, "ns": 300_000},
-            "compute_input": {"count": 3, "ns": 600_000},
-            "compute_infer": {"count": 3, "ns": 4_000_000},
-            "compute_output": {"count": 3, "ns": 200_000},
-            "cache_hit": {"count": 0, "ns": 0},
-            "cache_miss": {"count": 0, "ns": 0},
-        },
-        "response_stats": {},
-        "batch_stats": [
-            {
-                "batch_size": rows,
-                "compute_input": {"count": 1, "ns": before},
-                "compute_infer": {"count": 1, "ns": run},
-                "compute_output": {"count": 1, "ns": 100_000},
-            }
-            for rows, before, run in ((2, 400_000, 1_000_000), (4, 200_000, 2_000_000))
-        ],
-        "memory_usage": [],
-    }
+    assert answer.json == statistics_document([VersionUsage(VersionKey("mlp", 3), USAGE)])
 
 
 async def test_statistics_of_an_unknown_model_are_not_found() -> None:
