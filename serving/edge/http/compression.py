@@ -11,8 +11,9 @@ from typing import Protocol, TypeVar
 from serving.edge.ended_tasks import end_all
 from serving.edge.http.answers import Refusal, Split, recoded
 from serving.edge.http.content_coding import Inflation, deflated
+from serving.edge.http.head_refusal import too_large
 from serving.edge.http.limits import HttpLimits
-from serving.edge.http.request_head import RequestHead, too_large
+from serving.edge.http.request_head import RequestHead
 from serving.errors import BadRequest, ModelFailed, ServingError, TooLarge
 from serving.inference import Buffer
 

@@ -11,7 +11,9 @@ import httptools
 from serving.edge.http.answers import Refusal
 from serving.edge.http.body_room import room_for
 from serving.edge.http.edge import Edge
-from serving.edge.http.request_head import NO_HEAD, Headers, RequestHead, RequestLine, too_large, understand
+from serving.edge.http.given_head import Headers, RequestLine
+from serving.edge.http.head_refusal import too_large
+from serving.edge.http.request_head import NO_HEAD, RequestHead, understand
 from serving.edge.http.routes import SHORT_BODIES
 from serving.inference import Buffer
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from serving.edge.http.given_head import Headers, RequestLine
 from serving.edge.http.limits import HttpLimits
-from serving.edge.http.request_head import Headers, RequestHead, RequestLine, understand
+from serving.edge.http.request_head import RequestHead, understand
 
 LINE = RequestLine(b"POST", b"/v2/models/m/infer", "1.1", keep_alive=True, upgrade=False)
 HOST = (b"Host", b"a")

@@ -1,0 +1,121 @@
+"""A request's head as it came: its request line, the headers that mean something here, and the body they announce."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from serving.edge.http.content_coding import Accepted, accepted, coding_of
+from serving.edge.http.limits import HttpLimits
+from serving.edge.http.routes import SHORT_BODIES, Asks, Target, target_of
+
+Headers = list[tuple[bytes, bytes]]
+
+_KNOWN = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"accept-encoding",
+        b"content-encoding",
+        b"inference-header-content-length",
+        b"authorization",
+        b"expect",
+        b"traceparent",
+        b"x-sluice-key",
+        b"x-sluice-variant",
+        b"x-request-timeout-ms",
+    ),
+)
+_MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+# No length has more digits, and int() of thousands of digits is slow.
+_MAX_DIGITS = 18
+# The document of an index, an unload or a change of the log has 200 bytes; 64 KB of JSON take a millisecond.
+SHORT_BYTES = 65_536
+NOTHING_ACCEPTED = Accepted()
+
+
+class RequestLine(NamedTuple):
+    """What the parser knows of a request besides its headers; `upgrade` for CONNECT and `Connection: upgrade`."""
+
+    method: bytes
+    url: bytes
+    version: str
+    keep_alive: bool
+    upgrade: bool
+
+
+class GivenHead(NamedTuple):
+    """The last value of each known header, names in small letters; `twice` are those that came more often.
+
+    `timeout_s` is None also where what was sent is no positive number of milliseconds.
+    """
+
+    line: RequestLine
+    target: Target | None
+    found: dict[bytes, bytes]
+    twice: set[bytes]
+    accepts: Accepted
+    timeout_s: float | None
+
+    def stripped(self, name: bytes) -> bytes:
+        """A header's value without blanks around it; b"" where it was not sent."""
+        return self.found.get(name, b"").strip()
+
+    @property
+    def expects_continue(self) -> bool:
+        """The client waits for leave to send its body; one of HTTP/1.0 cannot."""
+        return self.line.version == "1.1" and self.stripped(b"expect").lower() == b"100-continue"
+
+
+class GivenBody(NamedTuple):
+    """What the head says of the body, and how much is taken of such a one; for the fields see `RequestHead`.
+
+    `coding` is None where it is none that is served, `short` tells that the path takes no more than a few settings.
+    """
+
+    length: int | None
+    json_size: int | None
+    coding: bytes | None
+    longest: int
+    longest_inflated: int
+    short: bool
+
+
+def given_head(line: RequestLine, headers: Headers) -> GivenHead:
+    """Which of the headers mean something here."""
+    found: dict[bytes, bytes] = {}
+    twice: set[bytes] = set()
+    for name, value in headers:
+        key = name.lower()
+        if key in _KNOWN:
+            if key in found:
+                twice.add(key)
+            found[key] = value
+    accepts = accepted(found[b"accept-encoding"]) if b"accept-encoding" in found else NOTHING_ACCEPTED
+    timeout_s = _seconds(found[b"x-request-timeout-ms"].strip()) if b"x-request-timeout-ms" in found else None
+    return GivenHead(line, target_of(line.url), found, twice, accepts, timeout_s)
+
+
+def given_body(head: GivenHead, limits: HttpLimits) -> GivenBody:
+    """The body that a head announces."""
+    target, found, most = head.target, head.found, limits.max_body_bytes
+    json_size = None
+    if b"inference-header-content-length" in found and target is not None and target.asks is Asks.INFER:
+        json_size = _number(found[b"inference-header-content-length"].strip())
+    inflated = most if json_size is not None else min(limits.max_json_bytes, most)
+    short = target is not None and target.asks in SHORT_BODIES
+    if short:
+        inflated = min(inflated, SHORT_BYTES)
+    coding = coding_of(found[b"content-encoding"]) if b"content-encoding" in found else b""
+    length = _number(found.get(b"content-length", b"").strip())
+    return GivenBody(length, json_size, coding, most if coding else inflated, inflated, short)
+
+
+def _seconds(milliseconds: bytes) -> float | None:
+    return float(milliseconds) / 1000 if _MILLISECONDS.fullmatch(milliseconds) and float(milliseconds) > 0 else None
+
+
+def _number(digits: bytes) -> int | None:
+    """A number of bytes, or None where it is none that a body could have."""
+    return int(digits) if digits.isdigit() and len(digits) <= _MAX_DIGITS else None
