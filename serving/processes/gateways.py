@@ -231,18 +231,24 @@ class Gateways:
 
     async def _replace(self, slot: int) -> bool:
         predecessor = self._current[slot]
-        successor = await self._launch(slot)
+        try:
+            successor = await self._launch(slot)
+        except OSError as error:
+            # No room for a process, or no descriptors: who waits for the end of the roll must hear of it.
+            self._give_up(slot, f"could not be started ({error.strerror or error})")
+            return False
         if not await _became_ready(successor, _READY_WITHIN_S):
-            text = (
-                f"the new gateway worker {slot} did not become ready ({successor.how_it_ended()}); the old one goes on"
-            )
-            self._reports.emit(Event("roll_failed", f"gateway {slot}", text))
+            self._give_up(slot, f"did not become ready ({successor.how_it_ended()})")
             successor.kill()
             return False
         self._current[slot] = successor
         self.rolled += 1
         await predecessor.drain(self._start.grace_s)
         return True
+
+    def _give_up(self, slot: int, why: str) -> None:
+        text = f"the new gateway worker {slot} {why}; the old one goes on"
+        self._reports.emit(Event("roll_failed", f"gateway {slot}", text))
 
     def _changed(self, worker: GatewayProcess) -> None:
         if worker.ended.is_set():
