@@ -7,6 +7,9 @@ from typing import Protocol
 
 from serving.inference import Batch, Hosted, Outputs, VersionKey
 
+# Hears of the one version that may be hosted otherwise now; None: any may.
+Changed = Callable[[VersionKey | None], None]
+
 
 class Backend(Protocol):
     """Runs batches on what it hosts.
@@ -29,7 +32,7 @@ class Backend(Protocol):
     def settled(self) -> bool:
         """Something lives here, and all that it was told to host is either hosted or refused."""
 
-    def on_change(self, callback: Callable[[], None]) -> None:
+    def on_change(self, callback: Changed) -> None:
         """Call `callback` whenever `hosted`, `refused`, `settled` or `slots` may answer differently."""
 
     def slots(self, key: VersionKey) -> int:

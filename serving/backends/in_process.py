@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Protocol, TypeVarTuple
 
+from serving.backends.backend import Changed
 from serving.errors import ModelFailed, NotReady, ServingError
 from serving.inference import Batch, Hosted, Outputs, Stacked, Tensor, TensorSpec, VersionKey
 from serving.runtime import freed_memory
@@ -91,7 +92,7 @@ class InProcess:
         # What shall be hosted once it is loaded, and what a thread loads now, wanted or not: no thread can be stopped.
         self._wanted = {source.key: source for source in self._sources}
         self._opening = set(self._wanted)
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Changed] = []
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._running: set[_Job] = set()
         self._threads = [threading.Thread(target=self._work, name=f"run-{n}", daemon=True) for n in range(threads)]
@@ -135,7 +136,7 @@ class InProcess:
         self._hosts.pop(key, None)
         self._hosted.pop(key, None)
         self._refused.pop(key, None)
-        self._tell()
+        self._tell(key)
 
     def hosted(self) -> Mapping[VersionKey, Hosted]:
         """What is loaded and warm."""
@@ -149,7 +150,7 @@ class InProcess:
         """Every version that was there at the start is warm or refused; one loaded later unsettles nobody."""
         return not self._to_open and not self._stopped
 
-    def on_change(self, callback: Callable[[], None]) -> None:
+    def on_change(self, callback: Changed) -> None:
         """Called on the loop's thread, once for each version that becomes ready or turns out unservable."""
         self._callbacks.append(callback)
 
@@ -238,7 +239,7 @@ class InProcess:
                 self._add(came)
         elif wanted is not None:
             self._begin(wanted)
-        self._tell()
+        self._tell(key)
 
     def _add(self, model: Loaded) -> None:
         hosted = model.hosted
@@ -248,9 +249,9 @@ class InProcess:
             host.short.saw(1, hosted.run_s)
         self._hosted[hosted.key] = hosted
 
-    def _tell(self) -> None:
+    def _tell(self, key: VersionKey) -> None:
         for callback in self._callbacks:
-            callback()
+            callback(key)
 
     def _on_loop(self, callback: Callable[[*Given], None], *given: *Given) -> None:
         # A loop that has closed meanwhile has nobody left who waits.

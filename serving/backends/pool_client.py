@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from serving.backends.backend import Changed
 from serving.backends.balance import choose, choose_for_suspect
 from serving.backends.members import Members
 from serving.backends.pool_options import PoolOptions
@@ -48,7 +49,7 @@ class PoolClient:
         self._opening = Opening(pool, name, secret, self._options, clock, self._changed, self._room.wake)
         self._replicas: dict[str, Replica] = {}
         self._leaving: list[Replica] = []
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Changed] = []
         self._hosting: Mapping[VersionKey, Sequence[ReplicaConnection]] = {}
         self._hosted: Mapping[VersionKey, Hosted] = {}
         self._turn = 0
@@ -85,7 +86,7 @@ class PoolClient:
         """At least one replica is done loading."""
         return any(live.catalogue.settled for live in self._live())
 
-    def on_change(self, callback: Callable[[], None]) -> None:
+    def on_change(self, callback: Changed) -> None:
         """Call `callback` when a replica comes, goes, or hosts something else."""
         self._callbacks.append(callback)
 
@@ -179,7 +180,7 @@ class PoolClient:
         self._hosting, self._hosted = hosting, hosted
         self._room.wake()
         for callback in self._callbacks:
-            callback()
+            callback(None)
 
     def _tick(self) -> None:
         for replica in (*self._replicas.values(), *self._leaving):

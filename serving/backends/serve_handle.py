@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from serving.backends.backend import Changed
 from serving.errors import DeadlineExceeded, ModelFailed, NotReady, Overloaded, ReplicaLost, ServingError, StreamRefused
 from serving.inference import Batch, Hosted, Outputs, VersionKey
 from serving.wire.batch_frame import decode_failed, decode_result, encode_run
@@ -56,7 +57,7 @@ class ServeHandle:
         self._catalogue = Catalogue()
         self._hosted: Mapping[VersionKey, Hosted] = {}
         self._replicas = 0
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Changed] = []
         self._handle: Any = None
         self._looking: asyncio.Task[None] | None = None
         self._running: set[asyncio.Future[bytes]] = set()
@@ -86,7 +87,7 @@ class ServeHandle:
         """That replica is done loading."""
         return self._catalogue.settled
 
-    def on_change(self, callback: Callable[[], None]) -> None:
+    def on_change(self, callback: Changed) -> None:
         """Call `callback` when one of these may answer differently."""
         self._callbacks.append(callback)
 
@@ -173,7 +174,7 @@ class ServeHandle:
         self._catalogue, self._replicas = catalogue, replicas
         self._hosted = {hosted.key: hosted for hosted in catalogue.slots.values()}
         for callback in self._callbacks:
-            callback()
+            callback(None)
 
 
 async def _awaited(response: Any) -> bytes:  # noqa: ANN401 - Serve's response has no type of what it gives

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from serving.backends.backend import Changed
 from serving.errors import NotReady
 from serving.inference import Batch, Hosted, Outputs, VersionKey
 from serving.processes.joined_cluster import JoinedCluster
@@ -25,7 +26,7 @@ class HandlePool:
         self._cluster = cluster
         self._slots = slots
         self._handle: ServeHandle | None = None
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Changed] = []
         self._opening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -54,7 +55,7 @@ class HandlePool:
         """See `Backend.settled`."""
         return self._handle is not None and self._handle.settled()
 
-    def on_change(self, callback: Callable[[], None]) -> None:
+    def on_change(self, callback: Changed) -> None:
         """Call `callback` when one of these may answer differently."""
         self._callbacks.append(callback)
         if self._handle is not None:

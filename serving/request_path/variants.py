@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,16 +38,14 @@ class Variant:
     plan: Plan
 
 
+# A model, a version of it, and its role: what is live is one variant of each.
+Role = tuple[str, int, str]
 RunBatch = Callable[[Variant, list[Span]], Awaitable[None]]
 MakeQueue = Callable[[str, QueueLimits], MicroBatcher]
 
 
-# A version in a role: what is live is one variant of it.
-Role = tuple[str, VersionKey]
-
-
 class Variants:
-    """The live variants of the table in force; rebuilt when the table or what a backend hosts changes.
+    """The live variants of the table in force; all are looked at anew when it changes, one when a backend tells of one.
 
     `run` answers a batch of a variant, `make_queue` makes what a variant's requests wait in, `plans` tells what each
     version reads.
@@ -67,37 +65,20 @@ class Variants:
         self._wheel = wheel
         self._make_queue = make_queue
         self._table: RouteTable = EMPTY
-        self._live: dict[tuple[str, int, str], Variant] = {}
+        self._live: dict[Role, Variant] = {}
         self._only: dict[str, Variant] = {}
-        self._roles: dict[Role, Variant] = {}
         self._gone: list[Variant] = []
         for backend in backends.values():
             self.follow(backend)
 
     def follow(self, backend: Backend) -> None:
         """What it hosts may change from now on; `backends` has it, also where it came later."""
-        backend.on_change(self.refresh)
+        backend.on_change(self._look)
 
     def adopt(self, table: RouteTable) -> None:
         """Follow a new table; requests accepted before stay with the variant that they were given."""
         self._table = table
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Bring the variants in line with the table and with what the backends host now."""
-        found: dict[Role, Variant] = {}
-        for route in self._table.routes.values():
-            for served in route.served:
-                for name in _roles(route, served.version):
-                    self._keep_or_make(found, route.model, served, name)
-        gone = [variant for role, variant in self._roles.items() if found.get(role) is not variant]
-        self._gone = [variant for variant in (*self._gone, *gone) if not variant.batcher.idle]
-        self._roles = found
-        self._live = {(v.key.model, v.key.version, v.name): v for v in found.values()}
-        self._only = self._without_choice()
-        # One that is gone runs until its queue is empty, or until nothing can run it any more.
-        for variant in (*found.values(), *self._gone):
-            variant.batcher.set_slots(variant.backend.slots(variant.key))
+        self._look(None)
 
     def choose(self, request: Request) -> Variant:
         """The variant that answers this request.
@@ -176,25 +157,64 @@ class Variants:
 
     def busy(self, key: VersionKey) -> bool:
         """Requests for this version wait or run, also such as were accepted before it left the table."""
-        return any(v.key == key and not v.batcher.idle for v in (*self._roles.values(), *self._gone))
+        return any(v.key == key and not v.batcher.idle for v in (*self._live.values(), *self._gone))
 
     def all(self) -> list[Variant]:
         """Every live variant."""
-        return list(self._roles.values())
+        return list(self._live.values())
 
-    def _keep_or_make(self, found: dict[Role, Variant], model: str, served: Served, name: str) -> None:
+    def _look(self, key: VersionKey | None) -> None:
+        """Bring variants in line with the table and with what backends host now: those of one version, or all.
+
+        Where each of 1,600 versions that become ready had all others looked at, that took a worker 5 s.
+        """
+        routes = self._concerned(key)
+        found: dict[Role, Variant] = {}
+        for route in routes:
+            for served in route.served:
+                if key is None or served.version == key.version:
+                    self._find(found, route, served)
+        before = dict(self._live) if key is None else self._of_version(key)
+        gone = [variant for role, variant in before.items() if found.get(role) is not variant]
+        self._gone = [variant for variant in (*self._gone, *gone) if not variant.batcher.idle]
+        # All of it between two requests, so that none is answered by half of it.
+        for role in before.keys() - found.keys():
+            del self._live[role]
+        self._live.update(found)
+        if key is None:
+            self._only.clear()
+        for route in routes:
+            self._choose_only(route)
+        # One that is gone runs until its queue is empty, or until nothing can run it any more.
+        for variant in (*found.values(), *self._gone):
+            variant.batcher.set_slots(variant.backend.slots(variant.key))
+
+    def _concerned(self, key: VersionKey | None) -> Sequence[Route]:
+        if key is None:
+            return tuple(self._table.routes.values())
+        route = self._table.routes.get(key.model)
+        return () if route is None else (route,)
+
+    def _of_version(self, key: VersionKey) -> dict[Role, Variant]:
+        """What is live of it: only in roles that the table in force gives it."""
+        names = [name for route in self._concerned(key) for name in _roles(route, key.version)]
+        roles = [(key.model, key.version, name) for name in names]
+        return {role: self._live[role] for role in roles if role in self._live}
+
+    def _find(self, found: dict[Role, Variant], route: Route, served: Served) -> None:
+        """Add a variant for each role of a version that something hosts: the one that is live, where it still fits."""
         backend = self._backends.get(served.pool)
-        key = VersionKey(model, served.version)
-        hosted = backend.hosted().get(key) if backend else None
+        hosted = backend.hosted().get(VersionKey(route.model, served.version)) if backend else None
         if backend is None or hosted is None:
             return
-        live = self._roles.get((name, key))
-        # Equality, and no hash: each version that becomes ready has all others looked at, and to hash what they declare
-        # took as long as all the rest (5 of 10 s for 1,600 versions).
-        if live is None or live.served != served or live.hosted != hosted:
-            # With any of it changed a new queue takes over, and the old one runs empty.
-            live = self._make(name, served, hosted, backend)
-        found[name, key] = live
+        for name in _roles(route, served.version):
+            role = route.model, served.version, name
+            live = self._live.get(role)
+            # Equality, and no hash: to hash what all versions declare takes as long as all the rest.
+            if live is None or live.served != served or live.hosted != hosted:
+                # With any of it changed a new queue takes over, and the old one runs empty.
+                live = self._make(name, served, hosted, backend)
+            found[role] = live
 
     def _make(self, name: str, served: Served, hosted: Hosted, backend: Backend) -> Variant:
         most = min(served.max_rows, hosted.max_rows or served.max_rows) if hosted.batchable else 1
@@ -217,14 +237,14 @@ class Variants:
         batcher.runs(partial(self._run, variant))
         return variant
 
-    def _without_choice(self) -> dict[str, Variant]:
-        only = {}
-        for model, route in self._table.routes.items():
-            if len(route.splits) == 1:
-                variant = self._live.get((model, route.splits[0].version, route.splits[0].variant))
-                if variant is not None:
-                    only[model] = variant
-        return only
+    def _choose_only(self, route: Route) -> None:
+        """Remember the variant of a model that has no other, which needs no choice."""
+        self._only.pop(route.model, None)
+        if len(route.splits) == 1:
+            only = route.splits[0]
+            variant = self._live.get((route.model, only.version, only.variant))
+            if variant is not None:
+                self._only[route.model] = variant
 
     def _stable(self, route: Route) -> Variant | None:
         """Who answers for a variant that nothing hosts: a trial without replicas fails nobody's request."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from struct import pack
 
+from serving.backends.backend import Changed
 from serving.errors import ModelFailed, NotReady, ReplicaLost
 from serving.inference import Batch, Hosted, Outputs, Signature, Tensor, TensorSpec, VersionKey
 
@@ -37,7 +38,7 @@ class EchoBackend:
         self.gate = asyncio.Event()
         self.gate.set()
         self._hosted = {each.key: each for each in hosted}
-        self._changed: list[Callable[[], None]] = []
+        self._changed: list[Changed] = []
 
     async def start(self) -> None:
         """Nothing to start."""
@@ -57,7 +58,7 @@ class EchoBackend:
         """A replica lives."""
         return self.replicas > 0
 
-    def on_change(self, callback: Callable[[], None]) -> None:
+    def on_change(self, callback: Changed) -> None:
         """Keep the callback."""
         self._changed.append(callback)
 
@@ -65,10 +66,17 @@ class EchoBackend:
         """As many as the test says."""
         return self.free_slots if self.replicas > 0 and key in self._hosted else 0
 
-    def changed(self) -> None:
-        """Tell everybody to look again."""
+    def changed(self, key: VersionKey | None = None) -> None:
+        """Tell everybody to look again, at this version or at all."""
         for callback in self._changed:
-            callback()
+            callback(key)
+
+    def host(self, key: VersionKey, hosted: Hosted | None) -> None:
+        """Host it from now on, or no more, and tell everybody."""
+        self._hosted.pop(key, None)
+        if hosted is not None:
+            self._hosted[key] = hosted
+        self.changed(key)
 
     async def run(self, batch: Batch) -> Outputs:
         """Each row answers with itself."""

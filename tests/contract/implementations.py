@@ -95,7 +95,7 @@ async def _connected(*addresses: str) -> AsyncIterator[Backend]:
 @asynccontextmanager
 async def _started(backend: Backend) -> AsyncIterator[Backend]:
     settled = asyncio.Event()
-    backend.on_change(lambda: settled.set() if backend.settled() else None)
+    backend.on_change(lambda _: settled.set() if backend.settled() else None)
     await backend.start()
     try:
         async with asyncio.timeout(60):

@@ -36,7 +36,7 @@ async def hosting(root: Path, *names: str) -> AsyncIterator[InProcess]:
 
 async def started(backend: InProcess) -> None:
     settled = asyncio.Event()
-    backend.on_change(lambda: settled.set() if backend.settled() else None)
+    backend.on_change(lambda _: settled.set() if backend.settled() else None)
     await backend.start()
     assert not backend.settled()
     await settled.wait()

@@ -19,7 +19,7 @@ SECOND = VersionKey("doubler", 2)
 
 async def until_known(backend: InProcess, wanted: VersionKey) -> None:
     known = asyncio.Event()
-    backend.on_change(lambda: known.set() if wanted in backend.hosted() or wanted in backend.refused() else None)
+    backend.on_change(lambda _: known.set() if wanted in backend.hosted() or wanted in backend.refused() else None)
     await known.wait()
 
 

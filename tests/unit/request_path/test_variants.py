@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
@@ -68,3 +69,70 @@ async def test_nobody_answers_for_stable() -> None:
         except NotReady:
             found.add("refused")
     assert found == {"canary", "refused"}
+
+
+class Counting(EchoBackend):
+    """Counts how often it is asked what it hosts, and for slots."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__([])
+        self.facts = [Hosted(VersionKey(f"m{number}", 1), SIGNATURE, batchable=True) for number in range(count)]
+        self.asked = 0
+
+    def hosted(self) -> Mapping[VersionKey, Hosted]:
+        self.asked += 1
+        return super().hosted()
+
+    def slots(self, key: VersionKey) -> int:
+        self.asked += 1
+        return super().slots(key)
+
+
+@pytest.mark.parametrize("count", [10, 200])
+async def test_a_version_that_becomes_ready_has_no_other_looked_at(count: int) -> None:
+    backend = Counting(count)
+    bench = Bench(backend, Served(1, "pool"))
+    only = (Split("stable", 1, 10_000),)
+    routes = {hosted.key.model: Route(hosted.key.model, "salt", only, (Served(1, "pool"),)) for hosted in backend.facts}
+    bench.predictor.variants.adopt(RouteTable(2, routes))
+    backend.asked = 0
+    for number, hosted in enumerate(backend.facts):
+        backend.host(hosted.key, hosted)
+        assert len(bench.predictor.variants.all()) == number + 1
+        assert bench.predictor.variants.only(hosted.key.model) is not None
+    assert backend.asked == 2 * count
+
+
+async def test_a_version_that_is_told_of_alone_is_all_that_changes() -> None:
+    backend = EchoBackend([Hosted(KEY, SIGNATURE, batchable=True), Hosted(CANARY, SIGNATURE, batchable=True)])
+    bench = Bench(backend, Served(1, "pool"))
+    route = Route(KEY.model, "salt", SPLITS, (Served(1, "pool"), Served(2, "pool")))
+    bench.predictor.variants.adopt(RouteTable(2, {KEY.model: route}))
+    variants = bench.predictor.variants
+    stable = variants.find(KEY.model, 1)
+    backend.host(CANARY, None)
+    assert {chosen(bench, key=b"%d" % number) for number in range(50)} == {"stable"}
+    backend.host(CANARY, Hosted(CANARY, SIGNATURE, batchable=False))
+    assert {chosen(bench, key=b"%d" % number) for number in range(50)} == {"stable", "canary"}
+    assert variants.find(KEY.model, 2).hosted.batchable is False
+    assert variants.find(KEY.model, 1) is stable
+    backend.host(VersionKey("unknown to the table", 1), Hosted(KEY, SIGNATURE, batchable=True))
+    assert len(variants.all()) == 2
+
+
+async def test_one_that_is_let_go_alone_tells_those_who_wait_for_it() -> None:
+    backend = EchoBackend()
+    bench = Bench(backend, Served(1, "pool"))
+    backend.gate.clear()
+    running, waiting = bench.ask(1.0), Caller()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    bench.ask(2.0, caller=waiting)
+    backend.host(KEY, None)
+    assert isinstance(waiting.error, NotReady)
+    assert bench.predictor.variants.busy(KEY)
+    backend.gate.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not bench.predictor.variants.busy(KEY)
+    assert running.data
