@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
+
+from serving.errors import ServingError
 
 if TYPE_CHECKING:
     from serving.features.plan import ReadPlan
 
 Instance = Mapping[str, object]
+# Has the instances read by another version's plan, and hears what came of it, perhaps later.
+Again = Callable[["ReadPlan", Callable[[Union["EntityRows", ServingError]], None]], None]
 
 
 @dataclass(slots=True)
 class EntityRows:
     """`keys` has a key for each view of each instance, instance by instance; `sent` packed request features.
 
-    `key` is the first instance's entity, for sticky assignment; None where the model reads no view. `plan` is the one
-    that read them: another version's plan reads `instances` again.
+    `key` is the first instance's entity, for sticky assignment; None where the model reads no view. `count` is how many
+    rows the tensors will have. `plan` is the one that read them: another version's plan reads them by `again`.
     """
 
     plan: ReadPlan
-    instances: Sequence[object]
+    count: int
     keys: list[bytes]
     sent: list[tuple[bytes, ...]]
     key: bytes | None
-
-    @property
-    def count(self) -> int:
-        """How many rows the tensors will have."""
-        return len(self.instances)
+    again: Again

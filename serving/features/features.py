@@ -65,14 +65,22 @@ class Features:
         rows = request.entities
         if not isinstance(rows, EntityRows):
             then(request)
-            return
-        if rows.plan is not plan:
+        elif rows.plan is plan:
+            self._fill(request, rows, then)
+        else:
             # Another version's: it may want the same fields in other dtypes.
-            try:
-                rows = plan.read(rows.instances)
-            except ServingError as refused:
-                self._refuse(request, refused)
-                return
+            rows.again(plan, partial(self._read_again, request, then))
+
+    def _read_again(self, request: Request, then: Then, came: EntityRows | ServingError) -> None:
+        if not request.waiting:
+            return
+        if isinstance(came, ServingError):
+            self._refuse(request, came)
+            return
+        request.entities = came
+        self._fill(request, came, then)
+
+    def _fill(self, request: Request, rows: EntityRows, then: Then) -> None:
         waiting = Waiting(request, rows, then, self._clock())
         if not rows.keys or self._reader is None:
             self._fill_alone(waiting, None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from serving.errors import FeaturesAway, ServingError, UnknownEntity
 from serving.features.feature_status import MISSING, NOT_FOUND, STALE, UNAVAILABLE, UNREADABLE
 from serving.features.feature_view import FeatureView
+from serving.features.keys import values_of
 from serving.features.packed import HEAD_BYTES, RowLayout
 from serving.features.wholeness import Wholeness
 from serving.inference import Tensor
@@ -45,10 +46,10 @@ class Gap:
             return f"{self.view.name}={self.status}"
         return ", ".join(f"{self.view.name}.{name}={self.status}" for name in self.features)
 
-    def refusal(self, position: int, instance: object) -> ServingError:
-        """Names the instance, the view and the entity."""
-        values = instance if isinstance(instance, dict) else {}
-        entity = ", ".join(f"{name} {str(values.get(name))[:80]!r}" for name in self.view.entity)
+    def refusal(self, position: int, key: bytes) -> ServingError:
+        """Names the instance, the view and the entity, which is that of the row's key."""
+        values = zip(self.view.entity, values_of(self.view, key), strict=True)
+        entity = ", ".join(f"{name} {value[:80]!r}" for name, value in values)
         row = f"instances[{position}]: the row of {entity} in feature view {self.view.name!r}"
         if self.error is UnknownEntity:
             return UnknownEntity(f"{row} does not exist, and this model answers none without it")

@@ -28,6 +28,17 @@ def row_key(view: FeatureView, values: Sequence[object]) -> bytes:
     return prefix(view) + b"".join([netstring(name, value) for name, value in parts])
 
 
+def values_of(view: FeatureView, key: bytes) -> list[str]:
+    """The entity values of a key of the view, as text."""
+    values = []
+    rest = key[len(prefix(view)) :]
+    for _ in view.entity:
+        size, _, rest = rest.partition(b":")
+        values.append(rest[: int(size)].decode())
+        rest = rest[int(size) :]
+    return values
+
+
 def key_of_one(start: bytes, name: str, value: object) -> bytes:
     """The key of a view with one entity key; `start` is the view's `prefix`.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
+from serving.errors import ServingError
 from serving.features.entity_rows import EntityRows
 from serving.features.feature_view import Feature, FeatureView
 from serving.features.filling import Filled, Gap, ViewRead
@@ -102,7 +104,7 @@ class ReadPlan:
             BadRequest: names the instance and the field, and what is known.
         """
         keys, sent = self._instances.read(instances)
-        return EntityRows(self, instances, keys, sent, self._sticky_key(instances))
+        return EntityRows(self, len(instances), keys, sent, self._sticky_key(instances), partial(_read_by, instances))
 
     def tensors(self, rows: EntityRows, found: Found | None, now_ms: int) -> Filled:
         """The finished rows as tensors; `found` None is a store that does not answer, `now_ms` the time of day.
@@ -148,7 +150,7 @@ class ReadPlan:
                 if data is None or not read.whole(data, now_ms):
                     gap, data = read.mended(data, now_ms, away=found is None)
                     if gap.error is not None:
-                        raise gap.refusal(position, rows.instances[position])
+                        raise gap.refusal(position, rows.keys[key - 1])
                     if gap.features:
                         gaps[gap] = gaps.get(gap, 0) + 1
                 pieces.append(data)
@@ -174,6 +176,15 @@ class ReadPlan:
             # The id as it is, so that a caller who sends it in x-sluice-key gets the same variant.
             return str(first[names[0]]).encode()
         return b"".join(netstring(name, first[name]) for name in names)
+
+
+def _read_by(instances: Sequence[object], plan: ReadPlan, told: Callable[[EntityRows | ServingError], None]) -> None:
+    try:
+        rows = plan.read(instances)
+    except ServingError as refused:
+        told(refused)
+    else:
+        told(rows)
 
 
 def _request_fields(pieces: Pieces, defaults: Mapping[str, float]) -> tuple[RequestField, ...]:

@@ -12,7 +12,7 @@ import pickle
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 from serving.edge.http import binary_body, instances
 from serving.edge.http.binary_body import Layout, Part
@@ -20,7 +20,7 @@ from serving.edge.http.limits import HttpLimits
 from serving.edge.http.request_options import Options
 from serving.errors import BadRequest
 from serving.features.compilation import compile_plan
-from serving.features.entity_rows import EntityRows
+from serving.features.entity_rows import Again, EntityRows
 from serving.features.plan import ReadPlan
 from serving.inference import Buffer, Signature, Tensor
 
@@ -95,38 +95,15 @@ def _reply(head: bytes) -> Any:  # noqa: ANN401 - whatever the form's reply is
     return reply
 
 
-def decoded_entities(plan: ReadPlan, body: bytes, head: bytes, blob: bytes) -> EntityRows:
-    """A reply as the plan would have read the document.
+def decoded_entities(plan: ReadPlan, head: bytes, blob: bytes, again: Again) -> EntityRows:
+    """A reply as the plan would have read the document, which `again` has read by another one.
 
     Raises:
         BadRequest: what the plan refused.
     """
     count = _reply(head)
     keys, sent, key = marshal.loads(blob)  # noqa: S302 - written by our own child
-    return EntityRows(plan, _Instances(body, count), keys, sent, key)
-
-
-class _Instances(Sequence[object]):
-    """The instances of a large document, parsed again only if somebody must look at one."""
-
-    def __init__(self, body: bytes, count: int) -> None:
-        self._body = body
-        self._count = count
-        self._rows: list[object] = []
-
-    @overload
-    def __getitem__(self, index: int) -> object: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[object]: ...
-    def __getitem__(self, index: int | slice) -> object:
-        self._rows = self._rows or instances.listed(self._body)
-        return self._rows[index]
-
-    def __iter__(self) -> Iterator[object]:
-        return iter(self[:])
-
-    def __len__(self) -> int:
-        return self._count
+    return EntityRows(plan, count, keys, sent, key, again)
 
 
 def reply_frame(head: bytes, body: bytes) -> list[Buffer]:

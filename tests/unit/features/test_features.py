@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from serving.errors import Overloaded, ServingError, TooLarge, UnknownEntity
 from serving.features.compilation import compile_plan
+from serving.features.entity_rows import EntityRows
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
 from serving.features.reader import FeatureReader
@@ -165,6 +167,27 @@ def test_another_versions_plan_reads_the_instances_again(bench: Bench, plan: Rea
     bench.features.fill(request, doubles, bench.handed_on.append)
     bench.reader.answers(0, FOUND)
     assert struct.unpack("<6d", request.inputs[0].data) == (1999, 149, 20, 7.5, 5, 9.5)
+
+
+@pytest.mark.parametrize("outcome", ["rows", "refused", "left"])
+def test_what_is_read_again_elsewhere_is_waited_for(bench: Bench, plan: ReadPlan, outcome: str) -> None:
+    doubles = compile_plan(plan.recipe[0], signature(TensorSpec("x", "FP64", (-1, 6))))
+    asked: list[tuple[ReadPlan, Callable[[EntityRows | ServingError], None]]] = []
+    request = Request("late", (), Caller(), 0.0)
+    request.entities = replace(plan.read([INSTANCE]), again=lambda plan, told: asked.append((plan, told)))
+    bench.features.fill(request, doubles, bench.handed_on.append)
+    ((by, told),) = asked
+    assert by is doubles
+    assert bench.reader.asked == []
+    if outcome == "left":
+        request.leave()
+    told(Overloaded("many wait") if outcome == "refused" else doubles.read([INSTANCE]))
+    assert [(one, type(why)) for one, why in bench.refused] == [(request, Overloaded)] * (outcome == "refused")
+    assert len(bench.reader.asked) == (outcome == "rows")
+    if outcome == "rows":
+        bench.reader.answers(0, FOUND)
+        assert bench.handed_on == [request]
+        assert struct.unpack("<6d", request.inputs[0].data) == (1999, 149, 20, 7.5, 5, 9.5)
 
 
 def test_a_defect_fails_one_request_and_no_other(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView, feature
-from serving.features.keys import row_key
+from serving.features.keys import row_key, values_of
 
 PAIR = FeatureView("pair", ("a", "b"), (feature("x"),))
 IDS = st.text(max_size=20) | st.integers()
@@ -23,6 +23,11 @@ def test_a_key_has_each_value_with_its_length() -> None:
 def test_other_ids_have_other_keys(one: tuple[object, object], other: tuple[object, object]) -> None:
     same = [str(value) for value in one] == [str(value) for value in other]
     assert (row_key(PAIR, one) == row_key(PAIR, other)) == same
+
+
+@given(st.tuples(IDS, IDS))
+def test_a_key_tells_the_ids_that_it_was_made_of(ids: tuple[object, object]) -> None:
+    assert values_of(PAIR, row_key(PAIR, ids)) == [str(value) for value in ids]
 
 
 @pytest.mark.parametrize(

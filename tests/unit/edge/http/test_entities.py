@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import io
 import shlex
@@ -11,12 +12,15 @@ import orjson
 import pytest
 
 from serving.edge.http import instances
+from serving.edge.http.limits import HttpLimits
+from serving.edge.http.oversize_decoder import Document, OversizeDecoder
 from serving.edge.http.oversize_frames import LENGTHS, decoded_entities, request_frame
 from serving.edge.http.oversize_process import serve
-from serving.errors import BadRequest
+from serving.errors import BadRequest, ServingError, UnknownEntity
 from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows
 from serving.features.feature_view import FeatureView, feature
+from serving.features.packed import RowLayout
 from serving.features.plan import ModelInputs, ReadPlan
 from serving.inference import Answer, Request, Signature, Tensor, TensorSpec
 from serving.testing.predictions import answer_of
@@ -165,6 +169,10 @@ def test_a_field_of_any_length_is_told_in_a_line(wire: Wire) -> None:
     assert len(answer.error) < 300
 
 
+def never(plan: ReadPlan, told: object) -> None:
+    raise AssertionError("nobody asked for another plan")
+
+
 def through(plan: ReadPlan, body: bytes) -> tuple[bytes, bytes]:
     sink = io.BytesIO()
     serve(io.BytesIO(b"".join(request_frame(plan, body))), sink)
@@ -177,14 +185,67 @@ def through(plan: ReadPlan, body: bytes) -> tuple[bytes, bytes]:
 
 def test_the_decoding_process_reads_entities_as_the_gateway_does() -> None:
     body = orjson.dumps({"instances": [FLIGHT, {**FLIGHT, "gust": 3}]})
-    there = decoded_entities(PLAN, body, *through(PLAN, body))
+    there = decoded_entities(PLAN, *through(PLAN, body), never)
     here = PLAN.read(instances.listed(body))
     assert (there.keys, there.sent, there.key, there.count) == (here.keys, here.sent, here.key, 2)
-    assert list(there.instances) == here.instances
-    assert there.instances[1] == {**FLIGHT, "gust": 3}
 
 
 def test_the_decoding_process_refuses_entities_as_the_gateway_does() -> None:
     body = orjson.dumps({"instances": [FLIGHT, {}]})
     with pytest.raises(BadRequest, match=r"instances\[1\]: field 'tailnum' is missing"):
-        decoded_entities(PLAN, body, *through(PLAN, body))
+        decoded_entities(PLAN, *through(PLAN, body), never)
+
+
+def test_an_unknown_entity_of_a_large_document_is_named_without_a_look_at_the_document() -> None:
+    plan = compile_plan(ModelInputs("mlp", (("x", COLUMNS),), (PLANE, ROUTE), {"gust": 25.0}, "refuse"), SIGNATURE)
+    body = orjson.dumps({"instances": [{**FLIGHT, "origin": "7:E", "dest": 12}]})
+    rows = decoded_entities(plan, *through(plan, body), never)
+    known = {rows.keys[0]: RowLayout(PLANE).pack([1.0, 2.0], 1)}
+    with pytest.raises(UnknownEntity, match="the row of origin '7:E', dest '12' in feature view 'route'"):
+        plan.tensors(rows, known, 1)
+
+
+class InTheChild(OversizeDecoder):
+    """Decodes as the child process does, and keeps by what it was asked to."""
+
+    def __init__(self) -> None:
+        super().__init__(HttpLimits())
+        self.asked: list[object] = []
+
+    async def _ask(self, document: Document) -> tuple[bytes, bytes]:
+        assert isinstance(document.form, ReadPlan)
+        self.asked.append(document.form)
+        return through(document.form, bytes(document.body))
+
+
+async def test_another_versions_plan_has_a_large_document_read_by_the_child_as_well(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = dataclasses.replace(SIGNATURE, inputs=(TensorSpec("x", "FP64", (-1, 5)),))
+    doubles = compile_plan(PLAN.recipe[0], signature)
+    wire.edge.oversize = decoder = InTheChild()
+    wire.predictions.hold = True
+    body = orjson.dumps({"instances": [{**FLIGHT, "tailnum": f"N{number}"} for number in range(8_200)]})
+    head = b"POST /v1/models/mlp:predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    wire.send(head + body)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    (request,) = wire.predictions.held
+    first = request.entities
+    assert isinstance(first, EntityRows)
+    told: list[EntityRows | ServingError] = []
+    first.again(doubles, told.append)
+    assert told == [], "not in this turn"
+    for _ in range(10):
+        await asyncio.sleep(0)
+    (second,) = told
+    assert isinstance(second, EntityRows)
+    assert (second.plan, second.count, second.keys) == (doubles, 8_200, first.keys)
+    assert second.sent != first.sent
+    # A third version may come while the second one's rows are looked up; and nothing is read for who has left.
+    second.again(PLAN, told.append)
+    wire.connection.connection_lost(None)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(told) == 1
+    assert decoder.asked == [PLAN, doubles]
