@@ -106,7 +106,11 @@ class GrpcSection(Section):
     max_head_bytes: int = noted("Most metadata of a call.", _GRPC.max_head_bytes, ge=1_024, le=1 << 20)
     max_headers: int = noted("Most pieces of metadata of a call.", _GRPC.max_headers, ge=16, le=10_000)
     max_connections: int = noted("Most connections of one worker.", _GRPC.max_connections, ge=1, le=1_000_000)
-    head_s: Seconds = noted("A connection must begin to speak HTTP/2 within this time.", _GRPC.head_s)
+    head_s: Seconds = noted(
+        "A connection must begin to speak HTTP/2 within this time, and end within it what it has begun of a call's "
+        "metadata.",
+        _GRPC.head_s,
+    )
     body_s: Seconds = noted("A message must arrive within this time.", _GRPC.body_s)
     min_body_kb_s: float = noted(
         "A large message has a second more for every so many kB.", _GRPC.min_body_kb_s, gt=0, le=1 << 20
@@ -117,6 +121,13 @@ class GrpcSection(Section):
         None,
     )
     write_stall_s: Seconds = noted("A client that takes no answer is left after this time.", _GRPC.write_stall_s)
+    min_read_kb_s: float = noted(
+        "Slowest reading of an answer that is waited for, in kB a second, after `write_stall_s`; the calls of a "
+        "connection share it.",
+        _GRPC.min_read_kb_s,
+        gt=0,
+        le=1 << 20,
+    )
 
 
 class MetricsSection(Section):

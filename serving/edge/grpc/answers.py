@@ -7,6 +7,8 @@ from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
+import orjson
+
 from serving.edge.grpc.status import Code, code_of
 from serving.errors import ServingError, Unavailable
 from serving.inference import Answer, Request, VersionKey
@@ -35,6 +37,13 @@ class Refusal(NamedTuple):
     reason: str = "bad_request"
     retry_after_s: float | None = None
     http_status: int = 200
+
+
+def spoken_to_http1() -> bytes:
+    """What a browser or curl is told that comes to this port."""
+    body = orjson.dumps({"error": "this port speaks gRPC (HTTP/2); HTTP/1.1 is served on http.port"})
+    head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
 
 
 def refusal_of(error: ServingError) -> Refusal:

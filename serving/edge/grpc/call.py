@@ -68,6 +68,8 @@ class UnaryCall:
         "_messages",
         "_reader",
         "_request",
+        "_spent_s",
+        "_taken",
         "_taken_at",
         "complete",
         "head",
@@ -87,6 +89,9 @@ class UnaryCall:
         # When the answer was given, or more of it taken, and how much of it was left then.
         self._taken_at: float | None = None
         self._left = 0
+        # How long what was left has waited, and how much was taken of it; known at a sweep.
+        self._spent_s = 0.0
+        self._taken = 0
         self._gone = False
         self.complete = False
         self.head = head
@@ -136,14 +141,19 @@ class UnaryCall:
         if request is not None:
             request.leave()
 
-    def sweep(self, now: float) -> bool:
-        """Refuse a message that does not arrive in time; False where the client has not taken on its answer in time."""
+    def sweep(self, now: float, spent_s: float) -> bool:
+        """Refuse a message that does not arrive in time; False where the client takes its answer too slowly.
+
+        `spent_s` is this call's share of the time since the last sweep, with others whose answers wait as well.
+        """
         limits = self._edge.limits
         if self._taken_at is not None:
             left = self._line.queued(self.stream_id)
             if left < self._left:
+                self._taken += self._left - left
                 self._left, self._taken_at = left, now
-            return now - self._taken_at <= limits.write_stall_s
+            self._spent_s += spent_s
+            return now - self._taken_at <= limits.write_stall_s and self._spent_s <= limits.read_allowed_s(self._taken)
         received = self._reader.partial if self._reader else 0
         if not self.complete and now - self._began_at > limits.body_allowed_s(received):
             self._refuse_error(DeadlineExceeded(f"the message did not arrive within {limits.body_s:g} s"))

@@ -7,7 +7,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from serving.edge.grpc.answers import Refusal
+from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.grpc.status import Code
+from serving.errors import TooLarge
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -55,6 +57,17 @@ def understand(headers: Headers) -> CallHead:
         return _remembered(headers)
     except _PassingError as passing:
         return passing.head
+
+
+def too_much(head: CallHead, limits: GrpcLimits) -> Refusal | None:
+    """Why there is more metadata than is taken, or None."""
+    if head.size <= limits.max_head_bytes and head.entries <= limits.max_headers:
+        return None
+    message = (
+        f"the metadata has {head.entries} entries and {head.size} bytes; at most {limits.max_headers} entries "
+        f"(grpc.max_headers) and {limits.max_head_bytes} bytes (grpc.max_head_bytes) are taken"
+    )
+    return Refusal(Code.RESOURCE_EXHAUSTED, message, TooLarge.reason)
 
 
 @lru_cache(maxsize=1024)

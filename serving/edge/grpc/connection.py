@@ -10,7 +10,6 @@ import asyncio
 import logging
 from typing import cast
 
-import orjson
 from ngh2 import (
     ConnectionClosed,
     DataReceived,
@@ -22,15 +21,15 @@ from ngh2 import (
     TrailersReceived,
 )
 
-from serving.edge.grpc.answers import HeaderList, Refusal, refused
+from serving.edge.grpc.answers import HeaderList, Refusal, refused, spoken_to_http1
 from serving.edge.grpc.call import UnaryCall
-from serving.edge.grpc.call_head import CallHead, understand
+from serving.edge.grpc.call_head import too_much, understand
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.http2 import http2_server
 from serving.edge.grpc.methods import METHODS
 from serving.edge.grpc.status import Code
 from serving.edge.grpc.stream_call import StreamCall
-from serving.errors import TooLarge
+from serving.edge.grpc.unheard import Unheard
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +40,7 @@ _PREFACE = b"PRI * HTTP/2.0"
 _PIECE = 1 << 18
 _NO_ERROR = 0
 _CANCEL = 8
+_ENHANCE_YOUR_CALM = 11
 
 
 class Connection(asyncio.Protocol):
@@ -64,7 +64,9 @@ class Connection(asyncio.Protocol):
         "_paused",
         "_since",
         "_streams",
+        "_swept_at",
         "_transport",
+        "_unheard",
         "_used",
     )
 
@@ -82,7 +84,8 @@ class Connection(asyncio.Protocol):
         self._goodbye = False
         self._begun = False
         self._used = False
-        self._began_at = self._since = edge.now
+        self._began_at = self._since = self._swept_at = edge.now
+        self._unheard = Unheard()
 
     # --- what the transport calls
 
@@ -110,7 +113,9 @@ class Connection(asyncio.Protocol):
         self._corked = True
         try:
             self._http2.receive_data(data)
-            self._hear(self._http2.events())
+            events = self._http2.events()
+            self._unheard.arrived(self._edge.now, heard=bool(events))
+            self._hear(events)
         except NGH2Error as error:
             log.debug("a connection broke HTTP/2's rules: %s", error)
             self.abort()
@@ -130,6 +135,7 @@ class Connection(asyncio.Protocol):
         """The client has taken what was written."""
         self._paused = False
         self._since = self._edge.now
+        self._unheard.held_up(self._since)
         if self._transport is not None:
             self._transport.resume_reading()
         self._soon()
@@ -202,8 +208,14 @@ class Connection(asyncio.Protocol):
         if self._paused and now - self._since > limits.write_stall_s:
             self.abort()
             return
+        if not self._paused and self._unheard.too_long(now, limits.head_s, self._http2.ping):
+            self._break_off(self._transport)
+            return
+        spent_s, self._swept_at = now - self._swept_at, now
+        # They share what the client takes: one alone is not slow because it takes all of them in turn.
+        waiting = sum(1 for stream_id in self._calls if self.queued(stream_id))
         for stream_id, call in list(self._calls.items()):
-            if not call.sweep(now):
+            if not call.sweep(now, spent_s / (waiting or 1)):
                 self._http2.reset_stream(stream_id, _CANCEL)
         if self._goodbye:
             self.take_no_more()
@@ -252,6 +264,14 @@ class Connection(asyncio.Protocol):
 
     # --- inside
 
+    def _break_off(self, transport: asyncio.Transport) -> None:
+        """Close for what the client does not end, and say so."""
+        log.debug("a connection does not end a frame, or the metadata of a call")
+        self._ended = True
+        self._http2.terminate_connection(_ENHANCE_YOUR_CALM)
+        self._write()
+        transport.close()
+
     def _worn_out(self, now: float) -> bool:
         """Idle for too long, or too old."""
         limits = self._edge.limits
@@ -266,10 +286,7 @@ class Connection(asyncio.Protocol):
         if data.startswith(_PREFACE[: len(data)]):
             return True
         if self._transport is not None:
-            text = "this port speaks gRPC (HTTP/2); HTTP/1.1 is served on http.port"
-            body = orjson.dumps({"error": text})
-            head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            self._transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+            self._transport.write(spoken_to_http1())
             self._transport.close()
         return False
 
@@ -304,7 +321,7 @@ class Connection(asyncio.Protocol):
         stream_id = event.stream_id
         head = understand(event.headers)
         method = METHODS.get(head.path)
-        refusal = head.refusal or self._too_much(head)
+        refusal = head.refusal or too_much(head, self._edge.limits)
         if refusal is not None or method is None:
             refusal = refusal or Refusal(Code.UNIMPLEMENTED, f"{head.path[:200]!r} is not served here", "unknown_path")
             self._edge.observer.refused("", refusal.reason)
@@ -319,16 +336,6 @@ class Connection(asyncio.Protocol):
         self._calls[stream_id] = call
         if event.end_stream:
             call.receive(b"", True)  # noqa: FBT003 - see UnaryCall.receive
-
-    def _too_much(self, head: CallHead) -> Refusal | None:
-        limits = self._edge.limits
-        if head.size <= limits.max_head_bytes and head.entries <= limits.max_headers:
-            return None
-        message = (
-            f"the metadata has {head.entries} entries and {head.size} bytes; at most {limits.max_headers} entries "
-            f"(grpc.max_headers) and {limits.max_head_bytes} bytes (grpc.max_head_bytes) are taken"
-        )
-        return Refusal(Code.RESOURCE_EXHAUSTED, message, TooLarge.reason)
 
     def _call_closed(self, stream_id: int) -> None:
         call = self._calls.pop(stream_id, None)

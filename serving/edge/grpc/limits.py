@@ -33,7 +33,7 @@ class GrpcLimits:
     max_string_bytes: int = 16 * MB
     # Whole numbers and strings in typed contents are packed one by one: a quarter of a million hold the loop for 16 ms.
     max_typed_elements: int = 256 * 1024
-    # A connection must begin to speak HTTP/2 within this time.
+    # A connection must begin to speak HTTP/2 within this time, and end a frame or a call's metadata that it has begun.
     head_s: float = 10.0
     # A message may take this long to arrive, and a second more for every `min_body_kb_s` that arrived.
     body_s: float = 30.0
@@ -43,6 +43,9 @@ class GrpcLimits:
     max_age_s: float | None = None
     # An answer that a client does not take for this long ends its call; TCP_USER_TIMEOUT is set to it as well.
     write_stall_s: float = 30.0
+    # What waits for its client has this time, and a second more for every `min_read_kb_s` that was taken; the calls of
+    # a connection share the rate.
+    min_read_kb_s: float = 64
     sweep_s: float = 0.25
     max_connections: int = 10_000
     drain_grace_s: float = 8.0
@@ -62,3 +65,7 @@ class GrpcLimits:
     def body_allowed_s(self, received: int) -> float:
         """How long a message may take of which `received` bytes have arrived."""
         return self.body_s + received / (self.min_body_kb_s * 1024)
+
+    def read_allowed_s(self, taken: int) -> float:
+        """How long a client may take for the first `taken` bytes of what waits for it."""
+        return self.write_stall_s + taken / (self.min_read_kb_s * 1024)

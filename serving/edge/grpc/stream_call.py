@@ -188,13 +188,14 @@ class StreamCall:
         self._untaken = Untaken()
         self.release(self.held)
 
-    def sweep(self, now: float) -> bool:
-        """Let the conversation look at the time; False where the client has left what was said lying too long.
+    def sweep(self, now: float, spent_s: float) -> bool:
+        """Let the conversation look at the time; False where the client takes what was said too slowly.
 
-        A stream may be silent for as long as it likes between its messages, but not within one.
+        A stream may be silent for as long as it likes between its messages, but not within one. `spent_s` as in
+        `UnaryCall.sweep`.
         """
         self._look(now)
-        if self._untaken.stalled(now, self._edge.limits.write_stall_s):
+        if self._untaken.too_slow(now, spent_s, self._edge.limits):
             return False
         self._time_message(now)
         if self._conversation is not None and not self._over:

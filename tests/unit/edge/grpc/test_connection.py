@@ -142,7 +142,7 @@ async def test_an_answer_that_is_not_taken_ends_its_call_and_no_other() -> None:
 
 
 async def test_an_answer_that_is_taken_slowly_is_not_cut() -> None:
-    wire = Wire(GrpcLimits(write_stall_s=10), FakePredictions(reply=large)).greet()
+    wire = Wire(GrpcLimits(write_stall_s=10, min_read_kb_s=4), FakePredictions(reply=large)).greet()
     number = wire.begin()
     wire.client.send_data(number, MESSAGE, end_stream=True)
     wire.connection.data_received(wire.client.data_to_send())

@@ -106,7 +106,7 @@ async def test_a_stream_that_is_not_taken_has_so_much_time_and_no_more(over: int
 
 
 async def test_a_stream_that_is_taken_slowly_is_not_cut() -> None:
-    wire = _deaf(GrpcLimits(write_stall_s=8, sweep_s=1), FakePredictions(reply=_large))
+    wire = _deaf(GrpcLimits(write_stall_s=8, min_read_kb_s=4, sweep_s=1), FakePredictions(reply=_large))
     number = wire.begin(STREAM)
     _say(wire, number, MESSAGE)
     for _ in range(5):
@@ -139,7 +139,8 @@ def test_a_message_is_held_until_its_last_byte_is_taken() -> None:
     assert untaken.look(20, 4.0) == 10
     assert untaken.look(1, 5.0) == 0
     assert untaken.total == 20
-    assert not untaken.stalled(6.0, 1.0)
-    assert untaken.stalled(6.1, 1.0)
+    limits = GrpcLimits(write_stall_s=1)
+    assert not untaken.too_slow(6.0, 0.0, limits)
+    assert untaken.too_slow(6.1, 0.0, limits)
     assert untaken.look(0, 9.0) == 20
-    assert not untaken.stalled(99.0, 1.0)
+    assert not untaken.too_slow(99.0, 99.0, limits)
