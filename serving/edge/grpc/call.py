@@ -13,9 +13,10 @@ from serving.edge.grpc.codec import Asked
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.infer_request import hand_over, request_of
 from serving.edge.grpc.message_reader import MessageReader, whole
+from serving.edge.grpc.outgoing import Frame, frame_size
 from serving.edge.grpc.rendering import framed, infer_frame
 from serving.errors import BadRequest, DeadlineExceeded, ModelFailed, ServingError
-from serving.inference import Answer, Request
+from serving.inference import Answer, Buffer, Request
 
 log = logging.getLogger(__name__)
 
@@ -23,19 +24,19 @@ log = logging.getLogger(__name__)
 LARGE_ANSWER = 65_536
 
 # Answers a serialized request with a serialized response, perhaps later; None stands for ModelInfer.
-Handler = Callable[[GrpcEdge, CallHead, bytes], bytes | Coroutine[Any, Any, bytes]]
+Handler = Callable[[GrpcEdge, CallHead, Buffer], bytes | Coroutine[Any, Any, bytes]]
 
 
 class Line(Protocol):
     """A connection as its calls see it."""
 
-    def respond(self, stream_id: int, headers: HeaderList, frame: bytes, trailers: HeaderList) -> None:
+    def respond(self, stream_id: int, headers: HeaderList, frame: Frame, trailers: HeaderList) -> None:
         """Send a whole response with one message."""
 
     def begin(self, stream_id: int, headers: HeaderList) -> None:
         """Send what begins a response."""
 
-    def send(self, stream_id: int, frame: bytes) -> None:
+    def send(self, stream_id: int, frame: Frame) -> None:
         """Send a message with its prefix."""
 
     def finish(self, stream_id: int, trailers: HeaderList, *, complete: bool) -> None:
@@ -82,7 +83,7 @@ class UnaryCall:
         self._edge = edge
         self._handler = handler
         self._reader: MessageReader | None = None
-        self._messages: list[bytes] = []
+        self._messages: list[Buffer] = []
         self._request: Request | None = None
         self._asked: Asked | None = None
         self._began_at = edge.clock()
@@ -165,7 +166,7 @@ class UnaryCall:
     def pump(self) -> None:
         """The client has taken bytes: of no matter for an only answer."""
 
-    def _message(self, data: bytes, end: bool) -> bytes | None:  # noqa: FBT001 - see receive
+    def _message(self, data: bytes, end: bool) -> Buffer | None:  # noqa: FBT001 - see receive
         """The message, once the client has sent it and nothing after it."""
         most = self._edge.limits.max_message_bytes
         if end and self._reader is None:
@@ -183,7 +184,7 @@ class UnaryCall:
             raise BadRequest("the call has no message, or only a part of one")
         return self._messages.pop()
 
-    def _act(self, message: bytes) -> None:
+    def _act(self, message: Buffer) -> None:
         edge = self._edge
         if self._handler is not None:
             answer = self._handler(edge, self.head, message)
@@ -226,8 +227,8 @@ class UnaryCall:
             headers = (*headers, *self.head.extra)
         self._give(headers, frame, ended_with(answer, request))
 
-    def _give(self, headers: HeaderList, frame: bytes, trailers: HeaderList) -> None:
-        size = len(frame)
+    def _give(self, headers: HeaderList, frame: Frame, trailers: HeaderList) -> None:
+        size = frame_size(frame)
         if size >= LARGE_ANSWER:
             self._claim(size)
         else:

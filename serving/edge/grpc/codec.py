@@ -75,15 +75,19 @@ class Codec:
         self._last_head = b"\xff"
         self._last_asked: Asked | None = None
 
-    def decode(self, message: bytes) -> Decoded:
+    def decode(self, message: Buffer) -> Decoded:
         """What is asked, and its tensors in the caller's order; names and shapes are checked by the model's side.
+
+        A large message is a view, of which the tensors are parts.
 
         Raises:
             BadRequest: names the input and what would be right.
             TooLarge: see `elements.typed`.
         """
-        if message.startswith(self._last_head) and self._last_asked is not None:
-            bounds = raw_bounds(message, len(self._last_head) - 1, self._limits.max_tensors)
+        last = self._last_head
+        same = message.startswith(last) if type(message) is bytes else message[: len(last)] == last
+        if same and self._last_asked is not None:
+            bounds = raw_bounds(message, len(last) - 1, self._limits.max_tensors)
             if bounds is not None:
                 return self._decoded(self._last_asked, _cut_all(message, bounds))
         begin = head_end(message, self._most_fields)
@@ -91,15 +95,15 @@ class Codec:
         if begin is None or bounds is None:
             return self._decode_parsed(message)
         if begin > _LONGEST_REMEMBERED:
-            return self._decoded(self._asked(message[:begin]), _cut_all(message, bounds))
-        asked = self._remembered(message[:begin])
+            return self._decoded(self._asked(bytes(message[:begin])), _cut_all(message, bounds))
+        asked = self._remembered(bytes(message[:begin]))
         if bounds:
-            self._last_head, self._last_asked = message[: begin + 1], asked
+            self._last_head, self._last_asked = bytes(message[: begin + 1]), asked
         return self._decoded(asked, _cut_all(message, bounds))
 
-    def _decode_parsed(self, message: bytes) -> Decoded:
+    def _decode_parsed(self, message: Buffer) -> Decoded:
         """A request whose fields stand in another order, or among some that nobody knows."""
-        request = parsed_request(message, self._limits)
+        request = parsed_request(bytes(message), self._limits)
         contents: list[Buffer] = list(request.raw_input_contents)
         del request.raw_input_contents[:]
         return self._decoded(self._said(request), contents)
@@ -227,7 +231,7 @@ def version_of(text: str) -> int | None:
     return int(text)
 
 
-def head_end(message: bytes, most: int) -> int | None:
+def head_end(message: Buffer, most: int) -> int | None:
     """Where raw contents begin; None where other fields than those of a request stand before them, or over `most`."""
     end = len(message)
     position = 0
@@ -244,7 +248,7 @@ def head_end(message: bytes, most: int) -> int | None:
     return None
 
 
-def raw_bounds(message: bytes, begin: int, most: int) -> Bounds | None:
+def raw_bounds(message: Buffer, begin: int, most: int) -> Bounds | None:
     """The bounds of each of the raw contents from `begin` on; None where anything else follows, or over `most`."""
     end = len(message)
     position = begin
@@ -263,7 +267,7 @@ def raw_bounds(message: bytes, begin: int, most: int) -> Bounds | None:
     return bounds if position == end else None
 
 
-def _cut_all(message: bytes, bounds: Bounds) -> list[Buffer]:
+def _cut_all(message: Buffer, bounds: Bounds) -> list[Buffer]:
     return [message[start:end] if end - start < _SMALL else memoryview(message)[start:end] for start, end in bounds]
 
 

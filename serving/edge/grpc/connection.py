@@ -27,6 +27,7 @@ from serving.edge.grpc.call_head import too_much, understand
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.http2 import http2_server
 from serving.edge.grpc.methods import METHODS
+from serving.edge.grpc.outgoing import Frame, Outgoing
 from serving.edge.grpc.status import Code
 from serving.edge.grpc.stream_call import StreamCall
 from serving.edge.grpc.unheard import Unheard
@@ -61,6 +62,7 @@ class Connection(asyncio.Protocol):
         "_flushing",
         "_goodbye",
         "_http2",
+        "_outgoing",
         "_paused",
         "_since",
         "_streams",
@@ -74,6 +76,7 @@ class Connection(asyncio.Protocol):
         self._edge = edge
         self._transport: asyncio.Transport | None = None
         self._http2 = http2_server(edge.limits)
+        self._outgoing = Outgoing(self._http2)
         self._calls: dict[int, Call] = {}
         self._streams: dict[int, StreamCall] = {}
         self._cut: list[int] = []
@@ -142,49 +145,31 @@ class Connection(asyncio.Protocol):
 
     # --- what a call calls
 
-    def respond(self, stream_id: int, headers: HeaderList, frame: bytes, trailers: HeaderList) -> None:
+    def respond(self, stream_id: int, headers: HeaderList, frame: Frame, trailers: HeaderList) -> None:
         """Send a whole response with one message."""
-        http2 = self._http2
-        try:
-            http2.send_response(stream_id, headers)
-            http2.send_data(stream_id, frame)
-            http2.send_trailers(stream_id, trailers)
-        except NGH2Error as error:
-            _unsent(error)
+        self._outgoing.respond(stream_id, headers, frame, trailers)
         self._soon()
 
     def begin(self, stream_id: int, headers: HeaderList) -> None:
         """Send what begins a response."""
-        try:
-            self._http2.send_response(stream_id, headers)
-        except NGH2Error as error:
-            _unsent(error)
+        self._outgoing.begin(stream_id, headers)
         self._soon()
 
-    def send(self, stream_id: int, frame: bytes) -> None:
+    def send(self, stream_id: int, frame: Frame) -> None:
         """Send a message with its prefix."""
-        try:
-            self._http2.send_data(stream_id, frame)
-        except NGH2Error as error:
-            _unsent(error)
+        self._outgoing.send(stream_id, frame)
         self._soon()
 
     def finish(self, stream_id: int, trailers: HeaderList, *, complete: bool) -> None:
         """Send what ends a response; `complete` as in `refuse`."""
-        try:
-            self._http2.send_trailers(stream_id, trailers)
-        except NGH2Error as error:
-            _unsent(error)
+        self._outgoing.finish(stream_id, trailers)
         if not complete:
             self._cut.append(stream_id)
         self._soon()
 
     def refuse(self, stream_id: int, refusal: Refusal, *, complete: bool) -> None:
         """Send a response that is nothing but an error; `complete` says that the client has sent all it had."""
-        try:
-            self._http2.send_response(stream_id, refused(refusal), end_stream=True)
-        except NGH2Error as error:
-            _unsent(error)
+        self._outgoing.begin(stream_id, refused(refusal), end=True)
         if not complete:
             self._cut.append(stream_id)
         self._soon()
@@ -196,7 +181,7 @@ class Connection(asyncio.Protocol):
 
     def queued(self, stream_id: int) -> int:
         """Bytes of messages that the client has not taken yet."""
-        return self._http2.queued_body_size(stream_id)
+        return self._outgoing.queued(stream_id)
 
     # --- what the server calls
 
@@ -338,6 +323,7 @@ class Connection(asyncio.Protocol):
             call.receive(b"", True)  # noqa: FBT003 - see UnaryCall.receive
 
     def _call_closed(self, stream_id: int) -> None:
+        self._outgoing.forget(stream_id)
         call = self._calls.pop(stream_id, None)
         if call is not None:
             call.closed()
@@ -380,6 +366,7 @@ class Connection(asyncio.Protocol):
     def _write(self) -> None:
         transport, http2 = self._transport, self._http2
         while transport is not None and not self._paused:
+            self._outgoing.refill()
             data = http2.data_to_send(_PIECE)
             events = http2.events()
             if data:
@@ -392,8 +379,3 @@ class Connection(asyncio.Protocol):
     def _close_if_done(self, transport: asyncio.Transport) -> None:
         if not (self._http2.want_read or self._http2.want_write):
             transport.close()
-
-
-def _unsent(error: NGH2Error) -> None:
-    """The client reset the stream in what was read just now: nobody waits for this any more."""
-    log.debug("an answer has no stream any more: %s", error)

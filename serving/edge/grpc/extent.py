@@ -10,6 +10,7 @@ from typing import Any
 
 from serving.edge.grpc.limits import GrpcLimits
 from serving.errors import BadRequest, TooLarge
+from serving.inference import Buffer
 from serving.protocol.descriptors import DecodeError
 from serving.protocol.open_inference import ModelInferRequest
 
@@ -52,7 +53,7 @@ def parsed_request(message: bytes, limits: GrpcLimits) -> ModelInferRequest:
         raise BadRequest("the message is no inference.ModelInferRequest") from None
 
 
-def parsed_plain(request: Any, message: bytes, most: int = _MOST_PLAIN) -> Any:  # noqa: ANN401 - a message's class
+def parsed_plain(request: Any, message: Buffer, most: int = _MOST_PLAIN) -> Any:  # noqa: ANN401 - a message's class
     """A message without tensors, of the class `request`.
 
     Raises:
@@ -73,7 +74,7 @@ def most_fields(limits: GrpcLimits) -> int:
     return _FIELDS_PER_TENSOR * limits.max_tensors
 
 
-def varint(message: bytes, position: int) -> tuple[int, int]:
+def varint(message: Buffer, position: int) -> tuple[int, int]:
     """Where what follows begins, and the number (protobuf: base 128).
 
     Raises:

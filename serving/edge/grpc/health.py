@@ -8,6 +8,7 @@ from serving.edge.grpc.metadata import model_is_ready, ready
 from serving.edge.grpc.rendering import framed
 from serving.edge.grpc.stream_call import StreamCall
 from serving.errors import BadRequest, UnknownModel
+from serving.inference import Buffer
 from serving.protocol.health import HealthCheckRequest, HealthCheckResponse
 
 _SERVERS = frozenset(("", "inference.GRPCInferenceService"))
@@ -34,7 +35,7 @@ class Watch:
         self._service: str | None = None
         self._told: HealthCheckResponse.ServingStatus | None = None
 
-    def hears(self, message: bytes) -> None:
+    def hears(self, message: Buffer) -> None:
         """What to watch; there is one such message."""
         self._call.release(len(message))
         if self._service is not None:

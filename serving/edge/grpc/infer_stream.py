@@ -9,10 +9,11 @@ from serving.edge.grpc.call import LARGE_ANSWER
 from serving.edge.grpc.codec import Asked
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.infer_request import hand_over, request_of
-from serving.edge.grpc.rendering import framed, infer_pieces, varint
+from serving.edge.grpc.outgoing import Frame, frame_size
+from serving.edge.grpc.rendering import framed, framed_pieces, infer_pieces, varint
 from serving.edge.grpc.stream_call import StreamCall
 from serving.errors import ModelFailed, ServingError
-from serving.inference import Answer, Request
+from serving.inference import Answer, Buffer, Request
 from serving.protocol.open_inference import InferParameter, ModelInferResponse, ModelStreamInferResponse
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class _Turn:
         self.size = size
         self.asked: Asked | None = None
         self.request: Request | None = None
-        self.frame: bytes | None = None
+        self.frame: Frame | None = None
 
     def answered(self, request: Request, outcome: Answer | ServingError) -> None:
         """Called once by the request path, on the loop's thread."""
@@ -59,10 +60,10 @@ class _Turn:
         self.frame = frame
         self._stream.settled()
 
-    def _counted(self, answer: Answer) -> bytes:
+    def _counted(self, answer: Answer) -> Frame:
         """The answer, counted from now on: it may wait for earlier ones. A large one is given only if there is room."""
         frame = self._encoded(answer)
-        size = len(frame)
+        size = frame_size(frame)
         if size >= LARGE_ANSWER:
             self._stream.call.claim(size)
         else:
@@ -70,12 +71,12 @@ class _Turn:
         self.size += size
         return frame
 
-    def _encoded(self, answer: Answer) -> bytes:
+    def _encoded(self, answer: Answer) -> Frame:
         asked = self.asked
         assert asked is not None  # noqa: S101 - for the type checker; accepted requests were decoded
         pieces = [_FINAL, *infer_pieces(answer, asked.id, asked.outputs)]
         size = sum(map(len, pieces))
-        return framed(b"".join((_INFER_RESPONSE, varint(size), *pieces)))
+        return framed_pieces((_INFER_RESPONSE + varint(size), *pieces))
 
 
 class InferStream:
@@ -101,7 +102,7 @@ class InferStream:
         """Every request was answered."""
         return not self._turns
 
-    def hears(self, message: bytes) -> None:
+    def hears(self, message: Buffer) -> None:
         """Hand a request to the request path; whatever is wrong with it is its answer."""
         turn = _Turn(self, len(message))
         self._turns.append(turn)

@@ -14,6 +14,7 @@ from serving.edge.grpc.health import Watch
 from serving.edge.grpc.infer_stream import InferStream
 from serving.edge.grpc.reflection import Reflection
 from serving.edge.grpc.stream_call import Conversation, StreamCall
+from serving.inference import Buffer
 from serving.protocol import health as health_messages
 from serving.protocol import open_inference as messages
 
@@ -28,7 +29,7 @@ class Method(NamedTuple):
 def _answering(request: Any, answer: Callable[[GrpcEdge, Any], Any]) -> Method:  # noqa: ANN401 - a message's class
     """A method whose request is parsed before `answer` sees it, and whose answer is serialized."""
 
-    def handler(edge: GrpcEdge, _head: CallHead, message: bytes) -> bytes:
+    def handler(edge: GrpcEdge, _head: CallHead, message: Buffer) -> bytes:
         serialized: bytes = answer(edge, parsed_plain(request, message)).SerializeToString()
         return serialized
 
@@ -38,7 +39,7 @@ def _answering(request: Any, answer: Callable[[GrpcEdge, Any], Any]) -> Method: 
 def _ordering(request: Any, answer: Callable[[GrpcEdge, Any], Awaitable[Any]]) -> Method:  # noqa: ANN401
     """The same for what the session answers later."""
 
-    async def handler(edge: GrpcEdge, _head: CallHead, message: bytes) -> bytes:
+    async def handler(edge: GrpcEdge, _head: CallHead, message: Buffer) -> bytes:
         answered = await answer(edge, parsed_plain(request, message))
         serialized: bytes = answered.SerializeToString()
         return serialized
@@ -49,7 +50,7 @@ def _ordering(request: Any, answer: Callable[[GrpcEdge, Any], Awaitable[Any]]) -
 def _permitted(request: Any, answer: Callable[[GrpcEdge, Any], Awaitable[Any]], **bound: int) -> Method:  # noqa: ANN401
     """The same for what changes the session: the token in the metadata `authorization` is asked for before parsing."""
 
-    async def handler(edge: GrpcEdge, head: CallHead, message: bytes) -> bytes:
+    async def handler(edge: GrpcEdge, head: CallHead, message: Buffer) -> bytes:
         edge.predictions.administration.permit(head.authorization)
         answered = await answer(edge, parsed_plain(request, message, **bound))
         serialized: bytes = answered.SerializeToString()

@@ -9,6 +9,7 @@ from serving.edge.grpc.extent import parsed_plain
 from serving.edge.grpc.rendering import framed
 from serving.edge.grpc.status import Code
 from serving.edge.grpc.stream_call import StreamCall
+from serving.inference import Buffer
 from serving.protocol.descriptors import file_named, file_with
 from serving.protocol.reflection import (
     ErrorResponse,
@@ -42,7 +43,7 @@ class Reflection:
         del edge
         self._call = call
 
-    def hears(self, message: bytes) -> None:
+    def hears(self, message: Buffer) -> None:
         """A question; what is not known is an answer too."""
         self._call.release(len(message))
         asked = parsed_plain(ServerReflectionRequest, message)

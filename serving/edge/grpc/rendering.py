@@ -6,10 +6,12 @@ wrote once and of the outputs' own bytes. Measured for one row: 0.6 us, and 7 us
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 from struct import Struct
 
+from serving.edge.grpc.outgoing import Frame
 from serving.errors import BadRequest
 from serving.inference import ELEMENT_SIZE, Answer, Buffer, Tensor, VersionKey
 from serving.protocol.open_inference import ModelInferResponse
@@ -18,6 +20,7 @@ from serving.protocol.open_inference import ModelInferResponse
 _PREFIX = Struct(">BI")
 _RAW = b"\x32"
 _MEMO = "grpc"
+_JOINED = 4 << 20
 
 
 class GrpcRows:
@@ -43,8 +46,10 @@ class GrpcRows:
         self.template = _PREFIX.pack(0, len(head) + self.row_bytes) + head
 
 
-def infer_frame(answer: Answer, identity: str, wanted: tuple[str, ...] | None) -> bytes:
+def infer_frame(answer: Answer, identity: str, wanted: tuple[str, ...] | None) -> Frame:
     """The response's only message, with its prefix: the caller's rows of the `wanted` outputs, or of all.
+
+    A large one is not joined.
 
     Raises:
         BadRequest: an output was asked for that the model does not have.
@@ -57,8 +62,7 @@ def infer_frame(answer: Answer, identity: str, wanted: tuple[str, ...] | None) -
         if rows.template is not None:
             size = rows.row_bytes
             return b"".join((rows.template, rows.data[start * size : (start + 1) * size]))
-    pieces = infer_pieces(answer, identity, wanted)
-    return b"".join((_PREFIX.pack(0, sum(map(len, pieces))), *pieces))
+    return framed_pieces(infer_pieces(answer, identity, wanted))
 
 
 def infer_pieces(answer: Answer, identity: str, wanted: tuple[str, ...] | None) -> list[Buffer]:
@@ -76,6 +80,14 @@ def infer_pieces(answer: Answer, identity: str, wanted: tuple[str, ...] | None) 
 def framed(message: bytes) -> bytes:
     """A message with its prefix."""
     return _PREFIX.pack(0, len(message)) + message
+
+
+def framed_pieces(pieces: Sequence[Buffer]) -> Frame:
+    """A message in pieces with its prefix, joined unless it is large."""
+    size = sum(map(len, pieces))
+    whole = (_PREFIX.pack(0, size), *pieces)
+    # Pieces keep all of a batch's answer for a slow reader: a millisecond or two are better.
+    return b"".join(whole) if size <= _JOINED else whole
 
 
 def varint(number: int) -> bytes:

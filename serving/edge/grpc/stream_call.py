@@ -12,8 +12,10 @@ from serving.edge.grpc.call import Line
 from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.message_reader import MessageReader
+from serving.edge.grpc.outgoing import Frame, frame_size
 from serving.edge.grpc.untaken import Untaken
 from serving.errors import BadRequest, DeadlineExceeded, ModelFailed, NotReady, ServingError
+from serving.inference import Buffer
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ _MOST_HEARD = 64
 class Conversation(Protocol):
     """What a stream of messages is about."""
 
-    def hears(self, message: bytes) -> None:
+    def hears(self, message: Buffer) -> None:
         """A message of the client; raises a ServingError that ends the call."""
 
     @property
@@ -81,7 +83,7 @@ class StreamCall:
         self._reader: MessageReader | None = MessageReader(
             limits.max_message_bytes, head.encoding, self.claim, limits.max_inflated_bytes
         )
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[Buffer] = deque()
         self._withheld = 0
         self._hearable = _MOST_HEARD
         self._untaken = Untaken()
@@ -150,12 +152,13 @@ class StreamCall:
         elif self._draining:
             self.fail(NotReady("this worker stops; another one takes new streams"))
 
-    def say(self, frame: bytes) -> None:
+    def say(self, frame: Frame) -> None:
         """Send a message with its prefix, which is counted until the client has taken it."""
         if self._over:
             return
-        self.count(len(frame))
-        self._untaken.add(len(frame), self._edge.now)
+        size = frame_size(frame)
+        self.count(size)
+        self._untaken.add(size, self._edge.now)
         self._begin()
         self._line.send(self.stream_id, frame)
 

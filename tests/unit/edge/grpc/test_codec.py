@@ -52,6 +52,17 @@ def test_large_contents_are_not_copied() -> None:
     assert tensor.data == bytes(40_000)
 
 
+def test_a_large_message_that_is_a_view_is_decoded_as_bytes_are() -> None:
+    asked = ModelInferRequest(model_name="mlp", raw_input_contents=[bytes(40_000), floats(1)])
+    asked.inputs.add(name="input", datatype="FP32", shape=[10, 1000])
+    asked.inputs.add(name="other", datatype="FP32", shape=[1])
+    message, typed_one = asked.SerializeToString(), typed("INT8", [1], int_contents=[3]).SerializeToString()
+    for data in (message, message, typed_one, b"\x98\x06\x01" + message):
+        view = memoryview(data)
+        assert Codec(GrpcLimits()).decode(view) == CODEC.decode(view) == CODEC.decode(data)
+    assert CODEC.decode(memoryview(message)).tensors[0].data.obj is message  # type: ignore[union-attr]
+
+
 def test_fields_in_another_order_are_the_same_request() -> None:
     first = ModelInferRequest(raw_input_contents=[floats(1, 2, 3, 6)]).SerializeToString()
     rest = ModelInferRequest(model_name="mlp")

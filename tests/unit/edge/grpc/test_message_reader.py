@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.grpc.message_reader import MessageReader, whole
 from serving.errors import BadRequest, Overloaded, TooLarge
+from serving.inference import Buffer
 
 
 def frame(message: bytes, *, compressed: bool = False) -> bytes:
@@ -52,6 +53,45 @@ def test_many_tiny_pieces_are_gathered() -> None:
     reader = MessageReader(1 << 20, b"identity", Claims())
     read = [one for start in range(0, len(stream), 2) for one in reader.feed(stream[start : start + 2])]
     assert read == [message]
+
+
+LARGE = 300_000
+
+
+@given(
+    st.lists(st.sampled_from([0, 3, 262_143, 262_144, LARGE]), min_size=1, max_size=4),
+    st.lists(st.integers(1, 200_000), max_size=12),
+    st.booleans(),
+)
+def test_large_messages_are_the_same_however_they_are_cut(sizes: list[int], cuts: list[int], only: bool) -> None:
+    sizes = sizes[:1] if only else sizes
+    messages = [bytes([number + 1]) * size for number, size in enumerate(sizes)]
+    stream = b"".join(map(frame, messages))
+    claims = Claims(sum(sizes))
+    reader = MessageReader(1 << 20, b"identity", claims, most_messages=1 if only else None)
+    read: list[Buffer] = []
+    position = 0
+    for cut in [*cuts, len(stream)]:
+        read += reader.feed(stream[position : position + cut])
+        position = min(position + cut, len(stream))
+        assert reader.partial == position - sum(len(one) + 5 for one in read)
+    assert read == messages
+    assert claims.total == sum(sizes)
+
+
+def test_a_large_message_is_put_in_its_place_as_it_arrives() -> None:
+    rooms = []
+    stream = frame(bytes(range(256)) * 4096)
+    reader = MessageReader(1 << 21, b"identity", Claims())
+    for start in range(0, len(stream) - 16_384, 16_384):
+        assert reader.feed(stream[start : start + 16_384]) == []
+        rooms.append(reader.room)
+    (message,) = reader.feed(stream[start + 16_384 :])
+    assert message == stream[5:]
+    # What a prefix announces takes nothing before some of it has come; then there is one room, and all goes there.
+    assert rooms[:4] == [None] * 4
+    assert rooms[4] is not None
+    assert all(room is message for room in rooms[4:])
 
 
 @given(st.integers(1, 3000), st.lists(st.integers(1, 400), max_size=20))

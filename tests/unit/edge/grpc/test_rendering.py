@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.edge.grpc.outgoing import Frame
 from serving.edge.grpc.rendering import infer_frame, varint
 from serving.errors import BadRequest
 from serving.inference import Answer, Outputs, Tensor, VersionKey
@@ -18,7 +19,8 @@ def answer(*tensors: Tensor, start: int = 0, stop: int = 1, whole: bool = False)
     return Answer(Outputs(tensors), start, stop, whole, KEY, "stable", 0.0, 0.0)
 
 
-def read(frame: bytes) -> ModelInferResponse:
+def read(frame: Frame) -> ModelInferResponse:
+    assert isinstance(frame, bytes)
     assert frame[0] == 0
     assert int.from_bytes(frame[1:5], "big") == len(frame) - 5
     return ModelInferResponse.FromString(frame[5:])
@@ -42,6 +44,14 @@ def test_each_caller_gets_its_own_rows(rows: int, width: int, identity: str) -> 
         assert read(infer_frame(one, identity, None)) == expected(
             identity, [(Tensor("y", "FP32", (1, width), b""), own)]
         )
+
+
+def test_a_large_answer_is_not_joined() -> None:
+    data = bytes((4 << 20) + 1)
+    frame = infer_frame(answer(Tensor("y", "UINT8", (1, len(data)), data)), "a", None)
+    assert not isinstance(frame, bytes)
+    assert any(piece is data for piece in frame)
+    assert read(b"".join(frame)).raw_output_contents == [data]
 
 
 def test_several_outputs_and_rows_of_strings() -> None:
