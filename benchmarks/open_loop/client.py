@@ -1,0 +1,268 @@
+"""The generator: one thread, plain sockets and epoll; a request leaves when it is due, whoever is still unanswered.
+
+Each request has a connection to itself while it is out (pipelined ones would wait for each other's answers);
+connections are kept, the one used last is used next, and a new one is made where none is free.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.open_loop.columns import Columns
+from benchmarks.open_loop.outcomes import LOST, UNANSWERED, UNSENT, WRONG, Outcomes
+from benchmarks.open_loop.questions import Answer, Ask, first_answer
+from benchmarks.open_loop.undisturbed import undisturbed
+
+_READ = 65_536
+# Requests sent before answers are looked at again, and answers read before what is due is: neither starves the other.
+_AT_ONCE = 32
+_SHORTEST_SLEEP_S = 0.0001
+# So that a load that is told to stop does.
+_LONGEST_SLEEP_S = 0.1
+_CLOSES = b"connection: close"
+_RETRY_AFTER = b"retry-after: "
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`outstanding` bounds requests without an answer, and so connections; `patience_s` how long the last ones wait."""
+
+    outstanding: int = 8_192
+    opened: int = 64
+    patience_s: float = 5.0
+
+
+class _Connection:
+    __slots__ = ("data", "number", "open", "rest", "socket")
+
+    def __init__(self, made: socket.socket) -> None:
+        self.socket = made
+        self.data = b""
+        # The request that is out on it, and what of it did not leave yet.
+        self.number = -1
+        self.rest = b""
+        self.open = True
+
+
+class Client:
+    """Asks one server; loads follow one another on the same connections."""
+
+    def __init__(
+        self,
+        port: int,
+        streams: Sequence[Sequence[Ask]],
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._address = ("127.0.0.1", port)
+        self._streams = streams
+        self._limits = limits or Limits()
+        self._clock = clock
+        # First of all descriptors: select knows only those below 1,024.
+        self._epoll = select.epoll()
+        self._by_descriptor: dict[int, _Connection] = {}
+        self._free: list[_Connection] = []
+        self._out = 0
+        self._columns = Columns([], [])
+        self.connections = 0
+
+    def open_loop(
+        self,
+        due: NDArray[np.float64],
+        stream: NDArray[np.intp] | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Outcomes:
+        """Send each request when it is due, in seconds from now; with `stop`, none is sent once that says so."""
+        streams = np.zeros(len(due), np.intp) if stream is None else stream
+        self._connect_first(self._limits.opened)
+        began = self._clock()
+        columns = self._columns = Columns((due + began).tolist(), streams.tolist())
+        moments = columns.due
+        number, last = 0, len(due)
+        with undisturbed():
+            while number < last and not (stop is not None and stop()):
+                now = self._clock()
+                burst = min(number + _AT_ONCE, last)
+                while number < burst and moments[number] <= now:
+                    self._send(number)
+                    number += 1
+                if number < last:
+                    self._turn(moments[number])
+            self._settle()
+        return columns.outcomes(number, began)
+
+    def closed_loop(self, callers: int, seconds: float, most: int | None = None, stream: int = 0) -> Outcomes:
+        """Each of so many callers asks again as soon as it is answered; a request is due when its caller is free."""
+        self._connect_first(callers)
+        began = self._clock()
+        ends = began + seconds
+        columns = self._columns = Columns([], [])
+        left = most if most is not None else 1 << 62
+        with undisturbed():
+            while (now := self._clock()) < ends and left > 0:
+                for _ in range(min(callers - self._out, left)):
+                    columns.add(now, stream)
+                    self._send(len(columns.due) - 1)
+                    left -= 1
+                self._turn(ends)
+            self._settle()
+        return columns.outcomes(len(columns.due), began)
+
+    def close(self) -> None:
+        """End all connections."""
+        for connection in list(self._by_descriptor.values()):
+            self._drop(connection)
+        self._epoll.close()
+
+    def _connect_first(self, count: int) -> None:
+        while len(self._free) < count:
+            connection = self._connect()
+            self._free.append(connection)
+
+    def _connect(self) -> _Connection:
+        made = socket.socket()
+        made.settimeout(0)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(BlockingIOError):
+            made.connect(self._address)
+        connection = _Connection(made)
+        self._by_descriptor[made.fileno()] = connection
+        self._epoll.register(made.fileno(), select.EPOLLIN)
+        self.connections += 1
+        return connection
+
+    def _send(self, number: int) -> None:
+        columns = self._columns
+        if self._out >= self._limits.outstanding:
+            columns.status[number] = UNSENT
+            return
+        columns.sent[number] = self._clock()
+        self._out += 1
+        try:
+            connection = self._take()
+        except OSError:
+            self._end(number, LOST)
+            return
+        of = self._streams[columns.stream[number]]
+        connection.number = number
+        self._write(connection, of[number % len(of)].request)
+
+    def _take(self) -> _Connection:
+        while self._free:
+            # One that was closed while idle is no failure: nothing was asked on it.
+            if (connection := self._free.pop()).open:
+                return connection
+        return self._connect()
+
+    def _write(self, connection: _Connection, data: bytes) -> None:
+        waited = bool(connection.rest)
+        try:
+            sent = connection.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._lose(connection)
+            return
+        connection.rest = data[sent:]
+        if waited != bool(connection.rest):
+            events = select.EPOLLIN | (select.EPOLLOUT if connection.rest else 0)
+            self._epoll.modify(connection.socket.fileno(), events)
+
+    def _turn(self, until: float) -> None:
+        pause = until - self._clock()
+        if pause > 0:
+            # epoll waits in whole milliseconds, select in microseconds. What is due within the shortest sleep leaves
+            # together: at 40,000 a second a sleep before each costs more than the request.
+            select.select([self._epoll], [], [], min(max(pause, _SHORTEST_SLEEP_S), _LONGEST_SLEEP_S))
+        ready = self._epoll.poll(0, _AT_ONCE)
+        now = self._clock()
+        for descriptor, events in ready:
+            connection = self._by_descriptor.get(descriptor)
+            if connection is None:
+                continue
+            if events & select.EPOLLOUT:
+                self._write(connection, connection.rest)
+            if events & ~select.EPOLLOUT and connection.open:
+                self._read(connection, now)
+
+    def _read(self, connection: _Connection, now: float) -> None:
+        try:
+            data = connection.socket.recv(_READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lose(connection)
+            return
+        data = connection.data + data if connection.data else data
+        try:
+            answer = first_answer(data)
+        except ValueError:
+            self._lose(connection)
+            return
+        if answer is None:
+            connection.data = data
+        elif connection.number < 0:
+            # Nobody asked: what follows on it cannot be trusted.
+            self._drop(connection)
+        else:
+            self._answered(connection, answer, data, now)
+
+    def _answered(self, connection: _Connection, answer: Answer, data: bytes, now: float) -> None:
+        number = connection.number
+        columns = self._columns
+        columns.ended[number] = now
+        if answer.status == HTTPStatus.OK:
+            of = self._streams[columns.stream[number]]
+            question = of[number % len(of)]
+            right = question.known.get(answer.body)
+            if right is None:
+                right = question.is_answered_by(answer.head, answer.body)
+            status = int(HTTPStatus.OK) if right else WRONG
+        else:
+            status = answer.status
+            columns.retry_after[number] = _RETRY_AFTER in answer.head.lower()
+        connection.number = -1
+        connection.data = data[answer.size :]
+        self._end(number, status)
+        if answer.status != HTTPStatus.OK and _CLOSES in answer.head.lower():
+            self._drop(connection)
+        else:
+            self._free.append(connection)
+
+    def _end(self, number: int, status: int) -> None:
+        self._columns.status[number] = status
+        self._out -= 1
+
+    def _lose(self, connection: _Connection) -> None:
+        number = connection.number
+        self._drop(connection)
+        if number >= 0:
+            self._columns.ended[number] = self._clock()
+            self._end(number, LOST)
+
+    def _drop(self, connection: _Connection) -> None:
+        connection.open = False
+        connection.number = -1
+        self._by_descriptor.pop(connection.socket.fileno(), None)
+        connection.socket.close()
+
+    def _settle(self) -> None:
+        """Wait for the last answers; who has none when patience ends is counted as unanswered and left."""
+        give_up = self._clock() + self._limits.patience_s
+        while self._out and self._clock() < give_up:
+            self._turn(give_up)
+        for connection in [one for one in self._by_descriptor.values() if one.number >= 0]:
+            number = connection.number
+            self._drop(connection)
+            self._end(number, UNANSWERED)

@@ -1,0 +1,82 @@
+"""A small model beside a slow one in one pool: what the small one's callers notice."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from benchmarks.encodings import BinaryTensors
+from benchmarks.open_loop.client import Client
+from benchmarks.open_loop.questions import questions
+from benchmarks.open_loop.schedule import Phase
+from benchmarks.summary import order
+from benchmarks.under_load.applying import beside
+from benchmarks.under_load.models import calibrated, tiny
+from benchmarks.under_load.promises import at_most, rows_of
+from benchmarks.under_load.session import folder, running
+
+RATE = 200.0
+# Of one slot's time: what is asked of the slow model, in requests that each would run alone.
+SHARES = {"alone": 0.0, "light": 0.3, "busy": 0.9, "flooded": 4.0}
+SLO_S = 0.025
+TIMES = 3.0
+
+
+def measure(engine: str, run_ms: float, options: tuple[int, int, float], seed: int) -> dict[str, Any]:
+    """Rounds of all shares in an order shuffled anew, ratios within a round; `options` are slots, rounds, seconds."""
+    slots, rounds, seconds = options
+    told: list[dict[str, Any]] = []
+    with folder() as models:
+        small, slow = tiny(models, BinaryTensors()), calibrated(models, "slow", run_ms, per_row=False)
+        sections = {"pools": {"default": {"slots": slots}}}
+        with running(models, engine, sections, [small, slow]) as server:
+            client = Client(server.port, [questions(small), questions(slow)])
+            beside(client, [Phase("small", RATE, 3.0), Phase("slow", 5.0, 3.0)], seed, SLO_S)
+            for number in range(rounds):
+                for name in order(list(SHARES), number, seed):
+                    rate = max(SHARES[name] * 1e3 / run_ms, 1e-9)
+                    streams = [Phase("small", RATE, seconds), Phase("slow", rate, seconds)]
+                    of_small, of_slow = beside(client, streams, seed + number, SLO_S)
+                    told.append({"round": number, "beside": name, "small": of_small, "slow": of_slow})
+            client.close()
+    ratios = {name: _ratio(told, name) for name in SHARES if name != "alone"}
+    valid = all(one["small"]["valid"] for one in told)
+    promises = [at_most(f"small p99 beside {name}, x alone", got, TIMES, valid=valid) for name, got in ratios.items()]
+    return {"run_ms": run_ms, "slots": slots, "rounds": told, "promises": rows_of(promises)}
+
+
+def _ratio(told: list[dict[str, Any]], name: str) -> float | None:
+    p99 = {(one["round"], one["beside"]): one["small"]["right"]["p99_ms"] for one in told}
+    rounds = sorted({number for number, _ in p99})
+    pairs = [(p99[number, name], p99[number, "alone"]) for number in rounds]
+    ratios = [ours / alone for ours, alone in pairs if ours is not None and alone is not None]
+    return median(ratios) if ratios else None
+
+
+HEAD = [
+    "round",
+    "slow model",
+    "small p50 ms",
+    "small p99 ms",
+    "small answers",
+    "slow p50 ms",
+    "slow answers",
+    "late p99 ms",
+]
+
+
+def lines(results: dict[str, Any]) -> list[list[str]]:
+    """A row for each load."""
+    return [
+        [
+            str(one["round"] + 1),
+            one["beside"],
+            f"{one['small']['right']['p50_ms']}",
+            f"{one['small']['right']['p99_ms']}",
+            str(one["small"]["by_status"]),
+            f"{one['slow']['right']['p50_ms']}",
+            str(one["slow"]["by_status"]),
+            f"{one['small']['lateness'].get('p99_ms')}",
+        ]
+        for one in results["rounds"]
+    ]

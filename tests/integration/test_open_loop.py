@@ -1,0 +1,141 @@
+"""The open-loop generator is a witness of overload: what it reports of a server that misbehaves is true."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from benchmarks.open_loop.client import Client, Limits
+from benchmarks.open_loop.outcomes import Outcomes, by_status
+from benchmarks.open_loop.validity import validity
+
+RESET, SILENT, OTHER, BUSY, LAST, RIGHT = "reset", "silent", "other", "busy", "last", "right"
+HEADS = {BUSY: "503 Busy\r\nRetry-After: 2", LAST: "504 Late\r\nconnection: close"}
+
+
+class Misbehaving(asyncio.Protocol):
+    """Answers a word with itself, but for those above; in two pieces, as a network may have it."""
+
+    def __init__(self, connected: list[asyncio.Transport]) -> None:
+        self.connected = connected
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.connected.append(transport)
+
+    def data_received(self, data: bytes) -> None:
+        word = data.decode()
+        if word == RESET:
+            self.transport.abort()
+        elif word != SILENT:
+            body = "none" if word == OTHER else word
+            self.transport.write(f"HTTP/1.1 {HEADS.get(word, '200 OK')}\r\ncontent-length: ".encode())
+            rest = f"{len(body)}\r\n\r\n{body}".encode()
+            asyncio.get_running_loop().call_soon(self.transport.write, rest)
+
+
+class Word:
+    """Asks for a word, and is right to get it."""
+
+    def __init__(self, word: str) -> None:
+        self.request = word.encode()
+        self.known: dict[bytes, bool] = {}
+
+    def is_answered_by(self, head: bytes, body: bytes) -> bool:
+        self.known[body] = body == self.request
+        return self.known[body]
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    connected: list[asyncio.Transport] = []
+
+    async def end() -> None:
+        server.close()
+        for transport in connected:
+            transport.abort()
+        # Their ends are told in the next turn.
+        await asyncio.sleep(0)
+        loop.call_soon(loop.stop)
+
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(loop.create_server(lambda: Misbehaving(connected), "127.0.0.1", 0, backlog=1_000))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield server.sockets[0].getsockname()[1]
+    asyncio.run_coroutine_threadsafe(end(), loop).result(10)
+    thread.join()
+    loop.close()
+
+
+def asked(
+    port: int,
+    words: list[str],
+    limits: Limits | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    stop: Callable[[], bool] | None = None,
+) -> Outcomes:
+    """Each word once, a millisecond apart."""
+    client = Client(port, [[Word(word) for word in words]], limits or Limits(patience_s=0.2), clock)
+    try:
+        return client.open_loop(np.arange(len(words)) / 1e3, stop=stop)
+    finally:
+        client.close()
+
+
+def test_each_end_of_a_request_is_told_from_the_others(port: int) -> None:
+    outcomes = asked(port, [RIGHT, RESET, SILENT, OTHER, BUSY, LAST, RIGHT])
+    assert by_status(outcomes) == {
+        "200": 2, "connection lost": 1, "unanswered": 1, "wrong answer": 1, "503": 1, "504": 1,
+    }  # fmt: skip
+    assert outcomes.status[[0, 6]].tolist() == [200, 200]
+    assert outcomes.retry_after.tolist() == [False] * 4 + [True] + [False] * 2
+
+
+def test_a_request_leaves_although_earlier_ones_are_unanswered(port: int) -> None:
+    outcomes = asked(port, [SILENT] * 100 + [RIGHT], Limits(opened=1, patience_s=0.2))
+    assert by_status(outcomes) == {"unanswered": 100, "200": 1}
+
+
+def test_no_more_are_out_than_the_bound_and_the_rest_is_told(port: int) -> None:
+    outcomes = asked(port, [SILENT] * 30, Limits(outstanding=20, opened=1, patience_s=0.2))
+    assert by_status(outcomes) == {"unsent": 10, "unanswered": 20}
+    assert validity(outcomes, 1.0).problem is not None
+
+
+def test_a_generator_that_was_held_up_says_so_and_counts_from_when_a_request_was_due(port: int) -> None:
+    looks = iter(range(1_000_000))
+
+    def held_up() -> float:
+        # After some looks at the clock, half a second is gone at once.
+        return time.monotonic() + (0.5 if next(looks) > 100 else 0.0)
+
+    outcomes = asked(port, [RIGHT] * 200, Limits(patience_s=5), held_up)
+    assert by_status(outcomes) == {"200": 200}
+    late = outcomes.sent - outcomes.due
+    assert late.max() > 0.3
+    assert outcomes.took[late.argmax()] >= late.max()
+    problem = validity(outcomes, 0.05).problem
+    assert problem is not None
+    assert "late" in problem
+
+
+def test_a_load_that_is_told_to_stop_sends_no_more(port: int) -> None:
+    looks = iter(range(1_000_000))
+    outcomes = asked(port, [RIGHT] * 1_000, stop=lambda: next(looks) > 5)
+    assert len(outcomes) < 1_000
+    assert set(by_status(outcomes)) <= {"200"}
+
+
+def test_callers_who_wait_ask_so_often_and_never_more_at_once(port: int) -> None:
+    client = Client(port, [[Word(RIGHT)]], Limits(outstanding=4))
+    outcomes = client.closed_loop(4, 10.0, most=500)
+    client.close()
+    assert by_status(outcomes) == {"200": 500}
+    assert client.connections == 4
