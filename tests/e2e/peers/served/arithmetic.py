@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Arrays = Mapping[str, Any]
+_DTYPES = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "BYTES": object}
 
 
 class Spec(NamedTuple):
@@ -29,6 +30,20 @@ class Arithmetic(NamedTuple):
     outputs: Sequence[Spec]
     compute: Callable[[Arrays], Arrays]
     told: bool = True
+
+
+def computed(model: Arithmetic, given: Arrays) -> Arrays:
+    """The outputs by name.
+
+    Raises:
+        ValueError: other inputs than the model's, or of other datatypes than its metadata tells.
+    """
+    if set(given) != {spec.name for spec in model.inputs}:
+        raise ValueError(f"the inputs are {', '.join(spec.name for spec in model.inputs)}")
+    for spec in model.inputs if model.told else ():
+        if given[spec.name].dtype != _DTYPES[spec.datatype]:
+            raise ValueError(f"{spec.name} is {spec.datatype}, got {given[spec.name].dtype}")
+    return model.compute(given)
 
 
 def _doubled(given: Arrays) -> Arrays:

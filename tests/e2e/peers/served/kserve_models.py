@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
+import numpy as np
+from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model, ModelServer
 from kserve.errors import InvalidInput
 from kserve.utils.utils import generate_uuid
 
+from tests.e2e.peers.served import arithmetic
 from tests.e2e.peers.served.arithmetic import MODELS, Arithmetic
 
 
@@ -30,20 +32,23 @@ class Served(Model):  # type: ignore[misc]
 
     def predict(self, payload: InferRequest, headers: dict[str, str] | None = None) -> InferResponse:
         """Compute it; names that there are not are the caller's mistake."""
-        given = {one.name: one.as_numpy() for one in payload.inputs}
-        if set(given) != {spec.name for spec in self._model.inputs}:
-            raise InvalidInput(f"the inputs are {', '.join(spec.name for spec in self._model.inputs)}")
-        given = {name: _text(array) if array.dtype == object else array for name, array in given.items()}
+        try:
+            computed = arithmetic.computed(self._model, {one.name: _array(one) for one in payload.inputs})
+        except ValueError as error:
+            raise InvalidInput(str(error)) from error
         outputs = []
-        for spec, array in zip(self._model.outputs, self._model.compute(given).values(), strict=True):
+        for spec, array in zip(self._model.outputs, computed.values(), strict=True):
             output = InferOutput(name=spec.name, shape=list(array.shape), datatype=spec.datatype)
             output.set_data_from_numpy(array, binary_data=False)
             outputs.append(output)
         return InferResponse(response_id=payload.id or generate_uuid(), model_name=self.name, infer_outputs=outputs)
 
 
-def _text(array: Any) -> list[str]:
-    return [one.decode() if isinstance(one, bytes) else one for one in array.ravel()]
+def _array(given: InferInput) -> Any:
+    array = given.as_numpy()
+    if array.dtype != object:
+        return array
+    return np.array([one.decode() if isinstance(one, bytes) else one for one in array.ravel()], dtype=object)
 
 
 if __name__ == "__main__":

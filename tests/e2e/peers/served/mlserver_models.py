@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.errors import InferenceError
 from mlserver.types import Datatype, InferenceRequest, InferenceResponse, RequestInput, ResponseOutput
 
+from tests.e2e.peers.served import arithmetic
 from tests.e2e.peers.served.arithmetic import MODELS
 
 
@@ -23,11 +25,11 @@ class Served(MLModel):  # type: ignore[misc]
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Compute it; names that there are not are the caller's mistake."""
-        model = MODELS[self.name]
-        given = {one.name: _array(one) for one in payload.inputs}
-        if set(given) != {spec.name for spec in model.inputs}:
-            raise InferenceError(f"the inputs are {', '.join(spec.name for spec in model.inputs)}")
-        outputs = [_output(name, array) for name, array in model.compute(given).items()]
+        try:
+            computed = arithmetic.computed(MODELS[self.name], {one.name: _array(one) for one in payload.inputs})
+        except ValueError as error:
+            raise InferenceError(str(error)) from error
+        outputs = [_output(name, array) for name, array in computed.items()]
         return InferenceResponse(model_name=self.name, model_version=self.version, outputs=outputs)
 
 
@@ -47,8 +49,9 @@ def write(folder: Path, http_port: int) -> None:
 
 def _array(given: RequestInput) -> Any:
     # The codec for arrays cuts text at its first NUL.
-    codec = StringCodec if Datatype(given.datatype) is Datatype.BYTES else NumpyCodec
-    return codec.decode_input(given)
+    if Datatype(given.datatype) is Datatype.BYTES:
+        return np.array(StringCodec.decode_input(given), dtype=object)
+    return NumpyCodec.decode_input(given)
 
 
 def _output(name: str, array: Any) -> ResponseOutput:
