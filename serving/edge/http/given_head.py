@@ -28,21 +28,20 @@ _KNOWN = frozenset(
     ),
 )
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?")
-# No length has more digits, and int() of thousands of digits is slow.
-_MAX_DIGITS = 18
+# No length has more digits: the parser takes 64 bits, with zeros before them.
+_MAX_DIGITS = 20
 # The document of an index, an unload or a change of the log has 200 bytes; 64 KB of JSON take a millisecond.
 SHORT_BYTES = 65_536
 NOTHING_ACCEPTED = Accepted()
 
 
 class RequestLine(NamedTuple):
-    """What the parser knows of a request besides its headers; `upgrade` for CONNECT and `Connection: upgrade`."""
+    """What the parser knows of a request besides its headers."""
 
     method: bytes
     url: bytes
     version: str
     keep_alive: bool
-    upgrade: bool
 
 
 class GivenHead(NamedTuple):
@@ -84,6 +83,8 @@ class GivenBody(NamedTuple):
 
 def given_head(line: RequestLine, headers: Headers) -> GivenHead:
     """Which of the headers mean something here."""
+    if line.version == "1.0" and line.keep_alive and _closes(headers):
+        line = line._replace(keep_alive=False)
     found: dict[bytes, bytes] = {}
     twice: set[bytes] = set()
     for name, value in headers:
@@ -112,10 +113,19 @@ def given_body(head: GivenHead, limits: HttpLimits) -> GivenBody:
     return GivenBody(length, json_size, coding, most if coding else inflated, inflated, short)
 
 
+def _closes(headers: Headers) -> bool:
+    """Whether a client of HTTP/1.0 says both: `close` wins (RFC 9112, section 9.3), which the parser does not know."""
+    options = b",".join([value for name, value in headers if name.lower() == b"connection"])
+    return b"close" in [option.strip() for option in options.lower().split(b",")]
+
+
 def _seconds(milliseconds: bytes) -> float | None:
     return float(milliseconds) / 1000 if _MILLISECONDS.fullmatch(milliseconds) and float(milliseconds) > 0 else None
 
 
 def _number(digits: bytes) -> int | None:
     """A number of bytes, or None where it is none that a body could have."""
+    if len(digits) > _MAX_DIGITS:
+        # int() of thousands of digits is slow.
+        digits = digits.lstrip(b"0") or b"0"
     return int(digits) if digits.isdigit() and len(digits) <= _MAX_DIGITS else None

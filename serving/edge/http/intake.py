@@ -10,6 +10,7 @@ import httptools
 
 from serving.edge.http.answers import Refusal
 from serving.edge.http.body_room import room_for
+from serving.edge.http.declined_upgrade import has_body, parser_behind
 from serving.edge.http.edge import Edge
 from serving.edge.http.given_head import Headers, RequestLine
 from serving.edge.http.head_refusal import too_large
@@ -129,8 +130,9 @@ class Intake:
             data = self._feed_large(data)
         if self.stage is _BETWEEN and self._memo and data.startswith(self._memo):
             data = self._feed_repeated(data)
-        if data and self.stage is not _DEAF:
-            self._feed_parser(data)
+        rest: Buffer = data
+        while rest and self.stage is not _DEAF:
+            rest = self._feed_parser(rest)
 
     def stop(self) -> None:
         """Nothing that still arrives will be looked at; a body that did not end is forgotten."""
@@ -192,25 +194,29 @@ class Intake:
         self.on_message_complete()
         return data[len(more) :]
 
-    def _feed_parser(self, data: bytes) -> None:
+    def _feed_parser(self, data: Buffer) -> Buffer:
+        """Returns what is left behind the head of a request that offers an upgrade; nothing else leaves anything."""
+        rest: Buffer = b""
         began_between = self.stage is _BETWEEN
         self._begin_read()
         size_before = self._body_size
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.stop()
+        except httptools.HttpParserUpgrade as offer:
+            self._parser = parser_behind(self._head if self.stage is _BODY else None, self)
+            rest = memoryview(data)[offer.args[0] :]
         except httptools.HttpParserCallbackError as error:
             if self.stage is not _DEAF:
                 raise error.__context__ or error from None
         except httptools.HttpParserError as error:
             if self.stage is not _DEAF:
                 self._give_up(Refusal(400, f"this is not HTTP/1.1: {error}", last=True))
-        if began_between and self._first_head is not None:
+        if began_between and self._first_head is not None and isinstance(data, bytes):
             self._remember(data, self._first_head)
-        self._bound_partial(data, size_before, began_between=began_between)
-        if self._large is not None and self.stage is _BODY:
+        self._bound_partial(len(data) - len(rest), size_before, began_between=began_between)
+        if self._large is not None and self.stage is _BODY and not rest:
             self._left = (self._head.length or 0) - self._body_size
+        return rest
 
     def _begin_read(self) -> None:
         self._first_head = None
@@ -231,7 +237,7 @@ class Intake:
         elif head.length is not None:
             self._memo = b""
 
-    def _bound_partial(self, data: bytes, size_before: int, *, began_between: bool) -> None:
+    def _bound_partial(self, fed: int, size_before: int, *, began_between: bool) -> None:
         """Bound what the parser gathers unseen: a head that does not end, or trailers after a chunked body."""
         if self.stage is _BETWEEN or self.stage is _DEAF:
             return
@@ -240,7 +246,7 @@ class Intake:
             return
         # Where other messages came before it in these bytes, its own share is unknown, but less than one read.
         if self._begun == 0 or (self._begun == 1 and began_between and self.stage is _HEAD):
-            self._fed_without_body += len(data)
+            self._fed_without_body += fed
         if self._fed_without_body > self._edge.limits.max_head_bytes:
             self._refuse_head(f"more than {self._edge.limits.max_head_bytes} bytes of headers or trailers")
 
@@ -274,13 +280,7 @@ class Intake:
         if size > limits.max_head_bytes:
             self._refuse_head(f"a head of more than {limits.max_head_bytes} bytes")
             raise _Stop
-        line = RequestLine(
-            parser.get_method(),
-            self._url,
-            parser.get_http_version(),
-            parser.should_keep_alive(),
-            parser.should_upgrade(),
-        )
+        line = RequestLine(parser.get_method(), self._url, parser.get_http_version(), parser.should_keep_alive())
         head = self._head = understand(line, self._headers, limits)
         if self._first_head is None:
             self._first_head = head
@@ -309,6 +309,9 @@ class Intake:
     def on_message_complete(self) -> None:
         """The message has ended: hand it over unless it was refused before."""
         head = self._head
+        if self._parser.should_upgrade() and has_body(head):
+            # Its body comes now, and then this is called again.
+            return
         self.stage = _BETWEEN if head.keep_alive else _DEAF
         if head.refusal is not None:
             return

@@ -60,6 +60,7 @@ NO_HEAD = RequestHead(_NOWHERE)
 def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> RequestHead:
     """The head of a request; what is wrong with it is its `refusal`."""
     given = given_head(line, headers)
+    line = given.line
     body = given_body(given, limits)
     # HTTP/1.0 clients close unless told otherwise.
     stays = b"connection: keep-alive\r\n" if line.version == "1.0" and line.keep_alive else b""

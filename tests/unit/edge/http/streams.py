@@ -19,6 +19,7 @@ _HEADERS = st.sampled_from(
     [
         *("x: 1", "X-Y:2", "x:", "x:\t1 \t", "x: \xff", "x: a\tb", "~`|!#$%&'*+-.^_: 1", "x-empty:   "),
         *("connection: close", "connection: keep-alive", "Connection: x, Close", "connection: upgrade"),
+        *["connection: upgrade\r\nupgrade: h2c"] * 4,
         *("upgrade: websocket", "expect: 100-continue", "expect: x", "te: trailers", "trailer: x"),
         *(
             "x y: 1",

@@ -110,7 +110,6 @@ STRICTER = re.compile(
             *(
                 "in url",
                 "CONNECT",
-                "no upgrade is served",
                 "Expected CRLF after version",
                 "Expected HTTP/",
                 "Invalid char",
@@ -125,7 +124,7 @@ STRICTER = re.compile(
             ),
             # One length and no chunks, or chunks and no length (section 6.3).
             *("Duplicate Content-Length", "Content-Length can't be", "Transfer-Encoding can't be", "in Content-Length"),
-            *("HTTP/1.0 has no Transfer-Encoding", "exactly one Host"),
+            *("HTTP/1.0 has no Transfer-Encoding", "exactly one Host", "Host must be"),
             # Chunk sizes and extensions by the grammar alone (section 7.1).
             *("chunk", "expectation", "nothing is served at"),
         )

@@ -7,7 +7,7 @@ import pytest
 from serving.edge.http.given_head import SHORT_BYTES, GivenBody, Headers, RequestLine, given_body, given_head
 from serving.edge.http.limits import HttpLimits
 
-LINE = RequestLine(b"POST", b"/v2/models/m/infer", "1.1", keep_alive=True, upgrade=False)
+LINE = RequestLine(b"POST", b"/v2/models/m/infer", "1.1", keep_alive=True)
 LIMITS = HttpLimits(max_body_mb=64, max_json_mb=8)
 MB = 1 << 20
 
@@ -26,6 +26,21 @@ def test_leave_to_send_a_body_is_not_waited_for_over_http_1_0() -> None:
     for version, waits in (("1.1", True), ("1.0", False)):
         head = given_head(LINE._replace(version=version), [(b"Expect", b"100-Continue")])
         assert head.expects_continue is waits
+
+
+@pytest.mark.parametrize(
+    ("version", "values", "stays"),
+    [
+        ("1.0", [b"keep-alive"], True),
+        ("1.0", [b"Keep-Alive, Close"], False),
+        ("1.0", [b"close", b"keep-alive"], False),
+        ("1.0", [b"keep-alive, closed"], True),
+        ("1.1", [], True),
+    ],
+)
+def test_a_client_of_http_1_0_that_says_both_is_closed(version: str, values: list[bytes], stays: bool) -> None:
+    head = given_head(LINE._replace(version=version), [(b"Connection", value) for value in values])
+    assert head.line.keep_alive is stays
 
 
 @pytest.mark.parametrize(
@@ -55,8 +70,11 @@ def test_where_only_settings_are_taken_the_body_is_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "length"), [(b" 7 ", 7), (b"", None), (b"-1", None), (b"+1", None), (b"9" * 18, 10**18 - 1)]
+    ("value", "length"),
+    [
+        *[(b" 7 ", 7), (b"0" * 50 + b"7", 7), (b"0" * 50, 0), (b"9" * 20, 10**20 - 1)],
+        *[(value, None) for value in (b"", b"-1", b"+1", b"9" * 21)],
+    ],
 )
 def test_a_length_is_a_number_of_bytes(value: bytes, length: int | None) -> None:
     assert body((b"content-length", value)).length == length
-    assert body((b"content-length", b"9" * 19)).length is None

@@ -285,13 +285,38 @@ def test_bytes_that_are_no_http_are_refused_and_nothing_after_them_is_read(junk:
     assert taken.intake.stage is Stage.DEAF
 
 
-@pytest.mark.parametrize("line", [b"CONNECT a:80 HTTP/1.1", b"GET /v2 HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c"])
-def test_a_switch_of_protocols_is_refused(line: bytes) -> None:
+def test_a_tunnel_is_refused() -> None:
     taken = Taken()
-    taken.intake.feed(line + b"\r\nHost: a\r\n\r\n" + GET)
-    assert taken.statuses in ([405], [400])
+    taken.intake.feed(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
+    assert taken.statuses == [405]
     assert taken.messages == []
     assert taken.intake.stage is Stage.DEAF
+
+
+OFFER = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+REQUESTS = (
+    CHUNKED,
+    GET,
+    post("two"),
+    post("one", headers=OFFER),
+    GET.replace(b"\r\n\r\n", f"\r\n{OFFER}\r\n".encode()),
+    CHUNKED.replace(b"Host: a\r\n", f"Host: a\r\n{OFFER}".encode()),
+    post(GET, headers=OFFER),
+    post(b"x" * 300_000, headers=OFFER),
+)
+
+
+@given(st.lists(st.integers(0, len(REQUESTS) - 1), max_size=6), st.lists(st.integers(0, 2000)))
+def test_an_offer_of_another_protocol_is_ignored_wherever_it_stands(chosen: list[int], cuts: list[int]) -> None:
+    plain, offering = Taken(), Taken()
+    stream = b"".join([REQUESTS[number] for number in chosen])
+    plain.intake.feed(stream.replace(OFFER.encode(), b""))
+    bounds = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+    for start, end in pairwise(bounds):
+        offering.intake.feed(stream[start:end])
+    assert [bytes(body) for body in offering.bodies] == [bytes(body) for body in plain.bodies]
+    assert (offering.refusals, offering.ends) == ([], 0)
+    assert offering.intake.stage is Stage.BETWEEN
 
 
 def test_nothing_after_the_clients_last_request_is_read() -> None:

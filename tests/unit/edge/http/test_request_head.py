@@ -8,7 +8,7 @@ from serving.edge.http.given_head import Headers, RequestLine
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.request_head import RequestHead, understand
 
-LINE = RequestLine(b"POST", b"/v2/models/m/infer", "1.1", keep_alive=True, upgrade=False)
+LINE = RequestLine(b"POST", b"/v2/models/m/infer", "1.1", keep_alive=True)
 HOST = (b"Host", b"a")
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -47,6 +47,17 @@ def test_host_is_required_once_on_http_1_1_only() -> None:
     assert status(line=LINE._replace(version="1.0"), host=False) == 0
 
 
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        *[(host, 0) for host in (b"", b"a", b"a.b:80", b"my_pod", b"10.0.0.1:8080", b"[::1]:80", b"[fe80::1%25eth0]")],
+        *[(host, 400) for host in (b"a b", b"a/b", b"u@a", b"a:b", b"a:1:2", b"[::1", b"a\\b", b"a\xff", b"a%", b"a#")],
+    ],
+)
+def test_a_host_is_a_name_or_an_address_with_a_port_if_need_be(host: bytes, code: int) -> None:
+    assert status((b"host", host), host=False) == code
+
+
 @pytest.mark.parametrize("version", ["2.0", "0.9", "3.0"])
 def test_other_versions_of_http_are_refused(version: str) -> None:
     refusal = head(line=LINE._replace(version=version)).refusal
@@ -57,8 +68,7 @@ def test_other_versions_of_http_are_refused(version: str) -> None:
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        (LINE._replace(upgrade=True), 400),
-        (LINE._replace(method=b"CONNECT", url=b"a:80", upgrade=True), 405),
+        (LINE._replace(method=b"CONNECT", url=b"a:80"), 405),
         (LINE._replace(method=b"GET"), 405),
         (LINE._replace(method=b"PUT", url=b"/v2"), 405),
         (LINE._replace(method=b"OPTIONS", url=b"*"), 404),
