@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import grpc
 import numpy as np
 
 from serving.protocol.open_inference import ModelInferRequest, ModelInferResponse
@@ -63,15 +62,6 @@ def arrays_of(answer: ModelInferResponse) -> dict[str, Array]:
         output.name: _unpacked(output.datatype, raw).reshape(tuple(output.shape))
         for output, raw in zip(answer.outputs, answer.raw_output_contents, strict=True)
     }
-
-
-def failure_of(infer: Any, asked: ModelInferRequest, **more: Any) -> tuple[str, str]:
-    """Status and text of a request that is refused; ("OK", "") of one that is not."""
-    try:
-        infer(asked, timeout=20, **more)
-    except grpc.RpcError as error:
-        return error.code().name, error.details()
-    return "OK", ""
 
 
 def _packed(array: Array) -> bytes:

@@ -11,21 +11,12 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from serving.protocol.open_inference import (
-    ModelConfigRequest,
-    ModelConfigResponse,
     ModelRepositoryParameter,
-    ModelStatisticsRequest,
-    ModelStatisticsResponse,
-    RepositoryIndexRequest,
-    RepositoryIndexResponse,
     RepositoryModelLoadRequest,
     RepositoryModelLoadResponse,
-    RepositoryModelUnloadRequest,
-    RepositoryModelUnloadResponse,
     ServerMetadataRequest,
     ServerMetadataResponse,
 )
-from serving.request_path.administration import LoadOrder
 from serving.testing.administration import TOKEN, FakeAdministration
 from serving.testing.predictions import FakePredictions
 from tests.integration.edge.grpc_edge import SERVICE, Edge, failure, run, unary
@@ -41,71 +32,6 @@ def session(*, is_open: bool = True) -> tuple[FakePredictions, FakeAdministratio
 
 def call(edge: Edge, method: str, answer: Any) -> Any:
     return unary(edge.channel(), f"{SERVICE}{method}", answer)
-
-
-def test_the_configuration_is_the_extensions() -> None:
-    async def use(edge: Edge) -> None:
-        config = (await call(edge, "ModelConfig", ModelConfigResponse)(ModelConfigRequest(name="mlp"))).config
-        assert (config.name, config.platform, config.backend) == ("mlp", "onnxruntime_onnx", "onnxruntime")
-        assert [(one.name, one.data_type) for one in config.input] == [("input", 11)]
-        assert list(config.version_policy.specific.versions) == [1, 2, 3]
-        error = await failure(call(edge, "ModelConfig", ModelConfigResponse)(ModelConfigRequest(name="nope")))
-        assert error.code() is grpc.StatusCode.NOT_FOUND
-
-    run(use)
-
-
-def test_statistics_count_rows_and_batches() -> None:
-    predictions, _ = session()
-
-    async def use(edge: Edge) -> None:
-        ask = call(edge, "ModelStatistics", ModelStatisticsResponse)
-        (found,) = (await ask(ModelStatisticsRequest(name="mlp", version="3"))).model_stats
-        assert (found.name, found.version, found.inference_count, found.execution_count) == ("mlp", "3", 6, 2)
-        assert (found.last_inference, found.inference_stats.success.ns) == (1_700_000_000_250, 6_000_000)
-        assert len(found.batch_stats) > 0
-
-    run(use, predictions=predictions)
-
-
-def test_the_index_lists_what_is_there_or_what_is_ready() -> None:
-    predictions, administration = session()
-
-    async def use(edge: Edge) -> None:
-        ask = call(edge, "RepositoryIndex", RepositoryIndexResponse)
-        entries = await administration.index()
-        everything = await ask(RepositoryIndexRequest())
-        assert [(m.name, m.version, m.state, m.reason) for m in everything.models] == [
-            (e.model, e.version, e.state, e.reason) for e in entries
-        ]
-        ready = await ask(RepositoryIndexRequest(ready=True))
-        assert {m.state for m in ready.models} == {"READY"}
-        assert 0 < len(ready.models) < len(everything.models)
-
-    run(use, predictions=predictions)
-
-
-def test_only_the_tokens_owner_loads_and_unloads() -> None:
-    predictions, administration = session()
-
-    async def use(edge: Edge) -> None:
-        load = call(edge, "RepositoryModelLoad", RepositoryModelLoadResponse)
-        unload = call(edge, "RepositoryModelUnload", RepositoryModelUnloadResponse)
-        order = RepositoryModelLoadRequest(model_name="m")
-        order.parameters["config"].string_param = "{}"
-        order.parameters["file:1/model.onnx"].bytes_param = b"onnx"
-        assert (await failure(load(order))).code() is grpc.StatusCode.UNAUTHENTICATED
-        assert (await failure(unload(RepositoryModelUnloadRequest(model_name="m")))).code() is (
-            grpc.StatusCode.UNAUTHENTICATED
-        )
-        await load(order, metadata=BEARER)
-        assert administration.loaded == [LoadOrder("m", "{}", {"1/model.onnx": b"onnx"})]
-        gone = RepositoryModelUnloadRequest(model_name="m")
-        gone.parameters["unload_dependents"].bool_param = True
-        await unload(gone, metadata=BEARER)
-        assert administration.unloaded == ["m"]
-
-    run(use, predictions=predictions)
 
 
 @pytest.mark.parametrize("name", ["config", "file:1/model.onnx", "other"])
