@@ -15,7 +15,7 @@ from typing import Protocol, TypeVarTuple
 from serving.backends.backend import Changed
 from serving.errors import ModelFailed, NotReady, ServingError
 from serving.inference import Batch, Hosted, Outputs, Stacked, Tensor, TensorSpec, VersionKey
-from serving.runtime import freed_memory
+from serving.runtime import freed_memory, low_priority
 from serving.runtime.loaded_model import LoadedModel, ModelSource
 from serving.runtime.onnx_session import Interrupt
 from serving.runtime.short_runs import ShortRuns
@@ -205,7 +205,7 @@ class InProcess:
 
     def _begin(self, source: ModelSource) -> None:
         self._opening.add(source.key)
-        threading.Thread(target=self._open, args=(source,), name=f"open {source.key}", daemon=True).start()
+        threading.Thread(target=self._open_beside, args=(source,), name=f"open {source.key}", daemon=True).start()
 
     def _open_all(self) -> None:
         with freed_memory.kept_little():
@@ -214,6 +214,11 @@ class InProcess:
                     return
                 self._open(source, first=True)
             freed_memory.give_back()
+
+    def _open_beside(self, source: ModelSource) -> None:
+        if not source.options.starts_threads:
+            low_priority.take()
+        self._open(source)
 
     def _open(self, source: ModelSource, *, first: bool = False) -> None:
         try:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from serving.errors import NotReady, ServingError
 from serving.inference import Hosted, Stacked, Tensor, VersionKey
+from serving.runtime import low_priority
 from serving.runtime.onnx_session import Interrupt
 from serving.runtime.source import ModelSource
 
@@ -47,8 +48,11 @@ class ModelHost:
 
     def load(self, sources: Iterable[ModelSource], threads: int = 2) -> None:
         """Load these versions beside those that are there; returns when each is warm, or refused with a text."""
+        load = self._load_beside if self._loaded else self._load_one
+        # A thread that has yielded once does so for good: those that may not are all taken before any that does.
+        in_order = sorted(sources, key=lambda source: not source.options.starts_threads)
         with ThreadPoolExecutor(threads, thread_name_prefix="load") as loaders:
-            for _ in loaders.map(self._load_one, sources):
+            for _ in loaders.map(load, in_order):
                 pass
         self._settled = True
         self._tell()
@@ -99,6 +103,11 @@ class ModelHost:
         """Versions with a run that has not ended for so long."""
         begun_before = self._clock() - longer_than_s
         return tuple(key for key, begun in list(self._running.values()) if begun < begun_before)
+
+    def _load_beside(self, source: ModelSource) -> None:
+        if not source.options.starts_threads:
+            low_priority.take()
+        self._load_one(source)
 
     def _load_one(self, source: ModelSource) -> None:
         loaded, refusal = self._opened(source)

@@ -27,6 +27,7 @@ from serving.processes import cluster_address, ray_environment
 from serving.processes.death import die_with
 from serving.processes.engine_channel import EngineChannel
 from serving.processes.session_plan import ServedModel
+from serving.runtime import low_priority
 from serving.telemetry.log import configure_logging
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ def _serve_pools(orders: Orders, phases: Phases, address: str) -> None:
         ray_pools.deploy(orders.pools, orders.stopping, phases.ended, orders.tell)
         if not orders.stopping.is_set():
             orders.tell("ready", address=address, phases_s=phases.took)
+            # Pools are there: whatever changes them from now on does it beside requests.
+            low_priority.take()
             orders.obey()
         ray_pools.watch(orders.stopping, orders.tell)
         ray_pools.end()

@@ -16,14 +16,10 @@ from serving.runtime.hosted_facts import dump_hosted
 from serving.runtime.loaded_model import LoadedModel
 from serving.runtime.source import load_source
 
-# Whatever answers meanwhile on this machine comes first.
-_NICE = 10
-
 
 def main(timeout_s: int) -> None:
     """Answer every line until the other end is closed; a model that takes longer ends the process with SIGALRM."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(_NICE)
     # Nothing that a model's native code prints may come between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -12,6 +12,7 @@ from typing import Self
 
 from serving.errors import ModelUnservable
 from serving.inference import Hosted
+from serving.runtime import low_priority
 from serving.runtime.hosted_facts import load_hosted
 from serving.runtime.source import ModelSource, dump_source
 
@@ -67,6 +68,8 @@ class Inspector:
                 stderr=subprocess.DEVNULL,
                 text=True,
             )
+            # From its first moment: what it imports takes longer than most models.
+            low_priority.take(self._child.pid)
         return self._child
 
     def _epitaph(self, child: subprocess.Popen[str]) -> str:

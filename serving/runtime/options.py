@@ -24,5 +24,10 @@ class RuntimeOptions:
     graph_optimisation: GraphOptimisation = "all"
     custom_op_libraries: tuple[str, ...] = ()
 
+    @property
+    def starts_threads(self) -> bool:
+        """Opening a session may start threads that serve it later, and have the priority of the one that opens it."""
+        return self.intra_op_threads != 1 or self.inter_op_threads != 1 or bool(self.custom_op_libraries)
+
 
 DEFAULTS = RuntimeOptions()

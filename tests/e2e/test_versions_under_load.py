@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -55,6 +57,16 @@ def memory_mb(session: SluiceUp, part: str) -> float:
     return sum(psutil.Process(one.pid).memory_info().rss for one in parts(session, part)) / 1e6
 
 
+def policies(process: psutil.Process) -> set[int]:
+    """How its threads are scheduled."""
+    found = set()
+    for thread in process.threads():
+        # One may have ended meanwhile.
+        with contextlib.suppress(ProcessLookupError):
+            found.add(os.sched_getscheduler(thread.id))
+    return found
+
+
 def to_version_2(number: int) -> Question:
     """The same question to a version that is about to leave."""
     asked = doubling(number)
@@ -92,6 +104,11 @@ def test_versions_come_and_go_under_load_and_no_other_request_fails(
     assert report.failures == []
     # What the first time leaves stays; those that follow add nothing.
     assert max(after for _, _, after in used[1:]) - used[0][2] < GROWTH_MB, used
+    # Whoever loaded yielded to those who serve, and nobody who serves does.
+    assert set().union(*(policies(one) for one in parts(session, part))) == {os.SCHED_OTHER}
+    if engine == "ray":
+        (driver,) = parts(session, ENGINE)
+        assert os.sched_getscheduler(driver.pid) == os.SCHED_BATCH
     # Nothing was replaced for it.
     assert {one.pid for one in parts(session, part)} == replicas
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from serving.inference import Hosted, Signature, Stacked, Tensor, TensorSpec, Ve
 from serving.pool.health import Health
 from serving.pool.model_host import Loaded, ModelHost
 from serving.runtime.onnx_session import Interrupt
+from serving.runtime.options import RuntimeOptions
 from serving.runtime.source import ModelSource
 
 SIGNATURE = Signature((TensorSpec("x", "FP32", (-1, 2)),), (TensorSpec("y", "FP32", (-1, 2)),))
@@ -57,6 +60,22 @@ def test_a_version_that_cannot_be_loaded_is_refused_with_its_text_and_the_others
     assert set(host.catalogue()) == {VersionKey("a", 1), VersionKey("b", 2)}
     assert host.refused()[VersionKey("broken", 1)].endswith("the file is empty; export or copy it again")
     assert "who would have thought" in host.refused()[VersionKey("surprising", 1)]
+
+
+def test_a_version_that_is_loaded_beside_others_yields_to_them_unless_its_session_keeps_threads() -> None:
+    policies: dict[str, int] = {}
+
+    def telling(source: ModelSource) -> Loaded:
+        policies[source.key.model] = os.sched_getscheduler(0)
+        return opened(source)
+
+    host = ModelHost(telling)
+    host.load([source("first")])
+    threaded = replace(source("threaded"), options=RuntimeOptions(intra_op_threads=2))
+    # One thread loads all: it must not have yielded before it opens what would inherit that.
+    host.load([source("a"), threaded, source("b")], threads=1)
+    yields, stays = os.SCHED_BATCH, os.SCHED_OTHER
+    assert policies == {"first": stays, "threaded": stays, "a": yields, "b": yields}
 
 
 def test_it_is_settled_only_when_every_version_is_hosted_or_refused() -> None:
