@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from serving.edge.http.rows import Rows, flat_rows
-from serving.errors import BadRequest, ModelFailed
+from serving.errors import BadRequest
 from serving.inference import Answer, Tensor, VersionKey
 
 # JSON numbers of 16 bits would be read as other numbers than the model gave; clients of the protocol expect bytes.
@@ -53,8 +53,7 @@ def in_json(answer: Answer, position: int) -> tuple[bytes, bytes]:
     """An output in JSON, up to the end of its values: its opening, and the values.
 
     Raises:
-        BadRequest: its datatype has no form in JSON.
-        ModelFailed: it holds what JSON cannot express.
+        BadRequest: its datatype has no form in JSON, or it holds what JSON cannot express.
     """
     tensor = answer.outputs.tensors[position]
     if tensor.datatype in NO_JSON:
@@ -88,10 +87,10 @@ def no_form(tensor: Tensor) -> BadRequest:
     return BadRequest(f"output {tensor.name!r} is {tensor.datatype}, which has no form in JSON; {_IN_BINARY}")
 
 
-def inexpressible(tensor: Tensor) -> ModelFailed:
-    """The refusal of values that the model gave and JSON cannot express."""
+def inexpressible(tensor: Tensor) -> BadRequest:
+    """The refusal of values that the model gave and JSON cannot express: who asks for bytes gets them."""
     if tensor.datatype == "BYTES":
-        return ModelFailed(
+        return BadRequest(
             f"output {tensor.name!r} holds bytes that are no UTF-8, which JSON cannot express; {_IN_BINARY}"
         )
-    return ModelFailed(f"output {tensor.name!r} holds NaN or infinity, and JSON has neither; {_IN_BINARY}")
+    return BadRequest(f"output {tensor.name!r} holds NaN or infinity, and JSON has neither; {_IN_BINARY}")

@@ -80,8 +80,7 @@ def infer_response(answer: Answer, options: Options) -> bytes | Split | Steps[by
     """The whole response to an infer request, or the steps to it where it is large: its rows of the outputs wanted.
 
     Raises (the steps too):
-        BadRequest: an output was asked for that the model does not have, or in JSON where it has no form there.
-        ModelFailed: an output holds what JSON cannot express.
+        BadRequest: an output was asked for that the model does not have, or in JSON what has no form there.
     """
     if options.binary:
         return binary_response(answer, options)
@@ -106,7 +105,8 @@ def predict_response(answer: Answer, instances: int, headers: bytes = b"") -> by
     `headers` are whole lines.
 
     Raises (the steps too):
-        ModelFailed: an output holds what JSON cannot express, or does not have a row for each instance.
+        BadRequest: an output holds what JSON cannot express.
+        ModelFailed: an output does not have a row for each instance.
     """
     if answer.whole:
         answer = _as_rows(answer, instances)

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import onnx
+import pytest
 
 from serving.edge.http.limits import HttpLimits
 from serving.errors import ServingError
@@ -13,7 +14,7 @@ from serving.inference import Answer, Request, VersionKey
 from serving.request_path.intake import Intake
 from serving.runtime.loaded_model import LoadedModel
 from serving.runtime.source import ModelSource
-from serving.testing.models import save, scalar, several
+from serving.testing.models import echo, save, scalar, several
 from serving.testing.predictions import FakePredictions, answer_of
 from tests.unit.edge.http.binary import body_of, outputs_of, request, tensor
 from tests.unit.edge.http.wire import Wire
@@ -39,6 +40,13 @@ def served(folder: Path, proto: onnx.ModelProto) -> Wire:
 def test_a_body_without_json_is_the_only_input(tmp_path: Path) -> None:
     wire = served(tmp_path, scalar())
     assert outputs_of(wire.ask(request(struct.pack("<f", 1), 0))) == {"y": struct.pack("<f", 2)}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_what_json_cannot_express_is_refused_with_what_to_ask_for(tmp_path: Path, value: float) -> None:
+    wire = served(tmp_path, echo(onnx.TensorProto.FLOAT))
+    answer = wire.ask(request(*body_of([tensor("x", "FP32", [1, 2], 8)], struct.pack("<2f", 1, value))))
+    assert (answer.status, "binary_data_output" in answer.error) == (400, True)
 
 
 def test_several_inputs_and_outputs_some_in_json(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_datatype_without_json_is_refused_with_a_hint_where_it_is_asked_for_in
 
 def test_what_json_cannot_express_hints_at_binary(several: Wire) -> None:
     answer = several.ask(request(*body_of([ROW], VALUES, outputs=[{"name": "f"}])))
-    assert answer.status == 500
+    assert answer.status == 400
     assert "binary_data_output" in answer.error
 
 

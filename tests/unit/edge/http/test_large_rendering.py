@@ -16,7 +16,7 @@ from serving.edge.http.answers import Split
 from serving.edge.http.large_rendering import Steps, infer_steps, large, predict_steps
 from serving.edge.http.rendering import infer_response, predict_response
 from serving.edge.http.request_options import Options
-from serving.errors import BadRequest, ModelFailed
+from serving.errors import BadRequest
 from serving.inference import Answer, Outputs, Tensor, VersionKey
 
 
@@ -112,11 +112,11 @@ def test_large_outputs_in_binary_need_no_steps() -> None:
 def test_what_json_cannot_express_ends_the_steps() -> None:
     bad = floats("p", 1, 20_000, value=float("nan"))
     for response in (infer_response(answer(bad), Options()), predict_response(answer(bad), 1)):
-        with pytest.raises(ModelFailed, match="binary_data_output"):
+        with pytest.raises(BadRequest, match="binary_data_output"):
             text_of(response)
     half = Tensor("h", "FP16", (1, 40_000), bytes(80_000))
     with pytest.raises(BadRequest, match="FP16"):
         text_of(infer_response(answer(half), Options()))
     text = Tensor("t", "BYTES", (1, 3000), (struct.pack("<I", 1) + b"\xff") * 3000)
-    with pytest.raises(ModelFailed, match="UTF-8"):
+    with pytest.raises(BadRequest, match="UTF-8"):
         text_of(infer_response(answer(text), Options()))

@@ -95,10 +95,10 @@ def test_a_whole_answer_keeps_its_shapes() -> None:
 def test_a_row_that_json_cannot_express_fails_its_caller_alone() -> None:
     outputs = Outputs((floats("p", (2, 1), 1, NAN),))
     assert infer(answer(outputs, 0, 1))["outputs"][0]["data"] == [1]
-    with pytest.raises(ModelFailed, match="output 'p' holds NaN or infinity"):
+    with pytest.raises(BadRequest, match="output 'p' holds NaN or infinity"):
         infer(answer(outputs, 1, 2))
     assert predict(answer(outputs, 0, 1), 1) == [[1]]
-    with pytest.raises(ModelFailed, match="output 'p' holds NaN"):
+    with pytest.raises(BadRequest, match="output 'p' holds NaN"):
         predict(answer(outputs, 1, 2), 1)
 
 
