@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import lru_cache
 from struct import Struct
 
@@ -64,6 +64,24 @@ def pack(name: str, datatype: str, values: Sequence[object], booleans: bool) -> 
         raise _misfit(name, datatype, values) from None
 
 
+def pack_steps(name: str, datatype: str, values: Sequence[object], first: int = 0) -> Generator[None, None, bytes]:
+    """The steps of `pack` for whole numbers or truths, none of them of another kind; `first` is the first one's place.
+
+    Raises:
+        BadRequest: as `pack` does.
+    """
+    parts = []
+    for start in range(0, len(values), _PIECE):
+        piece = values[start : start + _PIECE]
+        try:
+            made = bytes(piece) if datatype == "BOOL" else packer(_CODES[datatype], len(piece))(*piece)  # type: ignore[arg-type]
+        except (struct.error, OverflowError, TypeError):
+            raise _misfit(name, datatype, piece, first + start) from None
+        parts.append(made)
+        yield
+    return b"".join(parts)
+
+
 def shown(value: object) -> str:
     """A JSON value as a message shows it: short, whatever was sent."""
     if isinstance(value, list):
@@ -97,10 +115,10 @@ def _prefixed(name: str, position: int, value: object) -> bytes:
     return _LENGTH.pack(len(encoded)) + encoded
 
 
-def _misfit(name: str, datatype: str, values: Sequence[object]) -> BadRequest:
+def _misfit(name: str, datatype: str, values: Sequence[object], first: int = 0) -> BadRequest:
     """Which value struct refused: looked for only once it is known that there is one."""
     code = _CODES[datatype]
-    for position, value in enumerate(values):
+    for position, value in enumerate(values, first):
         if type(value) is bool:
             return _wrong(name, datatype, position, value)
         try:

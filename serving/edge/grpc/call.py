@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from serving.edge.grpc.answers import HeaderList, Refusal, begun, begun_by, ended, ended_with, refusal_of
 from serving.edge.grpc.call_head import CallHead
-from serving.edge.grpc.codec import Asked
+from serving.edge.grpc.codec import Asked, Decoded
 from serving.edge.grpc.edge import GrpcEdge
-from serving.edge.grpc.infer_request import hand_over, request_of
+from serving.edge.grpc.infer_request import hand_over, in_turns, request_of
 from serving.edge.grpc.message_reader import MessageReader, whole
 from serving.edge.grpc.outgoing import Frame, frame_size
 from serving.edge.grpc.rendering import framed, infer_frame
@@ -196,11 +196,21 @@ class UnaryCall:
                 task.add_done_callback(edge.orders.discard)
             return
         received_at = edge.clock()
-        decoded = edge.codec.decode(message)
+        came = edge.codec.decode(message)
+        if isinstance(came, Decoded):
+            self._ask(came, received_at)
+        else:
+            edge.turns.add(in_turns(came, lambda decoded: self._ask(decoded, received_at)), self._unfit, self._has_gone)
+
+    def _ask(self, decoded: Decoded, received_at: float) -> None:
+        edge = self._edge
         self._asked = decoded.asked
         request = request_of(decoded, self.head, self, received_at, received_at - self._began_at)
         self._request = request
         hand_over(edge, request, decoded, self._unfit)
+
+    def _has_gone(self) -> bool:
+        return self._gone
 
     def _unfit(self, error: ServingError) -> None:
         self._request = None

@@ -38,17 +38,13 @@ def typed(name: str, datatype: str, count: int, contents: InferTensorContents, l
         BadRequest: names the input, and what would be right.
         TooLarge: so many values go raw.
     """
-    values = _values(name, datatype, contents)
+    values = values_of(name, datatype, contents)
     if len(values) != count:
-        field = _FIELDS[datatype]
-        raise BadRequest(f"input {name!r}: its shape needs {count} values, but {field} has {len(values)}")
+        raise wrong_count(name, datatype, count, len(values))
     if datatype in _AS_THEY_ARE:
         return _packed(contents, ELEMENT_SIZE[datatype] * count)
     if count > limits.max_typed_elements:
-        raise TooLarge(
-            f"input {name!r}: at most {limits.max_typed_elements} values of {datatype} are taken as typed contents, "
-            f"got {count}; send them in raw_input_contents"
-        )
+        raise too_many(name, datatype, count, limits)
     if datatype == "BOOL":
         return bytes(contents.bool_contents)
     if datatype != "BYTES":
@@ -58,10 +54,38 @@ def typed(name: str, datatype: str, count: int, contents: InferTensorContents, l
     return data
 
 
-def _values(name: str, datatype: str, contents: InferTensorContents) -> Sequence[bytes]:
+def field_of(name: str, datatype: str) -> str:
+    """The field of a datatype's values.
+
+    Raises:
+        BadRequest: it has none.
+    """
     field = _FIELDS.get(datatype)
     if field is None:
         raise BadRequest(f"input {name!r}: {datatype} has no typed contents; send it in raw_input_contents")
+    return field
+
+
+def wrong_count(name: str, datatype: str, count: int, found: int) -> BadRequest:
+    """The refusal of as many values as do not fill the shape."""
+    return BadRequest(f"input {name!r}: its shape needs {count} values, but {_FIELDS[datatype]} has {found}")
+
+
+def too_many(name: str, datatype: str, count: int, limits: GrpcLimits) -> TooLarge:
+    """The refusal of values over the limit."""
+    return TooLarge(
+        f"input {name!r}: at most {limits.max_typed_elements} values of {datatype} are taken as typed contents, "
+        f"got {count}; send them in raw_input_contents"
+    )
+
+
+def values_of(name: str, datatype: str, contents: InferTensorContents) -> Sequence[bytes]:
+    """The values in the field of the datatype.
+
+    Raises:
+        BadRequest: there are others.
+    """
+    field = field_of(name, datatype)
     wrong = [given.name for given, _ in contents.ListFields() if given.name != field]
     if wrong:
         raise BadRequest(f"input {name!r}: {datatype} belongs into {field}, got {wrong[0]}")

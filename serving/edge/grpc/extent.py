@@ -21,12 +21,12 @@ _MOST_BESIDE = 1 << 20
 _MOST_PLAIN = 1 << 16
 # An input has five fields and one of raw contents, an output two; the rest is for parameters.
 _FIELDS_PER_TENSOR = 32
-_INPUT, _OUTPUT, _RAW = 0x2A, 0x32, 0x3A
+INPUT, OUTPUT, RAW = 0x2A, 0x32, 0x3A
 # Of an input; its fields 6 and 7 of contents are floats, which become no larger.
-_CONTENTS = 0x2A
+CONTENTS = 0x2A
 _PACKED = frozenset((0x0A, 0x12, 0x1A, 0x22, 0x2A))
 _FLOATS = frozenset((0x32, 0x3A))
-_STRING = 0x42
+STRING = 0x42
 # A number that is not packed with others takes so many times as long; no client known writes them.
 _SINGLE = 8
 # A varint has at most ten bytes, and all but its last one of these.
@@ -47,10 +47,15 @@ def parsed_request(message: bytes, limits: GrpcLimits) -> ModelInferRequest:
     """
     try:
         if len(message) > _SMALL:
-            _Count(message, limits).message()
+            Extent(message, limits).message()
         return ModelInferRequest.FromString(message)
     except (DecodeError, IndexError):
-        raise BadRequest("the message is no inference.ModelInferRequest") from None
+        raise not_a_request() from None
+
+
+def not_a_request() -> BadRequest:
+    """The refusal of bytes that are none."""
+    return BadRequest("the message is no inference.ModelInferRequest")
 
 
 def parsed_plain(request: Any, message: Buffer, most: int = _MOST_PLAIN) -> Any:  # noqa: ANN401 - a message's class
@@ -95,41 +100,41 @@ def varint(message: Buffer, position: int) -> tuple[int, int]:
             raise IndexError
 
 
-class _Count:
+class Extent:
     """What is left of a request's fields, typed values, and bytes beside its values."""
 
-    __slots__ = ("_beside", "_fields", "_limits", "_message", "_typed")
+    __slots__ = ("_beside", "_fields", "_kept", "_limits", "_message", "_typed")
 
-    def __init__(self, message: bytes, limits: GrpcLimits) -> None:
+    def __init__(self, message: Buffer, limits: GrpcLimits) -> None:
         self._message = message
         self._limits = limits
         self._fields = most_fields(limits)
         self._typed = limits.max_typed_elements
         self._beside = _MOST_BESIDE - len(message)
+        self._kept = 0
 
     def message(self) -> None:
         """Look at all of it."""
-        for tag, start, end in self._within(0, len(self._message)):
-            if tag == _RAW:
+        for tag, start, end in self.within(0, len(self._message)):
+            if tag == RAW:
                 self._beside += end - start
-            elif tag == _INPUT:
+            elif tag == INPUT:
                 self._input(start, end)
-            elif tag == _OUTPUT:
-                for _ in self._within(start, end):
+            elif tag == OUTPUT:
+                for _ in self.within(start, end):
                     pass
         if self._beside < 0:
-            raise TooLarge(
-                f"beside its values a request may have {_MOST_BESIDE} bytes, got {_MOST_BESIDE - self._beside}"
-            )
+            raise _too_much(_MOST_BESIDE - self._beside)
 
     def _input(self, begin: int, end: int) -> None:
-        for tag, start, stop in self._within(begin, end):
-            if tag == _CONTENTS:
+        for tag, start, stop in self.within(begin, end):
+            if tag == CONTENTS:
                 self._beside += stop - start
                 self._contents(start, stop)
 
-    def _within(self, begin: int, end: int) -> Iterator[Field]:
-        for field in _fields(self._message, begin, end):
+    def within(self, begin: int, end: int) -> Iterator[Field]:
+        """The fields of a message in it, each counted."""
+        for field in fields(self._message, begin, end):
             self._fields -= 1
             if self._fields < 0:
                 most, tensors = most_fields(self._limits), self._limits.max_tensors
@@ -137,17 +142,16 @@ class _Count:
             yield field
 
     def _contents(self, begin: int, end: int) -> None:
-        begin = self._strings(begin, end)
-        for tag, start, stop in _fields(self._message, begin, end):
-            if tag in _PACKED:
-                self._take(self._numbers(start, stop))
-            elif tag not in _FLOATS:
-                self._take(1 if tag == _STRING else _SINGLE)
+        begin = self.strings(begin, end)
+        for field in fields(self._message, begin, end):
+            self.take_field(*field)
 
-    def _strings(self, position: int, end: int) -> int:
-        """Where the short strings end that contents begin with; there may be many, and so they are counted fast."""
-        message, count, most = self._message, 0, self._typed
-        while position + 1 < end and message[position] == _STRING and message[position + 1] < 0x80:  # noqa: PLR2004
+    def strings(self, position: int, end: int, some: int | None = None) -> int:
+        """Where the short strings end that contents begin with, or `some` of them; there may be many, and so they are
+        counted fast.
+        """
+        message, count, most = self._message, 0, self._typed if some is None else min(some - 1, self._typed)
+        while position + 1 < end and message[position] == STRING and message[position + 1] < 0x80:  # noqa: PLR2004
             position += 2 + message[position + 1]
             count += 1
             if count > most:
@@ -157,12 +161,29 @@ class _Count:
             raise IndexError
         return position
 
+    def take_field(self, tag: int, start: int, stop: int) -> None:
+        """Count a field of contents; one without any values costs as much as one with a value."""
+        if tag in _PACKED:
+            self._take(max(self._numbers(start, stop), 1))
+        else:
+            self._take(1 if tag == STRING or tag in _FLOATS else _SINGLE)
+
+    def take_float(self, *, single: bool) -> None:
+        """Count a field of floats, which is one value, or any number of them."""
+        self._take(_SINGLE if single else 1)
+
+    def keep(self, size: int) -> None:
+        """Count bytes beside the values."""
+        self._kept += size
+        if self._kept > _MOST_BESIDE:
+            raise _too_much(self._kept)
+
     def _numbers(self, start: int, stop: int) -> int:
         size = stop - start
         # More than there may be, whatever they are: not worth counting.
         if size > _LONGEST_VARINT * self._typed:
             return size
-        return len(self._message[start:stop].translate(None, _CONTINUED))
+        return len(bytes(self._message[start:stop]).translate(None, _CONTINUED))
 
     def _take(self, count: int) -> None:
         self._typed -= count
@@ -173,7 +194,11 @@ class _Count:
             )
 
 
-def _fields(message: bytes, position: int, end: int) -> Iterator[Field]:
+def _too_much(size: int) -> TooLarge:
+    return TooLarge(f"beside its values a request may have {_MOST_BESIDE} bytes, got {size}")
+
+
+def fields(message: Buffer, position: int, end: int) -> Iterator[Field]:
     """Tag and bounds of each field's payload; what is in a group counts like what is beside it."""
     while position < end:
         start, tag = varint(message, position)

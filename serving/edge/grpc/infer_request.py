@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from typing import TypeVar
 
 from serving.edge.binary_elements import string_steps
 from serving.edge.grpc.call_head import CallHead
@@ -10,6 +11,8 @@ from serving.edge.grpc.codec import Decoded
 from serving.edge.grpc.edge import GrpcEdge
 from serving.errors import ServingError
 from serving.inference import Caller, Request
+
+Made = TypeVar("Made")
 
 
 def request_of(decoded: Decoded, head: CallHead, caller: Caller, received_at: float, spent_s: float) -> Request:
@@ -33,6 +36,14 @@ def hand_over(edge: GrpcEdge, request: Request, decoded: Decoded, failed: Callab
     else:
         request.accepted_at = edge.clock()
         edge.predictions.accept(request)
+
+
+def in_turns(
+    steps: Generator[None, None, Made], then: Callable[[Made], None]
+) -> Generator[None, None, Callable[[], None]]:
+    """The steps of a job of `Turns` that ends with `then`, called with what they make."""
+    made = yield from steps
+    return lambda: then(made)
 
 
 def _checking(edge: GrpcEdge, request: Request, decoded: Decoded) -> Generator[None, None, Callable[[], None]]:

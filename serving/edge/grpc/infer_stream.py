@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from functools import partial
 
 from serving.edge.grpc.call import LARGE_ANSWER
-from serving.edge.grpc.codec import Asked
+from serving.edge.grpc.codec import Asked, Decoded
 from serving.edge.grpc.edge import GrpcEdge
-from serving.edge.grpc.infer_request import hand_over, request_of
+from serving.edge.grpc.infer_request import hand_over, in_turns, request_of
 from serving.edge.grpc.outgoing import Frame, frame_size
 from serving.edge.grpc.rendering import framed, framed_pieces, infer_pieces, varint
 from serving.edge.grpc.stream_call import StreamCall
@@ -106,13 +107,23 @@ class InferStream:
         """Hand a request to the request path; whatever is wrong with it is its answer."""
         turn = _Turn(self, len(message))
         self._turns.append(turn)
-        call = self.call
         try:
-            decoded = self._edge.codec.decode(message)
+            came = self._edge.codec.decode(message)
         except ServingError as error:
-            self._edge.observer.refused("", error.reason)
-            turn.settle(error)
+            self._refused(turn, error)
             return
+        if isinstance(came, Decoded):
+            self._ask(turn, came)
+        else:
+            ask, refused = partial(self._ask, turn), partial(self._refused, turn)
+            self._edge.turns.add(in_turns(came, ask), refused, lambda: turn not in self._turns)
+
+    def _refused(self, turn: _Turn, error: ServingError) -> None:
+        self._edge.observer.refused("", error.reason)
+        turn.settle(error)
+
+    def _ask(self, turn: _Turn, decoded: Decoded) -> None:
+        call = self.call
         turn.asked = decoded.asked
         request = request_of(decoded, call.head, turn, self._edge.clock(), call.spent_s)
         turn.request = request

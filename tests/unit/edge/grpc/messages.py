@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from serving.edge.grpc.codec import Codec, Decoded
+from serving.inference import Buffer
 from serving.protocol.open_inference import InferParameter, ModelInferRequest
 
 
@@ -38,3 +40,14 @@ def with_parameters(asked: ModelInferRequest, **parameters: InferParameter) -> M
     for name, parameter in parameters.items():
         asked.parameters[name].CopyFrom(parameter)
     return asked
+
+
+def decoded(codec: Codec, message: Buffer) -> Decoded:
+    """What a codec makes of a message, after all steps where it takes some."""
+    came = codec.decode(message)
+    while not isinstance(came, Decoded):
+        try:
+            next(came)
+        except StopIteration as ended:
+            came = ended.value
+    return came

@@ -15,7 +15,7 @@ from serving.edge.grpc.status import Code
 from serving.errors import BadRequest
 from serving.protocol.open_inference import ModelInferRequest
 from serving.testing.predictions import FakePredictions
-from tests.unit.edge.grpc.messages import request
+from tests.unit.edge.grpc.messages import decoded, request
 from tests.unit.edge.grpc.wire import INFER, STREAM, Wire
 
 MESSAGE = framed(request().SerializeToString())
@@ -67,9 +67,9 @@ def test_a_request_may_have_so_much_and_no_more(
     message = make(most + over).SerializeToString()
     if over > 0:
         with pytest.raises(BadRequest):
-            Codec(limits).decode(message)
+            decoded(Codec(limits), message)
     else:
-        Codec(limits).decode(message)
+        decoded(Codec(limits), message)
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])

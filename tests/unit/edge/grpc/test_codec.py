@@ -14,15 +14,15 @@ from serving.edge.grpc.limits import GrpcLimits
 from serving.errors import BadRequest, ServingError, TooLarge
 from serving.inference import Tensor
 from serving.protocol.open_inference import InferParameter, ModelInferRequest
-from tests.unit.edge.grpc.messages import floats, request, typed, with_parameters
+from tests.unit.edge.grpc.messages import decoded, floats, request, typed, with_parameters
 
 CODEC = Codec(GrpcLimits())
 
 
 def decode(asked: ModelInferRequest, codec: Codec = CODEC) -> tuple[Asked, list[Tensor]]:
-    decoded = codec.decode(asked.SerializeToString())
-    assert not decoded.unchecked
-    return decoded.asked, decoded.tensors
+    came = decoded(codec, asked.SerializeToString())
+    assert not came.unchecked
+    return came.asked, came.tensors
 
 
 def refusal(asked: ModelInferRequest, codec: Codec = CODEC) -> str:
@@ -59,8 +59,8 @@ def test_a_large_message_that_is_a_view_is_decoded_as_bytes_are() -> None:
     message, typed_one = asked.SerializeToString(), typed("INT8", [1], int_contents=[3]).SerializeToString()
     for data in (message, message, typed_one, b"\x98\x06\x01" + message):
         view = memoryview(data)
-        assert Codec(GrpcLimits()).decode(view) == CODEC.decode(view) == CODEC.decode(data)
-    assert CODEC.decode(memoryview(message)).tensors[0].data.obj is message  # type: ignore[union-attr]
+        assert decoded(Codec(GrpcLimits()), view) == decoded(CODEC, view) == decoded(CODEC, data)
+    assert decoded(CODEC, memoryview(message)).tensors[0].data.obj is message  # type: ignore[union-attr]
 
 
 def test_fields_in_another_order_are_the_same_request() -> None:
@@ -71,7 +71,7 @@ def test_fields_in_another_order_are_the_same_request() -> None:
     message = first + unknown + rest.SerializeToString()
     assert head_end(message, 99) == 0
     assert head_end(unknown + message, 99) is None
-    assert CODEC.decode(message)[:2] == decode(request())
+    assert decoded(CODEC, message)[:2] == decode(request())
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_unknown_fields_behind_typed_contents_are_no_values() -> None:
 
 def outcome(message: bytes) -> list[Tensor] | str:
     try:
-        return CODEC.decode(message).tensors
+        return decoded(CODEC, message).tensors
     except ServingError as error:
         return error.message
 

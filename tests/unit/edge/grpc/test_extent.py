@@ -17,23 +17,25 @@ from serving.errors import BadRequest, ServingError, TooLarge
 from serving.protocol.open_inference import ModelInferRequest
 from serving.testing.administration import FakeAdministration
 from serving.testing.predictions import FakePredictions
-from tests.unit.edge.grpc.messages import floats, request, typed
+from tests.unit.edge.grpc.messages import decoded, floats, request, typed
 from tests.unit.edge.grpc.wire import Wire
 
 LIMITS = GrpcLimits(max_tensors=8, max_typed_elements=6000)
 INFERENCE = "/inference.GRPCInferenceService/"
 
 
-def _never(message: bytes) -> ModelInferRequest:
-    raise AssertionError(f"{len(message)} bytes were parsed")
+def _little(message: bytes) -> ModelInferRequest:
+    assert len(message) < 100, f"{len(message)} bytes were parsed"
+    return ModelInferRequest.FromString(message)
 
 
 def _input(payload: bytes) -> bytes:
     return b"\x0a\x03mlp" + ModelInferRequest(raw_input_contents=[payload]).SerializeToString().replace(b":", b"*", 1)
 
 
-def _contents(payload: bytes) -> bytes:
-    return _input(ModelInferRequest(raw_input_contents=[payload]).SerializeToString().replace(b":", b"*", 1))
+def _contents(payload: bytes, datatype: bytes = b"BYTES") -> bytes:
+    contents = ModelInferRequest(raw_input_contents=[payload]).SerializeToString().replace(b":", b"*", 1)
+    return _input(b"\x0a\1a\x12%c%b\x1a\2\xd8\x36" % (len(datatype), datatype) + contents)
 
 
 SWOLLEN = {
@@ -51,21 +53,32 @@ SWOLLEN = {
     "a long name": b"\x0a\x80\x80\x80\x01" + b"a" * (1 << 21),
     "strings": _contents(b"\x42\0" * 7000),
     "long strings": _contents((b"\x42\x80\x01" + bytes(128)) * 7000),
-    "whole numbers": _contents(b"\x1a\xd8\x36" + b"\1" * 7000),
-    "whole numbers one by one": _contents(b"\x18\1" * 7000),
-    "truths": _contents(b"\x0a\xd8\x36" + b"\1" * 7000),
-    "no numbers": _contents(b"\x1a\x80\x80\x08" + b"\x80" * (1 << 17)),
+    "whole numbers": _contents(b"\x1a\xd8\x36" + b"\1" * 7000, b"INT64"),
+    "whole numbers one by one": _contents(b"\x18\1" * 7000, b"INT64"),
+    "truths": _contents(b"\x0a\xd8\x36" + b"\1" * 7000, b"BOOL"),
+    "no numbers": _contents(b"\x1a\x80\x80\x08" + b"\x80" * (1 << 17), b"INT64"),
+    "whole numbers in parts without any": _contents(b"\x1a\0" * 20_000, b"INT64"),
+    "floats in parts without any": _contents(b"\x32\0" * 20_000, b"FP32"),
+    "floats one by one": _contents(b"\x35\0\0\0\0" * 7000, b"FP32"),
+    "unknown fields of contents": _contents(b"\x98\x06\x01" * 7000),
+    "other fields of contents": _contents(b"\x98\x06\x01" * 7000, b"FP64"),
 }
 
 
 @pytest.mark.parametrize("message", SWOLLEN.values(), ids=SWOLLEN)
 def test_what_would_grow_is_refused_before_it_is_parsed(message: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     class Unparsed:
-        FromString = staticmethod(_never)
+        FromString = staticmethod(_little)
 
     monkeypatch.setattr(extent, "ModelInferRequest", Unparsed)
     with pytest.raises((TooLarge, BadRequest)):
-        Codec(LIMITS).decode(message)
+        decoded(Codec(LIMITS), message)
+
+
+@pytest.mark.parametrize("name", [name for name in SWOLLEN if "parts" in name])
+def test_parts_without_values_are_counted(name: str) -> None:
+    with pytest.raises(TooLarge, match="raw_input_contents"):
+        decoded(Codec(LIMITS), SWOLLEN[name])
 
 
 @pytest.mark.parametrize("count", [5999, 6000, 6001])
@@ -77,25 +90,25 @@ def test_so_many_single_values_are_taken_over_all_inputs(count: int) -> None:
     message = asked.SerializeToString()
     if count > LIMITS.max_typed_elements:
         with pytest.raises(TooLarge, match="raw_input_contents"):
-            Codec(LIMITS).decode(message)
+            decoded(Codec(LIMITS), message)
     else:
-        assert len(Codec(LIMITS).decode(message).tensors) == 2
+        assert len(decoded(Codec(LIMITS), message).tensors) == 2
 
 
 def test_floats_and_raw_contents_are_as_large_as_a_message() -> None:
     count = 1 << 19
-    assert len(Codec(LIMITS).decode(typed("FP32", [count], fp32_contents=[1.5] * count).SerializeToString())[1]) == 1
+    assert len(decoded(Codec(LIMITS), typed("FP32", [count], fp32_contents=[1.5] * count).SerializeToString())[1]) == 1
     raw = ModelInferRequest(raw_input_contents=[bytes(4 * count)]).SerializeToString()
     head = ModelInferRequest(model_name="mlp")
     head.inputs.add(name="input", datatype="FP32", shape=[count])
     # In an order of its own, so that all of it is parsed.
-    assert len(Codec(LIMITS).decode(raw + head.SerializeToString()).tensors[0].data) == 4 * count
+    assert len(decoded(Codec(LIMITS), raw + head.SerializeToString()).tensors[0].data) == 4 * count
 
 
 @given(st.binary(min_size=4097, max_size=4500))
 def test_any_large_bytes_are_a_request_or_a_refusal(message: bytes) -> None:
     with pytest.raises(ServingError):
-        Codec(LIMITS).decode(message)
+        decoded(Codec(LIMITS), message)
 
 
 def test_what_protobuf_takes_is_counted_and_nothing_else() -> None:
@@ -109,10 +122,10 @@ def test_what_protobuf_takes_is_counted_and_nothing_else() -> None:
         + bytes(4)
     )
     padded = b"\x9a\x06\xb8\x17" + bytes(3000) + whole
-    assert Codec(LIMITS).decode(padded).tensors[0].data == floats(1, 2, 3, 6)
+    assert decoded(Codec(LIMITS), padded).tensors[0].data == floats(1, 2, 3, 6)
     for broken in (padded[:-1], padded + b"\x9f\x06", padded + b"\x98\x06" + b"\x80" * 11):
         with pytest.raises(BadRequest, match=r"no inference\.ModelInferRequest"):
-            Codec(LIMITS).decode(broken)
+            decoded(Codec(LIMITS), broken)
 
 
 @pytest.mark.parametrize("method", ["ServerMetadata", "ModelReady", "ModelStatistics", "RepositoryIndex"])
