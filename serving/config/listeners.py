@@ -80,7 +80,7 @@ class GrpcSection(Section):
     port: Port | None = noted("Port of predictions over gRPC; 0 takes any free one, null serves none.", 8081)
     max_message_mb: Megabytes = noted("Largest message of a call.", _GRPC.max_message_mb, le=1_024)
     max_inflated_mb: Megabytes = noted(
-        "Largest message that comes compressed, inflated: it is inflated at once, and holds up its worker.",
+        "Largest message that comes compressed, inflated.",
         _GRPC.max_inflated_mb,
         le=1_024,
     )

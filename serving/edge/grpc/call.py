@@ -12,7 +12,8 @@ from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.codec import Asked, Decoded
 from serving.edge.grpc.edge import GrpcEdge
 from serving.edge.grpc.infer_request import hand_over, in_turns, request_of
-from serving.edge.grpc.message_reader import MessageReader, whole
+from serving.edge.grpc.inflation import Inflating
+from serving.edge.grpc.message_reader import Message, MessageReader, whole
 from serving.edge.grpc.outgoing import Frame, frame_size
 from serving.edge.grpc.rendering import framed, infer_frame
 from serving.errors import BadRequest, DeadlineExceeded, ModelFailed, ServingError
@@ -83,7 +84,7 @@ class UnaryCall:
         self._edge = edge
         self._handler = handler
         self._reader: MessageReader | None = None
-        self._messages: list[Buffer] = []
+        self._messages: list[Message] = []
         self._request: Request | None = None
         self._asked: Asked | None = None
         self._began_at = edge.clock()
@@ -106,8 +107,10 @@ class UnaryCall:
             return 0
         try:
             message = self._message(data, end)
-            if message is not None:
+            if isinstance(message, Buffer):
                 self._act(message)
+            elif message is not None:
+                self._inflate(message)
         except ServingError as error:
             self._refuse_error(error)
         except Exception:
@@ -166,7 +169,7 @@ class UnaryCall:
     def pump(self) -> None:
         """The client has taken bytes: of no matter for an only answer."""
 
-    def _message(self, data: bytes, end: bool) -> Buffer | None:  # noqa: FBT001 - see receive
+    def _message(self, data: bytes, end: bool) -> Message | None:  # noqa: FBT001 - see receive
         """The message, once the client has sent it and nothing after it."""
         most = self._edge.limits.max_message_bytes
         if end and self._reader is None:
@@ -183,6 +186,15 @@ class UnaryCall:
         if self._reader.partial or not self._messages:
             raise BadRequest("the call has no message, or only a part of one")
         return self._messages.pop()
+
+    def _inflate(self, steps: Inflating) -> None:
+        """Go on with what is inflated: at once where that is small."""
+        try:
+            next(steps)
+        except StopIteration as whole_one:
+            self._act(whole_one.value)
+        else:
+            self._edge.turns.add(in_turns(steps, self._act), self._unfit, self._has_gone)
 
     def _act(self, message: Buffer) -> None:
         edge = self._edge

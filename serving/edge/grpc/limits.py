@@ -15,7 +15,7 @@ class GrpcLimits:
     """
 
     max_message_mb: float = 64
-    # Of one that comes compressed: it is inflated at once, and 16 MB hold the loop for some 30 ms.
+    # Of one that comes compressed: it can become a thousand times as large, and 16 MB take 50 ms, over many turns.
     max_inflated_mb: float = 16
     # Calls in flight on one connection: clients keep what is beyond it to themselves.
     max_concurrent_streams: int = 256

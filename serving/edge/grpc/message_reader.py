@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from struct import Struct
 
 import numpy as np
 
+from serving.edge.grpc.inflation import Inflating, inflating
 from serving.errors import BadRequest, TooLarge
 from serving.inference import Buffer
 
 _PREFIX = 5
 _HEAD = Struct(">BI")
-# zlib takes gzip and deflate for what they are.
-_AUTOMATIC = 32 + zlib.MAX_WBITS
 # Pieces below the first size are gathered up to the second: kept apart, two bytes would take forty.
 _SMALL_PIECE = 1024
 _GATHERED = 64 * 1024
 # A message from this size on is put in its place as it arrives: to join 60 MB at its end holds the loop for 30 ms.
 _LARGE = 256 * 1024
+
+# A compressed one is the steps that inflate it, whose time is its reader's to choose.
+Message = Buffer | Inflating
 
 
 def whole(data: bytes, most: int) -> bytes | None:
@@ -35,10 +36,11 @@ class MessageReader:
 
     `claim` is told the bytes of a message as they arrive, and may raise; all that a prefix announces must fit when it
     comes, but is given back (by a negative number) until it is there: whoever announces much holds nothing with it.
-    Compressed messages are inflated up to `most_inflated` bytes, which are those of any message unless told otherwise.
+    Compressed messages are to be inflated up to `most_inflated` bytes, which are those of any message unless told
+    otherwise.
 
     Raises:
-        TooLarge: from `feed`; the prefix, or what is inflated, is over the limit.
+        TooLarge: from `feed`; the prefix is over the limit.
         BadRequest: from `feed`; no message can be read from here on.
     """
 
@@ -88,9 +90,9 @@ class MessageReader:
         """Bytes of a message that is not complete."""
         return self._have if self._size is None else self._have + _PREFIX
 
-    def feed(self, data: bytes) -> list[Buffer]:
+    def feed(self, data: bytes) -> list[Message]:
         """The messages that `data` completes."""
-        messages: list[Buffer] = []
+        messages: list[Message] = []
         room = self.room
         if room is not None:
             more = data if len(data) <= len(room) - self._have else data[: len(room) - self._have]
@@ -121,12 +123,12 @@ class MessageReader:
             self._small.clear()
         self._parts.append(data)
 
-    def _plain(self) -> list[Buffer]:
+    def _plain(self) -> list[Message]:
         """What begins the bytes that were not taken: whole messages, not compressed, of which there may be many.
 
         Measured: 0.3 us each, and 1 us as a message that may come in parts.
         """
-        messages: list[Buffer] = []
+        messages: list[Message] = []
         if self._size is not None or self._left is not None or self._have < _PREFIX:
             return messages
         joined, begin, most = self._joined(), self._at, self._most
@@ -199,11 +201,11 @@ class MessageReader:
         # All of `joined` is not copied.
         return joined[at : at + size]
 
-    def _take(self, message: Buffer) -> Buffer:
+    def _take(self, message: Buffer) -> Message:
         self._have -= len(message)
         self._size = self.room = None
         self._claimed = 0
-        return self._inflated(message) if self._compressed else message
+        return inflating(message, self._most_inflated, self._claim) if self._compressed else message
 
     def _joined(self) -> bytes:
         if self._small:
@@ -212,23 +214,6 @@ class MessageReader:
         if len(self._parts) != 1:
             self._parts = [b"".join(self._parts)]
         return self._parts[0]
-
-    def _inflated(self, message: Buffer) -> bytes:
-        """Bounded, so that a small message never becomes more than any may be."""
-        inflater = zlib.decompressobj(_AUTOMATIC)
-        try:
-            inflated = inflater.decompress(message, self._most_inflated + 1)
-        except zlib.error as error:
-            raise BadRequest(f"a message cannot be inflated: {error}") from None
-        if len(inflated) > self._most_inflated:
-            raise TooLarge(
-                f"a compressed message is more than {self._most_inflated} bytes when inflated (grpc.max_inflated_mb); "
-                "send it uncompressed, or split the rows over calls"
-            )
-        if not inflater.eof:
-            raise BadRequest("a compressed message ends too early")
-        self._claim(len(inflated) - len(message))
-        return inflated
 
 
 def too_large(size: int, most: int) -> TooLarge:

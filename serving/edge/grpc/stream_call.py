@@ -11,7 +11,9 @@ from serving.edge.grpc.answers import Refusal, begun, ended, refusal_of, trailer
 from serving.edge.grpc.call import Line
 from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.edge import GrpcEdge
-from serving.edge.grpc.message_reader import MessageReader
+from serving.edge.grpc.infer_request import in_turns
+from serving.edge.grpc.inflation import Inflating
+from serving.edge.grpc.message_reader import Message, MessageReader
 from serving.edge.grpc.outgoing import Frame, frame_size
 from serving.edge.grpc.untaken import Untaken
 from serving.errors import BadRequest, DeadlineExceeded, ModelFailed, NotReady, ServingError
@@ -64,6 +66,7 @@ class StreamCall:
         "_draining",
         "_edge",
         "_hearable",
+        "_inflating",
         "_line",
         "_over",
         "_reader",
@@ -83,7 +86,8 @@ class StreamCall:
         self._reader: MessageReader | None = MessageReader(
             limits.max_message_bytes, head.encoding, self.claim, limits.max_inflated_bytes
         )
-        self._waiting: deque[Buffer] = deque()
+        self._waiting: deque[Message] = deque()
+        self._inflating = False
         self._withheld = 0
         self._hearable = _MOST_HEARD
         self._untaken = Untaken()
@@ -144,8 +148,8 @@ class StreamCall:
             self.fail(ModelFailed("the gateway failed on this request; its log says why"))
         if not self._waiting:
             self._absorb()
-        # Where no more may be heard in this turn, the next one decides.
-        if self._over or not self._hearable or not conversation.idle:
+        # Where no more may be heard in this turn, or a message is being inflated, a later one decides.
+        if self._over or self._inflating or not self._hearable or not conversation.idle:
             return
         if self.complete and not self._waiting and not conversation.endless:
             self.end(None)
@@ -227,13 +231,33 @@ class StreamCall:
 
     def _hear(self, conversation: Conversation) -> None:
         waiting = self._waiting
-        while waiting and self._hearable and not conversation.full:
+        while waiting and self._hearable and not (self._inflating or conversation.full):
             if self._line.queued(self.stream_id) >= _MOST_QUEUED:
                 return
             self._hearable -= 1
             if not self._hearable:
                 asyncio.get_running_loop().call_soon(self._next_turn)
-            conversation.hears(waiting.popleft())
+            message = waiting.popleft()
+            if isinstance(message, Buffer):
+                conversation.hears(message)
+            elif not self._inflated_at_once(message):
+                return
+
+    def _inflated_at_once(self, steps: Inflating) -> bool:
+        """Put what is inflated in its place; False where that takes turns, and all behind it waits."""
+        try:
+            next(steps)
+        except StopIteration as whole:
+            self._waiting.appendleft(whole.value)
+            return True
+        self._inflating = True
+        self._edge.turns.add(in_turns(steps, self._inflated), self.fail, lambda: self._over)
+        return False
+
+    def _inflated(self, message: Buffer) -> None:
+        self._inflating = False
+        self._waiting.appendleft(message)
+        self.pump()
 
     def _next_turn(self) -> None:
         self._hearable = _MOST_HEARD
@@ -248,7 +272,7 @@ class StreamCall:
         """End the call where a part of a message has waited too long for the rest."""
         limits = self._edge.limits
         part = self._reader.partial if self._reader is not None else 0
-        if self._waiting:
+        if self._waiting or self._inflating:
             # Its client may be held up by us.
             self._arriving_since = now
         elif part and now - self._arriving_since > limits.body_allowed_s(part):
