@@ -48,9 +48,9 @@ def measure(engine: str, rows: int, command: str, options: tuple[int, float, flo
     with folder() as models:
         small = tiny(models, BinaryTensors())
         file = write_rows(models / "rows.parquet", rows)
-        with running(models, engine, {}, [small]) as server:
-            client = Client(server.port, [questions(small)])
-            named = {"model": NAME, "file": file, "port": server.port, "url": f"http://127.0.0.1:{server.port}"}
+        with running(models, engine, {}, [small]) as session:
+            client = Client(session.port, [questions(small)])
+            named = {"model": NAME, "file": file, "port": session.port, "url": f"http://127.0.0.1:{session.port}"}
             beside(client, [Phase("small", rate, 3.0)], seed, SLO_S)
             for number in range(rounds):
                 for turn in order(list(TURNS), number, seed):
@@ -62,7 +62,14 @@ def measure(engine: str, rows: int, command: str, options: tuple[int, float, flo
     for one in told:
         if "bulk" in one:
             one["bulk"]["rows_per_second"] = round(rows / one["bulk"]["seconds"], 1)
-    return {"rows": rows, "rate": rate, "command": command, "rounds": told, "promises": rows_of(_promises(told))}
+    return {
+        "rows": rows,
+        "rate": rate,
+        "command": command,
+        "others_cores": session.others_cores,
+        "rounds": told,
+        "promises": rows_of(_promises(told)),
+    }
 
 
 def _turn(client: Client, phase: Phase, line: list[str] | None, turn: str, seed: int) -> dict[str, Any]:

@@ -34,15 +34,15 @@ def measure(engine: str, requests: int, samples: int) -> dict[str, Any]:
     began = time.monotonic()
     with folder() as models:
         json, binary = tiny(models, JsonTensors()), tiny(models, BinaryTensors())
-        with running(models, engine, {}, [json]) as server:
-            client = Client(server.port, [questions(json), questions(binary)])
+        with running(models, engine, {}, [json]) as session:
+            client = Client(session.port, [questions(json), questions(binary)])
             asked = 0
             for _, stream in zip(range(samples), cycle((0, 1)), strict=False):
                 outcomes = client.closed_loop(CALLERS, 600.0, most=requests // samples, stream=stream)
                 asked += len(outcomes)
                 for status, count in by_status(outcomes).items():
                     answers[status] = answers.get(status, 0) + count
-                _look(server, asked, seen, names)
+                _look(session.server, asked, seen, names)
             client.close()
     processes = [growth(names[pid], points, asked) for pid, points in seen.items()]
     promises = [at_most(f"MB grown: {one['process']}", one["grown_mb"], FLAT_MB) for one in processes]
@@ -50,6 +50,7 @@ def measure(engine: str, requests: int, samples: int) -> dict[str, Any]:
         "requests": asked,
         "took_s": round(time.monotonic() - began, 1),
         "answers": answers,
+        "others_cores": session.others_cores,
         "processes": processes,
         "promises": rows_of(promises),
     }

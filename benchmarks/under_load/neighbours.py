@@ -29,8 +29,8 @@ def measure(engine: str, run_ms: float, options: tuple[int, int, float], seed: i
     with folder() as models:
         small, slow = tiny(models, BinaryTensors()), calibrated(models, "slow", run_ms, per_row=False)
         sections = {"pools": {"default": {"slots": slots}}}
-        with running(models, engine, sections, [small, slow]) as server:
-            client = Client(server.port, [questions(small), questions(slow)])
+        with running(models, engine, sections, [small, slow]) as session:
+            client = Client(session.port, [questions(small), questions(slow)])
             beside(client, [Phase("small", RATE, 3.0), Phase("slow", 5.0, 3.0)], seed, SLO_S)
             for number in range(rounds):
                 for name in order(list(SHARES), number, seed):
@@ -42,7 +42,13 @@ def measure(engine: str, run_ms: float, options: tuple[int, int, float], seed: i
     ratios = {name: _ratio(told, name) for name in SHARES if name != "alone"}
     valid = all(one["small"]["valid"] for one in told)
     promises = [at_most(f"small p99 beside {name}, x alone", got, TIMES, valid=valid) for name, got in ratios.items()]
-    return {"run_ms": run_ms, "slots": slots, "rounds": told, "promises": rows_of(promises)}
+    return {
+        "run_ms": run_ms,
+        "slots": slots,
+        "others_cores": session.others_cores,
+        "rounds": told,
+        "promises": rows_of(promises),
+    }
 
 
 def _ratio(told: list[dict[str, Any]], name: str) -> float | None:

@@ -27,8 +27,8 @@ def measure(engine: str, pairs: int, seconds: float, seed: int) -> dict[str, Any
         shutil.copytree(models / batched.model, models / "alone")
         alone = replace(batched, model="alone", name="alone")
         sections = {"models": {"alone": {"batching": {"max_rows": 1}}}}
-        with running(models, engine, sections, [batched, alone]) as server:
-            client = Client(server.port, [questions(batched), questions(alone)])
+        with running(models, engine, sections, [batched, alone]) as session:
+            client = Client(session.port, [questions(batched), questions(alone)])
             for stream in (0, 1):
                 client.closed_loop(1, 2.0, stream=stream)
             for number in range(pairs):
@@ -40,7 +40,12 @@ def measure(engine: str, pairs: int, seconds: float, seed: int) -> dict[str, Any
             client.close()
     ratio, low, high = median_interval([pair["batched"] / pair["alone"] for pair in told])
     promise = at_most("p50 batched, x unbatched (upper end of the interval)", high, WITHIN)
-    return {"pairs": told, "ratio": {"median": ratio, "low": low, "high": high}, "promises": rows_of([promise])}
+    return {
+        "pairs": told,
+        "ratio": {"median": ratio, "low": low, "high": high},
+        "others_cores": session.others_cores,
+        "promises": rows_of([promise]),
+    }
 
 
 HEAD = ["pair", "p50 ms batched", "p50 ms unbatched", "ratio"]

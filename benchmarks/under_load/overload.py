@@ -67,10 +67,11 @@ def measure(engine: str, names: list[str], row_ms: float, lengths: Lengths, seed
     with folder() as models:
         for case in cases(models, names, row_ms):
             sections = {"models": {case.workload.model: {"latency_slo_ms": case.slo_ms}}}
-            with running(models, engine, sections, [case.workload], apart=case.apart) as server:
-                client = Client(server.port, [questions(case.workload)], Limits(opened=OPENED))
+            with running(models, engine, sections, [case.workload], apart=case.apart) as session:
+                client = Client(session.port, [questions(case.workload)], Limits(opened=OPENED))
                 told.append(_Measurement(client, case, lengths, seed).told())
                 client.close()
+            told[-1]["others_cores"] = session.others_cores
     return {"cases": told}
 
 

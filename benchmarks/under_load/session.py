@@ -4,15 +4,41 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.contenders import PROJECT_PYTHON, Contender
 from benchmarks.server import Server
 from benchmarks.workload import Workload
+
+
+class Session:
+    """A server, and how many cores others used beside it, this process and its children: None while it runs."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.port = server.port
+        self.others_cores: float | None = None
+        self._began = time.monotonic()
+        self._before = self._others_s()
+
+    def ends(self) -> None:
+        """Call before the server does."""
+        used = self._others_s() - self._before
+        self.others_cores = round(max(0.0, used / (time.monotonic() - self._began)), 3)
+
+    def _others_s(self) -> float:
+        times = psutil.cpu_times()
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ours = time.process_time() + children.ru_utime + children.ru_stime + self.server.cpu_s()
+        return float(sum(times) - times.idle - times.iowait) - ours
 
 
 @contextmanager
@@ -30,7 +56,7 @@ def running(
     workloads: Sequence[Workload],
     *,
     apart: bool = False,
-) -> Iterator[Server]:
+) -> Iterator[Session]:
     """`sluice up` with these sections, once every workload has had its first right answer.
 
     `apart` leaves the last core to this process alone, where there are two at least.
@@ -47,7 +73,9 @@ def running(
     try:
         for workload in workloads:
             server.wait_ready(workload)
-        yield server
+        session = Session(server)
+        yield session
+        session.ends()
     finally:
         os.sched_setaffinity(0, cores)
         server.stop()

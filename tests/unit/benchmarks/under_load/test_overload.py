@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.under_load.__main__ import promises, render
+from benchmarks.under_load.__main__ import disturbed, promises, render
 from benchmarks.under_load.overload import promised
 
 TIMES = {"p50_ms": 1.0, "p90_ms": 2.0, "p99_ms": 3.0, "max_ms": 4.0}
@@ -44,7 +44,14 @@ def test_a_load_that_was_not_the_one_asked_for_says_nothing_of_the_server(factor
 
 def test_the_report_names_model_and_load_of_each_verdict() -> None:
     load = {**told(1.5), "promises": [{"what": "recovery s", "wanted": "<= 2", "got": 0.5, "verdict": "kept"}]}
-    case = {"model": "mlp", "peak_per_second": 1_000, "loads": [load]}
+    case = {"model": "mlp", "peak_per_second": 1_000, "loads": [load], "others_cores": 0.1}
     results = {"experiment": "overload", "engine": "ray", "cases": [case]}
     assert promises(results)[0]["what"] == "mlp at 1.5 x: recovery s"
     assert "| mlp at 1.5 x: recovery s | <= 2 | 0.500 | kept |" in render(results)
+
+
+@pytest.mark.parametrize(("cores", "quiet"), [(0.1, True), (0.3, True), (1.25, False)])
+def test_the_report_says_so_where_others_used_the_machine(cores: float, quiet: bool) -> None:
+    calm: dict[str, Any] = {"others_cores": 0.0}
+    assert (disturbed({"cases": [calm, {"others_cores": cores}]}) == "") is quiet
+    assert (disturbed({"others_cores": cores}) == "") is quiet
