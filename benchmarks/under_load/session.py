@@ -66,16 +66,27 @@ def running(
     cores = sorted(os.sched_getaffinity(0))
     theirs, ours = (cores[:-1], cores[-1:]) if apart and len(cores) > 1 else (cores, cores)
     arguments = ("--engine", engine, "--cores", ",".join(map(str, theirs)))
-    server = Server(
-        Contender(f"sluice-{engine}", "", "sluice", "sluice_configured", PROJECT_PYTHON, arguments, ready_s=120), models
-    )
+    contender = Contender(f"sluice-{engine}", "", "sluice", "sluice_configured", PROJECT_PYTHON, arguments, ready_s=120)
+    server = _started(contender, models, workloads)
     os.sched_setaffinity(0, ours)
     try:
-        for workload in workloads:
-            server.wait_ready(workload)
         session = Session(server)
         yield session
         session.ends()
     finally:
         os.sched_setaffinity(0, cores)
         server.stop()
+
+
+def _started(contender: Contender, models: Path, workloads: Sequence[Workload]) -> Server:
+    while True:
+        server = Server(contender, models)
+        try:
+            for workload in workloads:
+                server.wait_ready(workload)
+            return server
+        except BaseException as problem:
+            server.stop()
+            # Between looking for a free port and taking it, anybody's connection may be given it: look again.
+            if not (isinstance(problem, RuntimeError) and "in use by another program" in str(problem)):
+                raise
