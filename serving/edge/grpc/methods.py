@@ -59,7 +59,8 @@ def _permitted(request: Any, answer: Callable[[GrpcEdge, Any], Awaitable[Any]], 
     return Method(handler)
 
 
-# Files come with a load: it may be as large as any message.
+# Files come with a load: it may be as large as any message. Protobuf copies them twice, and 60 MB hold the loop for
+# 0.1 s, from a thread as well; only the token's owner can have it do so, once for each load of a model.
 _LOAD = 1 << 31
 _INFERENCE = "/inference.GRPCInferenceService/"
 
