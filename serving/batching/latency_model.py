@@ -1,0 +1,105 @@
+"""How long a batch of a version runs: `fixed + row * rows`, learned from every run, with what the slow ones take more.
+
+A weighted least-squares line that forgets (each run weighs 2 % less than the next one), since the machine of a replica
+gets busier and idler. Three things keep a single odd run, such as a pause of the garbage collector or a processor taken
+away, from bending it: a run counts as at most 1.5 times the slowest that was expected, batches of many rows weigh less
+than those of few, and how much slower the slow runs are is learned apart, as the 99th percentile of measured over expected.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+_FORGET = 0.98
+# Runs after which what was believed at the start no longer bounds what counts.
+_TRUSTED_RUNS = 8
+_OUTLIER = 1.5
+# Rows from which on the scatter of a run is taken to grow with them.
+_SCATTER_ROWS = 8
+# The percentile is tracked by steps: up by 5 % at a run slower than it, down so that 1 in 100 is slower.
+_STEP = 0.05
+_SLOW_SHARE = 0.01
+_FIRST_MARGIN = 1.5
+_LARGEST_MARGIN = 50.0
+# Below this variance of rows, in squared rows, runs of one size say nothing about others.
+_ONE_SIZE = 1e-3
+
+
+class Estimate(NamedTuple):
+    """Seconds of a run: `fixed_s` for any, `row_s` for each row, and `margin` times as long for 1 run in 100."""
+
+    fixed_s: float
+    row_s: float
+    margin: float = _FIRST_MARGIN
+
+    def run_s(self, rows: float) -> float:
+        """How long a batch of so many rows runs on average."""
+        return self.fixed_s + self.row_s * rows
+
+    def late_s(self, rows: float) -> float:
+        """How long 99 of 100 batches of so many rows take at most."""
+        return self.margin * (self.fixed_s + self.row_s * rows)
+
+    def most_rows(self, within_s: float) -> float:
+        """Rows of which 99 of 100 batches end within this time: less than 1 where not even one row does."""
+        left_s = within_s / self.margin - self.fixed_s
+        if left_s <= 0.0:
+            return 0.0
+        return left_s / self.row_s if self.row_s > 0.0 else float("inf")
+
+
+class LatencyModel:
+    """What is known of one version on one backend; `estimate` is replaced whole with each run."""
+
+    __slots__ = ("_product", "_rows", "_rows_squared", "_seconds", "_weight", "estimate", "runs")
+
+    def __init__(self, believed: Estimate) -> None:
+        self.estimate = believed
+        self.runs = 0
+        self._weight = self._rows = self._rows_squared = self._seconds = self._product = 0.0
+        # As if a run of one row and one of eight had been seen: a first run then corrects, and does not decide.
+        for rows in (1, 8):
+            self._count(rows, believed.run_s(rows))
+
+    def saw(self, rows: int, run_s: float) -> None:
+        """A batch of `rows` (at least 1) ran for so long."""
+        fixed_s, row_s, margin = self.estimate
+        expected_s = fixed_s + row_s * rows
+        margin = _followed(margin, run_s, expected_s)
+        if self.runs >= _TRUSTED_RUNS:
+            run_s = min(run_s, _OUTLIER * margin * expected_s)
+        self.runs += 1
+        self._count(rows, run_s)
+        fixed_s, row_s = self._line()
+        self.estimate = Estimate(fixed_s, row_s, margin)
+
+    def _count(self, rows: int, run_s: float) -> None:
+        # The scatter of a run grows with its rows, so what one row says of the fixed part is not drowned by large runs.
+        weight = 1.0 / (rows + _SCATTER_ROWS)
+        weighted = weight * rows
+        self._weight = self._weight * _FORGET + weight
+        self._rows = self._rows * _FORGET + weighted
+        self._rows_squared = self._rows_squared * _FORGET + weighted * rows
+        self._seconds = self._seconds * _FORGET + weight * run_s
+        self._product = self._product * _FORGET + weighted * run_s
+
+    def _line(self) -> tuple[float, float]:
+        """The line through what is remembered, neither part of it negative."""
+        weight = self._weight
+        mean_rows, mean_s = self._rows / weight, self._seconds / weight
+        spread = self._rows_squared / weight - mean_rows * mean_rows
+        if spread > _ONE_SIZE:
+            row_s = max((self._product / weight - mean_rows * mean_s) / spread, 0.0)
+        else:
+            row_s = min(self.estimate.row_s, mean_s / mean_rows)
+        fixed_s = mean_s - row_s * mean_rows
+        if fixed_s < 0.0:
+            # Through the origin: all of it is a matter of rows.
+            return 0.0, self._product / self._rows_squared
+        return fixed_s, row_s
+
+
+def _followed(margin: float, run_s: float, expected_s: float) -> float:
+    if run_s > margin * expected_s:
+        return min(margin * (1.0 + _STEP), _LARGEST_MARGIN)
+    return max(margin * (1.0 - _STEP * _SLOW_SHARE / (1.0 - _SLOW_SHARE)), 1.0)
