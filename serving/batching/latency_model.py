@@ -2,7 +2,7 @@
 
 A weighted least-squares line that forgets (each run weighs 2 % less than the next one), since the machine of a replica
 gets busier and idler. Three things keep a single odd run, such as a pause of the garbage collector or a processor taken
-away, from bending it: a run counts as at most 1.5 times the slowest that was expected, batches of many rows weigh less
+away, from bending it: a run counts as at most 1.2 times the slowest that was expected, batches of many rows weigh less
 than those of few, and how much slower the slow runs are is learned apart, as the 99th percentile of measured over expected.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 _FORGET = 0.98
 # Runs after which what was believed at the start no longer bounds what counts.
 _TRUSTED_RUNS = 8
-_OUTLIER = 1.5
+_OUTLIER = 1.2
 # Rows from which on the scatter of a run is taken to grow with them.
 _SCATTER_ROWS = 8
 # The percentile is tracked by steps: up by 5 % at a run slower than it, down so that 1 in 100 is slower.
