@@ -13,6 +13,7 @@ from serving.inference import Request
 _LEFT_AT_MOST = 256
 # Batches that may leave, one after another, before rows that wait behind them have one: nobody starves.
 _PASSED_OVER_AT_MOST = 8
+_EVERYBODY = 1 << 30
 
 _Lanes = dict[Hashable, deque[Request]]
 
@@ -60,6 +61,8 @@ class RowQueue:
         self._lanes: _Lanes = {}
         self._other_levels: dict[int, _Lanes] = {}
         self._passed_over = 0
+        # Rows of every level but the default one.
+        self._level_rows: dict[int, int] = {}
         self.rows = 0
         self.bytes = 0
         self._left = 0
@@ -67,7 +70,7 @@ class RowQueue:
     def __bool__(self) -> bool:
         return bool(self._lanes or self._other_levels)
 
-    def refusal(self, rows: int, size: int) -> ServingError | None:
+    def refusal(self, rows: int, size: int, priority: int = 0) -> ServingError | None:
         """Why a request of so many rows and bytes cannot wait here, or None."""
         limits = self._limits
         if rows > limits.queue_rows:
@@ -82,6 +85,34 @@ class RowQueue:
             )
         if self.rows + rows > limits.queue_rows or self.bytes + size > limits.queue_bytes:
             return Overloaded(f"{self.rows} rows are waiting already, of {limits.queue_rows} that may; try again later")
+        if priority and limits.level_of(priority) > limits.default_priority:
+            # Work that may wait must not fill the place of what may not.
+            bulk = self._bulk_rows() + rows
+            if bulk > max(limits.queue_rows // 2, rows):
+                return Overloaded(
+                    f"{bulk - rows} rows of low priority are waiting already, of {limits.queue_rows // 2} that may; "
+                    "try again later"
+                )
+        return None
+
+    @property
+    def only_bulk(self) -> bool:
+        """All that waits may wait: nothing is of the default level or above it."""
+        levels = self._other_levels
+        return bool(levels) and not self._lanes and min(levels) > self._limits.default_priority
+
+    def rows_before(self, priority: int) -> int:
+        """Waiting rows that leave before those of a request of this priority that comes now."""
+        if not self._level_rows:
+            return self.rows
+        level = self._limits.level_of(priority)
+        return self.rows - sum([rows for other, rows in self._level_rows.items() if other > level])
+
+    def oldest(self) -> Request | None:
+        """A request of the next batch, the one that came first of its lane; it may have left by now."""
+        for lanes in (self._lanes,) if not self._other_levels else self._levels():
+            for lane in lanes.values():
+                return lane[0]
         return None
 
     def add(self, request: Request) -> None:
@@ -92,7 +123,7 @@ class RowQueue:
             lane = lanes[request.group] = deque()
         lane.append(request)
         request.queued_rows = request.rows
-        self.rows += request.rows
+        self._count(request, request.rows)
         self.bytes += request.size
 
     def put_back(self, span: Span) -> None:
@@ -100,30 +131,35 @@ class RowQueue:
         request = span.request
         self._lanes_of(request).setdefault(request.group, deque()).appendleft(request)
         request.queued_rows = request.rows
-        self.rows += request.rows
+        self._count(request, request.rows)
         self.bytes += request.size
 
     def released(self, request: Request) -> None:
         """A waiting request was answered or left: its rows and bytes are free at once."""
         if request.queued_rows:
-            self.rows -= request.queued_rows
+            self._count(request, -request.queued_rows)
             self.bytes -= request.size
             request.queued_rows = 0
             self._left += 1
             if self._left > _LEFT_AT_MOST and self._left > self.rows:
                 self._sweep()
 
-    def take(self, now: float) -> list[Span]:
+    def take(self, now: float, most_rows: int = _EVERYBODY, joining_rows: int = _EVERYBODY) -> list[Span]:
         """The next rows that may run together, oldest lane first; those that left or expired are dropped.
 
-        `now` is on the clock of the deadlines. May be empty although the queue was not.
+        `now` is on the clock of the deadlines. No more than `most_rows`, unless one request that fits into the largest
+        batch has more; of those that may wait longer than the first, no more than `joining_rows` join. May be empty
+        although the queue was not.
         """
-        return self._take_by_level(now) if self._other_levels else self._take_from(self._lanes, now)
+        most_rows = min(most_rows, self._limits.max_rows)
+        if self._other_levels:
+            return self._take_by_level(now, most_rows, joining_rows)
+        return self._take_from(self._lanes, now, most_rows)
 
-    def _take_from(self, lanes: _Lanes, now: float) -> list[Span]:
+    def _take_from(self, lanes: _Lanes, now: float, most_rows: int) -> list[Span]:
         for group in list(lanes):
             lane = lanes.pop(group)
-            spans = self._fill(lane, [], now)
+            spans = self._fill(lane, [], now, most_rows)
             if lane:
                 # To the end: lanes take turns.
                 lanes[group] = lane
@@ -131,23 +167,36 @@ class RowQueue:
                 return spans
         return []
 
-    def _take_by_level(self, now: float) -> list[Span]:
+    def _take_by_level(self, now: float, most_rows: int, joining_rows: int) -> list[Span]:
         """A batch of the first level that has one, filled up from the others."""
         levels = self._levels()
         if self._passed_over >= _PASSED_OVER_AT_MOST:
             levels.reverse()
         spans: list[Span] = []
-        first = 0
+        first = joined = 0
         for position, lanes in enumerate(levels):
             if not spans:
-                spans = self._take_from(lanes, now)
+                spans = self._take_from(lanes, now, most_rows)
                 first = position
+                joined = min(most_rows, _rows_of(spans) + joining_rows)
             elif self._has_room(spans):
-                self._join(lanes, spans, now)
+                self._join(lanes, spans, now, joined)
         waiting = any(levels[first + 1 :]) if spans else False
         self._passed_over = self._passed_over + 1 if waiting and self._passed_over < _PASSED_OVER_AT_MOST else 0
         self._other_levels = {level: lanes for level, lanes in self._other_levels.items() if lanes}
         return spans
+
+    def _count(self, request: Request, rows: int) -> None:
+        self.rows += rows
+        if request.priority:
+            level = self._limits.level_of(request.priority)
+            if level != self._limits.default_priority:
+                rows += self._level_rows.pop(level, 0)
+                if rows:
+                    self._level_rows[level] = rows
+
+    def _bulk_rows(self) -> int:
+        return sum([rows for level, rows in self._level_rows.items() if level > self._limits.default_priority])
 
     def _levels(self) -> list[_Lanes]:
         """What waits, the level that leaves first in front."""
@@ -163,30 +212,29 @@ class RowQueue:
         last = spans[-1].request
         return not last.queued_rows and not last.alone
 
-    def _join(self, lanes: _Lanes, spans: list[Span], now: float) -> None:
+    def _join(self, lanes: _Lanes, spans: list[Span], now: float, most_rows: int) -> None:
         """Add what fits of another level's lane of the same group."""
         group = spans[0].request.group
         lane = lanes.get(group)
         if lane is not None:
-            self._fill(lane, spans, now)
+            self._fill(lane, spans, now, most_rows)
             if not lane:
                 del lanes[group]
 
-    def _fill(self, lane: deque[Request], spans: list[Span], now: float) -> list[Span]:
-        """`spans`, with what fits of the lane added."""
-        room = self._limits.max_rows
-        if spans:
-            room -= sum([stop - start for _, start, stop in spans])
-        while lane and room:
+    def _fill(self, lane: deque[Request], spans: list[Span], now: float, most_rows: int) -> list[Span]:
+        """`spans`, with what fits of the lane into so many rows added."""
+        largest = self._limits.max_rows
+        room = most_rows - _rows_of(spans) if spans else most_rows
+        while lane and room > 0:
             request = lane.popleft()
             if not request.waiting or request.deadline_s <= now:
                 continue
             wanted = request.queued_rows
-            if spans and (request.alone or room < wanted <= self._limits.max_rows):
+            if spans and (request.alone or room < wanted <= largest):
                 # It fits into the next batch whole, which spares joining its answer.
                 lane.appendleft(request)
                 return spans
-            span = self._span(request, min(wanted, room))
+            span = self._span(request, wanted if request.rows <= largest else min(wanted, room))
             spans.append(span)
             room -= span.stop - span.start
             if request.queued_rows:
@@ -198,7 +246,7 @@ class RowQueue:
     def _span(self, request: Request, rows: int) -> Span:
         start = request.rows - request.queued_rows
         request.queued_rows -= rows
-        self.rows -= rows
+        self._count(request, -rows)
         if not request.queued_rows:
             self.bytes -= request.size
         return Span(request, start, start + rows)
@@ -216,6 +264,10 @@ class RowQueue:
         self._lanes.clear()
         self._other_levels.clear()
         return [request for lane in lanes for request in lane if request.waiting]
+
+
+def _rows_of(spans: list[Span]) -> int:
+    return sum([stop - start for _, start, stop in spans])
 
 
 def _kept(lanes: _Lanes) -> _Lanes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import NamedTuple
 
 from serving.batching.latency_model import Estimate
@@ -30,7 +31,7 @@ def window(estimate: Estimate, goal_s: float, max_rows: int) -> Window:
     needed = _GOOD_ENOUGH * fixed_s * most
     spared_s = best_s - _GOOD_ENOUGH * row_s * most
     enough = needed / spared_s if spared_s > 0.0 else 1.0
-    return Window(most, max(1, min(most, int(enough + 0.999))))
+    return Window(most, max(1, min(most, ceil(enough))))
 
 
 def rows_now(window: Window, estimate: Estimate, slack_s: float) -> int:
