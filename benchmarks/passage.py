@@ -124,5 +124,11 @@ class _Inline:
     def slots(self, key: VersionKey) -> int:
         return int(key == self._hosted.key)
 
+    def servers(self, key: VersionKey) -> int:
+        return self.slots(key)
+
+    def shared_slots(self) -> tuple[int, int] | None:
+        return None
+
     async def run(self, batch: Batch) -> Outputs:
         return Outputs(self._run(batch.inputs, batch.rows))

@@ -163,12 +163,13 @@ class Batch:
 
 @dataclass(slots=True)
 class Outputs:
-    """What a version answered to a batch.
+    """What a version answered to a batch, which ran for `run_s` seconds where the model is; 0 where nobody measured.
 
     `rendered` is a memo for edges, which encode a whole batch once instead of each row.
     """
 
     tensors: tuple[Tensor, ...]
+    run_s: float = 0.0
     rendered: dict[Hashable, object] = field(default_factory=dict)
 
 

@@ -38,6 +38,12 @@ class Backend(Protocol):
     def slots(self, key: VersionKey) -> int:
         """How many batches of this version may be in flight at once; 0 when nothing that lives hosts it."""
 
+    def servers(self, key: VersionKey) -> int:
+        """How many of those run at the same time; the others are on their way."""
+
+    def shared_slots(self) -> tuple[int, int] | None:
+        """Slots and servers of all versions together; None where each has its own."""
+
     async def run(self, batch: Batch) -> Outputs:
         """Outputs with as many rows as the batch, in the signature's order.
 

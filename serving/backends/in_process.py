@@ -67,6 +67,7 @@ class _Job:
     reply: asyncio.Future[tuple[Tensor, ...]]
     interrupt: Interrupt = field(default_factory=Interrupt)
     run_s: float = 0.0
+    took_s: float = 0.0
 
 
 class InProcess:
@@ -158,6 +159,14 @@ class InProcess:
         """One: inline runs never overlap, and behind a run in a thread the next batch grows."""
         return 1 if key in self._hosts else 0
 
+    def servers(self, key: VersionKey) -> int:
+        """As many as slots."""
+        return self.slots(key)
+
+    def shared_slots(self) -> tuple[int, int] | None:
+        """A version that runs in a thread holds up none that runs inline."""
+        return None
+
     async def run(self, batch: Batch) -> Outputs:
         """Never suspends where the run is short, so that a batch costs one callback."""
         host = self._hosts.get(batch.key)
@@ -165,21 +174,24 @@ class InProcess:
             raise NotReady(f"model {batch.key} is not loaded here")
         size = host.size(batch)
         if not host.short.allow(size):
-            return Outputs(await self._in_thread(host, batch, size))
+            return await self._in_thread(host, batch, size)
         started = self._clock()
+        run_s = 0.0
         try:
-            return Outputs(host.model.run(batch.inputs, batch.rows))
+            tensors = host.model.run(batch.inputs, batch.rows)
         finally:
-            host.short.saw(size, self._clock() - started)
+            run_s = self._clock() - started
+            host.short.saw(size, run_s)
+        return Outputs(tensors, run_s)
 
-    async def _in_thread(self, host: _Host, batch: Batch, size: int) -> tuple[Tensor, ...]:
+    async def _in_thread(self, host: _Host, batch: Batch, size: int) -> Outputs:
         job = _Job(host, batch, self._loop.create_future())
         self._running.add(job)
         self._jobs.put(job)
         try:
             tensors = await job.reply
             host.short.saw(size, job.run_s)
-            return tensors
+            return Outputs(tensors, job.took_s)
         finally:
             # Where nobody waits any more, a run that goes on would only keep the thread from the next.
             job.interrupt.fire()
@@ -190,7 +202,7 @@ class InProcess:
             if job.reply.done():
                 continue
             # Processor time: one that waited for a core or for the GIL was not a long run.
-            started = time.thread_time()
+            started, began = time.thread_time(), self._clock()
             outcome: Outcome
             try:
                 outcome = job.host.model.run(job.batch.inputs, job.batch.rows, job.interrupt)
@@ -201,6 +213,7 @@ class InProcess:
                 log.exception("a batch of %s could not be run", job.batch.key)
                 outcome = ModelFailed(f"model {job.batch.key}: {type(error).__name__}: {error}")
             job.run_s = time.thread_time() - started
+            job.took_s = self._clock() - began
             self._on_loop(_settle, job, outcome)
 
     def _begin(self, source: ModelSource) -> None:

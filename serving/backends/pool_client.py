@@ -94,6 +94,15 @@ class PoolClient:
         """So many for each replica that hosts the version."""
         return self._options.slots_per_replica * len(self._hosting.get(key, ()))
 
+    def servers(self, key: VersionKey) -> int:
+        """All but the one that is on its way to each replica."""
+        return self._options.runs_per_replica * len(self._hosting.get(key, ()))
+
+    def shared_slots(self) -> tuple[int, int] | None:
+        """Every replica hosts several versions."""
+        replicas = len(self._live())
+        return self._options.slots_per_replica * replicas, self._options.runs_per_replica * replicas
+
     def replicas(self) -> list[ReplicaSeen]:
         """Everyone in the pool and how it stands with them."""
         return [

@@ -11,12 +11,12 @@ from serving.wire.frame import DEFAULT_FRAME_BYTES
 class PoolOptions:
     """Times in seconds.
 
-    `slots_per_replica` batches of a version are in flight to each replica: with two, one is on its way while one runs.
+    A replica runs `runs_per_replica` batches at the same time, and one more is on its way to it meanwhile.
     A replica that owes an answer and says nothing for `silence_s` is lost: one that works says so four times a second.
     `write_bytes` may wait for a replica that reads slowly before it is given no more batches.
     """
 
-    slots_per_replica: int = 2
+    runs_per_replica: int = 1
     frame_bytes: int = DEFAULT_FRAME_BYTES
     write_bytes: int = 8 * 1024 * 1024
     handshake_s: float = 5.0
@@ -27,3 +27,8 @@ class PoolOptions:
     longest_pause_s: float = 5.0
     refused_pause_s: float = 15.0
     steady_s: float = 5.0
+
+    @property
+    def slots_per_replica(self) -> int:
+        """Batches that are in flight to each replica."""
+        return self.runs_per_replica + 1

@@ -17,7 +17,7 @@ from typing import Any, cast
 from serving.backends.backend import Changed
 from serving.errors import DeadlineExceeded, ModelFailed, NotReady, Overloaded, ReplicaLost, ServingError, StreamRefused
 from serving.inference import Batch, Hosted, Outputs, VersionKey
-from serving.wire.batch_frame import decode_failed, decode_result, encode_run
+from serving.wire.batch_frame import decode_failed, decode_result, encode_run, run_s_of
 from serving.wire.catalogue import Catalogue, decode_catalogue
 from serving.wire.frame import DEFAULT_FRAME_BYTES, RESULT, Frame
 from serving.wire.frame_reader import FrameReader
@@ -95,6 +95,15 @@ class ServeHandle:
         """So many for each replica that lives."""
         return self._options.slots_per_replica * self._replicas if key in self._hosted else 0
 
+    def servers(self, key: VersionKey) -> int:
+        """All but the one that is on its way to each replica."""
+        return max(1, self._options.slots_per_replica - 1) * self._replicas if key in self._hosted else 0
+
+    def shared_slots(self) -> tuple[int, int] | None:
+        """All versions run in the same replicas."""
+        slots = self._options.slots_per_replica
+        return slots * self._replicas, max(1, slots - 1) * self._replicas
+
     async def run(self, batch: Batch) -> Outputs:
         """See `Backend.run`. `Batch.alone` cannot be promised: the handle does not say which replica runs it."""
         facts = self._hosted.get(batch.key)
@@ -113,7 +122,7 @@ class ServeHandle:
         except TimeoutError:
             raise DeadlineExceeded(f"{batch.key} did not answer over Ray's handle in time") from None
         if answer.kind == RESULT:
-            return Outputs(decode_result(answer, batch.rows, facts.signature))
+            return Outputs(decode_result(answer, batch.rows, facts.signature), run_s_of(answer))
         raise decode_failed(answer) or ModelFailed(f"{batch.key} was cancelled")
 
     async def _call(self, key: VersionKey, frame: bytes) -> bytes:

@@ -3,7 +3,8 @@
 A weighted least-squares line that forgets (each run weighs 2 % less than the next one), since the machine of a replica
 gets busier and idler. Three things keep a single odd run, such as a pause of the garbage collector or a processor taken
 away, from bending it: a run counts as at most 1.2 times the slowest that was expected, batches of many rows weigh less
-than those of few, and how much slower the slow runs are is learned apart, as the 99th percentile of measured over expected.
+than those of few, and how much slower the slow runs are is learned apart, as the 99th percentile of measured over
+expected.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ _FIRST_MARGIN = 1.5
 _LARGEST_MARGIN = 50.0
 # Below this variance of rows, in squared rows, runs of one size say nothing about others.
 _ONE_SIZE = 1e-3
+# Where only one size is seen, what is held of a row's part fades, so that a larger batch is tried at last; but not
+# below this share of what a row would take if all were a matter of rows.
+_FADING = 0.99
+_LEAST_ROW_SHARE = 1 / 16
+# A batch of so many times the rows that are usual says something new, however long it took.
+_UNUSUAL_ROWS = 4.0
 
 
 class Estimate(NamedTuple):
@@ -66,7 +73,7 @@ class LatencyModel:
         fixed_s, row_s, margin = self.estimate
         expected_s = fixed_s + row_s * rows
         margin = _followed(margin, run_s, expected_s)
-        if self.runs >= _TRUSTED_RUNS:
+        if self.runs >= _TRUSTED_RUNS and rows * self._weight <= _UNUSUAL_ROWS * self._rows:
             run_s = min(run_s, _OUTLIER * margin * expected_s)
         self.runs += 1
         self._count(rows, run_s)
@@ -91,7 +98,8 @@ class LatencyModel:
         if spread > _ONE_SIZE:
             row_s = max((self._product / weight - mean_rows * mean_s) / spread, 0.0)
         else:
-            row_s = min(self.estimate.row_s, mean_s / mean_rows)
+            whole = mean_s / mean_rows
+            row_s = min(max(self.estimate.row_s * _FADING, whole * _LEAST_ROW_SHARE), whole)
         fixed_s = mean_s - row_s * mean_rows
         if fixed_s < 0.0:
             # Through the origin: all of it is a matter of rows.

@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
+from serving.batching.arrivals import Arrivals
+from serving.batching.fair_share import FairShare, Shares
+from serving.batching.loop_lag import LoopLag
+from serving.batching.pace import Pace
 from serving.batching.row_queue import QueueLimits, RowQueue, Span
-from serving.errors import ModelFailed, NotReady, ServingError
+from serving.errors import ModelFailed, NotReady, Overloaded, ServingError
 from serving.inference import Request
 
 log = logging.getLogger(__name__)
@@ -19,22 +24,41 @@ _LONGEST_TURN_S = 0.002
 Refuse = Callable[[Request, ServingError], None]
 
 
-class MicroBatcher:
-    """The queue of one variant and the tasks that empty it, never more at once than there are slots.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a queue shares with others: the worker's clock, who answers for it, its slots and the loop's lag.
 
-    `refuse` answers a request that will not run, and counts it.
+    `refuse` answers a request that will not run, and counts it. `alone`: the slots are its own, and follow its own.
     """
 
-    def __init__(self, name: str, limits: QueueLimits, clock: Callable[[], float], refuse: Refuse) -> None:
+    clock: Callable[[], float]
+    refuse: Refuse
+    shares: Shares
+    lag: LoopLag
+    alone: bool = True
+
+
+class MicroBatcher:
+    """The queue of one variant and the tasks that empty it, never more at once than there are slots."""
+
+    def __init__(self, name: str, limits: QueueLimits, pace: Pace, around: Surroundings) -> None:
+        self.virtual_s = 0.0
+        self.pace = pace
         self._name = name
         self._queue = RowQueue(limits)
-        self._clock = clock
-        self._refuse = refuse
+        self._limits = limits
+        self._clock = around.clock
+        self._refuse = around.refuse
+        self._shares = around.shares
+        self._alone = around.alone
+        self._lag = around.lag
+        self._arrivals = Arrivals(limits.longest_wait_s) if limits.longest_wait_s else None
         self._run: Callable[[list[Span]], Awaitable[None]] = _nobody
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
         self._starting = False
         self._slots = 0
+        self._wait: asyncio.TimerHandle | None = None
 
     @property
     def waiting_rows(self) -> int:
@@ -46,23 +70,34 @@ class MicroBatcher:
         """Nothing waits and nothing runs."""
         return not self._running and not self._queue.rows
 
+    @property
+    def bulk(self) -> bool:
+        """All that waits may wait for everybody else's."""
+        return self._queue.only_bulk
+
+    def waiting_s(self) -> float:
+        """Estimated seconds of a server that what waits will take."""
+        return self.pace.queue_s(self._queue.rows)
+
     def runs(self, run: Callable[[list[Span]], Awaitable[None]]) -> None:
         """Have batches answered by `run`, which answers every request of the spans it is given."""
         self._run = run
 
-    def refusal(self, rows: int, size: int) -> ServingError | None:
+    def refusal(self, rows: int, size: int, priority: int = 0) -> ServingError | None:
         """Why a request of so many rows and bytes would be refused now, or None."""
         if not self._slots:
             return NotReady(f"no replica of {self._name} is ready; try again in a moment")
-        return self._queue.refusal(rows, size)
+        return self._queue.refusal(rows, size, priority)
 
     def add(self, request: Request) -> None:
         """Queue the request, or answer it at once with why not."""
-        refused = self.refusal(request.rows, request.size)
+        refused = self.refusal(request.rows, request.size, request.priority) or self._too_late(request)
         if refused is not None:
             self._refuse(request, refused)
             return
         self._queue.add(request)
+        if self._arrivals is not None:
+            self._arrivals.saw(request.queued_at)
         if not self._starting and self._running < self._slots:
             self._start()
 
@@ -79,19 +114,69 @@ class MicroBatcher:
         """A request of this queue was answered or left."""
         self._queue.released(request)
 
-    def set_slots(self, slots: int) -> None:
-        """How many batches may run at once; with none, everybody who waits is told so."""
+    def set_slots(self, slots: int, servers: int) -> None:
+        """How many batches may be under way, and run, at once; with none, everybody who waits is told so."""
         self._slots = slots
+        self.pace.serve_by(servers)
+        if self._alone:
+            self._shares.resize(slots, servers)
         if not slots:
+            self._shares.forget(self)
             for request in self._queue.empty():
                 self._refuse(request, self._nobody_left())
         self._wake()
 
     async def stop(self) -> None:
         """Let what runs end, and refuse what waits; call once nothing is added any more."""
-        self.set_slots(0)
+        self.set_slots(0, 0)
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    def begin(self, share: FairShare, *, bulk: bool) -> bool:
+        """Its turn on slots that it shares; see `fair_share.Entrant`."""
+        if not self._queue or self._starting or self._running >= self._slots:
+            return False
+        self._shares.forget(self)
+        self._begin(share, bulk=bulk)
+        return True
+
+    def _too_late(self, request: Request) -> Overloaded | None:
+        """Why the request cannot be answered in time, or None: mostly at a glance, else by what is ahead of it."""
+        pace = self.pace
+        if (
+            self._queue.rows + request.rows <= pace.sure_rows
+            and request.timeout_s is None
+            and self._lag.calm
+            and not self._shares.short.contended
+            and not self._shares.long.contended
+        ):
+            return None
+        rows_before = self._queue.rows_before(request.priority)
+        share = self._share(rows_before + request.rows)
+        if not rows_before and share.idle:
+            # Whatever the estimate says: without a run now and then it could never be found wrong.
+            return None
+        finish_s = pace.finish_s(
+            share.running_s(), rows_before, request.rows, share.others_s(self), 2.0 * self._lag.seconds
+        )
+        left_s = self._due_at(request) - self._clock()
+        if finish_s <= left_s:
+            return None
+        return Overloaded(
+            f"{self._name} is busy: the answer would take about {finish_s * 1000:.0f} ms, of which {left_s * 1000:.0f} "
+            "are left; try again later",
+            finish_s - left_s,
+        )
+
+    def _due_at(self, request: Request) -> float:
+        """When the request should be answered: the model's goal, but for callers who say what they allow, and bulk."""
+        if request.timeout_s is not None or self._limits.is_bulk(request.priority):
+            return request.deadline_s
+        return min(request.received_at + self.pace.goal_s, request.deadline_s)
+
+    def _share(self, rows: int) -> FairShare:
+        pace = self.pace
+        return self._shares.of(pace.estimate.run_s(min(rows, pace.window.most_rows)))
 
     def _nobody_left(self) -> NotReady:
         return NotReady(f"the last replica of {self._name} went away; try again in a moment")
@@ -101,23 +186,42 @@ class MicroBatcher:
             self._start()
 
     def _start(self) -> None:
+        if self._arrivals is None or not self._waits(self._arrivals):
+            self._enter()
+
+    def _enter(self) -> None:
+        share = self._share(self._queue.rows)
+        bulk = self._queue.only_bulk
+        if share.enters(self):
+            self._shares.forget(self)
+            self._begin(share, bulk=bulk)
+
+    def _begin(self, share: FairShare, *, bulk: bool) -> None:
         # One task starts in a turn of the loop: by the time it takes, every request that arrived in the same turn has
         # been queued, so a burst becomes one batch and not a batch of one and the rest.
         self._starting = True
         self._running += 1
-        task = asyncio.get_running_loop().create_task(self._work(), name=self._name)
+        self._lag.watch()
+        task = asyncio.get_running_loop().create_task(self._work(share, bulk=bulk), name=self._name)
         self._tasks.add(task)
 
-    async def _work(self) -> None:
+    async def _work(self, share: FairShare, *, bulk: bool) -> None:
         self._starting = False
         began = self._clock()
         try:
             while self._running <= self._slots:
-                spans = self._queue.take(self._clock())
+                spans = self._take()
                 if not spans:
                     return
                 self._wake()
-                await self._guarded(spans)
+                estimated_s = self.pace.estimate.run_s(sum([stop - start for _, start, stop in spans]))
+                share.charge(self, estimated_s)
+                try:
+                    await self._guarded(spans)
+                finally:
+                    share.settle(estimated_s)
+                if share.others_wait(self) or (self._queue.only_bulk and not bulk):
+                    return
                 if self._clock() - began > _LONGEST_TURN_S:
                     await asyncio.sleep(0)
                     began = self._clock()
@@ -127,6 +231,40 @@ class MicroBatcher:
             task = asyncio.current_task()
             if task is not None:
                 self._tasks.discard(task)
+            # Among those who wait, before the slot is handed on to one of them.
+            self._wake()
+            share.leaves(bulk=bulk)
+
+    def _take(self) -> list[Span]:
+        """The next batch, as large as the time of its oldest row allows."""
+        pace, queue, now = self.pace, self._queue, self._clock()
+        if queue.only_bulk:
+            return queue.take(now, pace.bulk_rows)
+        oldest = queue.oldest()
+        slack_s = pace.goal_s if oldest is None else self._due_at(oldest) - now
+        return queue.take(now, pace.rows_now(slack_s), pace.joining_rows)
+
+    def _waits(self, arrivals: Arrivals) -> bool:
+        """Whether it is better to wait for another row; it then begins by itself later."""
+        queue = self._queue
+        if self._wait is not None:
+            if queue.rows < self.pace.window.most_rows:
+                return True
+            self._wait.cancel()
+            self._wait = None
+        oldest = queue.oldest()
+        if self._running or oldest is None or queue.only_bulk or queue.rows >= self.pace.window.most_rows:
+            return False
+        wait_s = arrivals.wait_s(self.pace.estimate, queue.rows, self._due_at(oldest) - self._clock())
+        if wait_s <= 0.0:
+            return False
+        self._wait = asyncio.get_running_loop().call_later(wait_s, self._waited)
+        return True
+
+    def _waited(self) -> None:
+        self._wait = None
+        if self._queue and not self._starting and self._running < self._slots:
+            self._enter()
 
     async def _guarded(self, spans: list[Span]) -> None:
         try:

@@ -22,7 +22,9 @@ _Lanes = dict[Hashable, deque[Request]]
 class QueueLimits:
     """Rows of one batch, the rows and bytes that may wait, and the levels of priority with the one of most requests.
 
-    Level 1 leaves first. A request that asks for no level, or for one that there is not, has the default one.
+    Level 1 leaves first. A request that asks for no level, or for one that there is not, has the default one. Levels
+    below the default one are bulk: they get what the others leave. For `longest_wait_s` rows may be made to wait for
+    others where that pays.
     """
 
     max_rows: int = 64
@@ -30,6 +32,11 @@ class QueueLimits:
     queue_bytes: int = 64 << 20
     priority_levels: int = 3
     default_priority: int = 2
+    longest_wait_s: float = 0.0
+
+    def is_bulk(self, priority: int) -> bool:
+        """A request of this priority may wait for all of the default level."""
+        return bool(priority) and self.level_of(priority) > self.default_priority
 
     def level_of(self, priority: int) -> int:
         """The level of a request that asks for this priority."""
@@ -85,7 +92,7 @@ class RowQueue:
             )
         if self.rows + rows > limits.queue_rows or self.bytes + size > limits.queue_bytes:
             return Overloaded(f"{self.rows} rows are waiting already, of {limits.queue_rows} that may; try again later")
-        if priority and limits.level_of(priority) > limits.default_priority:
+        if limits.is_bulk(priority):
             # Work that may wait must not fill the place of what may not.
             bulk = self._bulk_rows() + rows
             if bulk > max(limits.queue_rows // 2, rows):

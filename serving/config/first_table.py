@@ -65,4 +65,6 @@ def _served(settings: Settings, model: str, version: int) -> Served:
         queue_mb=batching.queue_mb,
         priority_levels=batching.priority_levels,
         default_priority=batching.default_priority,
+        latency_slo_us=round((section.latency_slo_ms or 0) * 1000),
+        max_wait_us=round(batching.max_wait_ms * 1000),
     )

@@ -25,6 +25,13 @@ class BatchingSection(Section):
         "Most rows that wait in one worker; beyond it requests are answered 503.", 4_096, ge=1, le=10**7
     )
     queue_mb: int = noted("Most megabytes of rows that wait in one worker.", 64, ge=1, le=65_536)
+    max_wait_ms: float = noted(
+        "Longest time for which rows that could run at once wait for others, and only where the measured run times "
+        "show that it pays. 0: they never wait.",
+        0.0,
+        ge=0,
+        le=1_000,
+    )
     priority_levels: int = noted(
         "Levels that a request's `priority` may name; rows of level 1 leave the queue first. 1: all are alike.",
         3,
@@ -85,7 +92,12 @@ class ModelSection(Section):
 
     pool: Name = noted("Pool that hosts it; `gateway` runs it inside the gateway's workers.", "default")
     latency_slo_ms: float | None = noted(
-        "Latency that its owner promises; null promises none.", None, gt=0, le=3_600_000
+        "Latency that its owner promises: batches are as large as it allows, and a request that could only be "
+        "answered later is refused 503 when it arrives, unless it says with `x-request-timeout-ms` what it allows. "
+        "null: as if it were `deadline_ms`.",
+        None,
+        gt=0,
+        le=3_600_000,
     )
     deadline_ms: int = noted(
         "A request is answered 504 after this time, unless it asks for another with `x-request-timeout-ms`.",

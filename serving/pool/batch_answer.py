@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from time import perf_counter
 
 from serving.errors import DeadlineExceeded, ModelFailed, NotReady, ServingError, StreamRefused
 from serving.inference import Buffer, Hosted
@@ -51,5 +52,6 @@ def _run(host: Host, hosted: Hosted | None, waiting: Waiting) -> tuple[list[Buff
     except StreamRefused as error:
         # The frame itself is sound, so only this batch is wrong.
         raise ModelFailed(error.message) from error
+    began = perf_counter()
     outputs = host.run(hosted.key, inputs, waiting.run.rows)
-    return encode_result(waiting.frame.batch_id, outputs)
+    return encode_result(waiting.frame.batch_id, outputs, perf_counter() - began)

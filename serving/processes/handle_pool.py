@@ -65,6 +65,14 @@ class HandlePool:
         """See `Backend.slots`."""
         return self._handle.slots(key) if self._handle else 0
 
+    def servers(self, key: VersionKey) -> int:
+        """See `Backend.servers`."""
+        return self._handle.servers(key) if self._handle else 0
+
+    def shared_slots(self) -> tuple[int, int] | None:
+        """See `Backend.shared_slots`."""
+        return self._handle.shared_slots() if self._handle else (0, 0)
+
     async def run(self, batch: Batch) -> Outputs:
         """See `Backend.run`."""
         if self._handle is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from serving.backends.backend import Backend
 from serving.backends.in_process import InProcess
 from serving.backends.pool_client import PoolClient
+from serving.backends.pool_options import PoolOptions
 from serving.config.serving_models import GATEWAY
 from serving.config.settings import Settings
 from serving.errors import ModelUnservable
@@ -43,7 +44,8 @@ class PoolBackends:
             return HandlePool(pool, self._cluster, self._settings.pool(pool).slots)
         if self._members is None:
             raise ModelUnservable(f"pool {pool!r} needs a control state; name one with state.control_url")
-        return PoolClient(pool, self._members.pool(pool), self._start.secret.encode())
+        options = PoolOptions(runs_per_replica=self._settings.pool(pool).slots)
+        return PoolClient(pool, self._members.pool(pool), self._start.secret.encode(), options)
 
 
 def pools_of(table: RouteTable) -> Iterable[str]:

@@ -88,6 +88,8 @@ class Flight:
                     request.reply(answer)
                     answered.append(request)
             row = end
+        if outputs.run_s:
+            self.variant.batcher.pace.saw(1 if whole else row, outputs.run_s)
         self._tell(answered, row, landed_at, run_s, "ok")
 
     def fail(self, error: ServingError) -> None:

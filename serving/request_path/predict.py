@@ -8,8 +8,7 @@ from functools import partial
 
 from serving.backends.backend import Backend
 from serving.batching.large_answer import LargeAnswers
-from serving.batching.micro_batcher import MicroBatcher
-from serving.batching.row_queue import QueueLimits, Span
+from serving.batching.row_queue import Span
 from serving.deadline import DeadlineWheel, Timers
 from serving.errors import DeadlineExceeded, ModelFailed, ReplicaLost, ServingError, TooLarge, UnknownModel
 from serving.features.entity_rows import EntityRows
@@ -21,6 +20,7 @@ from serving.request_path.administration import NOBODY, Administration
 from serving.request_path.flight import Flight
 from serving.request_path.look_ups import NOTHING, LookUps
 from serving.request_path.predictions import Description, InstanceForm, RunFacts
+from serving.request_path.queues import Queues
 from serving.request_path.read_plans import usable
 from serving.request_path.rescue import Rescue
 from serving.request_path.suspects import Suspects
@@ -46,7 +46,8 @@ class Predictor:
         self.suspects = Suspects(clock)
         self._rescue = Rescue(self.suspects, self._flight)
         self.features = Features(look_ups.reader, self._refuse, look_ups.observer, clock, time.time)
-        self.variants = Variants(backends, self.run, self._wheel, self._make_queue, look_ups.plans)
+        self.queues = Queues(timers, self._refuse, clock)
+        self.variants = Variants(backends, self.run, self._wheel, self.queues, look_ups.plans)
 
     def accept(self, request: Request) -> None:
         """Queue the request; `request.reply` is called exactly once, unless the caller has left."""
@@ -161,9 +162,6 @@ class Predictor:
             if request.chosen is not None:
                 self._observer.failed(request.chosen, self._clock() - request.received_at)
             request.reply(why)
-
-    def _make_queue(self, name: str, limits: QueueLimits) -> MicroBatcher:
-        return MicroBatcher(name, limits, self._clock, self._refuse)
 
     def _flight(self, variant: Variant, spans: list[Span]) -> Flight:
         return Flight(variant, spans, self._clock, self._large, self._observer.batch_seen)

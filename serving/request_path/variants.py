@@ -9,10 +9,11 @@ from functools import partial
 
 from serving.backends.backend import Backend
 from serving.batching.micro_batcher import MicroBatcher
-from serving.batching.row_queue import QueueLimits, Span
+from serving.batching.row_queue import Span
 from serving.errors import BadRequest, NotReady, UnknownModel
 from serving.inference import Holder, Hosted, Request, VersionKey
 from serving.request_path.intake import Intake
+from serving.request_path.queues import Queues
 from serving.request_path.read_plans import NO_PLANS, Plan, ReadPlans
 from serving.routing.split import STABLE, choose_split
 from serving.routing.table import EMPTY, Route, RouteTable, Served
@@ -41,13 +42,12 @@ class Variant:
 # A model, a version of it, and its role: what is live is one variant of each.
 Role = tuple[str, int, str]
 RunBatch = Callable[[Variant, list[Span]], Awaitable[None]]
-MakeQueue = Callable[[str, QueueLimits], MicroBatcher]
 
 
 class Variants:
     """The live variants of the table in force; all are looked at anew when it changes, one when a backend tells of one.
 
-    `run` answers a batch of a variant, `make_queue` makes what a variant's requests wait in, `plans` tells what each
+    `run` answers a batch of a variant, `queues` makes what a variant's requests wait in, `plans` tells what each
     version reads.
     """
 
@@ -56,14 +56,14 @@ class Variants:
         backends: Mapping[str, Backend],
         run: RunBatch,
         wheel: Holder,
-        make_queue: MakeQueue,
+        queues: Queues,
         plans: ReadPlans = NO_PLANS,
     ) -> None:
         self._backends = backends
         self._plans = plans
         self._run = run
         self._wheel = wheel
-        self._make_queue = make_queue
+        self._queues = queues
         self._table: RouteTable = EMPTY
         self._live: dict[Role, Variant] = {}
         self._only: dict[str, Variant] = {}
@@ -111,7 +111,7 @@ class Variants:
             return answers is variant
         if all(gone is not variant for gone in self._gone):
             self._gone.append(variant)
-            variant.batcher.set_slots(variant.backend.slots(variant.key))
+            _give_slots(variant)
         return True
 
     def only(self, model: str) -> Variant | None:
@@ -186,8 +186,10 @@ class Variants:
         for route in routes:
             self._choose_only(route)
         # One that is gone runs until its queue is empty, or until nothing can run it any more.
+        for backend in {id(variant.backend): variant.backend for variant in (*found.values(), *self._gone)}.values():
+            self._queues.resize(backend)
         for variant in (*found.values(), *self._gone):
-            variant.batcher.set_slots(variant.backend.slots(variant.key))
+            _give_slots(variant)
 
     def _concerned(self, key: VersionKey | None) -> Sequence[Route]:
         if key is None:
@@ -217,10 +219,7 @@ class Variants:
             found[role] = live
 
     def _make(self, name: str, served: Served, hosted: Hosted, backend: Backend) -> Variant:
-        most = min(served.max_rows, hosted.max_rows or served.max_rows) if hosted.batchable else 1
-        levels = served.priority_levels, served.default_priority
-        limits = QueueLimits(most, served.queue_rows, served.queue_mb << 20, *levels)
-        batcher = self._make_queue(str(hosted.key), limits)
+        batcher = self._queues.make(served, hosted, backend)
         variant = Variant(
             name=name,
             key=hosted.key,
@@ -229,7 +228,7 @@ class Variants:
             backend=backend,
             intake=Intake(hosted),
             batcher=batcher,
-            most_rows=most,
+            most_rows=batcher.pace.most_rows,
             holders=(self._wheel, batcher),
             deadline_s=served.deadline_ms / 1000,
             plan=self._plans.plan_of(hosted),
@@ -284,6 +283,11 @@ class Variants:
         if refused:
             return f"version {version} of model {route.model!r} could not be loaded: {refused}"
         return f"version {version} of model {route.model!r} is not ready; try again in a moment"
+
+
+def _give_slots(variant: Variant) -> None:
+    backend, key = variant.backend, variant.key
+    variant.batcher.set_slots(backend.slots(key), backend.servers(key))
 
 
 def _roles(route: Route, version: int) -> list[str]:

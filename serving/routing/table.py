@@ -11,6 +11,7 @@ from serving.errors import ConfigInvalid
 
 FORMAT = 1
 WHOLE_BP = 10_000
+_MAY_BE_NONE = ("latency_slo_us", "max_wait_us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Split:
 class Served:
     """A version that can be asked for by its path, with the limits that hold for it.
 
-    `pool` is the name of a pool, or "gateway" for a version that runs inside the gateway process.
+    `pool` is the name of a pool, or "gateway" for a version that runs inside the gateway process. `latency_slo_us` is 0
+    where its owner promises no latency.
     """
 
     version: int
@@ -37,6 +39,8 @@ class Served:
     queue_mb: int = 64
     priority_levels: int = 3
     default_priority: int = 2
+    latency_slo_us: int = 0
+    max_wait_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,11 @@ def _served(entry: dict[str, Any]) -> Served:
         # Adopted, a limit that is none would end every worker now, and at each start from the table kept on disk.
         if name == "pool" and type(value) is str:
             continue
-        if name == "pool" or type(value) is not int or value < 1:
-            raise ConfigInvalid(f"routing table with {name} {value!r}; a pool is a name, all else a number from 1")
+        least = 0 if name in _MAY_BE_NONE else 1
+        if name == "pool" or type(value) is not int or value < least:
+            raise ConfigInvalid(
+                f"routing table with {name} {value!r}; a pool is a name, all else a number from {least}"
+            )
     return Served(**known)
 
 

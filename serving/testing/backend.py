@@ -64,7 +64,15 @@ class EchoBackend:
 
     def slots(self, key: VersionKey) -> int:
         """As many as the test says."""
-        return self.free_slots if self.replicas > 0 and key in self._hosted else 0
+        return self._free(key)
+
+    def servers(self, key: VersionKey) -> int:
+        """As many as slots."""
+        return self._free(key)
+
+    def shared_slots(self) -> tuple[int, int] | None:
+        """Each version has its own."""
+        return None
 
     def changed(self, key: VersionKey | None = None) -> None:
         """Tell everybody to look again, at this version or at all."""
@@ -95,6 +103,9 @@ class EchoBackend:
         self._fail(data, batch.rows)
         shape = (batch.rows, 2) if batch.rows else batch.inputs[0].shape
         return Outputs((Tensor("y", "FP32", shape, data),))
+
+    def _free(self, key: VersionKey) -> int:
+        return self.free_slots if self.replicas > 0 and key in self._hosted else 0
 
     def _fail(self, data: bytes, rows: int) -> None:
         parts = {data[start : start + 8] for start in range(0, max(rows, 1) * 8, 8)}

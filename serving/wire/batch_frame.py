@@ -1,9 +1,10 @@
 """RUN, RESULT and FAILED: a batch on its way to a version, and what became of it.
 
-RUN is `u32 ttl in ms · u32 rows · u16 tensors · u16 given · u32 alone · tensors`, RESULT `u16 tensors · u16 0 · u32 0 ·
-tensors`, FAILED `u16 length of the reason · reason · text`, both UTF-8. CANCEL, GOAWAY and BEGUN are heads without a
-payload. BEGUN precedes the run of a batch that is to run alone, which is blamed for a crash only if it ran. `given` has
-the bits of the optional inputs that follow the others; a gateway that knows of none sends 0.
+RUN is `u32 ttl in ms · u32 rows · u16 tensors · u16 given · u32 alone · tensors`, RESULT `u16 tensors · u16 0 · u32
+microseconds of the run · tensors`, FAILED `u16 length of the reason · reason · text`, both UTF-8. CANCEL, GOAWAY and
+BEGUN are heads without a payload. BEGUN precedes the run of a batch that is to run alone, which is blamed for a crash
+only if it ran. `given` has the bits of the optional inputs that follow the others; a gateway that knows of none sends
+0, as does a replica that does not measure its runs.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _RESULT_HEAD = Struct("<IBBHQHHI")
 _REASON = Struct("<H")
 _LONGEST_TEXT = 4000
 _LONGEST_TTL_MS = 2**32 - 1
+_LONGEST_RUN_US = 2**32 - 1
 
 
 class Run(NamedTuple):
@@ -81,15 +83,16 @@ def decode_inputs(frame: Frame, run: Run, signature: Signature) -> tuple[Tensor,
     return decode(specs, frame.data, run.start, frame.stop)
 
 
-def encode_result(batch_id: int, tensors: Sequence[Tensor]) -> tuple[list[Buffer], int]:
-    """The frame in pieces, and its length.
+def encode_result(batch_id: int, tensors: Sequence[Tensor], run_s: float = 0.0) -> tuple[list[Buffer], int]:
+    """The frame in pieces, and its length; `run_s` is how long the batch ran.
 
     Raises:
         ModelFailed: a shape that the stream cannot carry.
     """
     parts: list[Buffer] = [b""]
     size = _RESULT_HEAD.size + append_tensors(tensors, parts)
-    parts[0] = _RESULT_HEAD.pack(size - 4, RESULT, 0, 0, batch_id, len(tensors), 0, 0)
+    run_us = min(int(run_s * 1e6), _LONGEST_RUN_US)
+    parts[0] = _RESULT_HEAD.pack(size - 4, RESULT, 0, 0, batch_id, len(tensors), 0, run_us)
     return parts, size
 
 
@@ -114,6 +117,11 @@ def decode_result(frame: Frame, rows: int, signature: Signature) -> tuple[Tensor
             if not tensor.shape or tensor.shape[0] != rows:
                 raise ModelFailed(f"the model answered {rows} rows with output {tensor.name!r} of shape {tensor.shape}")
     return tensors
+
+
+def run_s_of(frame: Frame) -> float:
+    """How long the batch of a RESULT frame that was decoded ran, in seconds; 0 where the replica does not say."""
+    return float(_RESULT.unpack_from(frame.data, frame.start)[2]) / 1e6
 
 
 def encode_failed(batch_id: int, reason: str, text: str = "") -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from serving.batching.micro_batcher import MicroBatcher
 from serving.batching.row_queue import QueueLimits, Span
 from serving.errors import ServingError
 from serving.inference import Answer, Request
+from tests.unit.batching.conftest import batcher_of
 
 
 class Nobody:
@@ -30,7 +30,7 @@ def request() -> Request:
 
 async def test_runs_that_never_suspend_leave_the_loop_to_others_in_between() -> None:
     clock = Clock()
-    batcher = MicroBatcher("m/1", QueueLimits(max_rows=1), clock, Request.reply)
+    batcher = batcher_of(QueueLimits(max_rows=1), clock)
     runs = 0
 
     async def run(spans: list[Span]) -> None:
@@ -40,7 +40,7 @@ async def test_runs_that_never_suspend_leave_the_loop_to_others_in_between() -> 
         clock.now += 0.0015
 
     batcher.runs(run)
-    batcher.set_slots(1)
+    batcher.set_slots(1, 1)
     for _ in range(20):
         batcher.add(request())
     most = 0
@@ -53,7 +53,7 @@ async def test_runs_that_never_suspend_leave_the_loop_to_others_in_between() -> 
 
 
 async def test_slots_that_come_and_go_strand_nobody() -> None:
-    batcher = MicroBatcher("m/1", QueueLimits(max_rows=1), Clock(), Request.reply)
+    batcher = batcher_of(QueueLimits(max_rows=1), Clock())
     running = most = 0
     ran: list[Request] = []
 
@@ -66,12 +66,12 @@ async def test_slots_that_come_and_go_strand_nobody() -> None:
         ran.extend(span.request for span in spans)
 
     batcher.runs(run)
-    batcher.set_slots(4)
+    batcher.set_slots(4, 4)
     asked = [request() for _ in range(60)]
     for number, each in enumerate(asked):
         batcher.add(each)
         if number % 5 == 0:
-            batcher.set_slots(1 + number % 4)
+            batcher.set_slots(1 + number % 4, 1 + number % 4)
             await asyncio.sleep(0)
     for _ in range(200):
         await asyncio.sleep(0)

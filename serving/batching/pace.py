@@ -1,0 +1,86 @@
+"""What one version's batches take, and what follows from it: how many rows run together, and what is in time."""
+
+from __future__ import annotations
+
+from serving.batching.admission import Ahead, finish_s
+from serving.batching.latency_model import Estimate, LatencyModel
+from serving.batching.window import Window, rows_now, window
+
+# Rows that may wait join a batch of those that may not as long as it runs no more than a tenth longer.
+_JOINING_SHARE = 0.1
+# A batch of rows that may wait is over before a row that may not has lost more than this, or this share of its goal.
+_BULK_RUN_S = 0.002
+_BULK_SHARE = 0.1
+# Half of the goal is left to what is not counted where requests are let in without a closer look.
+_SURE_SHARE = 0.5
+
+
+class Pace:
+    """The estimate of one version's runs on one backend and all that is derived from it, renewed with each run.
+
+    `goal_s` is what a request may take, its model's goal or else its deadline. `most_rows` bounds a batch.
+    """
+
+    __slots__ = ("_model", "bulk_rows", "goal_s", "joining_rows", "most_rows", "servers", "sure_rows", "window")
+
+    def __init__(self, model: LatencyModel, goal_s: float, most_rows: int) -> None:
+        self._model = model
+        self.goal_s = goal_s
+        self.most_rows = most_rows
+        self.servers = 1
+        self.window = Window(most_rows, 1)
+        self.bulk_rows = self.joining_rows = self.sure_rows = 0
+        self._derive()
+
+    @property
+    def estimate(self) -> Estimate:
+        """What a run takes."""
+        return self._model.estimate
+
+    @property
+    def runs(self) -> int:
+        """Runs that the estimate has seen."""
+        return self._model.runs
+
+    def saw(self, rows: int, run_s: float) -> None:
+        """A batch ran for so long."""
+        self._model.saw(rows or 1, run_s)
+        self._derive()
+
+    def serve_by(self, servers: int) -> None:
+        """So many batches can run at once."""
+        self.servers = max(1, servers)
+        self._derive()
+
+    def rows_now(self, slack_s: float) -> int:
+        """Rows of the next batch, whose oldest row has so much time left."""
+        return rows_now(self.window, self._model.estimate, slack_s)
+
+    def finish_s(self, running_s: float, rows_before: int, rows: int, others_s: float, lag_s: float) -> float:
+        """See `admission.finish_s`."""
+        ahead = Ahead(running_s, rows_before, self.window.most_rows, self.servers, others_s, lag_s)
+        return finish_s(ahead, self._model.estimate, rows)
+
+    def queue_s(self, rows: int) -> float:
+        """Seconds that waiting rows keep one server busy."""
+        fixed_s, row_s, _ = self._model.estimate
+        return rows * (row_s + fixed_s / self.window.most_rows)
+
+    def _derive(self) -> None:
+        estimate = self._model.estimate
+        self.window = found = window(estimate, self.goal_s, self.most_rows)
+        most = found.most_rows
+        # With two batches of the largest size before it on every server, so many rows more are no danger to the goal.
+        left_s = self.goal_s * _SURE_SHARE - 2.0 * estimate.run_s(most) - estimate.late_s(most)
+        per_row_s = self.queue_s(1) / self.servers
+        self.sure_rows = _rows(left_s, per_row_s)
+        self.joining_rows = _rows(_JOINING_SHARE * estimate.run_s(1), estimate.row_s)
+        bulk_s = min(_BULK_RUN_S, _BULK_SHARE * self.goal_s)
+        self.bulk_rows = max(1, min(most, _rows(bulk_s - estimate.fixed_s, estimate.row_s)))
+
+
+def _rows(seconds: float, row_s: float) -> int:
+    """Rows that fit into a time; bounded, since nothing may take no time at all."""
+    if seconds <= 0.0:
+        return 0
+    return int(min(seconds / row_s, 1e9)) if row_s > 0.0 else 1_000_000_000

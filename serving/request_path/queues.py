@@ -1,0 +1,54 @@
+"""Makes the queue of each variant, with its pace and the slots that it shares with others of its pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from serving.backends.backend import Backend
+from serving.batching.estimates import Estimates
+from serving.batching.fair_share import Shares
+from serving.batching.loop_lag import LoopLag
+from serving.batching.micro_batcher import MicroBatcher, Refuse, Surroundings
+from serving.batching.pace import Pace
+from serving.batching.row_queue import QueueLimits
+from serving.deadline import Timers
+from serving.inference import Hosted
+from serving.routing.table import Served
+
+
+class Queues:
+    """All queues of one worker; `refuse` answers a request that will not run, and counts it."""
+
+    def __init__(self, timers: Timers, refuse: Refuse, clock: Callable[[], float]) -> None:
+        self.estimates = Estimates()
+        self._clock = clock
+        self._refuse = refuse
+        self._lag = LoopLag(timers)
+        self._shared: dict[Backend, Shares] = {}
+
+    def make(self, served: Served, hosted: Hosted, backend: Backend) -> MicroBatcher:
+        """The queue of a version as it is served; without slots until `resize` is called."""
+        most = min(served.max_rows, hosted.max_rows or served.max_rows) if hosted.batchable else 1
+        limits = QueueLimits(
+            most,
+            served.queue_rows,
+            served.queue_mb << 20,
+            served.priority_levels,
+            served.default_priority,
+            served.max_wait_us / 1e6,
+        )
+        goal_s = served.latency_slo_us / 1e6 or served.deadline_ms / 1000
+        pace = Pace(self.estimates.model(served.pool, hosted.key, hosted.run_s), goal_s, most)
+        alone = backend.shared_slots() is None
+        shares = Shares(self._clock, alone=True) if alone else self._shares(backend)
+        around = Surroundings(self._clock, self._refuse, shares, self._lag, alone)
+        return MicroBatcher(str(hosted.key), limits, pace, around)
+
+    def resize(self, backend: Backend) -> None:
+        """What a backend can run at once may have changed."""
+        shared = backend.shared_slots()
+        if shared is not None:
+            self._shares(backend).resize(*shared)
+
+    def _shares(self, backend: Backend) -> Shares:
+        return self._shared.setdefault(backend, Shares(self._clock))
