@@ -136,7 +136,6 @@ class MicroBatcher:
         """Its turn on slots that it shares; see `fair_share.Entrant`."""
         if not self._queue or self._starting or self._running >= self._slots:
             return False
-        self._shares.forget(self)
         self._begin(share, bulk=bulk)
         return True
 
@@ -156,10 +155,11 @@ class MicroBatcher:
         if not rows_before and share.idle:
             # Whatever the estimate says: without a run now and then it could never be found wrong.
             return None
+        now = self._clock()
         finish_s = pace.finish_s(
-            share.running_s(), rows_before, request.rows, share.others_s(self), 2.0 * self._lag.seconds
+            share.running_s(now), rows_before, request.rows, share.others_s(self), 2.0 * self._lag.seconds
         )
-        left_s = self._due_at(request) - self._clock()
+        left_s = self._due_at(request) - now
         if finish_s <= left_s:
             return None
         return Overloaded(
@@ -190,10 +190,10 @@ class MicroBatcher:
             self._enter()
 
     def _enter(self) -> None:
-        share = self._share(self._queue.rows)
+        pace = self.pace
+        share = self._shares.short if pace.brief else self._share(self._queue.rows)
         bulk = self._queue.only_bulk
-        if share.enters(self):
-            self._shares.forget(self)
+        if share.enters(self, bulk=bulk):
             self._begin(share, bulk=bulk)
 
     def _begin(self, share: FairShare, *, bulk: bool) -> None:
@@ -210,19 +210,21 @@ class MicroBatcher:
         began = self._clock()
         try:
             while self._running <= self._slots:
-                spans = self._take()
+                now = self._clock()
+                spans = self._take(now)
                 if not spans:
                     return
                 self._wake()
                 estimated_s = self.pace.estimate.run_s(sum([stop - start for _, start, stop in spans]))
-                share.charge(self, estimated_s)
+                share.charge(self, estimated_s, now)
                 try:
                     await self._guarded(spans)
                 finally:
-                    share.settle(estimated_s)
-                if share.others_wait(self) or (self._queue.only_bulk and not bulk):
+                    now = self._clock()
+                    share.settle(estimated_s, now)
+                if not self._queue or share.others_wait(self) or (self._queue.only_bulk and not bulk):
                     return
-                if self._clock() - began > _LONGEST_TURN_S:
+                if now - began > _LONGEST_TURN_S:
                     await asyncio.sleep(0)
                     began = self._clock()
         finally:
@@ -235,9 +237,11 @@ class MicroBatcher:
             self._wake()
             share.leaves(bulk=bulk)
 
-    def _take(self) -> list[Span]:
+    def _take(self, now: float) -> list[Span]:
         """The next batch, as large as the time of its oldest row allows."""
-        pace, queue, now = self.pace, self._queue, self._clock()
+        pace, queue = self.pace, self._queue
+        if pace.brief:
+            return queue.take(now)
         if queue.only_bulk:
             return queue.take(now, pace.bulk_rows)
         oldest = queue.oldest()

@@ -40,7 +40,7 @@ class Queues:
         goal_s = served.latency_slo_us / 1e6 or served.deadline_ms / 1000
         pace = Pace(self.estimates.model(served.pool, hosted.key, hosted.run_s), goal_s, most)
         alone = backend.shared_slots() is None
-        shares = Shares(self._clock, alone=True) if alone else self._shares(backend)
+        shares = Shares(alone=True) if alone else self._shares(backend)
         around = Surroundings(self._clock, self._refuse, shares, self._lag, alone)
         return MicroBatcher(str(hosted.key), limits, pace, around)
 
@@ -51,4 +51,4 @@ class Queues:
             self._shares(backend).resize(*shared)
 
     def _shares(self, backend: Backend) -> Shares:
-        return self._shared.setdefault(backend, Shares(self._clock))
+        return self._shared.setdefault(backend, Shares())

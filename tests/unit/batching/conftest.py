@@ -45,5 +45,5 @@ def batcher_of(
     """Alone on its slots, or sharing those of `shares`."""
     pace = Pace(LatencyModel(estimate), goal_s, limits.max_rows)
     alone = shares is None
-    around = Surroundings(clock, Request.reply, shares or Shares(clock, alone=True), LoopLag(StillTimers(clock)), alone)
+    around = Surroundings(clock, Request.reply, shares or Shares(alone=True), LoopLag(StillTimers(clock)), alone)
     return MicroBatcher("m/1", limits, pace, around)
