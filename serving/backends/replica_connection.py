@@ -40,10 +40,10 @@ class Opening:
 class Flight:
     """A batch that the replica has not answered; its caller may have left.
 
-    `may_run` is false while the replica has still to say that it begins.
+    `may_run` is false while the replica has still to say that it begins, `begun` is true once it has said so.
     """
 
-    __slots__ = ("batch_id", "future", "load", "may_run", "rows", "signature")
+    __slots__ = ("batch_id", "begun", "future", "load", "may_run", "rows", "signature")
 
     def __init__(self, batch_id: int, rows: int, signature: Signature, future: asyncio.Future[Outputs]) -> None:
         self.batch_id = batch_id
@@ -52,6 +52,7 @@ class Flight:
         self.signature = signature
         self.future = future
         self.may_run = True
+        self.begun = False
 
 
 class ReplicaConnection(asyncio.Protocol):
@@ -187,7 +188,10 @@ class ReplicaConnection(asyncio.Protocol):
         self.lost_batches = bool(flights)
         started = True
         for flight in flights.values():
-            # Batches are answered in order: only the oldest one can have begun.
+            if flight.begun:
+                _fail(flight, self._loss(error, started=True))
+                continue
+            # All others are answered in order: only the oldest one can have begun.
             _fail(flight, self._loss(error, started=started and flight.may_run))
             started = False
         self.load = 0
@@ -251,7 +255,7 @@ class ReplicaConnection(asyncio.Protocol):
         elif kind == FAILED:
             self._failed(frame)
         elif kind == BEGUN:
-            self._flight(frame).may_run = True
+            self._flight(frame).begun = True
         elif kind == PONG:
             self._pinged = False
         elif kind == CATALOGUE:

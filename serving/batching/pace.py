@@ -21,8 +21,8 @@ _STRIDE = 16
 class Pace:
     """The estimate of one version's runs on one backend and all that is derived from it, renewed with each run.
 
-    `goal_s` is what a request may take, its model's goal or else its deadline. `most_rows` bounds a batch. `brief`: even
-    the largest one is over before anybody would notice.
+    `goal_s` is what a request may take, its model's goal or else its deadline. `most_rows` bounds a batch. `brief`:
+    even the largest one is over before anybody would notice.
     """
 
     __slots__ = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from serving.errors import StreamRefused
@@ -25,10 +25,16 @@ class Waiting(NamedTuple):
     expires_at: float
 
 
-class Inbox:
-    """Keeps batches in the order they came; a CANCEL takes one out."""
+def _nowhere(batch_id: int) -> bool:
+    del batch_id
+    return False
 
-    def __init__(self) -> None:
+
+class Inbox:
+    """Keeps batches in the order they came; a CANCEL takes one out, here or `elsewhere`, which tells whether it did."""
+
+    def __init__(self, elsewhere: Callable[[int], bool] = _nowhere) -> None:
+        self._elsewhere = elsewhere
         self._waiting: dict[int, Waiting] = {}
         self._bytes = 0
 
@@ -75,6 +81,6 @@ class Inbox:
         # A batch that runs, or has been answered, is past cancelling: its answer is the acknowledgement.
         cancelled = self._waiting.pop(batch_id, None)
         if cancelled is None:
-            return b""
+            return encode_failed(batch_id, CANCELLED) if self._elsewhere(batch_id) else b""
         self._bytes -= cancelled.frame.stop - cancelled.frame.start
         return encode_failed(batch_id, CANCELLED)

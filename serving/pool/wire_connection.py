@@ -1,6 +1,7 @@
 """One gateway's connection: a thread that reads batches, runs them one after another and writes the answers.
 
-Everything of a batch happens on one thread, since a hand-over to another costs more than the run of a small model.
+Everything of a batch happens on one thread, since a hand-over to another costs more than the run of a small model; only
+what runs long is handed over, so that small models do not wait behind it.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 
 from serving.errors import StreamRefused
 from serving.inference import Buffer
+from serving.pool.aside import Aside
 from serving.pool.batch_answer import answer, expired
 from serving.pool.host import Host
-from serving.pool.inbox import Inbox
+from serving.pool.inbox import Inbox, Waiting
 from serving.pool.looking import Looking
+from serving.pool.permits import RunPermits
+from serving.pool.run_lengths import RunLengths
 from serving.pool.wire_options import WireOptions
 from serving.wire.catalogue import Catalogue, encode_catalogue
 from serving.wire.frame import BEGUN, Frame, encode
@@ -52,7 +55,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What a server gives each connection; `permits` holds as many tokens as batches may run at once.
+    """What a server gives each connection; `permits` bound what runs at once, `lengths` tells what will run long.
 
     `looking` is held by the one thread that looks for its next batch without sleeping.
     """
@@ -61,7 +64,8 @@ class Shared:
     secret: bytes
     options: WireOptions
     published: Published
-    permits: SimpleQueue[None]
+    permits: RunPermits
+    lengths: RunLengths
     looking: threading.Lock
     clock: Callable[[], float] = time.monotonic
 
@@ -73,11 +77,12 @@ class WireConnection:
         self._socket = peer
         self._shared = shared
         self._reader = FrameReader()
-        self._inbox = Inbox()
+        self._aside = Aside(self._answer_aside, shared.clock)
+        self._inbox = Inbox(self._aside.cancel)
         self._writing = threading.Lock()
         self._emptied = False
         self._looking = Looking(shared.options.look_s, shared.looking, shared.clock)
-        self.busy_since: float | None = None
+        self._busy_since: float | None = None
         self.welcomed = False
         self.told: Catalogue | None = None
         self.told_to_leave = False
@@ -92,7 +97,13 @@ class WireConnection:
         except OSError as error:
             log.info("a gateway's connection broke: %s", error)
         finally:
+            self._aside.close()
             self._socket.close()
+
+    @property
+    def busy_since(self) -> float | None:
+        """Since when a batch runs or arrives; None while none does."""
+        return self._busy_since if self._busy_since is not None else self._aside.since
 
     def tell(self) -> None:
         """Send what is hosted by then; waits for a gateway that reads slowly, so a thread of its own calls it."""
@@ -126,45 +137,80 @@ class WireConnection:
             # What a short read left behind is nothing: the CANCEL of what it brought has not arrived.
             fresh = self._emptied
             # A large frame that is still arriving keeps the gateway waiting too.
-            self.busy_since = shared.clock() if self._inbox or self._reader.room() is not None else None
+            self._busy_since = shared.clock() if self._inbox or self._reader.room() is not None else None
             while self._inbox:
-                fresh &= self._permitted()
+                fresh &= shared.permits.short.take()
                 try:
                     # A CANCEL may have arrived while something else ran, and its batch must not.
                     if not fresh and not self._read_ahead():
                         return
                     parts = self._answer_oldest()
                 finally:
-                    shared.permits.put(None)
+                    shared.permits.short.give()
                 fresh = False
                 # After the permit is given back: a gateway that does not read must not keep others from running.
                 self._send(parts)
-
-    def _permitted(self) -> bool:
-        try:
-            self._shared.permits.get_nowait()
-        except Empty:
-            self._shared.permits.get()
-            return False
-        return True
 
     def _answer_oldest(self) -> Sequence[Buffer]:
         if not self._inbox:
             return ()
         shared = self._shared
         waiting = self._inbox.take()
-        if shared.clock() >= waiting.expires_at:
+        began = shared.clock()
+        if began >= waiting.expires_at:
             return (expired(waiting),)
         if waiting.run.alone:
-            # Other gateways' batches may have held it up here, and one of those may crash the replica.
-            self._send((encode(BEGUN, batch_id=waiting.frame.batch_id),))
+            return self._answer_alone(waiting)
+        hosted = shared.published.catalogue.slots.get(waiting.frame.slot)
+        if hosted is None:
+            return self._answer(waiting)
+        if shared.lengths.long(hosted, waiting) and not self._aside.full:
+            self._begins(waiting)
+            self._aside.add(waiting)
+            return ()
+        answered = self._answer(waiting)
+        shared.lengths.saw(hosted, waiting, shared.clock() - began)
+        return answered
+
+    def _answer(self, waiting: Waiting) -> Sequence[Buffer]:
+        shared = self._shared
         hosted = shared.published.catalogue.slots.get(waiting.frame.slot)
         return answer(shared.host, hosted, waiting, shared.options.frame_bytes)
+
+    def _answer_alone(self, waiting: Waiting) -> Sequence[Buffer]:
+        with self._shared.permits.alone():
+            if self._shared.clock() >= waiting.expires_at:
+                return (expired(waiting),)
+            # Other batches may have held it up here, and one of those may crash the replica.
+            self._begins(waiting)
+            return self._answer(waiting)
+
+    def _answer_aside(self, waiting: Waiting) -> None:
+        """Run a long batch, on the thread of those."""
+        shared = self._shared
+        shared.permits.long.take()
+        try:
+            began = shared.clock()
+            late = began >= waiting.expires_at
+            parts = (expired(waiting),) if late else self._answer(waiting)
+            hosted = shared.published.catalogue.slots.get(waiting.frame.slot)
+            if hosted is not None and not late:
+                shared.lengths.saw(hosted, waiting, shared.clock() - began)
+        finally:
+            shared.permits.long.give()
+        try:
+            self._send(parts)
+        except OSError as error:
+            log.info("a gateway's connection broke: %s", error)
+            self.close()
+
+    def _begins(self, waiting: Waiting) -> None:
+        self._send((encode(BEGUN, batch_id=waiting.frame.batch_id),))
 
     def _read(self) -> bool:
         """Wait for bytes and take them in; false at their end."""
         if self._reader.room() is None:
-            self.busy_since = None
+            self._busy_since = None
             if self._looking.finds(self._socket):
                 return self._received(self._receive(socket.MSG_DONTWAIT))
         began = self._shared.clock()

@@ -9,7 +9,8 @@ from serving.wire.frame import DEFAULT_FRAME_BYTES
 
 @dataclass(frozen=True, slots=True)
 class WireOptions:
-    """`parallel_runs` bounds what runs at once in this process, over all connections.
+    """`parallel_runs` batches run at once in this process, over all connections, and as many beside them that are known
+    to run for more than `long_run_s`.
 
     `send_s` is how long one write to a gateway that does not read may take before its connection is closed. A gateway
     whose batch runs, or arrives, for longer than `pulse_s` is told at that interval that the replica lives. Where
@@ -24,3 +25,5 @@ class WireOptions:
     send_s: float = 5.0
     pulse_s: float = 0.25
     look_s: float = 0.0001
+    # As in the gateway, which keeps slots apart for long batches (batching/fair_share).
+    long_run_s: float = 0.002

@@ -8,10 +8,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
 
 from serving.pool.host import Host
 from serving.pool.listening import Listener, listen
+from serving.pool.permits import RunPermits
+from serving.pool.run_lengths import RunLengths
 from serving.pool.slot_numbers import SlotNumbers
 from serving.pool.wire_connection import Published, Shared, WireConnection
 from serving.pool.wire_options import WireOptions
@@ -42,10 +43,9 @@ class WireServer:
         self._listen_on = listen_on
         self._clock = clock
         self._published = Published(Catalogue())
-        permits: SimpleQueue[None] = SimpleQueue()
-        for _ in range(self._options.parallel_runs):
-            permits.put(None)
-        self._shared = Shared(host, secret, self._options, self._published, permits, threading.Lock(), clock)
+        permits = RunPermits(self._options.parallel_runs)
+        lengths = RunLengths(self._options.long_run_s)
+        self._shared = Shared(host, secret, self._options, self._published, permits, lengths, threading.Lock(), clock)
         self._slots = SlotNumbers()
         self._listeners: list[Listener] = []
         self._threads: list[threading.Thread] = []

@@ -88,6 +88,8 @@ class Stage:
         self.host = DoublingHost(self.journal)
 
     def server(self, *addresses: str, **options: Any) -> WireServer:
+        # Rows that sleep stand in for runs of any length here: unless a test says so, none is known to be long.
+        options.setdefault("long_run_s", 60.0)
         listen_on = addresses or [f"unix:{self._folder}/sockets/s"]
         server = WireServer(self.host, SECRET, listen_on, WireOptions(**options))
         server.start()
