@@ -118,12 +118,12 @@ class FairShare:
         self._hand_on()
 
     def _enters_among_others(self, queue: Entrant) -> bool:
-        if self._running < self.slots and not self.others_wait(queue) and self._allows(queue):
-            self._waiting.pop(queue, None)
-            self._admit(queue)
-            return True
         self._waiting[queue] = None
-        return False
+        if self._running >= self.slots or self._next() is not queue:
+            return False
+        del self._waiting[queue]
+        self._admit(queue)
+        return True
 
     def _hand_on(self) -> None:
         """Give free slots to those who wait."""

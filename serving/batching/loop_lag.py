@@ -8,7 +8,7 @@ _TICK_S = 0.005
 # What was seen fades by a third a tick, so that one good turn does not let everybody in again at once.
 _FADING = 0.67
 # A turn in which requests of some dozen connections are decoded takes so long.
-_CALM_S = 0.004
+CALM_S = 0.004
 
 
 class LoopLag:
@@ -39,7 +39,7 @@ class LoopLag:
     def _ticked(self) -> None:
         late_s = max(self._timers.time() - self._due, 0.0)
         self.seconds = max(late_s, self.seconds * _FADING)
-        self.calm = self.seconds < _CALM_S
+        self.calm = self.seconds < CALM_S
         self._armed = False
         if self._watched or not self.calm:
             self._arm()
