@@ -23,7 +23,7 @@ from serving.testing.backend import KEY, EchoBackend, row_of
 from tests.unit.request_path.conftest import Caller, Counts
 
 ANY_WIDTH = Signature((TensorSpec("x", "FP32", (-1, -1)),), (TensorSpec("y", "FP32", (-1, -1)),))
-LIMITS = {"max_rows": 4, "queue_rows": 24, "deadline_ms": 1_000}
+LIMITS = {"max_rows": 4, "queue_rows": 12, "deadline_ms": 1_000}
 
 
 class FakeTimers:
@@ -139,6 +139,11 @@ class World:
             await self.turns()
             if self.variant.batcher.idle:
                 return
+            if not self.backend.running:
+                waiting = [one for one in self.asked if one.request.waiting]
+                assert all(one.request.deadline_s <= self.timers.now for one in waiting), "somebody waits for nothing"
+                # Those whose time is up are told so at the next tick of the wheel.
+                self.timers.pass_on(0.006)
             self.backend.end(0)
         raise AssertionError("somebody waits for ever")
 
@@ -167,9 +172,10 @@ STEPS = st.lists(
         st.tuples(
             st.just("ask"), st.integers(1, 9), st.integers(1, 2), st.integers(0, 4), st.sampled_from([None, 0.05])
         ),
+        st.tuples(st.just("ask"), st.integers(1, 4), st.just(1), st.just(0), st.none()),
         st.tuples(st.just("leave"), st.integers(0, 60)),
         st.tuples(st.just("end"), st.integers(0, 5)),
-        st.tuples(st.just("pass"), st.sampled_from([0.001, 0.02, 0.3])),
+        st.tuples(st.just("pass"), st.sampled_from([0.001, 0.02, 0.051, 0.3])),
         st.tuples(st.just("turns")),
     ),
     max_size=80,
