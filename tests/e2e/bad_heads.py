@@ -58,6 +58,15 @@ HEADERS = (
         )
         for value in ("soon", "-5", "0", "1e3", "", "nan", "9" * 30)
     ],
+    *[
+        Bad(
+            f"priority {value!r}",
+            posted(DOUBLER, GOOD_BODY, {"x-sluice-priority": value}),
+            400,
+            ("x-sluice-priority", "whole number"),
+        )
+        for value in ("high", "-1", "1.5", "")
+    ],
     Bad("unknown variant", posted(DOUBLER, GOOD_BODY, {"x-sluice-variant": "canary"}), 400, ("'canary'", "stable")),
     Bad("compressed", posted(DOUBLER, b"\x1f\x8b\x08\x00", {"content-encoding": "gzip"}), 400, ("gzip",)),
     Bad("compressed by br", posted(DOUBLER, b"\0", {"content-encoding": "br"}), 415, ("br", "gzip, deflate")),

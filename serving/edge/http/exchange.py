@@ -124,6 +124,7 @@ class Exchange:
         request.key = head.key
         request.pinned = head.pinned
         request.timeout_s = head.timeout_s
+        request.priority = head.priority
         if rows is not None:
             request.entities = rows
             request.key = rows.key if head.key is None else head.key
@@ -278,7 +279,7 @@ def _heavy(body: bytes, form: InstanceForm | None, limits: HttpLimits) -> bool:
 
 def _schedule(request: Request, options: Options) -> None:
     """What the caller asks of the queue; of two times allowed the shorter one counts."""
-    request.priority = options.priority
+    request.priority = options.priority or request.priority
     asked_s = options.timeout_s
     if asked_s is not None and (request.timeout_s is None or asked_s < request.timeout_s):
         request.timeout_s = asked_s

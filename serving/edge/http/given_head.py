@@ -25,6 +25,7 @@ _KNOWN = frozenset(
         b"x-sluice-key",
         b"x-sluice-variant",
         b"x-request-timeout-ms",
+        b"x-sluice-priority",
     ),
 )
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?")
@@ -103,13 +104,13 @@ def given_body(head: GivenHead, limits: HttpLimits) -> GivenBody:
     target, found, most = head.target, head.found, limits.max_body_bytes
     json_size = None
     if b"inference-header-content-length" in found and target is not None and target.asks is Asks.INFER:
-        json_size = _number(found[b"inference-header-content-length"].strip())
+        json_size = number(found[b"inference-header-content-length"].strip())
     inflated = most if json_size is not None else min(limits.max_json_bytes, most)
     short = target is not None and target.asks in SHORT_BODIES
     if short:
         inflated = min(inflated, SHORT_BYTES)
     coding = coding_of(found[b"content-encoding"]) if b"content-encoding" in found else b""
-    length = _number(found.get(b"content-length", b"").strip())
+    length = number(found.get(b"content-length", b"").strip())
     return GivenBody(length, json_size, coding, most if coding else inflated, inflated, short)
 
 
@@ -123,8 +124,8 @@ def _seconds(milliseconds: bytes) -> float | None:
     return float(milliseconds) / 1000 if _MILLISECONDS.fullmatch(milliseconds) and float(milliseconds) > 0 else None
 
 
-def _number(digits: bytes) -> int | None:
-    """A number of bytes, or None where it is none that a body could have."""
+def number(digits: bytes) -> int | None:
+    """A whole number, or None where it is none, or larger than any body."""
     if len(digits) > _MAX_DIGITS:
         # int() of thousands of digits is slow.
         digits = digits.lstrip(b"0") or b"0"

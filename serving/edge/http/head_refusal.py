@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from serving.edge.http.answers import Refusal
 from serving.edge.http.content_coding import SERVED, coding_of
-from serving.edge.http.given_head import NOTHING_ACCEPTED, SHORT_BYTES, GivenBody, GivenHead, RequestLine
+from serving.edge.http.given_head import NOTHING_ACCEPTED, SHORT_BYTES, GivenBody, GivenHead, RequestLine, number
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.routes import PREDICTIONS, Asks
 
@@ -27,6 +27,7 @@ def refusal_of_head(head: GivenHead, body: GivenBody, limits: HttpLimits) -> Ref
         or _odd_json_part(head, body)
         or _too_large(body, limits)
         or _odd_timeout(head)
+        or _odd_priority(head)
     )
     # A client that waits for leave to send its body may or may not send it now, so nothing after it can be trusted; and
     # a body longer than what is ever dropped is not waited for.
@@ -166,6 +167,15 @@ def _odd_timeout(head: GivenHead) -> Refusal | None:
         return None
     message = f"x-request-timeout-ms must be a positive number of milliseconds such as 50, got {_short(given)!r}"
     return Refusal(400, message)
+
+
+def _odd_priority(head: GivenHead) -> Refusal | None:
+    given = head.found.get(b"x-sluice-priority")
+    if given is None or number(given.strip()) is not None:
+        return None
+    return Refusal(
+        400, f"x-sluice-priority must be a whole number of 0 or more (1 is the highest), got {_short(given)!r}"
+    )
 
 
 def _no_such_path(url: bytes) -> str:

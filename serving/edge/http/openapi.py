@@ -50,6 +50,10 @@ _HEADERS = {
     "x-sluice-key": ({"type": "string"}, "Sticky key: the same key gets the same variant."),
     "x-sluice-variant": ({"type": "string"}, "Ask this variant, not the one that the split chooses."),
     "x-request-timeout-ms": ({"type": "number", "exclusiveMinimum": 0}, "Answer 504 after this time."),
+    "x-sluice-priority": (
+        {"type": "integer", "minimum": 0},
+        "Level of priority: 1 leaves the queue first, 0 is the default level. A body's `priority` counts before it.",
+    ),
 }
 _INFER_HEADERS = {
     "inference-header-content-length": (

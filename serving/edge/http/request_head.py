@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from serving.edge.http.answers import Refusal
 from serving.edge.http.content_coding import Accepted
-from serving.edge.http.given_head import NOTHING_ACCEPTED, Headers, RequestLine, given_body, given_head
+from serving.edge.http.given_head import NOTHING_ACCEPTED, Headers, RequestLine, given_body, given_head, number
 from serving.edge.http.head_refusal import refusal_of_head
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.routes import PREDICTIONS, SESSION, Asks, Target
@@ -44,6 +44,7 @@ class RequestHead(NamedTuple):
     key: bytes | None = None
     pinned: str | None = None
     timeout_s: float | None = None
+    priority: int = 0
     extra: bytes = b""
     stays: bytes = b""
     plain: bool = False
@@ -82,6 +83,7 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
         key=given.stripped(b"x-sluice-key") or None,
         pinned=given.stripped(b"x-sluice-variant").decode("latin-1") or None,
         timeout_s=given.timeout_s,
+        priority=number(given.stripped(b"x-sluice-priority")) or 0,
         extra=extra,
         stays=stays,
         wants_body=target.asks in PREDICTIONS,

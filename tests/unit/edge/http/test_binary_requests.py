@@ -207,6 +207,13 @@ def test_parameters_reach_the_request(wire: Wire) -> None:
     assert [request.priority for request in accepted] == [1, 0, 0, 0, 0]
 
 
+def test_a_priority_may_come_as_a_header_and_that_of_the_body_counts_before_it(wire: Wire) -> None:
+    ask(wire, headers="x-sluice-priority: 3\r\n")
+    ask(wire, parameters={"priority": 1}, headers="x-sluice-priority: 3\r\n")
+    ask(wire, parameters={"timeout": 5_000}, headers="x-sluice-priority: 3\r\n")
+    assert [request.priority for request in wire.predictions.accepted] == [3, 1, 3]
+
+
 def test_a_large_answer_that_waits_for_an_earlier_one_counts_as_bytes_in_flight() -> None:
     wire = holding()
     wire.send(request(*body_of([ROW], VALUES, **BINARY)) * 2)

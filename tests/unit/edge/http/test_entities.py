@@ -59,6 +59,12 @@ def predict(wire: Wire, rows: Any, headers: str = "") -> Response:
     return wire.ask(head.encode() + body)
 
 
+def test_a_priority_reaches_requests_by_entity(wire: Wire) -> None:
+    predict(wire, [FLIGHT], "x-sluice-priority: 3\r\n")
+    predict(wire, [FLIGHT])
+    assert [request.priority for request in wire.predictions.accepted] == [3, 0]
+
+
 def test_entities_are_read_by_the_models_plan_and_answered_one_by_one(wire: Wire) -> None:
     answer = predict(wire, [FLIGHT, {**FLIGHT, "gust": 3}])
     assert (answer.status, answer.json) == (200, {"predictions": [[0.0], [0.0]]})

@@ -41,6 +41,16 @@ def test_a_good_timeout_is_taken(value: bytes) -> None:
     assert head((b"x-request-timeout-ms", value)).timeout_s == float(value) / 1000
 
 
+@pytest.mark.parametrize("value", [b"-1", b"high", b"", b"1.5", b"9" * 30])
+def test_a_priority_is_a_whole_number(value: bytes) -> None:
+    assert status((b"x-sluice-priority", value)) == 400
+
+
+def test_a_good_priority_is_taken() -> None:
+    assert [head((b"x-sluice-priority", value)).priority for value in (b"0", b"3", b" 12 ")] == [0, 3, 12]
+    assert head().priority == 0
+
+
 def test_host_is_required_once_on_http_1_1_only() -> None:
     assert status(host=False) == 400
     assert status(HOST) == 400
