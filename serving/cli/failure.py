@@ -13,6 +13,8 @@ class ExitCode(IntEnum):
     WRONG_USAGE = 2
     NOT_REACHABLE = 3
     NOT_PROMOTED = 4
+    # What a shell reports of a program that Ctrl-C ended.
+    INTERRUPTED = 130
 
 
 class CommandFailed(Exception):

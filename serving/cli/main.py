@@ -8,9 +8,6 @@ import sys
 from serving.cli.failure import CommandFailed, ExitCode
 from serving.errors import BadRequest, ConfigInvalid, ServingError
 
-# What a shell reports of a program that Ctrl-C ended.
-_INTERRUPTED = 130
-
 
 def main() -> None:
     """The console script; `SLUICE_DEBUG=1` shows where an error came from."""
@@ -20,7 +17,7 @@ def main() -> None:
 
         sys.exit(app(prog_name="sluice", standalone_mode=False))
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     except CommandFailed as failed:
         _end(failed, failed.message, failed.code)
     except ServingError as error:
@@ -38,7 +35,7 @@ def _end_of_command_line(error: Exception) -> None:
     Told by their shape: the library's own classes live in a package that it keeps to itself.
     """
     if type(error).__name__ == "Abort":
-        sys.exit(_INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     context = getattr(error, "ctx", None)
     if context is None:
         return

@@ -89,6 +89,20 @@ LINES = (
     Line("predict flight-delay --row 1,2 --url {url}", FAILED, "takes [-1, 20]"),
     Line("predict flight-delay --url {url}", WRONG_USAGE, "say what to predict with one of --input"),
     Line("predict flight-delay --row 1,2 --url {gone}", NOT_REACHABLE, "does not answer"),
+    Line(
+        "predict flight-delay --file {folder}/flights.csv --out {folder}/o.csv --url {url}",
+        DONE,
+        "predicted 1 row into ",
+    ),
+    Line(
+        "predict flight-delay --file {folder}/bad.csv --out {folder}/o.csv --url {url}",
+        WRONG_USAGE,
+        "the columns tailnum, carrier, hour",
+    ),
+    Line("predict flight-delay --file nowhere.csv --out o.csv --url {url}", WRONG_USAGE, "No such file"),
+    Line("predict flight-delay --file {folder}/flights.csv --url {url}", WRONG_USAGE, "--file and --out go together"),
+    Line("predict flight-delay --row 1 --limit 1 --url {url}", WRONG_USAGE, "go with --file"),
+    Line("predict flight-delay --file {folder}/flights.csv --out o.csv --url {gone}", NOT_REACHABLE, "does not answer"),
     Line("config show --config {config}", DONE, "feature_views.plane.entity"),
     Line("config show --config nowhere.yaml", WRONG_USAGE, "nowhere.yaml cannot be read"),
     Line("config check --config {config} --models {models}", DONE, "the configuration is valid"),
@@ -147,6 +161,10 @@ def where(session: SluiceUp) -> dict[str, str]:
     (session.folder / "empty").mkdir()
     header = (sample.DATA / "route.csv").read_text().splitlines()[0]
     (session.folder / "bad.csv").write_text(f"{header}\n{',' * header.count(',')}\n")
+    flight = sample.load_test_flights().flights[0].instance()
+    (session.folder / "flights.csv").write_text(
+        f"{','.join(flight)}\n{','.join('' if cell is None else str(cell) for cell in flight.values())}\n"
+    )
     dead, config = "9", str(sample.CONFIGURATION)
     return {
         "http": str(session.port),
