@@ -10,6 +10,7 @@ ServingError
 │   └── TooLarge            more bytes or rows than this gateway ever takes
 ├── Unavailable             try again later, or elsewhere
 │   ├── Overloaded          a queue or a budget is full
+│   │   └── WouldBeLate     by what runs take, it cannot be answered in time
 │   ├── NotReady            no replica has the version warm
 │   ├── FeaturesAway        features cannot be read, where the model answers none without
 │   └── ReplicaLost         the replica went away while it held the batch
@@ -92,6 +93,12 @@ class Overloaded(Unavailable):
     """Refused at once, before any work was done for it."""
 
     reason = "overloaded"
+
+
+class WouldBeLate(Overloaded):
+    """There is room for it, but by what runs of its version take its time would be over before it was answered."""
+
+    reason = "would_be_late"
 
 
 class NotReady(Unavailable):

@@ -13,7 +13,8 @@ from serving.inference import VersionKey
 class BatchSeen:
     """Durations in seconds; `run_s` and `encode_s` are the batch's, the others have one entry per request.
 
-    A stage that was not measured stays empty.
+    A stage that was not measured stays empty. `slack_s` is the time that the first row had left to its goal when the
+    batch was taken, negative where that was over; None where nobody looked.
 
     `outcome` is "ok" or the stable reason of the error that answered it.
     """
@@ -29,6 +30,7 @@ class BatchSeen:
     outcome: str = "ok"
     route_s: Sequence[float] = ()
     features_s: Sequence[float] = ()
+    slack_s: float | None = None
 
 
 class Observer(Protocol):
@@ -40,5 +42,5 @@ class Observer(Protocol):
     def refused(self, model: str, reason: str) -> None:
         """A request was answered with an error before it reached a batch; `model` is a known name or ''."""
 
-    def failed(self, key: VersionKey, total_s: float) -> None:
-        """It had reached a version by then, and so long it took in all; told beside `refused`."""
+    def failed(self, key: VersionKey, total_s: float, rows: int, reason: str) -> None:
+        """It had reached a version by then, with so many rows, and so long it took in all; told beside `refused`."""

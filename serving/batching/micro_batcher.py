@@ -12,7 +12,7 @@ from serving.batching.fair_share import FairShare, Shares
 from serving.batching.loop_lag import LoopLag
 from serving.batching.pace import Pace
 from serving.batching.row_queue import QueueLimits, RowQueue, Span
-from serving.errors import ModelFailed, NotReady, Overloaded, ServingError
+from serving.errors import ModelFailed, NotReady, ServingError, WouldBeLate
 from serving.inference import Request
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,13 @@ class MicroBatcher:
         self._begin(share, bulk=bulk)
         return True
 
-    def _too_late(self, request: Request) -> Overloaded | None:
+    def due_at(self, request: Request) -> float:
+        """When the request should be answered: the model's goal, but for callers who say what they allow, and bulk."""
+        if request.timeout_s is not None or self._limits.is_bulk(request.priority):
+            return request.deadline_s
+        return min(request.received_at + self.pace.goal_s, request.deadline_s)
+
+    def _too_late(self, request: Request) -> WouldBeLate | None:
         """Why the request cannot be answered in time, or None: mostly at a glance, else by what is ahead of it."""
         pace = self.pace
         if (
@@ -159,20 +165,14 @@ class MicroBatcher:
         finish_s = pace.finish_s(
             share.running_s(now), rows_before, request.rows, share.others_s(self), 2.0 * self._lag.seconds
         )
-        left_s = self._due_at(request) - now
+        left_s = self.due_at(request) - now
         if finish_s <= left_s:
             return None
-        return Overloaded(
+        return WouldBeLate(
             f"{self._name} is busy: the answer would take about {finish_s * 1000:.0f} ms, of which {left_s * 1000:.0f} "
             "are left; try again later",
             finish_s - left_s,
         )
-
-    def _due_at(self, request: Request) -> float:
-        """When the request should be answered: the model's goal, but for callers who say what they allow, and bulk."""
-        if request.timeout_s is not None or self._limits.is_bulk(request.priority):
-            return request.deadline_s
-        return min(request.received_at + self.pace.goal_s, request.deadline_s)
 
     def _share(self, rows: int) -> FairShare:
         pace = self.pace
@@ -245,7 +245,7 @@ class MicroBatcher:
         if queue.only_bulk:
             return queue.take(now, pace.bulk_rows)
         oldest = queue.oldest()
-        slack_s = pace.goal_s if oldest is None else self._due_at(oldest) - now
+        slack_s = pace.goal_s if oldest is None else self.due_at(oldest) - now
         return queue.take(now, pace.rows_now(slack_s), pace.joining_rows)
 
     def _waits(self, arrivals: Arrivals) -> bool:
@@ -259,7 +259,7 @@ class MicroBatcher:
         oldest = queue.oldest()
         if self._running or oldest is None or queue.only_bulk or queue.rows >= self.pace.window.most_rows:
             return False
-        wait_s = arrivals.wait_s(self.pace.estimate, queue.rows, self._due_at(oldest) - self._clock())
+        wait_s = arrivals.wait_s(self.pace.estimate, queue.rows, self.due_at(oldest) - self._clock())
         if wait_s <= 0.0:
             return False
         self._wait = asyncio.get_running_loop().call_later(wait_s, self._waited)

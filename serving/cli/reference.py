@@ -18,7 +18,8 @@ _METRICS = """# Metrics
 
 On `http://HOST:8082/metrics`, for all workers at once: OpenMetrics for those who ask for it, else the older text of
 Prometheus. Durations are in seconds. The variant is `stable` for the version that answers by default, `direct` for one
-that only its number reaches.
+that only its number reaches. The goal of a request is its model's `latency_slo_ms`, or the time that its caller allows.
+Slack can be negative, so its histogram has buckets and no sum, as OpenMetrics wants.
 
 | metric | kind | labels | meaning |
 |---|---|---|---|

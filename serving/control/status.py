@@ -24,6 +24,7 @@ from serving.errors import (
     Unavailable,
     UnknownEntity,
     UnknownModel,
+    WouldBeLate,
 )
 
 # A test walks the error tree and requires an entry for each class.
@@ -40,6 +41,7 @@ STATUS: Mapping[type[ServingError], int] = {
     ModelUnservable: 422,
     Unavailable: 503,
     Overloaded: 503,
+    WouldBeLate: 503,
     NotReady: 503,
     FeaturesAway: 503,
     ReplicaLost: 503,

@@ -160,7 +160,8 @@ class Predictor:
             known = "" if isinstance(why, UnknownModel) else request.model
             self._observer.refused(known, why.reason)
             if request.chosen is not None:
-                self._observer.failed(request.chosen, self._clock() - request.received_at)
+                total_s = self._clock() - request.received_at
+                self._observer.failed(request.chosen, total_s, request.rows, why.reason)
             request.reply(why)
 
     def _flight(self, variant: Variant, spans: list[Span]) -> Flight:

@@ -13,6 +13,12 @@ SECONDS = (
     *(1.0, 2.0, 5.0, 10.0),
 )
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+# Around nothing: at or below 0 the goal of a batch's first row had passed when the batch was taken.
+SLACK_SECONDS = (
+    *(-1.0, -0.1, -0.01, -0.001, 0.0),
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+    *(1.0, 2.0, 5.0, 10.0),
+)
 
 
 class Histogram:

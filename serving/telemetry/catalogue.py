@@ -31,6 +31,12 @@ STAGE_SECONDS = MetricSpec(
 BATCH_ROWS = MetricSpec(
     "sluice_batch_rows", "histogram", ("model", "version", "variant"), "Rows that ran together in one batch."
 )
+BATCH_SLACK = MetricSpec(
+    "sluice_batch_slack_seconds",
+    "histogram",
+    ("model", "version", "variant"),
+    "Time that the first row of a batch had left to its goal when the batch was taken; 0 or less: it was over.",
+)
 REQUESTS = MetricSpec(
     "sluice_requests_total",
     "counter",
@@ -38,6 +44,12 @@ REQUESTS = MetricSpec(
     "Requests by outcome: ok, or the reason of the error; version and variant are empty where none was reached.",
 )
 ROWS = MetricSpec("sluice_rows_total", "counter", ("model", "version", "variant"), "Rows that went into batches.")
+REFUSED_ROWS = MetricSpec(
+    "sluice_refused_rows_total",
+    "counter",
+    ("model", "version", "reason"),
+    "Rows of requests that a version was chosen for and that reached no batch of it, by the reason of the error.",
+)
 FEATURE_VALUES = MetricSpec(
     "sluice_feature_values_total",
     "counter",
@@ -71,7 +83,7 @@ BUILD_INFO = MetricSpec("sluice_build_info", "gauge", ("version", "python"), "1;
 CATALOGUE: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
-        *(STAGE_SECONDS, BATCH_ROWS, REQUESTS, ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
+        *(STAGE_SECONDS, BATCH_ROWS, BATCH_SLACK, REQUESTS, ROWS, REFUSED_ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
         *(QUEUE_ROWS, INFLIGHT_BYTES, CONNECTIONS),
         *(VERSION_READY, POOL_REPLICAS, WORKERS, RESTARTS, ENGINE_REPLICAS, READY, START_TIME, BUILD_INFO),
     )

@@ -9,9 +9,11 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 
-from serving.telemetry.buckets import ROWS, SECONDS
-from serving.telemetry.catalogue import BATCH_ROWS, CATALOGUE
+from serving.telemetry.buckets import ROWS, SECONDS, SLACK_SECONDS
+from serving.telemetry.catalogue import BATCH_ROWS, BATCH_SLACK, CATALOGUE
 from serving.telemetry.snapshot import Snapshot
+
+_BOUNDS = {BATCH_ROWS.name: ROWS, BATCH_SLACK.name: SLACK_SECONDS}
 
 
 def rendered(snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
@@ -42,9 +44,9 @@ def _histograms(snapshot: Snapshot) -> dict[str, Metric]:
     for (name, labels), distribution in sorted(snapshot.histograms.items()):
         if name not in found:
             found[name] = HistogramMetricFamily(name, CATALOGUE[name].help, labels=CATALOGUE[name].labels)
-        bounds = ROWS if name == BATCH_ROWS.name else SECONDS
-        named = [*map(str, bounds), "+Inf"]
+        named = [*map(str, _BOUNDS.get(name, SECONDS)), "+Inf"]
         buckets = list(zip(named, accumulate(distribution.counts), strict=True))
+        # Where values can be negative a sum can fall: OpenMetrics knows none there, and the encoder leaves it out.
         found[name].add_metric(labels, buckets, sum_value=distribution.total)
     return dict(found)
 

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 
 from serving.inference import VersionKey
 from serving.observation import BatchSeen
-from serving.telemetry.buckets import ROWS, SECONDS, Histogram
+from serving.telemetry.buckets import ROWS, SECONDS, SLACK_SECONDS, Histogram
 from serving.telemetry.catalogue import (
     BATCH_ROWS,
+    BATCH_SLACK,
     FEATURE_READ_ERRORS,
     FEATURE_VALUES,
     QUEUE_ROWS,
+    REFUSED_ROWS,
     REQUESTS,
     STAGE_SECONDS,
     MetricSpec,
@@ -53,7 +55,7 @@ class _ModelCounts:
 class _VariantCounts:
     """A version in one role."""
 
-    __slots__ = ("changed", "model", "outcomes", "rows", "rows_total", "run", "told_at", "total", "usage")
+    __slots__ = ("changed", "model", "outcomes", "rows", "rows_total", "run", "slack", "told_at", "total", "usage")
 
     def __init__(self, model: _ModelCounts, usage: UsageCounts) -> None:
         self.changed = True
@@ -63,6 +65,7 @@ class _VariantCounts:
         self.run = Histogram(SECONDS)
         self.total = Histogram(SECONDS)
         self.rows = Histogram(ROWS)
+        self.slack = Histogram(SLACK_SECONDS)
         self.rows_total = 0
         self.outcomes: dict[str, int] = {}
 
@@ -80,6 +83,7 @@ class Recorder:
         self._variants: dict[tuple[VersionKey, str], _VariantCounts] = {}
         self._usage: dict[VersionKey, UsageCounts] = {}
         self._refusals: dict[tuple[str, str], int] = {}
+        self._refused_rows: dict[tuple[VersionKey, str], int] = {}
         self._features: dict[tuple[str, str, str, str], int] = {}
         self._read_errors: dict[str, int] = {}
         self._served: frozenset[VersionKey] | None = None
@@ -100,6 +104,8 @@ class Recorder:
         total_s = counts.total.add_all(seen.total_s)
         counts.rows.add(seen.rows)
         counts.rows_total += seen.rows
+        if seen.slack_s is not None:
+            counts.slack.add(seen.slack_s)
         requests = len(seen.total_s)
         counts.outcomes[seen.outcome] = counts.outcomes.get(seen.outcome, 0) + requests
         if seen.outcome == "ok":
@@ -107,9 +113,10 @@ class Recorder:
         else:
             counts.usage.failed(requests, total_s)
 
-    def failed(self, key: VersionKey, total_s: float) -> None:
+    def failed(self, key: VersionKey, total_s: float, rows: int, reason: str) -> None:
         """Count a request that a version was chosen for and that reached no batch of it."""
         self._usage_of(key).failed(1, total_s)
+        self._refused_rows[key, reason] = self._refused_rows.get((key, reason), 0) + rows
 
     def refused(self, model: str, reason: str) -> None:
         """Count a request that reached no batch; `model` is a known name or ''."""
@@ -147,6 +154,7 @@ class Recorder:
         self._models = {name: counts for name, counts in self._models.items() if name in models}
         self._usage = {key: counts for key, counts in self._usage.items() if key in served}
         self._refusals = {pair: n for pair, n in self._refusals.items() if not pair[0] or pair[0] in models}
+        self._refused_rows = {of: n for of, n in self._refused_rows.items() if of[0] in served}
         self._features = {of: n for of, n in self._features.items() if of[0] in models}
 
     def snapshot(self) -> dict[str, Any]:
@@ -180,6 +188,10 @@ class Recorder:
     def _counters(self, variants: Collection[tuple[tuple[VersionKey, str], _VariantCounts]]) -> dict[Series, float]:
         counters: dict[Series, float] = {
             Series(REQUESTS.name, (model, "", "", reason)): n for (model, reason), n in self._refusals.items()
+        }
+        counters |= {
+            Series(REFUSED_ROWS.name, (key.model, str(key.version), reason)): n
+            for (key, reason), n in self._refused_rows.items()
         }
         counters |= {Series(FEATURE_VALUES.name, of): n for of, n in self._features.items()}
         counters |= {Series(FEATURE_READ_ERRORS.name, (reason,)): n for reason, n in self._read_errors.items()}
@@ -235,3 +247,4 @@ def _histograms(
         yield Series(STAGE_SECONDS.name, ("run", *of)), counts.run
         yield Series(STAGE_SECONDS.name, ("total", *of)), counts.total
         yield Series(BATCH_ROWS.name, of), counts.rows
+        yield Series(BATCH_SLACK.name, of), counts.slack

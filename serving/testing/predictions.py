@@ -114,5 +114,5 @@ class RecordingObserver:
         """Remember it."""
         self.refusals.append((model, reason))
 
-    def failed(self, key: VersionKey, total_s: float) -> None:
+    def failed(self, key: VersionKey, total_s: float, rows: int, reason: str) -> None:
         """Of no interest to an edge."""

@@ -25,6 +25,7 @@ from serving.errors import (
     Unavailable,
     UnknownEntity,
     UnknownModel,
+    WouldBeLate,
 )
 
 
@@ -57,6 +58,7 @@ STATUS: Mapping[type[ServingError], Code] = {
     TooLarge: Code.RESOURCE_EXHAUSTED,
     Unavailable: Code.UNAVAILABLE,
     Overloaded: Code.UNAVAILABLE,
+    WouldBeLate: Code.UNAVAILABLE,
     NotReady: Code.UNAVAILABLE,
     FeaturesAway: Code.UNAVAILABLE,
     ReplicaLost: Code.UNAVAILABLE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from serving.batching.latency_model import Estimate
 from serving.batching.row_queue import QueueLimits, Span
 from serving.errors import ServingError
 from serving.inference import Answer, Request
@@ -13,6 +14,14 @@ from tests.unit.batching.conftest import batcher_of
 class Nobody:
     def answered(self, request: Request, outcome: Answer | ServingError) -> None:
         """Drop it."""
+
+
+class Keeping:
+    def __init__(self) -> None:
+        self.outcomes: list[Answer | ServingError] = []
+
+    def answered(self, request: Request, outcome: Answer | ServingError) -> None:
+        self.outcomes.append(outcome)
 
 
 class Clock:
@@ -79,3 +88,30 @@ async def test_slots_that_come_and_go_strand_nobody() -> None:
     assert len(ran) == 60
     assert set(ran) == set(asked)
     assert most <= 4
+
+
+async def test_what_would_be_late_and_what_finds_a_full_queue_have_reasons_of_their_own() -> None:
+    clock = Clock()
+    # 10 ms a row: after 60 ms the goal of 100 ms leaves no time for five rows that wait, and another one.
+    batcher = batcher_of(QueueLimits(max_rows=1, queue_rows=6), clock, Estimate(0.0, 0.01, 1.0), goal_s=0.1)
+    hung = asyncio.Event()
+
+    async def run(spans: list[Span]) -> None:
+        del spans
+        await hung.wait()
+
+    batcher.runs(run)
+    batcher.set_slots(1, 1)
+    batcher.add(request())
+    await asyncio.sleep(0)
+    caller = Keeping()
+    for now, rows in ((0.0, 5), (0.0, 2), (0.06, 1)):
+        clock.now = now
+        asked = Request("m", [], caller, 0.0)
+        asked.deadline_s = 1e9
+        asked.rows = rows
+        batcher.add(asked)
+    reasons = [outcome.reason for outcome in caller.outcomes if isinstance(outcome, ServingError)]
+    assert reasons == ["overloaded", "would_be_late"]
+    hung.set()
+    await batcher.stop()

@@ -46,6 +46,7 @@ class Counts:
     seen: list[BatchSeen] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
     failures: list[tuple[VersionKey, float]] = field(default_factory=list)
+    refused_rows: list[tuple[int, str]] = field(default_factory=list)
 
     def batch_seen(self, seen: BatchSeen) -> None:
         self.seen.append(seen)
@@ -53,8 +54,9 @@ class Counts:
     def refused(self, model: str, reason: str) -> None:
         self.refusals.append((model, reason))
 
-    def failed(self, key: VersionKey, total_s: float) -> None:
+    def failed(self, key: VersionKey, total_s: float, rows: int, reason: str) -> None:
         self.failures.append((key, total_s))
+        self.refused_rows.append((rows, reason))
 
 
 class Bench:

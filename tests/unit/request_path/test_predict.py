@@ -369,6 +369,7 @@ async def test_every_refusal_is_counted_by_its_reason(make_bench: MakeBench) -> 
         ("echo", "deadline_exceeded"),
         ("echo", "overloaded"),
     ]
+    assert sorted(bench.counts.refused_rows) == [(1, "deadline_exceeded"), (1, "overloaded"), (2, "deadline_exceeded")]
     bench.backend.gate.set()
 
 

@@ -8,8 +8,8 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.telemetry.buckets import SECONDS
-from serving.telemetry.catalogue import BUILD_INFO, CATALOGUE, READY, REQUESTS, STAGE_SECONDS
+from serving.telemetry.buckets import SECONDS, SLACK_SECONDS
+from serving.telemetry.catalogue import BATCH_SLACK, BUILD_INFO, CATALOGUE, READY, REQUESTS, STAGE_SECONDS
 from serving.telemetry.exposition import rendered
 from serving.telemetry.snapshot import Distribution, Series, Snapshot
 
@@ -55,6 +55,17 @@ def test_buckets_are_cumulative_and_end_with_the_count() -> None:
     assert buckets == [sum(COUNTS[: n + 1]) for n in range(len(COUNTS))]
     (count,) = (sample.value for sample in family.samples if sample.name.endswith("_count"))
     assert count == sum(COUNTS)
+
+
+def test_slack_below_nothing_is_a_histogram_without_a_sum() -> None:
+    counts = tuple(range(len(SLACK_SECONDS) + 1))
+    page = Snapshot({Series(BATCH_SLACK.name, ("m", "1", "stable")): Distribution(counts, -12.5)})
+    (family,) = openmetrics(rendered(page, "application/openmetrics-text")[0].decode())
+    late = {sample.labels["le"]: sample.value for sample in family.samples}["0.0"]
+    assert late == sum(counts[:5])
+    assert {sample.name for sample in family.samples} == {"sluice_batch_slack_seconds_bucket"}
+    (older,) = plain(rendered(page, "")[0].decode())
+    assert len(older.samples) == len(counts)
 
 
 def test_every_metric_of_the_catalogue_can_be_rendered() -> None:

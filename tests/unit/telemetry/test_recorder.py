@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from serving.inference import VersionKey
 from serving.observation import BatchSeen
+from serving.telemetry.buckets import SLACK_SECONDS
+from serving.telemetry.catalogue import BATCH_SLACK, REFUSED_ROWS
 from serving.telemetry.fleet_counts import FleetCounts
 from serving.telemetry.recorder import Recorder
 from serving.telemetry.snapshot import Series, Snapshot, load, load_usage
@@ -143,12 +146,35 @@ def test_values_of_features_are_counted_by_status_and_end_with_their_model() -> 
     assert names == {"sluice_feature_read_errors_total"}
 
 
+def test_the_slack_of_batches_is_counted_where_somebody_looked() -> None:
+    recorder = Recorder()
+    recorder.batch_seen(seen())
+    assert not [series for series in read(recorder.snapshot()).histograms if series.metric == BATCH_SLACK.name]
+    for slack_s in (-5.0, -0.0001, 0.0, 0.003, 20.0):
+        recorder.batch_seen(replace(seen(), slack_s=slack_s))
+    counted = read(recorder.snapshot()).histograms[Series(BATCH_SLACK.name, STABLE)]
+    by_bound = dict(zip((*SLACK_SECONDS, float("inf")), counted.counts, strict=True))
+    assert {bound: count for bound, count in by_bound.items() if count} == {-1.0: 1, 0.0: 2, 0.005: 1, float("inf"): 1}
+
+
+def test_refused_rows_are_counted_by_version_and_reason_and_end_with_the_version() -> None:
+    recorder = Recorder()
+    recorder.failed(V1, 0.0, 3, "overloaded")
+    recorder.failed(V1, 0.0, 1, "overloaded")
+    recorder.failed(V1, 0.0, 2, "would_be_late")
+    recorder.failed(V2, 0.0, 1, "overloaded")
+    recorder.serve([V1])
+    counters = read(recorder.snapshot()).counters
+    refused = {series.labels: rows for series, rows in counters.items() if series.metric == REFUSED_ROWS.name}
+    assert refused == {("m", "1", "overloaded"): 4, ("m", "1", "would_be_late"): 2}
+
+
 def test_usage_counts_requests_rows_and_batches_by_their_size() -> None:
     recorder = Recorder(lambda: 1_700_000_000.0)
     recorder.batch_seen(seen())
     recorder.batch_seen(seen(requests=3))
     recorder.batch_seen(seen(outcome="model_failed"))
-    recorder.failed(V1, 0.25)
+    recorder.failed(V1, 0.25, 3, "overloaded")
     used = recorder.usage()[V1]
     assert (used.answered, used.failed, used.rows, used.batches, used.last_at) == (5, 3, 15, 2, 1_700_000_000.0)
     assert (used.total_s, used.queue_s) == pytest.approx((0.005, 0.005))
@@ -171,7 +197,7 @@ def test_usage_travels_when_it_has_changed_and_ends_with_its_version() -> None:
     recorder.batch_seen(seen())
     recorder.batch_seen(seen(V2))
     assert set(read(recorder.snapshot()).usage) == {V1, V2}
-    recorder.failed(V2, 0.1)
+    recorder.failed(V2, 0.1, 1, "not_ready")
     assert set(read(recorder.snapshot()).usage) == {V2}
     recorder.serve([V2])
     assert set(recorder.usage()) == {V2}
