@@ -30,9 +30,9 @@ class Columns:
         self.retry_after.append(0)
 
     def outcomes(self, count: int, began: float) -> Outcomes:
-        """The first so many, in seconds since the load began."""
+        """The first so many, in seconds since the load began, as they are due."""
         return Outcomes(
-            np.array(self.due[:count]) - began,
+            np.array(self.due[:count]),
             np.array(self.sent[:count]) - began,
             np.array(self.ended[:count]) - began,
             np.array(self.status[:count], np.int16),

@@ -127,12 +127,11 @@ class _Measurement:
 def promised(told: dict[str, Any], share_of_peak: float) -> list[Promise]:
     """What is promised of a load below capacity, and of one above; of refusals only where there were any."""
     load, refused = told["load"], told["load"]["refused"]
-    valid = load["valid"]
     if told["factor"] < 1:
-        return [at_least("share within the goal", load["share_within"], 0.99, valid=valid)]
-    recovery = at_most("recovery s", told["recovery_s"], RECOVERED_S, valid=valid and told["recovery"]["valid"])
-    refusals = [at_most("refusals p99 ms", refused["p99_ms"], REFUSED_MS, valid=valid)] if refused["count"] else []
-    return [at_least("goodput of peak", told["of_peak"], share_of_peak, valid=valid), *refusals, recovery]
+        return [at_least("share within the goal", load["share_within"], 0.99).of(load)]
+    recovery = at_most("recovery s", told["recovery_s"], RECOVERED_S).of(load, told["recovery"])
+    refusals = [at_most("refusals p99 ms", refused["p99_ms"], REFUSED_MS).of(load)] if refused["count"] else []
+    return [at_least("goodput of peak", told["of_peak"], share_of_peak).of(load), *refusals, recovery]
 
 
 def lines(results: dict[str, Any]) -> list[list[str]]:
@@ -147,7 +146,7 @@ def lines(results: dict[str, Any]) -> list[list[str]]:
             f"{load['load']['refused']['count']} ({_text(load['load']['refused']['p99_ms'])})",
             _text(load["recovery_s"]),
             _text(load["load"]["lateness"].get("p99_ms")),
-            "valid" if load["load"]["valid"] else f"INVALID: {load['load']['problem']}",
+            load["load"]["problem"] or load["load"]["short"] or "kept up",
             ", ".join(f"{status} {count}" for status, count in load["load"]["by_status"].items()),
         ]
         for case in results["cases"]

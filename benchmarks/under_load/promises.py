@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -10,30 +10,39 @@ import numpy as np
 
 
 class Promise(NamedTuple):
-    """`got` is None where nothing was measured, `valid` False where the generator lagged or nothing was right."""
+    """`got` is None where nothing was measured.
+
+    `valid` is False where the generator lagged, `whole` where less was asked than should have been.
+    """
 
     what: str
     wanted: str
     got: float | None
     kept: bool
     valid: bool = True
+    whole: bool = True
 
     @property
     def verdict(self) -> str:
-        """As people read it."""
-        if not self.valid:
+        """As people read it: with less asked a promise cannot be kept, but missed it is."""
+        if not self.valid or (self.kept and not self.whole):
             return "invalid"
         return "kept" if self.kept else "missed"
 
+    def of(self, *loads: Mapping[str, Any]) -> Promise:
+        """The same, measured by these loads."""
+        valid, whole = all(load["valid"] for load in loads), all(load["whole"] for load in loads)
+        return self._replace(valid=valid, whole=whole)
 
-def at_most(what: str, got: float | None, most: float, *, valid: bool = True) -> Promise:
+
+def at_most(what: str, got: float | None, most: float) -> Promise:
     """Kept where it is no more; without a figure it is missed."""
-    return Promise(what, f"<= {most:g}", got, got is not None and got <= most, valid)
+    return Promise(what, f"<= {most:g}", got, got is not None and got <= most)
 
 
-def at_least(what: str, got: float | None, least: float, *, valid: bool = True) -> Promise:
+def at_least(what: str, got: float | None, least: float) -> Promise:
     """Kept where it is no less; without a figure it is missed."""
-    return Promise(what, f">= {least:g}", got, got is not None and got >= least, valid)
+    return Promise(what, f">= {least:g}", got, got is not None and got >= least)
 
 
 def rows_of(promises: Sequence[Promise]) -> list[dict[str, Any]]:

@@ -106,7 +106,7 @@ def test_a_request_leaves_although_earlier_ones_are_unanswered(port: int) -> Non
 def test_no_more_are_out_than_the_bound_and_the_rest_is_told(port: int) -> None:
     outcomes = asked(port, [SILENT] * 30, Limits(outstanding=20, opened=1, patience_s=0.2))
     assert by_status(outcomes) == {"unsent": 10, "unanswered": 20}
-    assert validity(outcomes, 1.0).problem is not None
+    assert validity(outcomes, 1.0).short is not None
 
 
 def test_a_generator_that_was_held_up_says_so_and_counts_from_when_a_request_was_due(port: int) -> None:

@@ -15,9 +15,16 @@ TIMES = {"p50_ms": 1.0, "p90_ms": 2.0, "p99_ms": 3.0, "max_ms": 4.0}
 def told(factor: float, *, refused: int = 5, valid: bool = True, of_peak: float = 0.95) -> dict[str, Any]:
     load = {
         "share_within": 0.995, "right": TIMES, "refused": {"count": refused, **TIMES}, "valid": valid,
-        "problem": None if valid else "late", "lateness": {"p99_ms": 0.1}, "by_status": {"200": 10},
+        "whole": True, "short": None, "problem": None if valid else "late",
+        "lateness": {"p99_ms": 0.1}, "by_status": {"200": 10},
     }  # fmt: skip
-    return {"factor": factor, "of_peak": of_peak, "recovery_s": 0.5, "load": load, "recovery": {"valid": True}}
+    return {
+        "factor": factor,
+        "of_peak": of_peak,
+        "recovery_s": 0.5,
+        "load": load,
+        "recovery": {"valid": True, "whole": True},
+    }
 
 
 def verdicts(one: dict[str, Any]) -> dict[str, str]:

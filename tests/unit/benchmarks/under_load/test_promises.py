@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks.under_load.promises import at_least, at_most, median_interval
 
+GOOD = {"valid": True, "whole": True}
+
 
 def test_a_bound_itself_keeps_a_promise() -> None:
     assert at_most("ms", 10, 10).verdict == at_least("share", 0.9, 0.9).verdict == "kept"
@@ -15,7 +17,15 @@ def test_a_bound_itself_keeps_a_promise() -> None:
 
 def test_what_was_not_measured_is_not_kept_and_an_invalid_load_says_nothing() -> None:
     assert at_most("ms", None, 10).verdict == at_least("share", None, 0.9).verdict == "missed"
-    assert at_most("ms", 1, 10, valid=False).verdict == at_least("share", 0.1, 0.9, valid=False).verdict == "invalid"
+    lagged = {"valid": False, "whole": True}
+    assert at_most("ms", 1, 10).of(GOOD, lagged).verdict == at_least("share", 0.1, 0.9).of(lagged).verdict == "invalid"
+
+
+def test_with_less_asked_than_should_have_been_a_promise_can_be_missed_but_not_kept() -> None:
+    short = {"valid": True, "whole": False}
+    assert at_most("ms", 1, 10).of(short).verdict == "invalid"
+    assert at_most("ms", 11, 10).of(GOOD, short).verdict == "missed"
+    assert at_most("ms", 1, 10).of(GOOD).verdict == "kept"
 
 
 def test_the_interval_holds_the_median_and_shrinks_with_more_pairs() -> None:
