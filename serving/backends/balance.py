@@ -14,8 +14,8 @@ class Candidate(Protocol):
         """It may be given a batch now."""
 
     @property
-    def load(self) -> int:
-        """Rows that it has not answered."""
+    def work_s(self) -> float:
+        """Estimated seconds of what it has not answered."""
 
     @property
     def last_lost_at(self) -> float:
@@ -26,12 +26,12 @@ C = TypeVar("C", bound=Candidate)
 
 
 def choose(candidates: Sequence[C], start: int) -> C | None:
-    """A free one than which no free one has less load; equals take turns as `start` grows. None when none is free."""
+    """A free one than which no free one has less work; equals take turns as `start` grows. None when none is free."""
     best: C | None = None
     count = len(candidates)
     for offset in range(count):
         candidate = candidates[(start + offset) % count]
-        if candidate.free and (best is None or candidate.load < best.load):
+        if candidate.free and (best is None or candidate.work_s < best.work_s):
             best = candidate
     return best
 
@@ -39,4 +39,4 @@ def choose(candidates: Sequence[C], start: int) -> C | None:
 def choose_for_suspect(candidates: Sequence[C]) -> C | None:
     """The free one that was lost least recently: a row under suspicion should meet another replica than it crashed."""
     free = [candidate for candidate in candidates if candidate.free]
-    return min(free, key=lambda candidate: (candidate.last_lost_at, candidate.load), default=None)
+    return min(free, key=lambda candidate: (candidate.last_lost_at, candidate.work_s), default=None)

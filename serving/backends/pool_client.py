@@ -8,9 +8,11 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from serving.backends.backend import Changed
 from serving.backends.balance import choose, choose_for_suspect
+from serving.backends.hedging import Attempt, HedgeBudget, hedged
 from serving.backends.members import Members
 from serving.backends.pool_options import PoolOptions
 from serving.backends.replica import Replica
@@ -31,7 +33,10 @@ class ReplicaSeen:
 
 
 class PoolClient:
-    """A `Backend`: sends each batch to the replica with the fewest unanswered rows, and follows who is in the pool."""
+    """A `Backend`: sends each batch to the replica with the least unanswered work, and follows who is in the pool.
+
+    `hedged_batches` were sent to a second replica because the first was late.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,8 @@ class PoolClient:
         self._hosting: Mapping[VersionKey, Sequence[ReplicaConnection]] = {}
         self._hosted: Mapping[VersionKey, Hosted] = {}
         self._turn = 0
+        self._hedges = HedgeBudget(self._options.hedge_share) if self._options.hedge_share else None
+        self.hedged_batches = 0
         self._ticking: asyncio.TimerHandle | None = None
         self._stopped = False
 
@@ -107,7 +114,7 @@ class PoolClient:
         """Everyone in the pool and how it stands with them."""
         return [
             ReplicaSeen(
-                name, replica.member.address, replica.state, replica.connection.load if replica.connection else 0
+                name, replica.member.address, replica.state, replica.connection.rows if replica.connection else 0
             )
             for name, replica in sorted(self._replicas.items())
         ]
@@ -121,8 +128,22 @@ class PoolClient:
             self._turn += 1
             connection = choose(candidates, self._turn)
             if connection is not None:
-                return await connection.run(batch)
+                if self._hedges is None or not batch.late_s:
+                    return await connection.run(batch)
+                return await self._run_hedged(self._hedges, connection, batch)
             await self._room.wait(batch.expires_at)
+
+    async def _run_hedged(self, hedges: HedgeBudget, connection: ReplicaConnection, batch: Batch) -> Outputs:
+        def again() -> Attempt | None:
+            others = [other for other in self._hosting.get(batch.key, ()) if other is not connection]
+            other = choose(others, self._turn)
+            if other is None or not hedges.spend():
+                return None
+            self.hedged_batches += 1
+            return partial(other.run, batch)
+
+        hedges.earn()
+        return await hedged(partial(connection.run, batch), again, connection.work_s + batch.late_s)
 
     async def _run_alone(self, batch: Batch) -> Outputs:
         # The rows of a batch that crashed come one right after the other: whoever waited while the one before had the

@@ -12,11 +12,13 @@ class PoolOptions:
     """Times in seconds.
 
     A replica runs `runs_per_replica` batches at the same time, and one more is on its way to it meanwhile.
+    Of all batches `hedge_share` may be sent to a second replica where the first is late.
     A replica that owes an answer and says nothing for `silence_s` is lost: one that works says so four times a second.
     `write_bytes` may wait for a replica that reads slowly before it is given no more batches.
     """
 
     runs_per_replica: int = 1
+    hedge_share: float = 0.0
     frame_bytes: int = DEFAULT_FRAME_BYTES
     write_bytes: int = 8 * 1024 * 1024
     handshake_s: float = 5.0

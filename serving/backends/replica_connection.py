@@ -43,12 +43,12 @@ class Flight:
     `may_run` is false while the replica has still to say that it begins, `begun` is true once it has said so.
     """
 
-    __slots__ = ("batch_id", "begun", "future", "load", "may_run", "rows", "signature")
+    __slots__ = ("batch_id", "begun", "future", "may_run", "rows", "signature", "work_s")
 
-    def __init__(self, batch_id: int, rows: int, signature: Signature, future: asyncio.Future[Outputs]) -> None:
+    def __init__(self, batch_id: int, batch: Batch, signature: Signature, future: asyncio.Future[Outputs]) -> None:
         self.batch_id = batch_id
-        self.rows = rows
-        self.load = rows or 1
+        self.rows = batch.rows
+        self.work_s = batch.work_s
         self.signature = signature
         self.future = future
         self.may_run = True
@@ -58,7 +58,8 @@ class Flight:
 class ReplicaConnection(asyncio.Protocol):
     """Writes a batch at once and resolves its future when the answer is read: no task, no queue in between.
 
-    `free` says that it may be given a batch, `load` how many rows it has not answered. `ready` is done with the first
+    `free` says that it may be given a batch, `rows` and `work_s` how many rows it has not answered, and for how many
+    seconds they are estimated to keep it. `ready` is done with the first
     catalogue, `ended` when the connection is gone, with the reason that people read.
     """
 
@@ -66,7 +67,8 @@ class ReplicaConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.replica = opening.replica
         self.last_lost_at = opening.last_lost_at
-        self.load = 0
+        self.rows = 0
+        self.work_s = 0.0
         self.free = False
         self.live = False
         self.reserved = False
@@ -194,7 +196,8 @@ class ReplicaConnection(asyncio.Protocol):
             # All others are answered in order: only the oldest one can have begun.
             _fail(flight, self._loss(error, started=started and flight.may_run))
             started = False
-        self.load = 0
+        self.rows = 0
+        self.work_s = 0.0
         if not self.ready.done():
             self.ready.set_exception(error)
             # Looked at, so that nothing is logged where nobody awaits it any more.
@@ -216,11 +219,12 @@ class ReplicaConnection(asyncio.Protocol):
                 f"the batch takes {size} bytes on the tensor stream, which carries {self._frame_bytes}; send fewer rows"
             )
         self._next_id = batch_id + 1
-        flight = Flight(batch_id, batch.rows, hosted.signature, self._create_future())
+        flight = Flight(batch_id, batch, hosted.signature, self._create_future())
         # A batch that waits for those of other gateways must not be blamed for what they do to the replica.
         flight.may_run = not batch.alone
         self._flights[batch_id] = flight
-        self.load += flight.load
+        self.rows += flight.rows or 1
+        self.work_s += flight.work_s
         if size > _JOINED_BYTES:
             self._transport.writelines(parts)
         else:
@@ -291,8 +295,11 @@ class ReplicaConnection(asyncio.Protocol):
 
     def _land(self, flight: Flight) -> None:
         del self._flights[flight.batch_id]
-        self.load -= flight.load
+        self.rows -= flight.rows or 1
+        self.work_s -= flight.work_s
         if not self._flights:
+            # Sums and differences of the same numbers need not come out at nothing.
+            self.work_s = 0.0
             self._settled()
 
     def _settled(self) -> None:

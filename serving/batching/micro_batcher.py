@@ -75,6 +75,11 @@ class MicroBatcher:
         """All that waits may wait for everybody else's."""
         return self._queue.only_bulk
 
+    def expected_s(self, request: Request, rows: int) -> tuple[float, float]:
+        """Estimated seconds of a batch of the request and others, and those from which on it is late; 0 for bulk."""
+        estimate = self.pace.estimate
+        return estimate.run_s(rows), 0.0 if self._limits.is_bulk(request.priority) else estimate.late_s(rows)
+
     def waiting_s(self) -> float:
         """Estimated seconds of a server that what waits will take."""
         return self.pace.queue_s(self._queue.rows)

@@ -75,7 +75,19 @@ class PoolSection(Section):
     max_replicas: int = noted("Most replicas.", 1, ge=1, le=10_000)
     memory_mb: int = noted("Memory that a replica asks Ray for.", 2_048, ge=64, le=1 << 22)
     num_cpus: float = noted("Processors that a replica asks Ray for.", 1.0, ge=0, le=1_024)
-    slots: int = noted("Batches that run at the same time in one replica.", 1, ge=1, le=256)
+    slots: int = noted(
+        "Batches that run at the same time in one replica; as many that run for more than 2 ms run beside them.",
+        1,
+        ge=1,
+        le=256,
+    )
+    hedge_percent: float = noted(
+        "Of 100 batches, so many may be sent to a second replica as well when the first one takes longer than 99 of "
+        "100 are expected to; the answer that comes first counts. Never for requests of low priority.",
+        0.0,
+        ge=0,
+        le=20,
+    )
     look_us: int = noted(
         "Microseconds for which a replica looks for the next batch before it sleeps, where batches come right after "
         "one another; 0 sleeps at once.",

@@ -40,11 +40,12 @@ class PoolBackends:
         """
         if pool == GATEWAY:
             return InProcess(model_sources(self._settings, self._start.models, GATEWAY))
-        if self._settings.pool(pool).transport == "serve_handle":
-            return HandlePool(pool, self._cluster, self._settings.pool(pool).slots)
+        section = self._settings.pool(pool)
+        if section.transport == "serve_handle":
+            return HandlePool(pool, self._cluster, section.slots)
         if self._members is None:
             raise ModelUnservable(f"pool {pool!r} needs a control state; name one with state.control_url")
-        options = PoolOptions(runs_per_replica=self._settings.pool(pool).slots)
+        options = PoolOptions(runs_per_replica=section.slots, hedge_share=section.hedge_percent / 100)
         return PoolClient(pool, self._members.pool(pool), self._start.secret.encode(), options)
 
 

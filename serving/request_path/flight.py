@@ -122,6 +122,7 @@ class Flight:
     def _batch(self, *, alone: bool) -> Batch:
         spans = self.spans
         rows = 0 if self.whole else sum([stop - start for _, start, stop in spans])
+        work_s, late_s = self.variant.batcher.expected_s(spans[0].request, rows or 1)
         group = spans[0].request.group
         return Batch(
             self.variant.key,
@@ -130,6 +131,8 @@ class Flight:
             max([request.deadline_s for request, _, _ in spans]),
             alone,
             group.bits if type(group) is Given else 0,
+            work_s,
+            late_s,
         )
 
     def _tell(self, answered: list[Request], rows: int, landed_at: float, run_s: float, outcome: str) -> None:

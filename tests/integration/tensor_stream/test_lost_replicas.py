@@ -94,6 +94,19 @@ async def test_a_hung_replica_is_given_up_and_taken_back_when_it_wakes(replica: 
     assert values_of((await client.run(batch(3))).tensors) == [6.0]
 
 
+async def test_a_second_replica_is_asked_where_the_first_is_late_if_the_budget_allows(
+    replica: Start, connect: Connect
+) -> None:
+    hung, other = replica(), replica()
+    client = await connect(hung.address, other.address, options=replace(QUICK, hedge_share=0.5))
+    hung.stop()
+    outputs = await asyncio.gather(*(client.run(batch(value)) for value in (1, 2)))
+    hung.signal(signal.SIGCONT)
+    assert [values_of(each.tensors) for each in outputs] == [[2.0], [4.0]]
+    assert client.hedged_batches == 1
+    assert client.slots(KEY) == 4, "nobody was given up"
+
+
 async def test_a_hung_replica_is_given_up_also_when_nothing_was_asked_of_it(replica: Start, connect: Connect) -> None:
     hung = replica()
     client = await connect(hung.address)

@@ -14,7 +14,7 @@ from serving.errors import DeadlineExceeded, ModelFailed, NotReady, ReplicaLost,
 from serving.inference import Batch, Hosted, Outputs, Signature, Stacked, Tensor, TensorSpec, VersionKey
 from serving.wire.batch_frame import CANCELLED, encode_failed, encode_result
 from serving.wire.catalogue import Catalogue, encode_catalogue
-from serving.wire.frame import CANCEL, GOAWAY, HELLO, PING, PONG, RUN, Frame, encode
+from serving.wire.frame import BEGUN, CANCEL, GOAWAY, HELLO, PING, PONG, RUN, Frame, encode
 from serving.wire.frame_reader import FrameReader
 from serving.wire.handshake import Challenge, decode_hello, encode_challenge, refusal, welcome
 
@@ -123,13 +123,13 @@ async def test_answers_find_their_batches_in_any_order_and_torn() -> None:
     wire = ready()
     one, two = await flying(wire, 1, 2)
     assert wire.sent() == [(RUN, 1), (RUN, 2)]
-    assert wire.connection.load == 3
+    assert wire.connection.rows == 3
     stream = result(2, 5, 6) + result(1, 7)
     for index in range(len(stream)):
         wire.says(stream[index : index + 1])
     assert struct.unpack("<f", (await one).tensors[0].data) == (7.0,)
     assert struct.unpack("<2f", (await two).tensors[0].data) == (5.0, 6.0)
-    assert wire.connection.load == 0
+    assert wire.connection.rows == 0
 
 
 async def test_failures_reach_their_batch_alone() -> None:
@@ -150,9 +150,9 @@ async def test_a_cancelled_batch_counts_until_the_replica_says_what_became_of_it
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert wire.sent() == [(RUN, 1), (CANCEL, 1)]
-    assert wire.connection.load == 2
+    assert wire.connection.rows == 2
     wire.says(encode_failed(1, CANCELLED))
-    assert wire.connection.load == 0
+    assert wire.connection.rows == 0
 
 
 async def test_a_late_answer_to_a_cancelled_batch_is_dropped() -> None:
@@ -161,7 +161,7 @@ async def test_a_late_answer_to_a_cancelled_batch_is_dropped() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     wire.says(result(1, 3.0))
-    assert (wire.connection.load, wire.given_up()) == (0, False)
+    assert (wire.connection.rows, wire.given_up()) == (0, False)
 
 
 async def test_what_the_caller_no_longer_waits_for_is_not_cancelled_when_it_was_answered() -> None:
@@ -259,6 +259,15 @@ async def test_silence_while_a_batch_is_due_is_a_loss() -> None:
     wire.connection.connection_lost(None)
     with pytest.raises(ReplicaLost, match="said nothing for 1 s"):
         await task
+
+
+async def test_of_what_is_lost_only_the_oldest_in_order_and_what_was_told_to_have_begun_may_have_run() -> None:
+    wire = ready()
+    tasks = await flying(wire, 1, 1, 1, 1)
+    wire.says(encode(BEGUN, batch_id=1) + encode(BEGUN, batch_id=3))
+    wire.connection.connection_lost(None)
+    lost = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(one, ReplicaLost) and one.started for one in lost] == [True, True, True, False]
 
 
 async def test_a_pulse_keeps_a_long_run_alive() -> None:
