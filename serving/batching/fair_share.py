@@ -169,9 +169,9 @@ class Shares:
         self.short = FairShare()
         self.long = self.short if alone else FairShare()
 
-    def of(self, run_s: float) -> FairShare:
-        """Where a batch belongs that runs for so long."""
-        return self.long if run_s > LONG_RUN_S else self.short
+    def of(self, *, long: bool) -> FairShare:
+        """Where the batches of a version belong, all of them, also those that happen to be small."""
+        return self.long if long else self.short
 
     def resize(self, slots: int, servers: int) -> None:
         """Replicas came or went."""

@@ -162,7 +162,7 @@ class MicroBatcher:
         ):
             return None
         rows_before = self._queue.rows_before(request.priority)
-        share = self._share(rows_before + request.rows)
+        share = self._shares.of(long=pace.long)
         if not rows_before and share.idle:
             # Whatever the estimate says: without a run now and then it could never be found wrong.
             return None
@@ -179,9 +179,6 @@ class MicroBatcher:
             finish_s - left_s,
         )
 
-    def _share(self, rows: int) -> FairShare:
-        pace = self.pace
-        return self._shares.of(pace.estimate.run_s(min(rows, pace.window.most_rows)))
 
     def _nobody_left(self) -> NotReady:
         return NotReady(f"the last replica of {self._name} went away; try again in a moment")
@@ -195,8 +192,7 @@ class MicroBatcher:
             self._enter()
 
     def _enter(self) -> None:
-        pace = self.pace
-        share = self._shares.short if pace.brief else self._share(self._queue.rows)
+        share = self._shares.of(long=self.pace.long)
         bulk = self._queue.only_bulk
         if share.enters(self, bulk=bulk):
             self._begin(share, bulk=bulk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from serving.batching.admission import Ahead, finish_s
+from serving.batching.fair_share import LONG_RUN_S
 from serving.batching.latency_model import Estimate, LatencyModel
 from serving.batching.window import Window, rows_now, window
 
@@ -22,7 +23,8 @@ class Pace:
     """The estimate of one version's runs on one backend and all that is derived from it, renewed with each run.
 
     `goal_s` is what a request may take, its model's goal or else its deadline. `most_rows` bounds a batch. `brief`:
-    even the largest one is over before anybody would notice.
+    even the largest one is over before anybody would notice; `long`: the largest one runs so long that others of its
+    pool would.
     """
 
     __slots__ = (
@@ -33,6 +35,7 @@ class Pace:
         "bulk_rows",
         "goal_s",
         "joining_rows",
+        "long",
         "most_rows",
         "servers",
         "sure_rows",
@@ -45,7 +48,7 @@ class Pace:
         self.most_rows = most_rows
         self.servers = 1
         self.window = Window(most_rows, 1)
-        self.brief = False
+        self.brief = self.long = False
         self.bulk_rows = self.joining_rows = self.sure_rows = 0
         self._stride = self._until = 1
         self._derive()
@@ -96,6 +99,7 @@ class Pace:
         per_row_s = self.queue_s(1) / self.servers
         self.sure_rows = _rows(left_s, per_row_s)
         self.joining_rows = _rows(_JOINING_SHARE * estimate.run_s(1), estimate.row_s)
+        self.long = estimate.run_s(most) > LONG_RUN_S
         self.brief = most == self.most_rows and estimate.late_s(most) <= _BRIEF_S
         self._stride = _STRIDE if self.brief and self._model.runs >= _SETTLED_RUNS else 1
         bulk_s = min(_BULK_RUN_S, _BULK_SHARE * self.goal_s)

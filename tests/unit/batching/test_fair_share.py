@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.batching.fair_share import LONG_RUN_S, FairShare, Shares
+from serving.batching.fair_share import FairShare, Shares
 
 
 @dataclass(eq=False)
@@ -178,7 +178,7 @@ def test_others_work_counts_but_for_bulk() -> None:
 def test_long_batches_have_slots_of_their_own_in_a_pool_and_not_alone() -> None:
     pool, alone = Shares(), Shares(alone=True)
     pool.resize(4, 2)
-    assert pool.of(2 * LONG_RUN_S) is pool.long
-    assert pool.of(LONG_RUN_S / 2) is pool.short
+    assert pool.of(long=True) is pool.long
+    assert pool.of(long=False) is pool.short
     assert (pool.short.slots, pool.long.slots) == (4, 2)
-    assert alone.of(2 * LONG_RUN_S) is alone.of(0.0)
+    assert alone.of(long=True) is alone.of(long=False)
