@@ -223,6 +223,7 @@ class Request:
     `rows`, `size` (bytes), `group` (trailing shapes that must be equal within a batch), `queued_rows` (not yet taken)
     and `alone` are set once the request is accepted, `chosen` (the version that answers it) before that.
     `priority` is 1 for what should leave its queue first, 2 and more for what may wait; 0 is the model's default.
+    `predicted_s` is how long it was expected to take when it was let in; 0 where nobody looked that closely.
 
     `entities` are instances whose features are looked up (serving.features.entity_rows) and from which the inputs are
     made; `degraded` then tells which values were defaults, `features_s` how long the look-up took.
@@ -243,6 +244,7 @@ class Request:
         "key",
         "model",
         "pinned",
+        "predicted_s",
         "priority",
         "queued_at",
         "queued_rows",
@@ -269,6 +271,7 @@ class Request:
         self.key: bytes | None = None
         self.pinned: str | None = None
         self.priority = 0
+        self.predicted_s = 0.0
         self.chosen: VersionKey | None = None
         self.rows = 1
         self.size = 0

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from serving.batching.percentile import followed
+
 _FORGET = 0.98
 # Runs after which what was believed at the start no longer bounds what counts.
 _TRUSTED_RUNS = 8
 _OUTLIER = 1.2
 # Rows from which on the scatter of a run is taken to grow with them.
 _SCATTER_ROWS = 8
-# The percentile is tracked by steps: up by 5 % at a run slower than it, down so that 1 in 100 is slower.
 _STEP = 0.05
 _SLOW_SHARE = 0.01
 _FIRST_MARGIN = 1.5
@@ -72,7 +73,8 @@ class LatencyModel:
         """A batch of `rows` (at least 1) ran for so long."""
         fixed_s, row_s, margin = self.estimate
         expected_s = fixed_s + row_s * rows
-        margin = _followed(margin, run_s, expected_s)
+        margin = followed(margin, run_s / expected_s, _SLOW_SHARE, _STEP) if expected_s > 0.0 else margin
+        margin = min(max(margin, 1.0), _LARGEST_MARGIN)
         if self.runs >= _TRUSTED_RUNS and rows * self._weight <= _UNUSUAL_ROWS * self._rows:
             run_s = min(run_s, _OUTLIER * margin * expected_s)
         self.runs += 1
@@ -105,9 +107,3 @@ class LatencyModel:
             # Through the origin: all of it is a matter of rows.
             return 0.0, self._product / self._rows_squared
         return fixed_s, row_s
-
-
-def _followed(margin: float, run_s: float, expected_s: float) -> float:
-    if run_s > margin * expected_s:
-        return min(margin * (1.0 + _STEP), _LARGEST_MARGIN)
-    return max(margin * (1.0 - _STEP * _SLOW_SHARE / (1.0 - _SLOW_SHARE)), 1.0)

@@ -172,6 +172,7 @@ class MicroBatcher:
         )
         left_s = self.due_at(request) - now
         if finish_s <= left_s:
+            request.predicted_s = finish_s
             return None
         return WouldBeLate(
             f"{self._name} is busy: the answer would take about {finish_s * 1000:.0f} ms, of which {left_s * 1000:.0f} "

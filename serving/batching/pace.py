@@ -5,6 +5,7 @@ from __future__ import annotations
 from serving.batching.admission import Ahead, finish_s
 from serving.batching.fair_share import LONG_RUN_S
 from serving.batching.latency_model import Estimate, LatencyModel
+from serving.batching.percentile import followed
 from serving.batching.window import Window, rows_now, window
 
 # Rows that may wait join a batch of those that may not as long as it runs no more than a tenth longer.
@@ -17,6 +18,10 @@ _SURE_SHARE = 0.5
 _BRIEF_S = 0.001
 _SETTLED_RUNS = 64
 _STRIDE = 16
+# Of those who are let in, so many may take longer than was predicted; what is learned of that stays within bounds.
+_MISJUDGED_SHARE = 0.05
+_STEP = 0.02
+_LEAST_DRAG, _MOST_DRAG = 0.7, 8.0
 
 
 class Pace:
@@ -24,7 +29,8 @@ class Pace:
 
     `goal_s` is what a request may take, its model's goal or else its deadline. `most_rows` bounds a batch. `brief`:
     even the largest one is over before anybody would notice; `long`: the largest one runs so long that others of its
-    pool would.
+    pool would. `drag` is how much longer it takes to be answered than runs alone would have it: there are gaps between
+    them, other gateways, and other programs on the machine.
     """
 
     __slots__ = (
@@ -33,6 +39,7 @@ class Pace:
         "_until",
         "brief",
         "bulk_rows",
+        "drag",
         "goal_s",
         "joining_rows",
         "long",
@@ -51,6 +58,7 @@ class Pace:
         self.brief = self.long = False
         self.bulk_rows = self.joining_rows = self.sure_rows = 0
         self._stride = self._until = 1
+        self.drag = 1.0
         self._derive()
 
     @property
@@ -81,9 +89,14 @@ class Pace:
         return rows_now(self.window, self._model.estimate, slack_s)
 
     def finish_s(self, running_s: float, rows_before: int, rows: int, others_s: float, lag_s: float) -> float:
-        """See `admission.finish_s`."""
+        """See `admission.finish_s`; times what such predictions turned out to be short of."""
         ahead = Ahead(running_s, rows_before, self.window.most_rows, self.servers, others_s, lag_s)
-        return finish_s(ahead, self._model.estimate, rows)
+        return self.drag * finish_s(ahead, self._model.estimate, rows)
+
+    def judged(self, predicted_s: float, took_s: float) -> None:
+        """A request was answered after so long for which a time had been predicted."""
+        drag = followed(self.drag, self.drag * took_s / predicted_s, _MISJUDGED_SHARE, _STEP)
+        self.drag = min(max(drag, _LEAST_DRAG), _MOST_DRAG)
 
     def queue_s(self, rows: int) -> float:
         """Seconds that waiting rows keep one server busy."""
@@ -95,7 +108,7 @@ class Pace:
         self.window = found = window(estimate, self.goal_s, self.most_rows)
         most = found.most_rows
         # With two batches of the largest size before it on every server, so many rows more are no danger to the goal.
-        left_s = self.goal_s * _SURE_SHARE - 2.0 * estimate.run_s(most) - estimate.late_s(most)
+        left_s = self.goal_s * _SURE_SHARE / self.drag - 2.0 * estimate.run_s(most) - estimate.late_s(most)
         per_row_s = self.queue_s(1) / self.servers
         self.sure_rows = _rows(left_s, per_row_s)
         self.joining_rows = _rows(_JOINING_SHARE * estimate.run_s(1), estimate.row_s)

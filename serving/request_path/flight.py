@@ -88,6 +88,9 @@ class Flight:
                     request.reply(answer)
                     answered.append(request)
             row = end
+        first = self.spans[0].request
+        if first.predicted_s:
+            self.variant.batcher.pace.judged(first.predicted_s, landed_at - first.queued_at)
         if outputs.run_s:
             self.variant.batcher.pace.saw(1 if whole else row, outputs.run_s)
         self._tell(answered, row, landed_at, run_s, "ok")
