@@ -180,7 +180,6 @@ class MicroBatcher:
             finish_s - left_s,
         )
 
-
     def _nobody_left(self) -> NotReady:
         return NotReady(f"the last replica of {self._name} went away; try again in a moment")
 
