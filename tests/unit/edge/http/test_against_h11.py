@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import h11
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from serving.edge.http.answers import Refusal
@@ -78,17 +78,23 @@ def by_h11(data: bytes) -> Heard:
 
 
 def _next_message(connection: h11.Connection) -> Message | None:
-    target, body = b"", b""
+    target, body, closes = b"", b"", False
     while True:
         event = connection.next_event()
         if isinstance(event, h11.Request):
             target = event.target
+            # Behind an offer to switch protocols h11 waits for that, whether or not the request also asks to close.
+            closes = any(name == b"connection" and b"close" in _tokens(value) for name, value in event.headers)
         elif isinstance(event, h11.Data):
             body += bytes(event.data)
         elif isinstance(event, h11.EndOfMessage):
-            return Message(target, body, connection.their_state is not h11.MUST_CLOSE)
+            return Message(target, body, connection.their_state is not h11.MUST_CLOSE and not closes)
         else:
             return None
+
+
+def _tokens(value: bytes) -> list[bytes]:
+    return [token.strip().lower() for token in value.split(b",")]
 
 
 def ours(data: bytes, cuts: list[int]) -> Ours:
@@ -135,6 +141,7 @@ CHUNKS = b"3\r\nabc\r\n0\r\n\r\n"
 
 
 @settings(max_examples=1000)
+@example(POST + b"connection: close\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n" + POST + b"\r\n", [])
 @given(STREAMS, st.lists(st.integers(0, 500), max_size=3))
 def test_requests_end_where_h11_sees_their_end(data: bytes, cuts: list[int]) -> None:
     agree(data, cuts)
