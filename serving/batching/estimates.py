@@ -37,6 +37,11 @@ class Estimates:
             found = self._models[where] = LatencyModel(believed)
         return found
 
-    def learned(self) -> Mapping[Where, Estimate]:
-        """What has been seen to run, as it is estimated now."""
-        return {where: model.estimate for where, model in self._models.items() if model.runs}
+    def forget(self, key: VersionKey) -> None:
+        """A version was let go: what comes back under its number may be another model."""
+        self._known = {where: known for where, known in self._known.items() if where[1] != key}
+        self._models = {where: model for where, model in self._models.items() if where[1] != key}
+
+    def learned(self) -> Mapping[Where, LatencyModel]:
+        """What has been seen to run."""
+        return {where: model for where, model in self._models.items() if model.runs}

@@ -61,8 +61,8 @@ class StateSection(Section):
     )
     features_memory_mb: int = noted("Memory of the embedded feature cache.", 256, ge=16, le=1 << 20)
     dir: str | None = noted(
-        "Folder for what a gateway needs when it starts without Redis (last table and members); by default it lives "
-        "and ends with the session.",
+        "Folder for what a gateway needs when it starts without Redis (last table and members), and for what was "
+        "learned of run times; by default it lives and ends with the session.",
         None,
         min_length=1,
     )

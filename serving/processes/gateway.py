@@ -23,10 +23,12 @@ from serving.errors import ModelUnservable
 from serving.features.reader import FeatureReader, ReaderOptions
 from serving.inference import VersionKey
 from serving.processes.asking import Ask
+from serving.processes.gateway_learning import GatewayLearning
 from serving.processes.gateway_versions import GatewayVersions
 from serving.processes.pool_backends import PoolBackends, pools_of
 from serving.processes.release import release
 from serving.processes.session_administration import SessionAdministration
+from serving.processes.session_plan import ServedModel
 from serving.processes.session_table import session_table
 from serving.processes.start_message import StartMessage
 from serving.request_path.look_ups import LookUps
@@ -62,6 +64,7 @@ class Gateway:
     feed: TableFeed
     recorder: Recorder
     versions: GatewayVersions
+    learning: GatewayLearning
     administration: SessionAdministration
     followers: Sequence[Follower] = field(default_factory=tuple)
 
@@ -95,7 +98,7 @@ class Gateway:
                 recorder.measured(POOL_REPLICAS, (name,), len(answering))
         recorder.measured(CONNECTIONS, (), self.http.connections + self.grpc.connections)
         recorder.measured(INFLIGHT_BYTES, (), self.http.in_flight_bytes)
-        return recorder.snapshot()
+        return {**recorder.snapshot(), "estimates": self.learning.news()}
 
     def use_table(self, table: str) -> None:
         """Serve by this routing table if it is newer."""
@@ -105,7 +108,12 @@ class Gateway:
         """Load a version, let one go, tell what is hosted, or what versions did until now."""
         if asked["what"] == "statistics":
             return {"usage": await self._usage(asked["model"])}
-        return await self.versions.obey(asked)
+        if asked["what"] == "load":
+            self.learning.loaded(ServedModel(**asked["served"]))
+        answer = await self.versions.obey(asked)
+        if asked["what"] == "unload":
+            self.learning.unloaded(VersionKey(asked["model"], asked["version"]))
+        return answer
 
     def may_ask(self, ask: Ask) -> None:
         """The session can be asked from now on."""
@@ -161,6 +169,7 @@ async def build_gateway(start: StartMessage) -> Gateway:
     reader = _features_reader(start, settings, recorder)
     look_ups = LookUps(ReadPlans(all_model_inputs(settings)), reader, recorder)
     predictor = Predictor(backends, LoopTimers(clock), recorder, clock, look_ups)
+    learning = GatewayLearning(predictor.queues.estimates, start.models, start.estimates)
     feed = TableFeed(_kept(start), predictor.variants.adopt)
     feed.restore()
     feed.offer(dump(table))
@@ -184,7 +193,7 @@ async def build_gateway(start: StartMessage) -> Gateway:
     http = HttpServer(predictor, http_limits(settings.http), recorder, clock, release())
     shared = Worker(http.budget, clock, release())
     grpc = GrpcServer(predictor, grpc_limits(settings), recorder, shared)
-    return Gateway(http, grpc, predictor, backends, feed, recorder, versions, administration, followers)
+    return Gateway(http, grpc, predictor, backends, feed, recorder, versions, learning, administration, followers)
 
 
 def _kept(start: StartMessage) -> Path | None:

@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
+from serving.batching.learned import dump
 from serving.errors import NotReady, ServingError
+from serving.inference import VersionKey
 from serving.processes.asking import Facts
 from serving.processes.asking import answer as answer_asked
 from serving.processes.backoff import delay_s, strikes_after
@@ -18,6 +20,7 @@ from serving.processes.child_process import Spawner
 from serving.processes.coverage import covered
 from serving.processes.events import Emit, Event
 from serving.processes.gateway_process import GatewayProcess, Heard
+from serving.processes.learned_estimates import LearnedEstimates
 from serving.processes.relaunch import relaunched
 from serving.processes.session_plan import ServedModel
 from serving.processes.start_message import StartMessage
@@ -44,12 +47,18 @@ class Reports:
 
 
 class Gateways:
-    """Owns the worker processes; `start` is the message every worker gets, apart from its slot and generation."""
+    """Owns the worker processes; `start` is the message every worker gets, apart from its slot and generation.
 
-    def __init__(self, spawner: Spawner, start: StartMessage, reports: Reports) -> None:
+    What workers learn of run times goes into `learned`, with which each one begins.
+    """
+
+    def __init__(
+        self, spawner: Spawner, start: StartMessage, reports: Reports, learned: LearnedEstimates | None = None
+    ) -> None:
         self._spawner = spawner
         self._start = start
         self._reports = reports
+        self._learned = learned or LearnedEstimates()
         self._heard = Heard(self._changed, self._message)
         self._generations = itertools.count(1)
         self._present: dict[int, GatewayProcess] = {}
@@ -105,6 +114,7 @@ class Gateways:
     def serve(self, models: tuple[ServedModel, ...], table: str) -> None:
         """Workers started from now on serve these versions by this table."""
         self._start = replace(self._start, models=models, table=table)
+        self._learned.keep(VersionKey(served.model, served.version) for served in models)
 
     async def ask_all(self, what: str, *, strict: bool = False, **facts: Any) -> None:  # noqa: ANN401 - see Ask
         """Have every worker do it; one that ended meanwhile is none any more, but `strict` takes that for a failure.
@@ -167,7 +177,8 @@ class Gateways:
             worker.kill()
 
     async def _launch(self, slot: int) -> GatewayProcess:
-        start = replace(self._start, slot=slot, generation=next(self._generations))
+        known = tuple(dump(one) for one in self._learned.known())
+        start = replace(self._start, slot=slot, generation=next(self._generations), estimates=known)
         worker = GatewayProcess(start, self._heard)
         self._present[worker.name] = worker
         self._current.setdefault(slot, worker)
@@ -254,6 +265,7 @@ class Gateways:
         if worker.ended.is_set():
             self._present.pop(worker.name, None)
             self._reports.gone(worker)
+            self._learned.gone(worker.name)
         self._cover()
 
     def _cover(self) -> None:
@@ -276,6 +288,7 @@ class Gateways:
         match message["type"]:
             case "stats":
                 self._reports.counts(worker, message["stats"])
+                self._learned.told(worker.name, message["stats"].get("estimates", ()))
             case "refused":
                 self._refused(message)
             case "condemned":

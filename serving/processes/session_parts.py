@@ -8,14 +8,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serving.control.auth import token_in
+from serving.inference import VersionKey
 from serving.processes import run_dir
 from serving.processes.child_process import Spawner
 from serving.processes.control_process import ControlProcess
 from serving.processes.embedded_state import EmbeddedValkey, ValkeySpec, control_spec, features_spec, valkey_program
 from serving.processes.engine_process import EngineProcess
+from serving.processes.estimates_file import EstimatesFile
 from serving.processes.events import Emit
 from serving.processes.gateways import Gateways, Reports
 from serving.processes.guardian_process import GuardianProcess
+from serving.processes.learned_estimates import LearnedEstimates
 from serving.processes.listeners import Listeners, open_listeners
 from serving.processes.running_sessions import RunningSession
 from serving.processes.session_members import started_at
@@ -54,6 +57,8 @@ class SessionParts:
     valkeys: tuple[EmbeddedValkey, ...] = ()
     control: ControlProcess | None = None
     counts: FleetCounts = field(default_factory=FleetCounts)
+    learned: LearnedEstimates = field(default_factory=LearnedEstimates)
+    estimates_file: EstimatesFile | None = None
 
 
 def open_sockets(plan: SessionPlan) -> Sockets:
@@ -94,17 +99,22 @@ def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
     counts = FleetCounts()
     reports = Reports(emit, lambda worker, stats: counts.counted(worker.name, stats), lambda w: counts.gone(w.name))
     specs = state_specs(plan, directory).values()
+    kept = EstimatesFile(Path(plan.state_dir) / "estimates.json", emit) if plan.state_dir else None
+    learned = LearnedEstimates(kept.read() if kept else ())
+    learned.keep(VersionKey(served.model, served.version) for served in plan.models)
     return SessionParts(
         session,
         directory,
         sockets,
         guardian,
         start,
-        Gateways(spawner, replace(start, token=_gateway_token(plan, start)), reports),
+        Gateways(spawner, replace(start, token=_gateway_token(plan, start)), reports, learned),
         EngineProcess(plan.engine_program, spawner, start, emit) if plan.engine == "ray" else None,
         tuple(EmbeddedValkey(program, spec, spawner, emit) for spec in specs) if program else (),
         _control(plan, start, sockets, spawner, emit),
         counts,
+        learned,
+        kept,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ class StartMessage:
     are empty with the in-process engine.
     `secret` is what gateways and replicas of this session prove to each other; it is told over the channel, so that
     neither the environment nor a command line shows it. `table` is the routing table in force, where versions were
-    loaded or unloaded since the session began.
+    loaded or unloaded since the session began. `estimates` is what earlier workers learned of run times, as
+    `serving.batching.learned` lays it out.
     """
 
     session: str
@@ -40,6 +41,7 @@ class StartMessage:
     grpc_listeners: Mapping[int, int] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     table: str = ""
+    estimates: tuple[Sequence[Any], ...] = ()
 
 
 def to_json(start: StartMessage) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def to_json(start: StartMessage) -> dict[str, Any]:
 def from_json(message: Mapping[str, Any]) -> StartMessage:
     """The message as the child sees it; keys that this release does not know are left out."""
     known = {name: message[name] for name in StartMessage.__slots__ if name in message}
+    known["estimates"] = tuple(message.get("estimates", ()))
     known["models"] = tuple(ServedModel(**served) for served in message["models"])
     for listeners in ("listeners", "grpc_listeners"):
         known[listeners] = {int(slot): fd for slot, fd in message.get(listeners, {}).items()}

@@ -107,6 +107,8 @@ class Supervisor:
         self._own(self._become_ready(parts))
         if parts.control is not None:
             self._own(self._serve_control(parts, parts.control))
+        if parts.estimates_file is not None:
+            self._own(parts.estimates_file.keep(parts.learned))
         self._own(self._sweep())
 
     async def roll(self) -> None:
@@ -129,6 +131,8 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(parts.gateways.stop(self.plan.grace_s), *([parts.control.stop()] if parts.control else []))
+        if parts.estimates_file is not None:
+            await parts.estimates_file.save(parts.learned)
         if self._metrics is not None:
             await self._metrics.stop()
         parts.sockets.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -64,6 +65,8 @@ class _Connection(asyncio.Protocol):
             self.answer(b"told")
         elif path == "/condemned":
             self.answer(" ".join(self.gateway.condemned).encode())
+        elif path == "/estimates":
+            self.answer(json.dumps(self.gateway.start.estimates).encode())
         elif path == "/v2/models/m":
             self.answer(_METADATA)
         else:
@@ -112,7 +115,8 @@ class FakeGateway:
 
     def stats(self) -> dict[str, Any]:
         self.recorder.serve([VersionKey("m", 1)])
-        return self.recorder.snapshot()
+        estimate = ["default", "m", 1, "5-1", 0.25, 0.125, 1.5, self.start.generation]
+        return {**self.recorder.snapshot(), "estimates": [estimate]}
 
     def use_table(self, table: str) -> None:
         self.table = table

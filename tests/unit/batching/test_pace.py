@@ -63,6 +63,10 @@ def test_a_worker_begins_with_what_an_earlier_one_learned() -> None:
     estimates.remember({("default", key): Estimate(0.5, 0.25, 2.0)})
     assert estimates.model("default", key, 0.004).estimate == Estimate(0.5, 0.25, 2.0)
     assert estimates.learned() == {}
+    estimates.remember({("other", key): Estimate(0.5, 0.25, 2.0)})
+    estimates.forget(key)
+    assert estimates.model("default", key, 0.004).estimate.run_s(1) == 0.004
+    assert estimates.model("other", key, 0.004).estimate.run_s(1) == 0.004
 
 
 def test_the_gap_between_requests_follows_their_pace() -> None:
