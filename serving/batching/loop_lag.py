@@ -1,26 +1,37 @@
-"""How far the event loop is behind: what a request waits before anybody looks at it."""
+"""How long the turns of the event loop last: what a request waits before anybody looks at it."""
 
 from __future__ import annotations
 
 from serving.deadline import Timers
 
 _TICK_S = 0.005
-# What was seen fades by a third a tick, so that one good turn does not let everybody in again at once.
-_FADING = 0.67
+# A tick that comes so late has met a long turn; from then on each turn is measured, until so many have been short.
+_LATE_S = 0.002
+_SHORT_TURNS = 8
+# What was seen fades by half a turn, so that one good turn does not let everybody in again at once.
+_FADING = 0.5
 # A turn in which requests of some dozen connections are decoded takes so long.
 CALM_S = 0.004
+# A request waits while the turn goes on in which it comes; in the next it is read, in the one after its batch begins or
+# its answer leaves.
+_TURNS_A_REQUEST = 3.0
 
 
 class LoopLag:
-    """`seconds` that the loop's turns last, `calm` while that is too little to look at; ticks only while it is busy."""
+    """`seconds` that a request loses to the loop, `calm` while that is too little to look at.
 
-    __slots__ = ("_armed", "_due", "_timers", "_watched", "calm", "seconds")
+    A timer looks now and then while the loop is busy, and every turn where turns are long; an idle loop has no timer.
+    """
+
+    __slots__ = ("_armed", "_began", "_short", "_timers", "_turn_s", "_watched", "calm", "seconds")
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
         self._armed = False
         self._watched = False
-        self._due = 0.0
+        self._began = 0.0
+        self._turn_s = 0.0
+        self._short = 0
         self.seconds = 0.0
         self.calm = True
 
@@ -28,18 +39,40 @@ class LoopLag:
         """Work has come."""
         self._watched = True
         if not self._armed:
-            self._arm()
+            self._tick_later()
 
-    def _arm(self) -> None:
+    def _tick_later(self) -> None:
         self._armed = True
         self._watched = False
-        self._due = self._timers.time() + _TICK_S
-        self._timers.call_at(self._due, self._ticked)
+        self._began = self._timers.time()
+        self._timers.call_at(self._began + _TICK_S, self._ticked)
 
     def _ticked(self) -> None:
-        late_s = max(self._timers.time() - self._due, 0.0)
-        self.seconds = max(late_s, self.seconds * _FADING)
-        self.calm = self.seconds < CALM_S
+        late_s = self._timers.time() - self._began - _TICK_S
         self._armed = False
-        if self._watched or not self.calm:
-            self._arm()
+        if late_s > _LATE_S:
+            self._saw(late_s)
+            self._armed = True
+            self._short = 0
+            self._next_turn()
+        elif self._watched:
+            self._tick_later()
+
+    def _next_turn(self) -> None:
+        self._began = self._timers.time()
+        self._timers.call_at(self._began, self._turned)
+
+    def _turned(self) -> None:
+        turn_s = self._timers.time() - self._began
+        self._saw(turn_s)
+        self._short = self._short + 1 if turn_s < _LATE_S else 0
+        if self._short < _SHORT_TURNS:
+            self._next_turn()
+        else:
+            self._saw(0.0)
+            self._tick_later()
+
+    def _saw(self, turn_s: float) -> None:
+        self._turn_s = max(turn_s, self._turn_s * _FADING)
+        self.seconds = _TURNS_A_REQUEST * self._turn_s
+        self.calm = self._turn_s < CALM_S

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from serving.batching.arrivals import Arrivals
-from serving.batching.fair_share import FairShare, Shares
-from serving.batching.loop_lag import LoopLag
+from serving.batching.fair_share import FairShare
+from serving.batching.gate import Gate
 from serving.batching.pace import Pace
 from serving.batching.row_queue import QueueLimits, RowQueue, Span
-from serving.errors import ModelFailed, NotReady, ServingError, WouldBeLate
+from serving.batching.surroundings import Surroundings
+from serving.errors import ModelFailed, NotReady, ServingError
 from serving.inference import Request
 
 log = logging.getLogger(__name__)
@@ -21,25 +21,12 @@ log = logging.getLogger(__name__)
 # few milliseconds at most, and none may begin in a callback that has lasted this long.
 _LONGEST_TURN_S = 0.002
 
-Refuse = Callable[[Request, ServingError], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a queue shares with others: the worker's clock, who answers for it, its slots and the loop's lag.
-
-    `refuse` answers a request that will not run, and counts it. `alone`: the slots are its own, and follow its own.
-    """
-
-    clock: Callable[[], float]
-    refuse: Refuse
-    shares: Shares
-    lag: LoopLag
-    alone: bool = True
-
 
 class MicroBatcher:
-    """The queue of one variant and the tasks that empty it, never more at once than there are slots."""
+    """The queue of one variant and the tasks that empty it, never more at once than there are slots.
+
+    `gate` says who cannot be answered in time.
+    """
 
     def __init__(self, name: str, limits: QueueLimits, pace: Pace, around: Surroundings) -> None:
         self.virtual_s = 0.0
@@ -52,6 +39,7 @@ class MicroBatcher:
         self._shares = around.shares
         self._alone = around.alone
         self._lag = around.lag
+        self.gate = Gate(name, pace, self._queue, self, around)
         self._arrivals = Arrivals(limits.longest_wait_s) if limits.longest_wait_s else None
         self._run: Callable[[list[Span]], Awaitable[None]] = _nobody
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,7 +84,7 @@ class MicroBatcher:
 
     def add(self, request: Request) -> None:
         """Queue the request, or answer it at once with why not."""
-        refused = self.refusal(request.rows, request.size, request.priority) or self._too_late(request)
+        refused = self.refusal(request.rows, request.size, request.priority) or self.gate.too_late(request)
         if refused is not None:
             self._refuse(request, refused)
             return
@@ -143,42 +131,6 @@ class MicroBatcher:
             return False
         self._begin(share, bulk=bulk)
         return True
-
-    def due_at(self, request: Request) -> float:
-        """When the request should be answered: the model's goal, but for callers who say what they allow, and bulk."""
-        if request.timeout_s is not None or self._limits.is_bulk(request.priority):
-            return request.deadline_s
-        return min(request.received_at + self.pace.goal_s, request.deadline_s)
-
-    def _too_late(self, request: Request) -> WouldBeLate | None:
-        """Why the request cannot be answered in time, or None: mostly at a glance, else by what is ahead of it."""
-        pace = self.pace
-        if (
-            self._queue.rows + request.rows <= pace.sure_rows
-            and request.timeout_s is None
-            and self._lag.calm
-            and not self._shares.short.contended
-            and not self._shares.long.contended
-        ):
-            return None
-        rows_before = self._queue.rows_before(request.priority)
-        share = self._shares.of(long=pace.long)
-        if not rows_before and share.idle:
-            # Whatever the estimate says: without a run now and then it could never be found wrong.
-            return None
-        now = self._clock()
-        finish_s = pace.finish_s(
-            share.running_s(now), rows_before, request.rows, share.others_s(self), 2.0 * self._lag.seconds
-        )
-        left_s = self.due_at(request) - now
-        if finish_s <= left_s:
-            request.predicted_s = finish_s
-            return None
-        return WouldBeLate(
-            f"{self._name} is busy: the answer would take about {finish_s * 1000:.0f} ms, of which {left_s * 1000:.0f} "
-            "are left; try again later",
-            finish_s - left_s,
-        )
 
     def _nobody_left(self) -> NotReady:
         return NotReady(f"the last replica of {self._name} went away; try again in a moment")
@@ -246,7 +198,7 @@ class MicroBatcher:
         if queue.only_bulk:
             return queue.take(now, pace.bulk_rows)
         oldest = queue.oldest()
-        slack_s = pace.goal_s if oldest is None else self.due_at(oldest) - now
+        slack_s = pace.goal_s if oldest is None else self.gate.due_at(oldest) - now
         return queue.take(now, pace.rows_now(slack_s), pace.joining_rows)
 
     def _waits(self, arrivals: Arrivals) -> bool:
@@ -260,7 +212,7 @@ class MicroBatcher:
         oldest = queue.oldest()
         if self._running or oldest is None or queue.only_bulk or queue.rows >= self.pace.window.most_rows:
             return False
-        wait_s = arrivals.wait_s(self.pace.estimate, queue.rows, self.due_at(oldest) - self._clock())
+        wait_s = arrivals.wait_s(self.pace.estimate, queue.rows, self.gate.due_at(oldest) - self._clock())
         if wait_s <= 0.0:
             return False
         self._wait = asyncio.get_running_loop().call_later(wait_s, self._waited)

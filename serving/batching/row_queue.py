@@ -63,7 +63,7 @@ class RowQueue:
     """
 
     def __init__(self, limits: QueueLimits) -> None:
-        self._limits = limits
+        self.limits = limits
         # Where nobody asks for a priority there is only this, and one look at an empty dictionary a batch.
         self._lanes: _Lanes = {}
         self._other_levels: dict[int, _Lanes] = {}
@@ -79,7 +79,7 @@ class RowQueue:
 
     def refusal(self, rows: int, size: int, priority: int = 0) -> ServingError | None:
         """Why a request of so many rows and bytes cannot wait here, or None."""
-        limits = self._limits
+        limits = self.limits
         if rows > limits.queue_rows:
             return TooLarge(
                 f"{rows} rows are more than the queue of {limits.queue_rows} rows ever holds; "
@@ -106,13 +106,13 @@ class RowQueue:
     def only_bulk(self) -> bool:
         """All that waits may wait: nothing is of the default level or above it."""
         levels = self._other_levels
-        return bool(levels) and not self._lanes and min(levels) > self._limits.default_priority
+        return bool(levels) and not self._lanes and min(levels) > self.limits.default_priority
 
     def rows_before(self, priority: int) -> int:
         """Waiting rows that leave before those of a request of this priority that comes now."""
         if not self._level_rows:
             return self.rows
-        level = self._limits.level_of(priority)
+        level = self.limits.level_of(priority)
         return self.rows - sum([rows for other, rows in self._level_rows.items() if other > level])
 
     def oldest(self) -> Request | None:
@@ -158,7 +158,7 @@ class RowQueue:
         batch has more; of those that may wait longer than the first, no more than `joining_rows` join. May be empty
         although the queue was not.
         """
-        most_rows = min(most_rows, self._limits.max_rows)
+        most_rows = min(most_rows, self.limits.max_rows)
         if self._other_levels:
             return self._take_by_level(now, most_rows, joining_rows)
         return self._take_from(self._lanes, now, most_rows)
@@ -196,23 +196,23 @@ class RowQueue:
     def _count(self, request: Request, rows: int) -> None:
         self.rows += rows
         if request.priority:
-            level = self._limits.level_of(request.priority)
-            if level != self._limits.default_priority:
+            level = self.limits.level_of(request.priority)
+            if level != self.limits.default_priority:
                 rows += self._level_rows.pop(level, 0)
                 if rows:
                     self._level_rows[level] = rows
 
     def _bulk_rows(self) -> int:
-        return sum([rows for level, rows in self._level_rows.items() if level > self._limits.default_priority])
+        return sum([rows for level, rows in self._level_rows.items() if level > self.limits.default_priority])
 
     def _levels(self) -> list[_Lanes]:
         """What waits, the level that leaves first in front."""
-        levels = {**self._other_levels, self._limits.default_priority: self._lanes}
+        levels = {**self._other_levels, self.limits.default_priority: self._lanes}
         return [levels[level] for level in sorted(levels) if levels[level]]
 
     def _lanes_of(self, request: Request) -> _Lanes:
-        level = self._limits.level_of(request.priority)
-        return self._lanes if level == self._limits.default_priority else self._other_levels.setdefault(level, {})
+        level = self.limits.level_of(request.priority)
+        return self._lanes if level == self.limits.default_priority else self._other_levels.setdefault(level, {})
 
     def _has_room(self, spans: list[Span]) -> bool:
         """Whether others may join: nobody does where the last one has rows left over, or runs alone."""
@@ -230,7 +230,7 @@ class RowQueue:
 
     def _fill(self, lane: deque[Request], spans: list[Span], now: float, most_rows: int) -> list[Span]:
         """`spans`, with what fits of the lane into so many rows added."""
-        largest = self._limits.max_rows
+        largest = self.limits.max_rows
         room = most_rows - _rows_of(spans) if spans else most_rows
         while lane and room > 0:
             request = lane.popleft()

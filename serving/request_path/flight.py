@@ -153,7 +153,7 @@ class Flight:
             outcome,
             [request.queued_at - request.accepted_at - request.features_s for request in answered],
             [request.features_s for request in answered if request.entities is not None],
-            self.variant.batcher.due_at(self.spans[0].request) - taken_at,
+            self.variant.batcher.gate.due_at(self.spans[0].request) - taken_at,
         )
         self._observe(seen)
 

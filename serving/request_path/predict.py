@@ -109,7 +109,7 @@ class Predictor:
         """Every routed pool lives and has loaded what it can."""
         return self.variants.ready()
 
-    def refusal(self, model: str, version: int | None) -> ServingError | None:
+    def refusal(self, model: str, version: int | None, timeout_s: float | None = None) -> ServingError | None:
         """Why a request for this version would be refused before its body is read, or None."""
         variant = self.variants.only(model) if version is None else None
         if variant is None:
@@ -117,7 +117,7 @@ class Predictor:
                 variant = self.variants.find(model, version)
             except ServingError as refused:
                 return refused
-        return variant.batcher.refusal(1, 0)
+        return variant.batcher.refusal(1, 0) or variant.batcher.gate.turned_away(timeout_s)
 
     def _look_up(self, variant: Variant, request: Request) -> None:
         """Have the rows made of entities; meanwhile its time runs, and it holds neither queue nor slot."""

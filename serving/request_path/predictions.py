@@ -80,8 +80,10 @@ class Predictions(Protocol):
     def ready(self) -> bool:
         """Whether every routed version can run now."""
 
-    def refusal(self, model: str, version: int | None) -> ServingError | None:
-        """Why a request would be refused whatever its body says: unknown model, full queue; else None.
+    def refusal(self, model: str, version: int | None, timeout_s: float | None = None) -> ServingError | None:
+        """Why a request would be refused whatever its body says: unknown model, full queue, no time; else None.
+
+        `timeout_s` is what its headers allow, if they do.
 
         Asked at the end of the headers, before a body is read, so it must be quick (below a microsecond).
         """

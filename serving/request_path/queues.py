@@ -8,9 +8,10 @@ from serving.backends.backend import Backend
 from serving.batching.estimates import Estimates
 from serving.batching.fair_share import Shares
 from serving.batching.loop_lag import LoopLag
-from serving.batching.micro_batcher import MicroBatcher, Refuse, Surroundings
+from serving.batching.micro_batcher import MicroBatcher
 from serving.batching.pace import Pace
 from serving.batching.row_queue import QueueLimits
+from serving.batching.surroundings import Refuse, Surroundings
 from serving.deadline import Timers
 from serving.inference import Hosted
 from serving.routing.table import Served

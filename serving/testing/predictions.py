@@ -73,9 +73,9 @@ class FakePredictions:
         """As set by the test."""
         return self.is_ready
 
-    def refusal(self, model: str, version: int | None) -> ServingError | None:
+    def refusal(self, model: str, version: int | None, timeout_s: float | None = None) -> ServingError | None:
         """As set by the test; unknown models are refused."""
-        del version
+        del version, timeout_s
         if self.refusals:
             return self.refusals.get(model)
         return None if model in self.described else UnknownModel(f"unknown model {model!r}")

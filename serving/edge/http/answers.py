@@ -54,6 +54,7 @@ def refusal_of(error: ServingError) -> Refusal:
     return Refusal(status_of(error), error.message, error.reason, headers=headers)
 
 
+@lru_cache(maxsize=64)
 def refused(refusal: Refusal) -> bytes:
     """The response to a refused request."""
     return json_answer(refusal.status, orjson.dumps({"error": refusal.message}), refusal.headers)

@@ -22,6 +22,8 @@ from serving.request_path.predictions import Predictions
 
 _EVICTED = 16
 
+_NO_ERROR = ServingError("none yet")
+
 
 class Swept(Protocol):
     """A connection as the sweep and the drain see it."""
@@ -44,6 +46,7 @@ class Edge:
     """The worker's side of every connection: whom to ask, what is allowed, what time it is."""
 
     __slots__ = (
+        "_last_refusal",
         "binary",
         "budget",
         "clock",
@@ -84,6 +87,8 @@ class Edge:
         self.on_empty: Callable[[], None] | None = None
         # As of the last sweep: time-outs of seconds need no clock call for each request.
         self.now = clock()
+        # While a worker is behind it gives the same one again and again, and each has to cost little.
+        self._last_refusal: tuple[ServingError, Refusal] = (_NO_ERROR, refusal_of(_NO_ERROR))
 
     def admitted(self, connection: Swept) -> Refusal | None:
         """Count a new connection; at the bound the longest idle ones make room, and if none is idle it is refused."""
@@ -108,7 +113,7 @@ class Edge:
         """Why a request whose head is in order is refused without a look at its body."""
         if self.requests >= self.limits.max_requests:
             return self._overloaded(f"{self.requests} requests in flight (http.max_requests)")
-        error = self.predictions.refusal(head.target.model, head.target.version)
+        error = self.predictions.refusal(head.target.model, head.target.version, head.timeout_s)
         if not head.wants_body:
             # What the session is asked may be about models that are not served.
             return self._unpermitted(head)
@@ -116,7 +121,9 @@ class Edge:
             return None
         known = "" if isinstance(error, UnknownModel) else head.target.model
         self.observer.refused(known, error.reason)
-        return refusal_of(error)
+        if self._last_refusal[0] is not error:
+            self._last_refusal = (error, refusal_of(error))
+        return self._last_refusal[1]
 
     def _unpermitted(self, head: RequestHead) -> Refusal | None:
         if head.target.asks not in CHANGES:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from serving.batching.fair_share import Shares
 from serving.batching.latency_model import Estimate, LatencyModel
 from serving.batching.loop_lag import LoopLag
-from serving.batching.micro_batcher import MicroBatcher, Surroundings
+from serving.batching.micro_batcher import MicroBatcher
 from serving.batching.pace import Pace
 from serving.batching.row_queue import QueueLimits
+from serving.batching.surroundings import Surroundings
 from serving.deadline import Timer
 from serving.inference import Request
 

@@ -1,0 +1,82 @@
+"""Lets in what can be answered in time: mostly at a glance, else by what is ahead of it."""
+
+from __future__ import annotations
+
+from serving.batching.fair_share import Entrant
+from serving.batching.pace import Pace
+from serving.batching.row_queue import RowQueue
+from serving.batching.surroundings import Surroundings
+from serving.errors import WouldBeLate
+from serving.inference import Request
+
+
+class Gate:
+    """The gate before one queue, which shares slots as `of`."""
+
+    __slots__ = ("_behind", "_clock", "_lag", "_limits", "_name", "_of", "_pace", "_queue", "_shares")
+
+    def __init__(self, name: str, pace: Pace, queue: RowQueue, of: Entrant, around: Surroundings) -> None:
+        self._name = name
+        self._limits = queue.limits
+        self._pace = pace
+        self._queue = queue
+        self._of = of
+        self._shares = around.shares
+        self._lag = around.lag
+        self._clock = around.clock
+        # One for all, since thousands may be turned away in a turn of the loop.
+        self._behind = WouldBeLate(f"this gateway has more to do than it can, also for {name}; try again later")
+
+    def due_at(self, request: Request) -> float:
+        """When the request should be answered: the model's goal, but for callers who say what they allow, and bulk."""
+        if request.timeout_s is not None or self._limits.is_bulk(request.priority):
+            return request.deadline_s
+        return min(request.received_at + self._pace.goal_s, request.deadline_s)
+
+    def too_late(self, request: Request) -> WouldBeLate | None:
+        """Why the request cannot be answered in time, or None; what it will take is noted on it."""
+        if request.timeout_s is None and self._at_a_glance(request.rows):
+            return None
+        finish_s = self._finish_s(request.rows, request.priority)
+        left_s = self.due_at(request) - self._clock()
+        if finish_s > left_s:
+            return self._refusal(finish_s, left_s)
+        request.predicted_s = finish_s
+        return None
+
+    def turned_away(self, timeout_s: float | None) -> WouldBeLate | None:
+        """The same at the end of a head, of a row that is not read yet, so that refusing it costs little."""
+        if timeout_s is None and self._at_a_glance(1):
+            return None
+        left_s = self._pace.goal_s if timeout_s is None else timeout_s
+        if self._lag.seconds > left_s:
+            return self._behind
+        finish_s = self._finish_s(1, 0)
+        return self._refusal(finish_s, left_s) if finish_s > left_s else None
+
+    def _at_a_glance(self, rows: int) -> bool:
+        """There is nothing that a closer look could find."""
+        shares = self._shares
+        return (
+            self._queue.rows + rows <= self._pace.sure_rows
+            and self._lag.calm
+            and not shares.short.contended
+            and not shares.long.contended
+        )
+
+    def _finish_s(self, rows: int, priority: int) -> float:
+        pace = self._pace
+        share = self._shares.of(long=pace.long)
+        before = self._queue.rows_before(priority)
+        lag_s = self._lag.seconds
+        if not before and share.idle:
+            # Whatever the estimate says: without a run now and then it could never be found wrong.
+            return lag_s
+        return pace.finish_s(share.running_s(self._clock()), before, rows, share.others_s(self._of), lag_s)
+
+    def _refusal(self, finish_s: float, left_s: float) -> WouldBeLate:
+        return WouldBeLate(
+            f"{self._name} is busy: the answer would take about {finish_s * 1000:.0f} ms, of which {left_s * 1000:.0f} "
+            "are left; try again later",
+            finish_s - left_s,
+        )

@@ -1,0 +1,27 @@
+"""What the queues of one worker have around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from serving.batching.fair_share import Shares
+from serving.batching.loop_lag import LoopLag
+from serving.errors import ServingError
+from serving.inference import Request
+
+Refuse = Callable[[Request, ServingError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a queue shares with others: the worker's clock, who answers for it, its slots and the loop's lag.
+
+    `refuse` answers a request that will not run, and counts it. `alone`: the slots are its own, and follow its own.
+    """
+
+    clock: Callable[[], float]
+    refuse: Refuse
+    shares: Shares
+    lag: LoopLag
+    alone: bool = True
