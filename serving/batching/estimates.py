@@ -32,9 +32,10 @@ class Estimates:
         where = place, key
         found = self._models.get(where)
         if found is None:
+            learned = self._known.pop(where, None)
             run_s = warm_s or _UNKNOWN_S
-            believed = self._known.pop(where, None) or Estimate(run_s * (1 - _ROW_SHARE), run_s * _ROW_SHARE)
-            found = self._models[where] = LatencyModel(believed)
+            believed = learned or Estimate(run_s * (1 - _ROW_SHARE), run_s * _ROW_SHARE)
+            found = self._models[where] = LatencyModel(believed, learned=learned is not None)
         return found
 
     def forget(self, key: VersionKey) -> None:

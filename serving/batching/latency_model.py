@@ -16,6 +16,8 @@ from serving.batching.percentile import followed
 _FORGET = 0.98
 # Runs after which what was believed at the start no longer bounds what counts.
 _TRUSTED_RUNS = 8
+# Pairs of runs that what was learned before counts for.
+_REMEMBERED = 16
 _OUTLIER = 1.2
 # Rows from which on the scatter of a run is taken to grow with them.
 _SCATTER_ROWS = 8
@@ -57,16 +59,21 @@ class Estimate(NamedTuple):
 
 
 class LatencyModel:
-    """What is known of one version on one backend; `estimate` is replaced whole with each run."""
+    """What is known of one version on one backend; `estimate` is replaced whole with each run.
 
-    __slots__ = ("_product", "_rows", "_rows_squared", "_seconds", "_weight", "estimate", "runs")
+    It begins with what is `believed`, which a few runs correct; what was `learned` before, from many runs, is held as
+    if they had been seen here, so that the slow first run of a process does not undo it.
+    """
 
-    def __init__(self, believed: Estimate) -> None:
+    __slots__ = ("_product", "_rows", "_rows_squared", "_seconds", "_trusted_from", "_weight", "estimate", "runs")
+
+    def __init__(self, believed: Estimate, *, learned: bool = False) -> None:
         self.estimate = believed
         self.runs = 0
         self._weight = self._rows = self._rows_squared = self._seconds = self._product = 0.0
+        self._trusted_from = 0 if learned else _TRUSTED_RUNS
         # As if a run of one row and one of eight had been seen: a first run then corrects, and does not decide.
-        for rows in (1, 8):
+        for rows in (1, 8) * (_REMEMBERED if learned else 1):
             self._count(rows, believed.run_s(rows))
 
     def saw(self, rows: int, run_s: float) -> None:
@@ -75,7 +82,7 @@ class LatencyModel:
         expected_s = fixed_s + row_s * rows
         margin = followed(margin, run_s / expected_s, _SLOW_SHARE, _STEP) if expected_s > 0.0 else margin
         margin = min(max(margin, 1.0), _LARGEST_MARGIN)
-        if self.runs >= _TRUSTED_RUNS and rows * self._weight <= _UNUSUAL_ROWS * self._rows:
+        if self.runs >= self._trusted_from and rows * self._weight <= _UNUSUAL_ROWS * self._rows:
             run_s = min(run_s, _OUTLIER * margin * expected_s)
         self.runs += 1
         self._count(rows, run_s)

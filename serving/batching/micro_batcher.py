@@ -53,6 +53,10 @@ class MicroBatcher:
         """Rows that have not been taken yet."""
         return self._queue.rows
 
+    def rows_by_level(self) -> dict[int, int]:
+        """The same, by level of priority."""
+        return self._queue.rows_by_level()
+
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing runs."""

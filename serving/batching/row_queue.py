@@ -108,6 +108,12 @@ class RowQueue:
         levels = self._other_levels
         return bool(levels) and not self._lanes and min(levels) > self.limits.default_priority
 
+    def rows_by_level(self) -> dict[int, int]:
+        """Rows that wait, of each level of priority that has some."""
+        default = self.rows - sum(self._level_rows.values())
+        rows = {**self._level_rows, self.limits.default_priority: default}
+        return {level: rows[level] for level in sorted(rows) if rows[level]}
+
     def rows_before(self, priority: int) -> int:
         """Waiting rows that leave before those of a request of this priority that comes now."""
         if not self._level_rows:

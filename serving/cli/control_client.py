@@ -10,13 +10,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from serving.cli.failure import CommandFailed, not_reachable, wrong_usage
-from serving.cli.gateway_client import GatewayClient
+from serving.cli.gateway_client import GatewayClient, Reply
 from serving.cli.session_screen import control_url
 from serving.processes import running_sessions
 
 _OK = 200
 # Large models take their time, in the process that tries them and in the ones that serve them.
 _TIMEOUT_S = 300.0
+_READ_WITHIN_S = 10.0
 TOKEN_VARIABLE = "SLUICE_CONTROL_TOKEN"  # noqa: S105 - a name, not a secret
 
 
@@ -40,6 +41,21 @@ class ControlClient:
         client = GatewayClient(self.url, _TIMEOUT_S)
         reply = client.order(path, {"authorization": f"Bearer {self.token}"})
         client.close()
+        return self._worked(reply)
+
+    def batching(self, model: str) -> Any:  # noqa: ANN401 - JSON
+        """How a model is batched just now.
+
+        Raises:
+            CommandFailed: there is no such model, or nothing answers.
+        """
+        client = GatewayClient(self.url, _READ_WITHIN_S)
+        path = f"/api/v1/models/{quote(model, safe='')}/batching"
+        reply = client.ask("GET", path, headers={"authorization": f"Bearer {self.token}"})
+        client.close()
+        return self._worked(reply)
+
+    def _worked(self, reply: Reply) -> Any:  # noqa: ANN401 - JSON
         if reply.status == _OK and isinstance(reply.body, dict):
             return reply.body
         if isinstance(reply.body, dict) and "error" in reply.body:

@@ -71,17 +71,25 @@ def show(
     model: Annotated[str, typer.Argument(help="Name of the model.")],
     version: Annotated[int | None, typer.Option("--version", min=1, help="One version; else the default's.")] = None,
     url: Url = GATEWAY_URL,
+    control_url: ControlUrl = None,
+    token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one model: versions, inputs and outputs with datatypes and shapes, and a request that works."""
+    """Show one model: versions, inputs and outputs with datatypes and shapes, and a request that works.
+
+    Of a session with a control API also how it is batched: what a run takes, how many rows run together, what was
+    refused.
+    """
+    from serving.cli.batching import COLUMNS, NUMBERS, batching_of, rows, sentences
     from serving.cli.gateway_client import GatewayClient
     from serving.cli.model_facts import facts_of, sample_call
     from serving.cli.output import console, print_json, table
 
     client = GatewayClient(url)
     facts = facts_of(client, model, version, must_exist=True)
+    batching = batching_of(url, model, control_url, token_file)
     if as_json:
-        print_json(facts.document())
+        print_json({**facts.document(), "batching": batching})
         return
     out = console()
     asked = "" if version is None else f", version {version}"
@@ -92,6 +100,9 @@ def show(
     if facts.by_entity:
         out.print()
         out.print(table(["by entity", "field", "datatype", "if left out"], facts.fields()))
+    if batching is not None:
+        out.print("", *sentences(batching, version), "", sep="\n", markup=False)
+        out.print(table(COLUMNS, rows(batching, version), right=NUMBERS))
     if facts.inputs:
         call = facts.by_entity.get("curl") or sample_call(client.url, facts, version)
         out.print(f"\n{call}", markup=False, soft_wrap=True)

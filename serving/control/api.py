@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 
 from serving.control.answers import Health, Loaded, Models, ModelSeen, Pools, Unloaded, failures
+from serving.control.batching_answer import Batching
 from serving.control.session import AskSession
 from serving.errors import UnknownModel
 
@@ -42,6 +43,14 @@ async def model(request: Request, model: ModelName) -> ModelSeen:
         if one["name"] == model:
             return ModelSeen.model_validate(one)
     raise UnknownModel(f"there is no model {model!r}; known are {[one['name'] for one in seen][:20]}")
+
+
+@router.get("/models/{model}/batching", tags=["models"], responses=failures(400, 404))
+async def batching(request: Request, model: ModelName) -> Batching:
+    """How a model is batched just now: what a run takes, how many rows run together for its goal, what waits and what
+    was refused, of each version in all workers.
+    """
+    return Batching.model_validate(await _session(request)("batching", model=model))
 
 
 @router.post("/models/{model}:load", tags=["models"], responses=failures(400, 404, 422))

@@ -10,7 +10,7 @@ from serving.features.feature_view import FeatureView
 
 
 class AskSession(Protocol):
-    """Asks the supervisor; `what` is "models", "pools", "load", "unload" or "health"."""
+    """Asks the supervisor; `what` is "models", "batching", "pools", "load", "unload" or "health"."""
 
     async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever JSON can say
         """What it answered.

@@ -23,6 +23,7 @@ from serving.errors import ModelUnservable
 from serving.features.reader import FeatureReader, ReaderOptions
 from serving.inference import VersionKey
 from serving.processes.asking import Ask
+from serving.processes.gateway_batching import batching_of
 from serving.processes.gateway_learning import GatewayLearning
 from serving.processes.gateway_versions import GatewayVersions
 from serving.processes.pool_backends import PoolBackends, pools_of
@@ -36,7 +37,14 @@ from serving.request_path.predict import Predictor
 from serving.request_path.read_plans import ReadPlans
 from serving.routing.table import RouteTable, dump
 from serving.routing.table_feed import TableFeed
-from serving.telemetry.catalogue import CONNECTIONS, INFLIGHT_BYTES, POOL_REPLICAS, VERSION_READY
+from serving.telemetry.catalogue import (
+    BATCH_WINDOW_ROWS,
+    CONNECTIONS,
+    INFLIGHT_BYTES,
+    LOOP_LAG,
+    POOL_REPLICAS,
+    VERSION_READY,
+)
 from serving.telemetry.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -92,10 +100,14 @@ class Gateway:
             recorder.measured(VERSION_READY, (key.model, str(key.version)), 1.0)
         for variant in self.predictor.variants.all():
             recorder.queue_rows(variant.key, variant.name, variant.batcher.waiting_rows)
+            if variant.batcher.pace.runs:
+                of = variant.key.model, str(variant.key.version), variant.name
+                recorder.measured(BATCH_WINDOW_ROWS, of, variant.batcher.pace.window.most_rows)
         for name, backend in self.backends.items():
             if isinstance(backend, PoolClient):
                 answering = [replica for replica in backend.replicas() if replica.state == "ready"]
                 recorder.measured(POOL_REPLICAS, (name,), len(answering))
+        recorder.measured(LOOP_LAG, (), self.predictor.queues.lag_s)
         recorder.measured(CONNECTIONS, (), self.http.connections + self.grpc.connections)
         recorder.measured(INFLIGHT_BYTES, (), self.http.in_flight_bytes)
         return {**recorder.snapshot(), "estimates": self.learning.news()}
@@ -105,9 +117,12 @@ class Gateway:
         self.feed.offer(table.encode())
 
     async def obey(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Load a version, let one go, tell what is hosted, or what versions did until now."""
+        """Load a version, let one go, tell what is hosted, how a model is batched, or what versions did until now."""
         if asked["what"] == "statistics":
             return {"usage": await self._usage(asked["model"])}
+        if asked["what"] == "batching":
+            variants = batching_of(self.predictor.variants.all(), asked["model"])
+            return {"variants": variants, "loop_lag_s": self.predictor.queues.lag_s}
         if asked["what"] == "load":
             self.learning.loaded(ServedModel(**asked["served"]))
         answer = await self.versions.obey(asked)

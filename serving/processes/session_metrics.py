@@ -5,25 +5,39 @@ from __future__ import annotations
 import platform
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from serving.batching.learned import Learned
 from serving.processes.release import release
 from serving.processes.session_parts import SessionParts
-from serving.telemetry.catalogue import BUILD_INFO, ENGINE_REPLICAS, READY, RESTARTS, START_TIME, WORKERS
+from serving.telemetry.catalogue import (
+    BUILD_INFO,
+    ENGINE_REPLICAS,
+    READY,
+    RESTARTS,
+    RUN_FIXED_SECONDS,
+    RUN_MARGIN,
+    RUN_ROW_SECONDS,
+    START_TIME,
+    WORKERS,
+)
 from serving.telemetry.fleet_counts import FleetCounts
 from serving.telemetry.metrics_server import MetricsServer
 from serving.telemetry.snapshot import Series, Snapshot
 
+_ESTIMATE = (RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN)
+
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """`restarts` counts by part and reason (crash, roll), `replicas` by pool."""
+    """`restarts` counts by part and reason (crash, roll), `replicas` by pool; `learned` is what runs take."""
 
     ready: bool
     workers: int
     restarts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
+    learned: Sequence[Learned] = ()
 
 
 class SessionMetrics:
@@ -58,6 +72,9 @@ class SessionMetrics:
             Series(WORKERS.name, ()): facts.workers,
         }
         gauges |= {Series(ENGINE_REPLICAS.name, (pool,)): alive for pool, alive in facts.replicas.items()}
+        for one in facts.learned:
+            of = one.key.model, str(one.key.version), one.place
+            gauges |= {Series(spec.name, of): part for spec, part in zip(_ESTIMATE, one.estimate, strict=True)}
         return Snapshot(counters={Series(RESTARTS.name, of): n for of, n in facts.restarts.items()}, gauges=gauges)
 
 
@@ -67,7 +84,8 @@ def facts(parts: SessionParts, *, ready: bool) -> SessionFacts:
     restarts |= {(valkey.part, "crash"): valkey.crashes for valkey in parts.valkeys}
     if parts.control is not None:
         restarts["control", "crash"] = parts.control.crashes
+    alive, learned = parts.gateways.alive(), parts.learned.known()
     if parts.engine is None:
-        return SessionFacts(ready, parts.gateways.alive(), restarts)
+        return SessionFacts(ready, alive, restarts, learned=learned)
     restarts["engine", "crash"] = parts.engine.crashes
-    return SessionFacts(ready, parts.gateways.alive(), restarts, parts.engine.replicas)
+    return SessionFacts(ready, alive, restarts, parts.engine.replicas, learned)

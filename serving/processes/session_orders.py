@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from serving.errors import BadRequest
+from serving.errors import BadRequest, NotReady, UnknownModel
 from serving.inference import VersionKey
 from serving.processes.asking import Facts
+from serving.processes.batching_view import COUNTED, batching_seen
 from serving.processes.events import Emit
 from serving.processes.model_orders import ModelOrders
 from serving.processes.release import release
@@ -21,6 +22,7 @@ from serving.processes.session_plan import SessionPlan
 from serving.processes.session_versions import SessionVersions
 from serving.processes.session_view import models_seen, pools_seen
 from serving.processes.shared_round import SharedRound
+from serving.routing.table import Route
 from serving.telemetry.log import LogSettings
 from serving.telemetry.snapshot import dump_usage, load_usage
 
@@ -43,6 +45,7 @@ class SessionOrders:
         # Everybody may ask for these, as often as they like.
         self._indexed = SharedRound(self._looked)
         self._usage_of: dict[str, SharedRound[list[Any]]] = {}
+        self._batching_of: dict[str, SharedRound[Facts]] = {}
         self._answers: Mapping[str, Callable[[Facts], Awaitable[Facts]]] = {
             "health": self._health,
             "models": self._models_seen,
@@ -50,6 +53,7 @@ class SessionOrders:
             "load": self._load,
             "unload": self._unload,
             "statistics": self._statistics,
+            "batching": self._batching,
             "index": self._index,
             "repository_load": self._repository_load,
             "repository_unload": self._repository_unload,
@@ -119,6 +123,27 @@ class SessionOrders:
         fresh = {worker: load_usage(answer["usage"]) for worker, answer in told.items()}
         used = self._parts.counts.usage(fresh)
         return dump_usage({key: one for key, one in used.items() if model in ("", key.model)})
+
+    async def _batching(self, asked: Facts) -> Facts:
+        model = asked["model"]
+        if model not in self._batching_of:
+            # Only of models that there are: whoever asks can make up any number of names.
+            await self._route(model)
+            self._batching_of[model] = SharedRound(partial(self._batched, model))
+        return await self._batching_of[model]()
+
+    async def _batched(self, model: str) -> Facts:
+        route = await self._route(model)
+        told = await self._parts.gateways.ask_each("batching", _STATISTICS_WITHIN_S, model=model)
+        if not told:
+            raise NotReady("no gateway worker answers; try again in a moment")
+        return batching_seen(route, told, self._parts.counts.of_model(model, COUNTED))
+
+    async def _route(self, model: str) -> Route:
+        routes = (await self._versions.table()).routes
+        if model not in routes:
+            raise UnknownModel(f"there is no model {model!r}; known are {sorted(routes)[:20]}")
+        return routes[model]
 
     async def _described(self) -> Facts:
         return await self._parts.gateways.ask_one("describe")

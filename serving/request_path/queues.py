@@ -27,6 +27,11 @@ class Queues:
         self._lag = LoopLag(timers)
         self._shared: dict[Backend, Shares] = {}
 
+    @property
+    def lag_s(self) -> float:
+        """What a request loses to turns of the loop."""
+        return self._lag.seconds
+
     def make(self, served: Served, hosted: Hosted, backend: Backend) -> MicroBatcher:
         """The queue of a version as it is served; without slots until `resize` is called."""
         most = min(served.max_rows, hosted.max_rows or served.max_rows) if hosted.batchable else 1

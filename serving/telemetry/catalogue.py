@@ -63,6 +63,31 @@ FEATURE_READ_ERRORS = MetricSpec(
     "Reads of features without an answer: away, late, refused by the server, or full (too many keys in flight).",
 )
 QUEUE_ROWS = MetricSpec("sluice_queue_rows", "gauge", ("model", "version", "variant"), "Rows waiting for a batch.")
+BATCH_WINDOW_ROWS = MetricSpec(
+    "sluice_batch_window_rows",
+    "gauge",
+    ("model", "version", "variant"),
+    "Most rows of a batch with which a row meets its goal in a busy queue, by the worker that allows the fewest.",
+    "min",
+)
+LOOP_LAG = MetricSpec(
+    "sluice_loop_lag_seconds", "gauge", (), "What a request loses to turns of the loop, in the busiest worker.", "max"
+)
+RUN_FIXED_SECONDS = MetricSpec(
+    "sluice_run_fixed_seconds",
+    "gauge",
+    ("model", "version", "pool"),
+    "Estimate of what any run takes, however few its rows; known once it has run, also in an earlier session.",
+)
+RUN_ROW_SECONDS = MetricSpec(
+    "sluice_run_row_seconds", "gauge", ("model", "version", "pool"), "Estimate of what each row adds to a run."
+)
+RUN_MARGIN = MetricSpec(
+    "sluice_run_margin",
+    "gauge",
+    ("model", "version", "pool"),
+    "99 of 100 runs take at most this many estimates.",
+)
 INFLIGHT_BYTES = MetricSpec("sluice_inflight_bytes", "gauge", (), "Bytes of requests and answers held by the gateway.")
 CONNECTIONS = MetricSpec("sluice_connections", "gauge", (), "Open client connections.")
 VERSION_READY = MetricSpec(
@@ -84,7 +109,8 @@ CATALOGUE: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
         *(STAGE_SECONDS, BATCH_ROWS, BATCH_SLACK, REQUESTS, ROWS, REFUSED_ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
-        *(QUEUE_ROWS, INFLIGHT_BYTES, CONNECTIONS),
+        *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
+        *(INFLIGHT_BYTES, CONNECTIONS),
         *(VERSION_READY, POOL_REPLICAS, WORKERS, RESTARTS, ENGINE_REPLICAS, READY, START_TIME, BUILD_INFO),
     )
 }

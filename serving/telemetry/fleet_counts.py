@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from serving.inference import VersionKey
-from serving.telemetry.merge import merged, pruned, retire, updated
+from serving.telemetry.merge import merged, of_model, pruned, retire, updated
 from serving.telemetry.snapshot import Snapshot, load
 from serving.telemetry.usage import Usage, by_version
 
@@ -37,6 +37,14 @@ class FleetCounts:
         """What every version did in all workers; `fresh` has the newest counts of those that told them just now."""
         latest = {worker: snapshot.usage for worker, snapshot in self._latest.items()}
         return by_version([self._retired.usage, *{**latest, **fresh}.values()])
+
+    def of_model(self, model: str, metrics: Collection[str]) -> Snapshot:
+        """A model's histograms and counters of these metrics, of workers that ended too."""
+        return merged(
+            of_model(self._retired, model, metrics),
+            [of_model(snapshot, model, metrics) for snapshot in self._latest.values()],
+            Snapshot(),
+        )
 
     def merged(self, also: Snapshot) -> Snapshot:
         """One page's worth; `also` is what the supervisor itself knows."""

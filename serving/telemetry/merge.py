@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from serving.inference import VersionKey
 from serving.telemetry.catalogue import CATALOGUE
@@ -21,6 +21,20 @@ def merged(retired: Snapshot, workers: Iterable[Snapshot], also: Snapshot) -> Sn
         _gauges([*living, also]),
         versions,
         _used(by_version(part.usage for part in parts), versions),
+    )
+
+
+def of_model(snapshot: Snapshot, model: str, metrics: Collection[str]) -> Snapshot:
+    """A model's histograms and counters of these metrics, and nothing else: little of what a thousand models have."""
+    places = {name: CATALOGUE[name].labels.index("model") for name in metrics}
+
+    def wanted(series: Series) -> bool:
+        place = places.get(series.metric)
+        return place is not None and series.labels[place] == model
+
+    return Snapshot(
+        {series: one for series, one in snapshot.histograms.items() if wanted(series)},
+        {series: one for series, one in snapshot.counters.items() if wanted(series)},
     )
 
 

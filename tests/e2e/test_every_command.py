@@ -51,6 +51,8 @@ LINES = (
     Line("models show flight-delay --url {url}", DONE, "if left out"),
     Line("models show nothing --url {url}", FAILED, "there is no model 'nothing'; known are 'flight-delay'"),
     Line("models show flight-delay --url {gone}", NOT_REACHABLE, "does not answer"),
+    Line("models show flight-delay --url {url}", DONE, "a batch of n rows "),
+    Line("models show flight-delay --url {url} --control-url {gone} --token-file {token}", NOT_REACHABLE, "answer"),
     Line("models load flight-delay 2 --http-port {http}", DONE, "flight-delay/2 was loaded already"),
     Line("models load flight-delay 99 --http-port {http}", FAILED, "has no flight-delay/99; it has flight-delay/1, "),
     Line("models load nothing 1 --http-port {http}", FAILED, "has no nothing/1; it has no version of it"),

@@ -8,6 +8,27 @@ import socket
 from tests.integration.cli.canned_gateway import Answers, canned_gateway
 from tests.integration.cli.sluice_command import sluice
 
+BATCHING = {
+    "model": "iris",
+    "loop_lag_s": 0.0,
+    "refused_requests": {"would_be_late": 7},
+    "versions": [
+        {
+            "version": 2,
+            "variant": "stable",
+            "pool": "default",
+            "estimate": {"fixed_s": 0.0004, "row_s": 0.0000125, "margin": 1.5, "runs": 1234},
+            "window": {"most_rows": 40, "enough_rows": 12, "max_rows": 64},
+            "goal_s": 0.02,
+            "promised": True,
+            "queue_rows": {},
+            "batches": 0,
+            "rows_per_batch": 0.0,
+            "slack": {"batches": 0, "late": 0, "half_had_s": None, "most_had_s": None},
+            "refused_rows": {},
+        }
+    ],
+}
 IRIS = {
     "name": "iris",
     "platform": "onnx",
@@ -21,6 +42,7 @@ ANSWERS: Answers = {
     ("GET", "/v2/models/iris"): (200, IRIS),
     ("GET", "/v2/models/iris/ready"): (200, {"ready": True}),
     ("GET", "/v2/models/late"): (503, {"error": "late: nothing that lives has it warm"}),
+    ("GET", "/api/v1/models/iris/batching"): (200, BATCHING),
     ("POST", "/v2/models/iris/infer"): (200, ANSWER),
     ("POST", "/v2/models/iris/versions/1/infer"): (503, {"error": "the queue is full"}),
     ("GET", "/v2/models/iris/versions/1"): (200, IRIS),
@@ -176,3 +198,26 @@ def test_what_another_server_calls_detail_is_told() -> None:
     assert refused.err == f"sluice: {url} answered 422: body.inputs.0.shape: field required\n"
     assert sent[1][2] == {"inputs": [{"name": "x", "datatype": "FP64", "shape": [1, 2], "data": [[1, 2.5]]}]}
     assert (gone.code, gone.err) == (1, f"sluice: {url} answered 404: Model gone not found\n")
+
+
+def test_a_named_control_api_is_asked_with_its_token_how_the_model_is_batched() -> None:
+    with canned_gateway(ANSWERS) as (url, sent):
+        shown = ("models", "show", "iris", "--url", url, "--control-url", url)
+        ended = sluice(*shown, SLUICE_CONTROL_TOKEN="0123456789abcdefXYZ")
+        assert (ended.code, ended.err) == (0, "")
+        assert "a batch of n rows runs 0.4 + 0.0125 * n ms" in ended.out
+        assert "requests that reached no batch: would_be_late 7" in ended.out
+        assert sent[-1][1]["authorization"] == "Bearer 0123456789abcdefXYZ"
+        ended = sluice(*shown, "--json", SLUICE_CONTROL_TOKEN="0123456789abcdefXYZ")
+        assert json.loads(ended.out)["batching"] == BATCHING
+        other = sluice(*shown[:2], "late", *shown[3:], SLUICE_CONTROL_TOKEN="0123456789abcdefXYZ")
+    assert other.code == 1
+    assert "no such thing" in other.err
+
+
+def test_without_a_session_on_its_port_a_server_is_shown_without_batching() -> None:
+    with canned_gateway(ANSWERS) as (url, sent):
+        ended = sluice("models", "show", "iris", "--url", url, "--json")
+        assert "/api/v1/models/iris/batching" not in [path for path, *_ in sent]
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out)["batching"] is None

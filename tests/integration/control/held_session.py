@@ -9,12 +9,27 @@ from serving.config.first_table import first_route, first_table
 from serving.config.settings import Settings
 from serving.errors import ModelUnservable, NotReady, UnknownModel
 from serving.inference import VersionKey
+from serving.processes.batching_view import batching_seen
 from serving.processes.session_view import models_seen, pools_seen
 from serving.routing.table import RouteTable
 from serving.routing.table_change import with_version, without_version
+from serving.telemetry.snapshot import Snapshot
 
 TENSOR = {"name": "x", "datatype": "FP32", "shape": [-1, 4]}
 FACTS = {"batchable": True, "note": "", "inputs": [TENSOR], "outputs": [TENSOR]}
+BATCHED = {
+    "version": 1,
+    "variant": "stable",
+    "estimate": {"fixed_s": 0.001, "row_s": 0.0001, "margin": 1.5, "runs": 7},
+    "drag": 1.0,
+    "window": {"most_rows": 64, "enough_rows": 8, "max_rows": 64},
+    "goal_s": 0.02,
+    "promised": True,
+    "queue_rows": {"2": 3},
+    "slots": 2,
+    "servers": 1,
+}
+BATCHING = {"variants": [BATCHED], "loop_lag_s": 0.0}
 IN_REPOSITORY = {VersionKey("late", 1), VersionKey("late", 2), VersionKey("other", 1)}
 BROKEN = VersionKey("late", 3)
 AWAY = VersionKey("late", 4)
@@ -35,10 +50,17 @@ class HeldSession:
                 return {"models": models_seen(self.table, self._described())}
             case "pools":
                 return {"pools": pools_seen(self.table, self._described(), {"default": 1})}
+            case "batching":
+                return self._batching(facts["model"])
             case "load":
                 return self._load(VersionKey(facts["model"], facts["version"]))
             case _:
                 return self._unload(**facts)
+
+    def _batching(self, model: str) -> Mapping[str, Any]:
+        if model not in self.table.routes:
+            raise UnknownModel(f"there is no model {model!r}")
+        return batching_seen(self.table.routes[model], {1: BATCHING}, Snapshot())
 
     def _load(self, key: VersionKey) -> Mapping[str, Any]:
         if key == BROKEN:

@@ -52,6 +52,25 @@ def test_one_run_of_any_length_moves_the_line_by_less_than_a_quarter(fixed_s: fl
         assert model.estimate.run_s(asked) <= 1.25 * before.run_s(asked)
 
 
+@given(SECONDS, SECONDS, st.integers(1, 8))
+def test_the_slow_first_run_of_a_process_does_not_undo_what_was_learned_before(
+    fixed_s: float, row_s: float, rows: int
+) -> None:
+    before = Estimate(fixed_s, row_s)
+    believing, knowing = LatencyModel(before), LatencyModel(before, learned=True)
+    for model in (believing, knowing):
+        model.saw(rows, 20.0 * before.run_s(rows))
+    assert believing.estimate.run_s(8) > 1.5 * before.run_s(8)
+    assert knowing.estimate.run_s(8) <= 1.1 * before.run_s(8)
+
+
+def test_what_was_learned_before_gives_way_where_runs_are_others_now() -> None:
+    model = LatencyModel(Estimate(0.001, 0.0001), learned=True)
+    for number in range(300):
+        model.saw(1 + number % 16, 0.005)
+    assert model.estimate.run_s(8) == pytest.approx(0.005, rel=0.2)
+
+
 def test_a_pause_once_in_a_hundred_runs_leaves_the_line_where_it_was() -> None:
     draw = random.Random(7)
     model = learned(0.001, 0.0002)

@@ -193,6 +193,18 @@ def test_nobody_joins_a_batch_whose_last_request_runs_alone_or_has_rows_left() -
     assert taken_from(queue) == [large, usual]
 
 
+def test_rows_are_counted_by_level() -> None:
+    queue = RowQueue(QueueLimits())
+    assert queue.rows_by_level() == {}
+    for priority, rows in ((0, 2), (1, 3), (3, 4), (2, 1), (9, 1)):
+        asked = request(rows)
+        asked.priority = priority
+        queue.add(asked)
+    assert queue.rows_by_level() == {1: 3, 2: 4, 3: 4}
+    queue.take(0.0, 3)
+    assert queue.rows_by_level() == {2: 4, 3: 4}
+
+
 def test_rows_that_are_passed_over_have_the_ninth_batch() -> None:
     queue = RowQueue(QueueLimits(max_rows=1))
     starving = of_level(3)

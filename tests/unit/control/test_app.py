@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from serving.control.app import control_app
 from serving.control.session import ControlOptions
-from serving.errors import InUse, ModelUnservable, ServingError
+from serving.errors import InUse, ModelUnservable, ServingError, UnknownModel
 from serving.features.feature_view import FeatureView, feature
 
 TOKEN = "0123456789abcdefXYZ"
 GIVEN = {"authorization": f"Bearer {TOKEN}"}
-READS = frozenset({"models", "pools", "health"})
+READS = frozenset({"models", "batching", "pools", "health"})
 VERSION = {"version": 1, "pool": "gateway", "state": "ready", "why": "", "variants": {"stable": 100.0}}
 FACTS = {"batchable": True, "note": "", "inputs": [], "outputs": []}
 
@@ -35,9 +35,12 @@ class FakeSession:
             self.changes.append((what, facts))
         if self.error is not None:
             raise self.error
+        if what == "batching" and facts["model"] != "a":
+            raise UnknownModel("there is no such model")
         answers: dict[str, Mapping[str, Any]] = {
             "health": {"status": "ready", "engine": "ray", "workers": 2, "release": "1"},
             "models": {"models": [{"name": "a", "default": 1, "versions": [{**VERSION, **FACTS}]}]},
+            "batching": {"model": "a", "loop_lag_s": 0.0, "refused_requests": {"overloaded": 2}, "versions": []},
             "pools": {"pools": [{"name": "default", "versions": ["a/1"], "replicas": [], "alive": 1}]},
             "load": {"model": "a", "version": 1, "changed": True},
             "unload": {"model": "a", "versions": [1]},
@@ -66,6 +69,7 @@ async def test_what_there_is_can_be_read(session: FakeSession) -> None:
         assert (await asking.get("/api/v1/health")).json()["status"] == "ready"
         assert (await asking.get("/api/v1/models")).json()["models"][0]["versions"][0]["state"] == "ready"
         assert (await asking.get("/api/v1/models/a")).json()["name"] == "a"
+        assert (await asking.get("/api/v1/models/a/batching")).json()["refused_requests"] == {"overloaded": 2}
         assert (await asking.get("/api/v1/pools")).json()["pools"][0]["alive"] == 1
 
 

@@ -129,6 +129,17 @@ def test_usage_is_the_sum_of_all_workers_also_of_those_that_ended() -> None:
     assert fleet.merged(Snapshot()).usage[M1] == expected
 
 
+def test_one_models_counts_are_those_of_living_and_ended_workers() -> None:
+    fleet = FleetCounts()
+    fleet.counted(1, counts(3))
+    fleet.counted(2, counts(4))
+    other = Series("sluice_requests_total", ("other", "1", "stable", "ok"))
+    fleet.counted(3, dump(Snapshot(counters={other: 9})))
+    fleet.gone(1)
+    assert fleet.of_model("m", {"sluice_requests_total"}) == Snapshot(counters={OK: 7})
+    assert fleet.of_model("m", {"sluice_stage_seconds"}).histograms[RUN] == Distribution((7, 0), 3.5)
+
+
 def test_what_a_worker_tells_now_stands_for_its_last_report() -> None:
     fleet = FleetCounts()
     fleet.counted(1, told({M1: used(2, 4)}))
