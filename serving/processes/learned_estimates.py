@@ -10,6 +10,9 @@ from serving.batching.latency_model import Estimate
 from serving.batching.learned import Learned, readable
 from serving.inference import VersionKey
 
+# An estimate that forgets 2 % a run remembers about so many.
+_MEMORY_RUNS = 50
+
 
 class LearnedEstimates:
     """Workers are named by numbers that grow."""
@@ -35,14 +38,21 @@ class LearnedEstimates:
             self._told[worker] = {where: one for where, one in told.items() if where[1] in kept}
 
     def known(self) -> list[Learned]:
-        """One estimate for each version and place, of the workers that live where they have any."""
+        """One estimate for each version and place: the living workers', once they have seen as much as it remembers.
+
+        Of two workers one may have seen next to nothing when the other ends, and knows no better for having lived.
+        """
         living: dict[Where, list[Learned]] = {}
         # The newest worker first: where the file was replaced, it is the one that has the new one.
         for _, told in sorted(self._told.items(), reverse=True):
             for where, one in told.items():
                 living.setdefault(where, []).append(one)
-        merged = {where: merged_estimate(found) for where, found in living.items()}
-        return list({**self._before, **merged}.values())
+        known = dict(self._before)
+        for where, found in living.items():
+            before, now = known.get(where), merged_estimate(found)
+            if before is None or before.file != now.file or now.runs >= min(before.runs, _MEMORY_RUNS):
+                known[where] = now
+        return list(known.values())
 
 
 def merged_estimate(found: Sequence[Learned]) -> Learned:

@@ -22,14 +22,23 @@ def test_workers_estimates_count_by_their_runs() -> None:
     assert (one.estimate.fixed_s, one.estimate.margin, one.runs) == (0.002, 1.5, 400)
 
 
-def test_what_a_worker_learned_outlives_it_until_others_know_better() -> None:
+def test_what_a_worker_learned_outlives_it_until_others_have_seen_as_much() -> None:
     memory = LearnedEstimates([learned(0.009, 5)])
     assert memory.known() == [learned(0.009, 5)]
     memory.told(1, [dump(learned(0.001, 300))])
+    memory.told(2, [dump(learned(0.001, 2))])
     memory.gone(1)
-    assert memory.known() == [learned(0.001, 300)]
-    memory.told(2, [dump(learned(0.004, 1))])
-    assert memory.known() == [learned(0.004, 1)]
+    assert memory.known() == [learned(0.001, 302)]
+    memory.told(2, [dump(learned(0.004, 49))])
+    assert memory.known() == [learned(0.001, 302)]
+    memory.told(2, [dump(learned(0.004, 50))])
+    assert memory.known() == [learned(0.004, 50)]
+
+
+def test_what_was_learned_of_another_file_gives_way_at_once() -> None:
+    memory = LearnedEstimates([learned(0.009, 500, "old")])
+    memory.told(1, [dump(learned(0.001, 1, "new"))])
+    assert memory.known() == [learned(0.001, 1, "new")]
 
 
 def test_where_the_file_was_replaced_the_newest_workers_counts() -> None:
