@@ -66,9 +66,12 @@ class LoopLag:
         turn_s = self._timers.time() - self._began
         self._saw(turn_s)
         self._short = self._short + 1 if turn_s < _LATE_S else 0
-        if self._short < _SHORT_TURNS:
+        if self._short < _SHORT_TURNS or self._turn_s > _LATE_S:
             self._next_turn()
         else:
+            # Short turns are not measured from here on, so what is left of the last long one would stand for ever; of
+            # one of some seconds it would be more than a goal allows.
+            self._turn_s = 0.0
             self._saw(0.0)
             self._tick_later()
 

@@ -56,8 +56,21 @@ def test_a_loop_that_catches_up_is_calm_again_and_has_no_timer_once_idle() -> No
         timers.turn(lasts_s=0.0001)
         turns += 1
     assert lag.calm
-    assert lag.seconds < CALM_S
+    assert lag.seconds == 0.0
     assert turns < 12
+
+
+@pytest.mark.parametrize("stall_s", [0.3, 10.0, 3_600.0])
+def test_nothing_is_left_of_a_stall_however_long_it_was(stall_s: float) -> None:
+    timers = Timers()
+    lag = LoopLag(timers)
+    lag.watch()
+    timers.turn(lasts_s=stall_s)
+    assert lag.seconds > stall_s
+    while timers.due:
+        timers.turn(lasts_s=0.0001)
+    assert lag.calm
+    assert lag.seconds == 0.0
 
 
 def test_an_idle_loop_has_no_timer() -> None:
