@@ -91,6 +91,8 @@ class FairShare:
         if self._work_s <= 0.0:
             self._moved_at = now
         self._work_s += seconds
+        # Time goes on with whoever keeps its slot, too: or it would wait, once others come, for as long as it had it.
+        self._virtual_s = max(self._virtual_s, queue.virtual_s)
         queue.virtual_s += seconds
 
     def settle(self, estimated_s: float, now: float) -> None:

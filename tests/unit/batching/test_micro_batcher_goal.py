@@ -199,6 +199,31 @@ async def test_two_versions_of_a_pool_take_turns_by_seconds() -> None:
         await runs.end_all()
 
 
+async def test_a_version_that_had_its_slots_to_itself_does_not_pay_for_it_once_another_comes() -> None:
+    shares = Shares()
+    shares.resize(2, 1)
+    limits = QueueLimits(max_rows=1)
+    early, late = (batcher_of(limits, Clock(), Estimate(0.001, 0.0, 1.0), 1e6, shares) for _ in range(2))
+    early_runs, late_runs = Runs(early), Runs(late)
+    for batcher in (early, late):
+        batcher.set_slots(2, 1)
+    for _ in range(600):
+        ask(early)
+    await turns()
+    for _ in range(400):
+        await early_runs.end()
+    for _ in range(150):
+        ask(late)
+    before = len(early_runs.rows)
+    for number in range(200):
+        runs = (early_runs, late_runs)[number % 2]
+        await (runs if runs.under_way else (late_runs, early_runs)[number % 2]).end()
+    assert len(early_runs.rows) - before == pytest.approx(len(late_runs.rows), abs=5)
+    for batcher, runs in ((early, early_runs), (late, late_runs)):
+        batcher.set_slots(0, 0)
+        await runs.end_all()
+
+
 async def test_rows_wait_for_others_where_that_pays_and_only_if_they_may() -> None:
     for longest_wait_s, expected in ((0.0, [1, 1]), (0.05, [2])):
         clock = Clock()
