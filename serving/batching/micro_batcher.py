@@ -37,6 +37,7 @@ class MicroBatcher:
         self._clock = around.clock
         self._refuse = around.refuse
         self._shares = around.shares
+        self._share = around.shares.of(long=pace.long)
         self._alone = around.alone
         self._lag = around.lag
         self.gate = Gate(name, pace, self._queue, self, around)
@@ -149,6 +150,10 @@ class MicroBatcher:
 
     def _enter(self) -> None:
         share = self._shares.of(long=self.pace.long)
+        if share is not self._share:
+            # Each has a clock of its own: one that came with hours on the other's would wait for all who have less.
+            self._share.forget(self)
+            self._share, self.virtual_s = share, 0.0
         bulk = self._queue.only_bulk
         if share.enters(self, bulk=bulk):
             self._begin(share, bulk=bulk)

@@ -224,6 +224,34 @@ async def test_a_version_that_had_its_slots_to_itself_does_not_pay_for_it_once_a
         await runs.end_all()
 
 
+async def test_a_version_that_turns_out_to_run_long_has_its_turn_among_those_that_do() -> None:
+    shares = Shares()
+    shares.resize(2, 1)
+    limits = QueueLimits(max_rows=1)
+    turning, long = (batcher_of(limits, Clock(), Estimate(run_s, 0.0, 1.0), 1e6, shares) for run_s in (0.001, 0.003))
+    turning_runs, long_runs = Runs(turning), Runs(long)
+    for batcher in (turning, long):
+        batcher.set_slots(2, 1)
+    for _ in range(400):
+        ask(turning)
+    await turns()
+    await turning_runs.end_all()
+    for _ in range(100):
+        turning.pace.saw(1, 0.003)
+    for _ in range(40):
+        ask(long)
+        ask(turning)
+    await turns()
+    before = len(turning_runs.rows)
+    for _ in range(20):
+        assert long_runs.under_way + turning_runs.under_way == 1
+        await (long_runs if long_runs.under_way else turning_runs).end()
+    assert len(turning_runs.rows) - before == pytest.approx(10, abs=2)
+    for batcher, runs in ((turning, turning_runs), (long, long_runs)):
+        batcher.set_slots(0, 0)
+        await runs.end_all()
+
+
 async def test_rows_wait_for_others_where_that_pays_and_only_if_they_may() -> None:
     for longest_wait_s, expected in ((0.0, [1, 1]), (0.05, [2])):
         clock = Clock()
