@@ -50,9 +50,14 @@ async def hedged(first: Attempt, second: Callable[[], Attempt | None], after_s: 
             done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         while waiting and all(_may_be_its_own(task.exception()) for task in done):
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        return done.pop().result()
+        # Both may end in the same turn of the loop, and one of them well.
+        return min(done, key=_failed).result()
     finally:
         await _end(tasks)
+
+
+def _failed(task: asyncio.Task[Outputs]) -> bool:
+    return task.exception() is not None
 
 
 def _may_be_its_own(error: BaseException | None) -> bool:

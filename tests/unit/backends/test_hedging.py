@@ -87,6 +87,15 @@ async def test_a_replica_that_goes_away_costs_nothing_while_the_other_works() ->
     assert await task is SECOND
 
 
+async def test_an_answer_counts_also_where_the_other_replica_goes_away_in_the_same_turn() -> None:
+    for _ in range(20):
+        first, second = Replica(FIRST), Replica(SECOND)
+        task = await both_asked(first, second)
+        first.fails(NotReady("gone"))
+        second.answers()
+        assert await task is SECOND
+
+
 @pytest.mark.parametrize("error", [ModelFailed("no"), ReplicaLost("crashed", started=True)])
 async def test_what_is_the_fault_of_the_rows_is_told_at_once(error: ServingError) -> None:
     first, second = Replica(FIRST), Replica(SECOND)
