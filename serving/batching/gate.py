@@ -41,7 +41,8 @@ class Gate:
         left_s = self.due_at(request) - self._clock()
         if finish_s > left_s:
             return self._refusal(finish_s, left_s)
-        request.predicted_s = finish_s
+        # Nobody knows who overtakes one that may wait: its being late says nothing of how well others are judged.
+        request.predicted_s = 0.0 if self._limits.is_bulk(request.priority) else finish_s
         return None
 
     def turned_away(self, timeout_s: float | None) -> WouldBeLate | None:

@@ -156,6 +156,22 @@ async def test_bulk_fills_no_more_than_half_of_the_queue() -> None:
     await runs.end_all()
 
 
+async def test_what_bulk_takes_longer_makes_nobody_else_be_refused() -> None:
+    batcher = batcher_of(QueueLimits(max_rows=1), Clock(), TEN_MS_A_ROW, goal_s=0.1)
+    runs = Runs(batcher)
+    batcher.set_slots(1, 1)
+    asked = []
+    for priority in (0, BULK, 0):
+        request = Request("m", [], Kept(), 0.0)
+        request.priority, request.timeout_s, request.deadline_s = priority, 30.0, 30.0
+        batcher.add(request)
+        asked.append(request)
+        await turns()
+    # What is predicted is held against the time that it took.
+    assert [request.predicted_s > 0.0 for request in asked[1:]] == [False, True]
+    await runs.end_all()
+
+
 async def test_bulk_does_not_take_the_last_slot_of_a_pool_and_runs_in_short_batches() -> None:
     shares = Shares()
     shares.resize(2, 1)
