@@ -39,10 +39,11 @@ class Gate:
             return None
         finish_s = self._finish_s(request.rows, request.priority)
         left_s = self.due_at(request) - self._clock()
-        if finish_s > left_s:
+        first = self._is_first(request.priority)
+        if self._refuses(finish_s, left_s, first=first):
             return self._refusal(finish_s, left_s)
-        # Nobody knows who overtakes one that may wait: its being late says nothing of how well others are judged.
-        request.predicted_s = 0.0 if self._limits.is_bulk(request.priority) else finish_s
+        if self._tells(request.priority, first=first):
+            request.predicted_s = finish_s
         return None
 
     def turned_away(self, timeout_s: float | None) -> WouldBeLate | None:
@@ -53,7 +54,8 @@ class Gate:
         if self._lag.seconds > left_s:
             return self._behind
         finish_s = self._finish_s(1, 0)
-        return self._refusal(finish_s, left_s) if finish_s > left_s else None
+        refused = self._refuses(finish_s, left_s, first=self._is_first(0))
+        return self._refusal(finish_s, left_s) if refused else None
 
     def _at_a_glance(self, rows: int) -> bool:
         """There is nothing that a closer look could find."""
@@ -69,11 +71,23 @@ class Gate:
         pace = self._pace
         share = self._shares.of(long=pace.long)
         before = self._queue.rows_before(priority)
-        lag_s = self._lag.seconds
-        if not before and share.idle:
-            # Whatever the estimate says: without a run now and then it could never be found wrong.
-            return lag_s
-        return pace.finish_s(share.running_s(self._clock()), before, rows, share.others_s(self._of), lag_s)
+        return pace.finish_s(share.running_s(self._clock()), before, rows, share.others_s(self._of), self._lag.seconds)
+
+    def _is_first(self, priority: int) -> bool:
+        """Nothing is before it, neither waiting nor under way."""
+        return not self._queue.rows_before(priority) and self._shares.of(long=self._pace.long).idle
+
+    def _refuses(self, finish_s: float, left_s: float, *, first: bool) -> bool:
+        # Whatever the estimate says: without a run now and then it could never be found wrong.
+        return finish_s > left_s and (not first or self._lag.seconds > left_s)
+
+    def _tells(self, priority: int, *, first: bool) -> bool:
+        """Whether the time that it will have taken says how well others are judged."""
+        if self._limits.is_bulk(priority):
+            # Nobody knows who overtakes one that may wait.
+            return False
+        # Who is let in whatever is predicted has nothing to wait for, which only tells that others need not either.
+        return not first or self._pace.drag > 1.0
 
     def _refusal(self, finish_s: float, left_s: float) -> WouldBeLate:
         return WouldBeLate(

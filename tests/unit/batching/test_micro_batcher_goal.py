@@ -156,6 +156,44 @@ async def test_bulk_fills_no_more_than_half_of_the_queue() -> None:
     await runs.end_all()
 
 
+async def test_what_was_learned_of_a_bad_hour_is_unlearned_where_everybody_would_be_refused() -> None:
+    clock = Clock()
+    batcher = batcher_of(QueueLimits(max_rows=4), clock, Estimate(0.003, 0.0, 1.5), goal_s=0.02)
+    runs = Runs(batcher)
+    batcher.set_slots(2, 1)
+    for _ in range(200):
+        batcher.pace.judged(0.01, 1.0)
+    ask(batcher, at=clock.now)
+    await turns()
+    assert isinstance(ask(batcher, at=clock.now).outcomes[0], WouldBeLate)
+    for _ in range(2_000):
+        await runs.end()
+        request = Request("m", [], Kept(), clock.now)
+        request.deadline_s = 1e6
+        batcher.add(request)
+        await asyncio.sleep(0)
+        clock.now += 0.003
+        if request.predicted_s:
+            batcher.pace.judged(request.predicted_s, 0.003)
+    assert ask(batcher, at=clock.now).outcomes == []
+    assert batcher.pace.drag == pytest.approx(1.0, abs=0.01)
+    await runs.end_all()
+
+
+async def test_a_request_that_finds_nothing_before_it_is_predicted_no_less_than_its_run() -> None:
+    clock = Clock()
+    batcher = batcher_of(QueueLimits(max_rows=4), clock, Estimate(0.003, 0.0, 1.5), goal_s=0.02)
+    runs = Runs(batcher)
+    batcher.set_slots(1, 1)
+    batcher.pace.judged(0.01, 1.0)
+    request = Request("m", [], Kept(), 0.0)
+    request.timeout_s = request.deadline_s = 1.0
+    batcher.add(request)
+    assert request.predicted_s >= 0.003
+    await turns()
+    await runs.end_all()
+
+
 async def test_what_bulk_takes_longer_makes_nobody_else_be_refused() -> None:
     batcher = batcher_of(QueueLimits(max_rows=1), Clock(), TEN_MS_A_ROW, goal_s=0.1)
     runs = Runs(batcher)
