@@ -20,6 +20,10 @@ class Entrant(Protocol):
     virtual_s: float
 
     @property
+    def idle(self) -> bool:
+        """Nothing of it waits and nothing runs."""
+
+    @property
     def bulk(self) -> bool:
         """All that it has waiting may wait for everybody else's."""
 

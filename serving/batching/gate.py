@@ -39,7 +39,7 @@ class Gate:
             return None
         finish_s = self._finish_s(request.rows, request.priority)
         left_s = self.due_at(request) - self._clock()
-        first = self._is_first(request.priority)
+        first = self._is_first(request.rows, request.priority, left_s)
         if self._refuses(finish_s, left_s, first=first):
             return self._refusal(finish_s, left_s)
         if self._tells(request.priority, first=first):
@@ -54,7 +54,7 @@ class Gate:
         if self._lag.seconds > left_s:
             return self._behind
         finish_s = self._finish_s(1, 0)
-        refused = self._refuses(finish_s, left_s, first=self._is_first(0))
+        refused = self._refuses(finish_s, left_s, first=self._is_first(1, 0, left_s))
         return self._refusal(finish_s, left_s) if refused else None
 
     def _at_a_glance(self, rows: int) -> bool:
@@ -73,9 +73,12 @@ class Gate:
         before = self._queue.rows_before(priority)
         return pace.finish_s(share.running_s(self._clock()), before, rows, share.others_s(self._of), self._lag.seconds)
 
-    def _is_first(self, priority: int) -> bool:
-        """Nothing is before it, neither waiting nor under way."""
-        return not self._queue.rows_before(priority) and self._shares.of(long=self._pace.long).idle
+    def _is_first(self, rows: int, priority: int, left_s: float) -> bool:
+        """Nothing waits or runs before it; where its own run is thought too long already, nothing of its version."""
+        if not self._queue.rows_before(priority) and self._shares.of(long=self._pace.long).idle:
+            return True
+        # In a pool that others keep busy one slow run would otherwise end a version for good.
+        return self._of.idle and self._pace.estimate.late_s(rows) > left_s
 
     def _refuses(self, finish_s: float, left_s: float, *, first: bool) -> bool:
         # Whatever the estimate says: without a run now and then it could never be found wrong.

@@ -24,6 +24,10 @@ class Queue:
     running: list[bool] = field(default_factory=list)
     served: int = 0
 
+    @property
+    def idle(self) -> bool:
+        return not self.waiting and not self.running
+
     def waiting_s(self) -> float:
         return self.waiting * self.batch_s
 

@@ -109,6 +109,27 @@ async def test_nobody_is_refused_where_nothing_runs_or_waits() -> None:
         await runs.end()
 
 
+async def test_a_version_that_once_ran_slowly_is_tried_again_also_where_others_keep_its_pool_busy() -> None:
+    shares = Shares()
+    shares.resize(2, 1)
+    clock = Clock()
+    once_slow = batcher_of(QueueLimits(max_rows=8), clock, Estimate(5.0, 0.0, 1.5), 0.1, shares)
+    others = batcher_of(QueueLimits(max_rows=1), clock, Estimate(0.003, 0.0, 1.0), 1e6, shares)
+    runs, others_runs = Runs(once_slow), Runs(others)
+    for batcher in (once_slow, others):
+        batcher.set_slots(2, 1)
+    for _ in range(100):
+        ask(others)
+    await turns()
+    told = [ask(once_slow) for _ in range(2)]
+    assert [len(one.outcomes) for one in told] == [0, 1]
+    await others_runs.end()
+    assert runs.rows == [1]
+    for batcher, started in ((once_slow, runs), (others, others_runs)):
+        batcher.set_slots(0, 0)
+        await started.end_all()
+
+
 async def test_callers_who_say_what_they_allow_are_judged_by_that() -> None:
     batcher = batcher_of(QueueLimits(max_rows=4), Clock(), TEN_MS_A_ROW, goal_s=0.1)
     runs = Runs(batcher)
