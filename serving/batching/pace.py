@@ -10,9 +10,11 @@ from serving.batching.window import Window, rows_now, window
 
 # Rows that may wait join a batch of those that may not as long as it runs no more than a tenth longer.
 _JOINING_SHARE = 0.1
-# A batch of rows that may wait is over before a row that may not has lost more than this, or this share of its goal.
+# A batch of rows that may wait is over before a row that may not has lost more than this, or this share of its goal;
+# where a single row takes that long, it takes half as much again as any run does, or a row would cost what forty do.
 _BULK_RUN_S = 0.002
 _BULK_SHARE = 0.1
+_BULK_ROWS_SHARE = 0.5
 # Half of the goal is left to what is not counted where requests are let in without a closer look.
 _SURE_SHARE = 0.5
 _BRIEF_S = 0.001
@@ -115,8 +117,9 @@ class Pace:
         self.long = estimate.run_s(most) > LONG_RUN_S
         self.brief = most == self.most_rows and estimate.late_s(most) <= _BRIEF_S
         self._stride = _STRIDE if self.brief and self._model.runs >= _SETTLED_RUNS else 1
-        bulk_s = min(_BULK_RUN_S, _BULK_SHARE * self.goal_s)
-        self.bulk_rows = max(1, min(most, _rows(bulk_s - estimate.fixed_s, estimate.row_s)))
+        fixed_s = estimate.fixed_s
+        bulk_s = max(min(_BULK_RUN_S, _BULK_SHARE * self.goal_s) - fixed_s, _BULK_ROWS_SHARE * fixed_s)
+        self.bulk_rows = max(1, min(most, _rows(bulk_s, estimate.row_s)))
 
 
 def _rows(seconds: float, row_s: float) -> int:

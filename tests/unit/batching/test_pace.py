@@ -32,9 +32,19 @@ def test_who_is_let_in_at_a_glance_would_have_been_let_in_after_a_closer_look(
 def test_bulk_batches_are_short_and_what_joins_costs_little(estimate: Estimate, goal_s: float, most_rows: int) -> None:
     pace = Pace(LatencyModel(estimate), goal_s, most_rows)
     assert 1 <= pace.bulk_rows <= pace.window.most_rows
-    assert pace.bulk_rows == 1 or estimate.run_s(pace.bulk_rows) <= 0.002 + 1e-9
+    assert pace.bulk_rows == 1 or estimate.run_s(pace.bulk_rows) <= max(0.002, 1.5 * estimate.fixed_s) + 1e-9
     joined = min(pace.joining_rows, 10**6)
     assert estimate.run_s(1 + joined) <= 1.1 * estimate.run_s(1) + 1e-9
+
+
+@given(st.floats(0.001, 0.05), st.floats(1e-6, 0.05), st.floats(0.001, 5.0))
+def test_bulk_has_batches_also_on_a_model_that_is_dear_to_begin(fixed_s: float, row_s: float, goal_s: float) -> None:
+    estimate = Estimate(fixed_s, row_s, 1.0)
+    pace = Pace(LatencyModel(estimate), goal_s, 64)
+    most = pace.window.most_rows
+    # A third of the rows a second that its largest batches would have, where a row is a small part of a run.
+    if row_s < fixed_s / 20:
+        assert pace.bulk_rows / estimate.run_s(pace.bulk_rows) >= 0.3 * most / estimate.run_s(most)
 
 
 def test_short_runs_are_learned_from_now_and_then_and_long_ones_always() -> None:
