@@ -208,7 +208,7 @@ class MicroBatcher:
             return queue.take(now, pace.bulk_rows)
         oldest = queue.oldest()
         slack_s = pace.goal_s if oldest is None else self.gate.due_at(oldest) - now
-        return queue.take(now, pace.rows_now(slack_s), pace.joining_rows)
+        return queue.take(now, pace.rows_now(slack_s), pace.joining_rows, pace.bulk_rows)
 
     def _waits(self, arrivals: Arrivals) -> bool:
         """Whether it is better to wait for another row; it then begins by itself later."""

@@ -123,7 +123,7 @@ class RowQueue:
 
     def oldest(self) -> Request | None:
         """A request of the next batch, the one that came first of its lane; it may have left by now."""
-        for lanes in (self._lanes,) if not self._other_levels else self._levels():
+        for lanes in (self._lanes,) if not self._other_levels else [lanes for _, lanes in self._levels()]:
             for lane in lanes.values():
                 return lane[0]
         return None
@@ -157,16 +157,18 @@ class RowQueue:
             if self._left > _LEFT_AT_MOST and self._left > self.rows:
                 self._sweep()
 
-    def take(self, now: float, most_rows: int = _EVERYBODY, joining_rows: int = _EVERYBODY) -> list[Span]:
+    def take(
+        self, now: float, most_rows: int = _EVERYBODY, joining_rows: int = _EVERYBODY, bulk_rows: int = _EVERYBODY
+    ) -> list[Span]:
         """The next rows that may run together, oldest lane first; those that left or expired are dropped.
 
         `now` is on the clock of the deadlines. No more than `most_rows`, unless one request that fits into the largest
-        batch has more; of those that may wait longer than the first, no more than `joining_rows` join. May be empty
-        although the queue was not.
+        batch has more and is no bulk; of those that may wait longer than the first, no more than `joining_rows` join.
+        A batch that begins with bulk has no more than `bulk_rows` of it. May be empty although the queue was not.
         """
         most_rows = min(most_rows, self.limits.max_rows)
         if self._other_levels:
-            return self._take_by_level(now, most_rows, joining_rows)
+            return self._take_by_level(now, most_rows, joining_rows, bulk_rows)
         return self._take_from(self._lanes, now, most_rows)
 
     def _take_from(self, lanes: _Lanes, now: float, most_rows: int) -> list[Span]:
@@ -180,21 +182,24 @@ class RowQueue:
                 return spans
         return []
 
-    def _take_by_level(self, now: float, most_rows: int, joining_rows: int) -> list[Span]:
+    def _take_by_level(self, now: float, most_rows: int, joining_rows: int, bulk_rows: int) -> list[Span]:
         """A batch of the first level that has one, filled up from the others."""
         levels = self._levels()
-        if self._passed_over >= _PASSED_OVER_AT_MOST:
+        passed_over = self._passed_over >= _PASSED_OVER_AT_MOST
+        if passed_over:
             levels.reverse()
         spans: list[Span] = []
         first = joined = 0
-        for position, lanes in enumerate(levels):
+        for position, (level, lanes) in enumerate(levels):
             if not spans:
-                spans = self._take_from(lanes, now, most_rows)
+                bulk = level > self.limits.default_priority
+                spans = self._take_from(lanes, now, min(most_rows, bulk_rows) if bulk else most_rows)
                 first = position
-                joined = min(most_rows, _rows_of(spans) + joining_rows)
+                # Those that were passed over are joined by such as may wait less.
+                joined = most_rows if passed_over else min(most_rows, _rows_of(spans) + joining_rows)
             elif self._has_room(spans):
                 self._join(lanes, spans, now, joined)
-        waiting = any(levels[first + 1 :]) if spans else False
+        waiting = any(lanes for _, lanes in levels[first + 1 :]) if spans else False
         self._passed_over = self._passed_over + 1 if waiting and self._passed_over < _PASSED_OVER_AT_MOST else 0
         self._other_levels = {level: lanes for level, lanes in self._other_levels.items() if lanes}
         return spans
@@ -211,10 +216,10 @@ class RowQueue:
     def _bulk_rows(self) -> int:
         return sum([rows for level, rows in self._level_rows.items() if level > self.limits.default_priority])
 
-    def _levels(self) -> list[_Lanes]:
+    def _levels(self) -> list[tuple[int, _Lanes]]:
         """What waits, the level that leaves first in front."""
         levels = {**self._other_levels, self.limits.default_priority: self._lanes}
-        return [levels[level] for level in sorted(levels) if levels[level]]
+        return [(level, levels[level]) for level in sorted(levels) if levels[level]]
 
     def _lanes_of(self, request: Request) -> _Lanes:
         level = self.limits.level_of(request.priority)
@@ -247,7 +252,9 @@ class RowQueue:
                 # It fits into the next batch whole, which spares joining its answer.
                 lane.appendleft(request)
                 return spans
-            span = self._span(request, wanted if request.rows <= largest else min(wanted, room))
+            # What may wait is also taken in parts, or whoever may not would wait for all of it.
+            whole = request.rows <= largest and (request.alone or not self.limits.is_bulk(request.priority))
+            span = self._span(request, wanted if whole else min(wanted, room))
             spans.append(span)
             room -= span.stop - span.start
             if request.queued_rows:
@@ -273,7 +280,7 @@ class RowQueue:
 
     def empty(self) -> list[Request]:
         """Take everybody out who still waits."""
-        lanes = [lane for level in self._levels() for lane in level.values()]
+        lanes = [lane for _, lanes in self._levels() for lane in lanes.values()]
         self._lanes.clear()
         self._other_levels.clear()
         return [request for lane in lanes for request in lane if request.waiting]

@@ -149,7 +149,8 @@ class Predictor:
         if self.suspects:
             self.suspects.examine(variant.key, request)
         request.holders = variant.holders
-        if request.rows > variant.most_rows:
+        if request.rows > variant.most_rows or request.priority:
+            # It may run in parts.
             request.holders = (*request.holders, self._large)
         self._wheel.watch(request)
         variant.batcher.add(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -191,6 +192,33 @@ def test_nobody_joins_a_batch_whose_last_request_runs_alone_or_has_rows_left() -
     assert taken_from(queue) == [large]
     assert taken_from(queue) == [alone]
     assert taken_from(queue) == [large, usual]
+
+
+def test_bulk_is_taken_in_parts_where_a_batch_of_it_has_to_be_short_but_for_a_suspect() -> None:
+    queue = RowQueue(QueueLimits(max_rows=8))
+    bulk, suspect = of_level(3, 6), of_level(3, 6)
+    suspect.alone = True
+    queue.add(bulk)
+    queue.add(suspect)
+    assert [(start, stop) for _, start, stop in queue.take(0.0, 4)] == [(0, 4)]
+    assert [(span.request, span.stop) for span in queue.take(0.0, 4)] == [(suspect, 6)]
+    assert [(start, stop) for _, start, stop in queue.take(0.0, 4)] == [(4, 6)]
+    assert queue.rows == queue.bytes == 0
+
+
+@pytest.mark.parametrize(("rows", "taken"), [(6, [(3, 2)]), (1, [(3, 1), *[(0, 1)] * 7])])
+def test_the_ninth_batch_has_no_more_bulk_than_others_can_wait_for_and_they_join_it(
+    rows: int, taken: list[tuple[int, int]]
+) -> None:
+    queue = RowQueue(QueueLimits(max_rows=8))
+    queue.add(of_level(3, rows))
+    for _ in range(8):
+        queue.add(of_level(0, 8))
+        assert [span.request.priority for span in queue.take(0.0, joining_rows=0, bulk_rows=2)] == [0]
+    for _ in range(8):
+        queue.add(of_level(0))
+    spans = queue.take(0.0, joining_rows=0, bulk_rows=2)
+    assert [(span.request.priority, span.stop - span.start) for span in spans] == taken
 
 
 def test_rows_are_counted_by_level() -> None:

@@ -70,11 +70,13 @@ class Bench:
         route = Route(KEY.model, "salt", (Split("stable", 1, 10_000),), (served,))
         self.predictor.variants.adopt(RouteTable(1, {KEY.model: route}))
 
-    def ask(self, *values: float, caller: Caller | None = None, timeout_s: float | None = None) -> Caller:
+    def ask(
+        self, *values: float, caller: Caller | None = None, timeout_s: float | None = None, priority: int = 0
+    ) -> Caller:
         caller = caller or Caller()
         tensor = Tensor("x", "FP32", (len(values), 2), b"".join(row_of(value) for value in values))
         request = Request(KEY.model, [tensor], caller, asyncio.get_running_loop().time())
-        request.timeout_s = timeout_s
+        request.timeout_s, request.priority = timeout_s, priority
         self.predictor.accept(request)
         self.last = request
         return caller
