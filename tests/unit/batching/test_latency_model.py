@@ -60,7 +60,8 @@ def test_the_slow_first_run_of_a_process_does_not_undo_what_was_learned_before(
     believing, knowing = LatencyModel(before), LatencyModel(before, learned=True)
     for model in (believing, knowing):
         model.saw(rows, 20.0 * before.run_s(rows))
-    assert believing.estimate.run_s(8) > 1.5 * before.run_s(8)
+    # Least where all is a matter of rows, and one ran.
+    assert believing.estimate.run_s(8) > 1.2 * before.run_s(8)
     assert knowing.estimate.run_s(8) <= 1.1 * before.run_s(8)
 
 
