@@ -81,6 +81,7 @@ class WireConnection:
         self._inbox = Inbox(self._aside.cancel)
         self._writing = threading.Lock()
         self._emptied = False
+        self._handed: Waiting | None = None
         self._looking = Looking(shared.options.look_s, shared.looking, shared.clock)
         self._busy_since: float | None = None
         self.welcomed = False
@@ -150,6 +151,7 @@ class WireConnection:
                 fresh = False
                 # After the permit is given back: a gateway that does not read must not keep others from running.
                 self._send(parts)
+                self._hand_over()
 
     def _answer_oldest(self) -> Sequence[Buffer]:
         if not self._inbox:
@@ -165,9 +167,8 @@ class WireConnection:
         if hosted is None:
             return self._answer(waiting)
         if shared.lengths.long(hosted, waiting) and not self._aside.full:
-            self._begins(waiting)
-            self._aside.add(waiting)
-            return ()
+            self._handed = waiting
+            return (_begun(waiting),)
         answered = self._answer(waiting)
         shared.lengths.saw(hosted, waiting, shared.clock() - began)
         return answered
@@ -182,7 +183,7 @@ class WireConnection:
             if self._shared.clock() >= waiting.expires_at:
                 return (expired(waiting),)
             # Other batches may have held it up here, and one of those may crash the replica.
-            self._begins(waiting)
+            self._send((_begun(waiting),))
             return self._answer(waiting)
 
     def _answer_aside(self, waiting: Waiting) -> None:
@@ -204,8 +205,11 @@ class WireConnection:
             log.info("a gateway's connection broke: %s", error)
             self.close()
 
-    def _begins(self, waiting: Waiting) -> None:
-        self._send((encode(BEGUN, batch_id=waiting.frame.batch_id),))
+    def _hand_over(self) -> None:
+        """Have a long batch run aside, of which the gateway has been told that it begins."""
+        handed, self._handed = self._handed, None
+        if handed is not None:
+            self._aside.add(handed)
 
     def _read(self) -> bool:
         """Wait for bytes and take them in; false at their end."""
@@ -301,6 +305,10 @@ class WireConnection:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+def _begun(waiting: Waiting) -> bytes:
+    return encode(BEGUN, batch_id=waiting.frame.batch_id)
 
 
 def _writable(peer: socket.socket) -> bool:

@@ -6,7 +6,7 @@ import threading
 import time
 
 from serving.wire.frame import BEGUN, CANCEL, PONG, RESULT, Frame, encode
-from tests.integration.tensor_stream.doubling_host import batch, runs, sleeps
+from tests.integration.tensor_stream.doubling_host import batch, runs, sleeps, wide_batch
 from tests.integration.tensor_stream.peer import Peer, Stage, failure, until
 
 LONG_S = 0.05
@@ -66,6 +66,23 @@ def test_long_batches_of_several_gateways_share_the_permits_of_long_ones(stage: 
         peer.send(peer.run(2, batch(sleeps(LONG_S), 0)))
     assert [answers(peer, 1)[0].kind for peer in peers] == [RESULT] * 4
     assert stage.host.most_at_once == 1
+
+
+def test_a_gateway_that_does_not_read_its_long_batches_answers_blocks_no_other(stage: Stage) -> None:
+    server = stage.server(send_s=2.0, long_run_s=0.0)
+    stuck, other = stage.peer(server), stage.peer(server)
+    large = wide_batch(4_000_000)
+    stuck.send(stuck.run(1, large))
+    assert answers(stuck, 1)[0].kind == RESULT
+    stuck.send(stuck.run(2, large))
+    until(lambda: len(runs(stage.journal)) == 2)
+    stuck.send(stuck.run(3, large))
+    time.sleep(LONG_S)
+    other.send(other.run(1, batch(3)))
+    assert answers(other, 1)[0].kind == RESULT
+    # It was answered before the other one was given up.
+    assert server.connections == 2
+    until(lambda: server.connections == 1)
 
 
 def test_a_suspect_runs_alone_also_where_long_batches_run(stage: Stage) -> None:
