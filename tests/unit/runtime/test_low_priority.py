@@ -32,6 +32,14 @@ def test_a_thread_yields_and_those_beside_it_do_not() -> None:
     assert (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)) == before
 
 
+def test_all_that_yield_share_one_core_and_leave_the_others() -> None:
+    allowed = os.sched_getaffinity(0)
+    cores: list[set[int]] = []
+    on_a_thread(low_priority.take, lambda: cores.append(os.sched_getaffinity(0)))
+    assert cores == [{max(allowed)}]
+    assert os.sched_getaffinity(0) == allowed
+
+
 def test_one_that_has_yielded_more_already_stays_as_it_is() -> None:
     _, nice = on_a_thread(lambda: os.nice(NICE + 2), low_priority.take)
     assert nice >= NICE + 2
