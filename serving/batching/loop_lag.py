@@ -23,14 +23,14 @@ class LoopLag:
     A timer looks now and then while the loop is busy, and every turn where turns are long; an idle loop has no timer.
     """
 
-    __slots__ = ("_armed", "_began", "_short", "_timers", "_turn_s", "_watched", "calm", "seconds")
+    __slots__ = ("_armed", "_began", "_last_s", "_short", "_timers", "_turn_s", "_watched", "calm", "seconds")
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
         self._armed = False
         self._watched = False
         self._began = 0.0
-        self._turn_s = 0.0
+        self._turn_s = self._last_s = 0.0
         self._short = 0
         self.seconds = 0.0
         self.calm = True
@@ -76,6 +76,8 @@ class LoopLag:
             self._tick_later()
 
     def _saw(self, turn_s: float) -> None:
-        self._turn_s = max(turn_s, self._turn_s * _FADING)
+        # One long turn is a pause, of the process or of the whole machine, and nothing waits behind it; two are work.
+        both_s, self._last_s = min(turn_s, self._last_s), turn_s
+        self._turn_s = max(both_s, self._turn_s * _FADING)
         self.seconds = _TURNS_A_REQUEST * self._turn_s
         self.calm = self._turn_s < CALM_S

@@ -40,16 +40,28 @@ def test_turns_that_are_long_are_noticed_and_each_is_measured() -> None:
     lag.watch()
     timers.turn(lasts_s=0.008)
     timers.turn(lasts_s=0.030)
+    timers.turn(lasts_s=0.040)
     assert lag.seconds == pytest.approx(3 * 0.030)
     assert lag.seconds > 3 * CALM_S
     timers.turn(lasts_s=0.020)
     assert lag.seconds == pytest.approx(3 * 0.020)
 
 
+def test_a_single_pause_is_not_taken_for_work() -> None:
+    timers = Timers()
+    lag = LoopLag(timers)
+    lag.watch()
+    timers.turn(lasts_s=0.500)
+    assert lag.seconds == 0.0
+    timers.turn(lasts_s=0.001)
+    assert lag.seconds == pytest.approx(3 * 0.001)
+
+
 def test_a_loop_that_catches_up_is_calm_again_and_has_no_timer_once_idle() -> None:
     timers = Timers()
     lag = LoopLag(timers)
     lag.watch()
+    timers.turn(lasts_s=0.030)
     timers.turn(lasts_s=0.030)
     turns = 0
     while timers.due:
