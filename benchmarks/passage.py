@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import uvloop
 
+from serving.backends.waiting import WaitNotes
 from serving.edge.http.connection import Connection
 from serving.edge.http.edge import Edge
 from serving.edge.http.limits import HttpLimits
@@ -128,6 +129,9 @@ class _Inline:
         return self.slots(key)
 
     def shared_slots(self) -> tuple[int, int] | None:
+        return None
+
+    def waits(self) -> WaitNotes | None:
         return None
 
     async def run(self, batch: Batch) -> Outputs:

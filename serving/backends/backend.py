@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from serving.backends.waiting import WaitNotes
 from serving.inference import Batch, Hosted, Outputs, VersionKey
 
 # Hears of the one version that may be hosted otherwise now; None: any may.
@@ -43,6 +44,9 @@ class Backend(Protocol):
 
     def shared_slots(self) -> tuple[int, int] | None:
         """Slots and servers of all versions together; None where each has its own."""
+
+    def waits(self) -> WaitNotes | None:
+        """Where one more queue notes how long its rows waited; None where that scales nothing."""
 
     async def run(self, batch: Batch) -> Outputs:
         """Outputs with as many rows as the batch, in the signature's order.

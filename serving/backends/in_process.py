@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import Protocol, TypeVarTuple
 
 from serving.backends.backend import Changed
+from serving.backends.waiting import WaitNotes
 from serving.errors import ModelFailed, NotReady, ServingError
 from serving.inference import Batch, Hosted, Outputs, Stacked, Tensor, TensorSpec, VersionKey
 from serving.runtime import freed_memory, low_priority
@@ -165,6 +166,10 @@ class InProcess:
 
     def shared_slots(self) -> tuple[int, int] | None:
         """A version that runs in a thread holds up none that runs inline."""
+        return None
+
+    def waits(self) -> WaitNotes | None:
+        """The gateway's own process does not scale."""
         return None
 
     async def run(self, batch: Batch) -> Outputs:

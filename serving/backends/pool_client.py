@@ -18,8 +18,10 @@ from serving.backends.pool_options import PoolOptions
 from serving.backends.replica import Replica
 from serving.backends.replica_connection import Opening, ReplicaConnection
 from serving.backends.room import Room
+from serving.backends.waiting import PoolWaits, WaitNotes
 from serving.errors import NotReady
 from serving.inference import Batch, Hosted, Outputs, VersionKey
+from serving.wire.waits_frame import encode_waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class PoolClient:
         self._turn = 0
         self._hedges = HedgeBudget(self._options.hedge_share) if self._options.hedge_share else None
         self.hedged_batches = 0
+        self._waits = PoolWaits()
+        self._ticks_to_tell = 0
         self._ticking: asyncio.TimerHandle | None = None
         self._stopped = False
 
@@ -109,6 +113,10 @@ class PoolClient:
         """Every replica hosts several versions."""
         replicas = len(self._live())
         return self._options.slots_per_replica * replicas, self._options.runs_per_replica * replicas
+
+    def waits(self) -> WaitNotes:
+        """Told to every replica once a second, so that whoever scales the pool hears of it."""
+        return self._waits.queue()
 
     def replicas(self) -> list[ReplicaSeen]:
         """Everyone in the pool and how it stands with them."""
@@ -216,5 +224,15 @@ class PoolClient:
         for replica in (*self._replicas.values(), *self._leaving):
             if replica.connection is not None:
                 replica.connection.tick()
+        self._tell()
         self._leaving = [replica for replica in self._leaving if not replica.gone]
         self._ticking = asyncio.get_running_loop().call_later(self._options.tick_s, self._tick)
+
+    def _tell(self) -> None:
+        self._ticks_to_tell -= 1
+        if self._ticks_to_tell > 0:
+            return
+        self._ticks_to_tell = max(1, round(self._options.tell_s / self._options.tick_s))
+        frame = encode_waits(self._waits.taken())
+        for connection in self._live():
+            connection.tell(frame)

@@ -134,8 +134,12 @@ class ReplicaConnection(asyncio.Protocol):
         if lost(self._silence, options):
             self.abort(TimeoutError(f"it said nothing for {options.silence_s:g} s while an answer was due"))
         elif self.live and ping_due(self._silence, options):
-            self._pinged = True
-            self._write(encode(PING))
+            self._ping(encode(PING))
+
+    def tell(self, frame: bytes) -> None:
+        """Send a PING that tells something; left out while the replica reads slowly."""
+        if not self._paused:
+            self._ping(frame)
 
     def abort(self, error: Exception) -> None:
         """End it now; every batch in flight fails, with `error` as the reason that people read."""
@@ -235,6 +239,10 @@ class ReplicaConnection(asyncio.Protocol):
         # It stays among the flights until the replica says what became of it: it may be the one that runs.
         if flight.batch_id in self._flights:
             self._write(encode(CANCEL, batch_id=flight.batch_id))
+
+    def _ping(self, frame: bytes) -> None:
+        self._pinged = True
+        self._write(frame)
 
     def _write(self, frame: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from serving.backends.backend import Changed
+from serving.backends.waiting import WaitNotes
 from serving.errors import DeadlineExceeded, ModelFailed, NotReady, Overloaded, ReplicaLost, ServingError, StreamRefused
 from serving.inference import Batch, Hosted, Outputs, VersionKey
 from serving.wire.batch_frame import decode_failed, decode_result, encode_run, run_s_of
@@ -103,6 +104,10 @@ class ServeHandle:
         """All versions run in the same replicas."""
         slots = self._options.slots_per_replica
         return slots * self._replicas, max(1, slots - 1) * self._replicas
+
+    def waits(self) -> WaitNotes | None:
+        """A handle tells replicas nothing but batches."""
+        return None
 
     async def run(self, batch: Batch) -> Outputs:
         """See `Backend.run`. `Batch.alone` cannot be promised: the handle does not say which replica runs it."""

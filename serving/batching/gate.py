@@ -13,7 +13,7 @@ from serving.inference import Request
 class Gate:
     """The gate before one queue, which shares slots as `of`."""
 
-    __slots__ = ("_behind", "_clock", "_lag", "_limits", "_name", "_of", "_pace", "_queue", "_shares")
+    __slots__ = ("_behind", "_clock", "_lag", "_limits", "_name", "_of", "_pace", "_queue", "_shares", "_waits")
 
     def __init__(self, name: str, pace: Pace, queue: RowQueue, of: Entrant, around: Surroundings) -> None:
         self._name = name
@@ -24,6 +24,7 @@ class Gate:
         self._shares = around.shares
         self._lag = around.lag
         self._clock = around.clock
+        self._waits = around.waits
         # One for all, since thousands may be turned away in a turn of the loop.
         self._behind = WouldBeLate(f"this gateway has more to do than it can, also for {name}; try again later")
 
@@ -41,6 +42,8 @@ class Gate:
         left_s = self.due_at(request) - self._clock()
         first = self._is_first(request.rows, request.priority, left_s)
         if self._refuses(finish_s, left_s, first=first):
+            if request.timeout_s is None and not self._limits.is_bulk(request.priority):
+                self._note(finish_s, left_s)
             return self._refusal(finish_s, left_s)
         if self._tells(request.priority, first=first):
             request.predicted_s = finish_s
@@ -54,8 +57,11 @@ class Gate:
         if self._lag.seconds > left_s:
             return self._behind
         finish_s = self._finish_s(1, 0)
-        refused = self._refuses(finish_s, left_s, first=self._is_first(1, 0, left_s))
-        return self._refusal(finish_s, left_s) if refused else None
+        if not self._refuses(finish_s, left_s, first=self._is_first(1, 0, left_s)):
+            return None
+        if timeout_s is None:
+            self._note(finish_s, left_s)
+        return self._refusal(finish_s, left_s)
 
     def _at_a_glance(self, rows: int) -> bool:
         """There is nothing that a closer look could find."""
@@ -91,6 +97,14 @@ class Gate:
             return False
         # Who is let in whatever is predicted has nothing to wait for, which only tells that others need not either.
         return not first or self._pace.drag > 1.0
+
+    def _note(self, finish_s: float, left_s: float) -> None:
+        """How long it would have waited: of those who are refused nobody else would hear."""
+        late_s = finish_s - self._pace.drag * self._lag.seconds - left_s
+        # What the loop loses no replica would win back.
+        if late_s > 0.0:
+            may_s = self._pace.may_wait_s
+            self._waits.note(may_s + late_s, may_s, self._pace.goal_s, self._queue.rows)
 
     def _refusal(self, finish_s: float, left_s: float) -> WouldBeLate:
         return WouldBeLate(

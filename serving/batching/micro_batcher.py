@@ -40,6 +40,7 @@ class MicroBatcher:
         self._share = around.shares.of(long=pace.long)
         self._alone = around.alone
         self._lag = around.lag
+        self._waits = around.waits
         self.gate = Gate(name, pace, self._queue, self, around)
         self._arrivals = Arrivals(limits.longest_wait_s) if limits.longest_wait_s else None
         self._run: Callable[[list[Span]], Awaitable[None]] = _nobody
@@ -145,7 +146,7 @@ class MicroBatcher:
             self._start()
 
     def _start(self) -> None:
-        if self._arrivals is None or not self._waits(self._arrivals):
+        if self._arrivals is None or not self._defers(self._arrivals):
             self._enter()
 
     def _enter(self) -> None:
@@ -177,6 +178,7 @@ class MicroBatcher:
                 if not spans:
                     return
                 self._wake()
+                self._note(spans[0].request, now)
                 estimated_s = self.pace.estimate.run_s(sum([stop - start for _, start, stop in spans]))
                 share.charge(self, estimated_s, now)
                 try:
@@ -210,7 +212,11 @@ class MicroBatcher:
         slack_s = pace.goal_s if oldest is None else self.gate.due_at(oldest) - now
         return queue.take(now, pace.rows_now(slack_s), pace.joining_rows, pace.bulk_rows)
 
-    def _waits(self, arrivals: Arrivals) -> bool:
+    def _note(self, oldest: Request, now: float) -> None:
+        if not self._limits.is_bulk(oldest.priority):
+            self._waits.note(now - oldest.queued_at, self.pace.may_wait_s, self.pace.goal_s, self._queue.rows)
+
+    def _defers(self, arrivals: Arrivals) -> bool:
         """Whether it is better to wait for another row; it then begins by itself later."""
         queue = self._queue
         if self._wait is not None:

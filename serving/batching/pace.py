@@ -15,6 +15,8 @@ _JOINING_SHARE = 0.1
 _BULK_RUN_S = 0.002
 _BULK_SHARE = 0.1
 _BULK_ROWS_SHARE = 0.5
+# Where a run alone takes all of the goal, waiting is held against so much of it.
+_WAIT_SHARE = 0.25
 # Half of the goal is left to what is not counted where requests are let in without a closer look.
 _SURE_SHARE = 0.5
 _BRIEF_S = 0.001
@@ -32,7 +34,7 @@ class Pace:
     `goal_s` is what a request may take, its model's goal or else its deadline. `most_rows` bounds a batch. `brief`:
     even the largest one is over before anybody would notice; `long`: the largest one runs so long that others of its
     pool would. `drag` is how much longer it takes to be answered than runs alone would have it: there are gaps between
-    them, other gateways, and other programs on the machine.
+    them, other gateways, and other programs on the machine. `may_wait_s` is what the goal leaves beside a run.
     """
 
     __slots__ = (
@@ -45,6 +47,7 @@ class Pace:
         "goal_s",
         "joining_rows",
         "long",
+        "may_wait_s",
         "most_rows",
         "servers",
         "sure_rows",
@@ -59,6 +62,7 @@ class Pace:
         self.window = Window(most_rows, 1)
         self.brief = self.long = False
         self.bulk_rows = self.joining_rows = self.sure_rows = 0
+        self.may_wait_s = goal_s
         self._stride = self._until = 1
         self.drag = 1.0
         self._derive()
@@ -115,6 +119,7 @@ class Pace:
         self.sure_rows = _rows(left_s, per_row_s)
         self.joining_rows = _rows(_JOINING_SHARE * estimate.run_s(1), estimate.row_s)
         self.long = estimate.run_s(most) > LONG_RUN_S
+        self.may_wait_s = max(self.goal_s - estimate.run_s(most), _WAIT_SHARE * self.goal_s)
         self.brief = most == self.most_rows and estimate.late_s(most) <= _BRIEF_S
         self._stride = _STRIDE if self.brief and self._model.runs >= _SETTLED_RUNS else 1
         fixed_s = estimate.fixed_s

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from serving.backends.waiting import WaitNotes
 from serving.batching.fair_share import Shares
 from serving.batching.loop_lag import LoopLag
 from serving.errors import ServingError
@@ -18,6 +19,7 @@ class Surroundings:
     """What a queue shares with others: the worker's clock, who answers for it, its slots and the loop's lag.
 
     `refuse` answers a request that will not run, and counts it. `alone`: the slots are its own, and follow its own.
+    `waits` is where it notes how long rows wait, for those who scale its pool.
     """
 
     clock: Callable[[], float]
@@ -25,3 +27,4 @@ class Surroundings:
     shares: Shares
     lag: LoopLag
     alone: bool = True
+    waits: WaitNotes = field(default_factory=WaitNotes)

@@ -14,6 +14,7 @@ from serving.pool.health import Health
 from serving.pool.model_host import ModelHost, OpenModel
 from serving.pool.pool_spec import PoolSpec
 from serving.pool.registration import Registration
+from serving.pool.replica_load import ReplicaLoad
 from serving.pool.secret import read_secret
 from serving.pool.wire_options import WireOptions
 from serving.pool.wire_server import WireServer
@@ -86,6 +87,10 @@ class HostProcess:
             for key, text in self.host.refused().items()
         ]
         return Member(self._replica, address, versions=(*hosted, *refused))
+
+    def load(self) -> ReplicaLoad:
+        """What those who scale the pool are told of this replica; without a stream nothing is known."""
+        return ReplicaLoad(0.0, None) if self._server is None else self._server.load()
 
     def leave(self) -> None:
         """Deregister, let gateways take their answers, then end the stream; the order is what loses no request."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from serving.errors import StreamRefused
 from serving.wire.batch_frame import CANCELLED, Run, decode_run, encode_failed
 from serving.wire.frame import CANCEL, PING, PONG, RUN, Frame, encode
+from serving.wire.waits_frame import Waits, decode_waits
 
 # How much is read ahead of the batch that is about to run, in search of cancellations.
 _AHEAD_BATCHES = 64
@@ -31,12 +32,16 @@ def _nowhere(batch_id: int) -> bool:
 
 
 class Inbox:
-    """Keeps batches in the order they came; a CANCEL takes one out, here or `elsewhere`, which tells whether it did."""
+    """Keeps batches in the order they came; a CANCEL takes one out, here or `elsewhere`, which tells whether it did.
+
+    `waits` is what the gateway last told of those who wait, and when it did; None before.
+    """
 
     def __init__(self, elsewhere: Callable[[int], bool] = _nowhere) -> None:
         self._elsewhere = elsewhere
         self._waiting: dict[int, Waiting] = {}
         self._bytes = 0
+        self.waits: tuple[float, Waits] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -60,6 +65,9 @@ class Inbox:
                 answers += self._cancel(frame.batch_id)
             elif frame.kind == PING:
                 answers += encode(PONG, batch_id=frame.batch_id)
+                waits = decode_waits(frame)
+                if waits is not None:
+                    self.waits = now, waits
             else:
                 raise StreamRefused(f"the gateway sent a frame of kind {frame.kind}, which only pools send")
         return answers

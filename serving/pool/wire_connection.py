@@ -40,6 +40,7 @@ from serving.wire.handshake import (
     refusal,
     welcome,
 )
+from serving.wire.waits_frame import Waits
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,8 @@ class WireConnection:
         self._handed: Waiting | None = None
         self._looking = Looking(shared.options.look_s, shared.looking, shared.clock)
         self._busy_since: float | None = None
+        # Each is written by one thread alone.
+        self._ran_s = self._ran_aside_s = 0.0
         self.welcomed = False
         self.told: Catalogue | None = None
         self.told_to_leave = False
@@ -105,6 +108,16 @@ class WireConnection:
     def busy_since(self) -> float | None:
         """Since when a batch runs or arrives; None while none does."""
         return self._busy_since if self._busy_since is not None else self._aside.since
+
+    def ran_s(self, now: float) -> float:
+        """How long batches ran here, in seconds; a long one that runs counts so far."""
+        since = self._aside.since
+        return self._ran_s + self._ran_aside_s + (0.0 if since is None else max(now - since, 0.0))
+
+    def waits(self, since: float) -> Waits | None:
+        """What the gateway told of those who wait; None where it has told nothing since then."""
+        told = self._inbox.waits
+        return told[1] if told is not None and told[0] >= since else None
 
     def tell(self) -> None:
         """Send what is hosted by then; waits for a gateway that reads slowly, so a thread of its own calls it."""
@@ -170,7 +183,9 @@ class WireConnection:
             self._handed = waiting
             return (_begun(waiting),)
         answered = self._answer(waiting)
-        shared.lengths.saw(hosted, waiting, shared.clock() - began)
+        run_s = shared.clock() - began
+        self._ran_s += run_s
+        shared.lengths.saw(hosted, waiting, run_s)
         return answered
 
     def _answer(self, waiting: Waiting) -> Sequence[Buffer]:
@@ -196,7 +211,9 @@ class WireConnection:
             parts = (expired(waiting),) if late else self._answer(waiting)
             hosted = shared.published.catalogue.slots.get(waiting.frame.slot)
             if hosted is not None and not late:
-                shared.lengths.saw(hosted, waiting, shared.clock() - began)
+                run_s = shared.clock() - began
+                self._ran_aside_s += run_s
+                shared.lengths.saw(hosted, waiting, run_s)
         finally:
             shared.permits.long.give()
         try:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from serving.pool.host import Host
 from serving.pool.listening import Listener, listen
 from serving.pool.permits import RunPermits
+from serving.pool.replica_load import ReplicaLoad, worst_of
 from serving.pool.run_lengths import RunLengths
 from serving.pool.slot_numbers import SlotNumbers
 from serving.pool.wire_connection import Published, Shared, WireConnection
@@ -22,6 +23,8 @@ from serving.wire.frame import GOAWAY, PONG, encode
 log = logging.getLogger(__name__)
 
 _JOIN_S = 5.0
+# Gateways tell every second; one that has not for so long hangs, or knows nothing of telling.
+_TOLD_WITHIN_S = 10.0
 
 
 class WireServer:
@@ -53,6 +56,9 @@ class WireServer:
         self._connections: dict[WireConnection, None] = {}
         self._changed = threading.Condition()
         self._news = threading.Event()
+        # What connections that are gone had run, and the sum of all at the last look.
+        self._ran_before_s = self._ran_s = 0.0
+        self._looked_at = clock()
         self._draining = False
         self._stopped = False
 
@@ -65,6 +71,19 @@ class WireServer:
     def connections(self) -> int:
         """How many gateways are connected."""
         return len(self._connections)
+
+    def load(self) -> ReplicaLoad:
+        """How busy it was since this was last asked, and what gateways told of those who wait."""
+        now = self._clock()
+        with self._changed:
+            connections = list(self._connections)
+            ran_s = self._ran_before_s + sum(connection.ran_s(now) for connection in connections)
+        wall_s = max(now - self._looked_at, 1e-9) * self._options.parallel_runs
+        # Long runs beside short ones make it more than there are slots; full is full.
+        busy = min(max((ran_s - self._ran_s) / wall_s, 0.0), 1.0)
+        self._ran_s, self._looked_at = ran_s, now
+        told = [connection.waits(now - _TOLD_WITHIN_S) for connection in connections]
+        return ReplicaLoad(busy, worst_of([waits for waits in told if waits is not None]))
 
     def start(self) -> None:
         """Listen and answer.
@@ -154,6 +173,7 @@ class WireServer:
         finally:
             with self._changed:
                 self._connections.pop(connection, None)
+                self._ran_before_s += connection.ran_s(self._clock())
                 self._changed.notify_all()
 
     def _strangers(self) -> list[WireConnection]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from serving.backends.backend import Changed
+from serving.backends.waiting import WaitNotes
 from serving.errors import NotReady
 from serving.inference import Batch, Hosted, Outputs, VersionKey
 from serving.processes.joined_cluster import JoinedCluster
@@ -72,6 +73,10 @@ class HandlePool:
     def shared_slots(self) -> tuple[int, int] | None:
         """See `Backend.shared_slots`."""
         return self._handle.shared_slots() if self._handle else (0, 0)
+
+    def waits(self) -> WaitNotes | None:
+        """See `Backend.waits`."""
+        return None
 
     async def run(self, batch: Batch) -> Outputs:
         """See `Backend.run`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from serving.backends.backend import Backend
+from serving.backends.waiting import WaitNotes
 from serving.batching.estimates import Estimates
 from serving.batching.fair_share import Shares
 from serving.batching.loop_lag import LoopLag
@@ -47,7 +48,7 @@ class Queues:
         pace = Pace(self.estimates.model(served.pool, hosted.key, hosted.run_s), goal_s, most)
         alone = backend.shared_slots() is None
         shares = Shares(alone=True) if alone else self._shares(backend)
-        around = Surroundings(self._clock, self._refuse, shares, self._lag, alone)
+        around = Surroundings(self._clock, self._refuse, shares, self._lag, alone, backend.waits() or WaitNotes())
         return MicroBatcher(str(hosted.key), limits, pace, around)
 
     def resize(self, backend: Backend) -> None:

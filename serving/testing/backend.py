@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from struct import pack
 
 from serving.backends.backend import Changed
+from serving.backends.waiting import WaitNotes
 from serving.errors import ModelFailed, NotReady, ReplicaLost
 from serving.inference import Batch, Hosted, Outputs, Signature, Tensor, TensorSpec, VersionKey
 
@@ -72,6 +73,10 @@ class EchoBackend:
 
     def shared_slots(self) -> tuple[int, int] | None:
         """Each version has its own."""
+        return None
+
+    def waits(self) -> WaitNotes | None:
+        """Nothing scales."""
         return None
 
     def changed(self, key: VersionKey | None = None) -> None:

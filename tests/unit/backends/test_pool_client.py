@@ -7,10 +7,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from serving.backends.members import StaticMembers
 from serving.backends.pool_client import PoolClient
 from serving.wire.catalogue import Catalogue, encode_catalogue
-from serving.wire.frame import RUN
+from serving.wire.frame import PING, PONG, RUN, encode
+from serving.wire.waits_frame import decode_waits
 from tests.unit.backends.test_replica_connection import CATALOGUE, KEY, SECRET, Wire, batch, result
 
 
@@ -85,3 +88,46 @@ async def test_a_version_that_one_replica_could_not_prove_batchable_is_served_un
         client._replicas = cast("Any", {str(n): SimpleNamespace(connection=w.connection) for n, w in enumerate(order)})
         client._changed()
         assert not client.hosted()[KEY].batchable
+
+
+async def test_every_replica_is_told_of_those_who_wait_once_a_second() -> None:
+    wire = Wire()
+    wire.shake()
+    client = client_of(wire)
+    client._replicas = {"r1": cast("Any", SimpleNamespace(connection=wire.connection))}
+    notes = client.waits()
+    told = []
+    for _ in range(12):
+        notes.note(0.02, 0.04, 0.05, 3)
+        client._tell()
+        for frame in wire.frames():
+            assert frame.kind == PING
+            told.append(decode_waits(frame))
+        wire.says(encode(PONG))
+    # A tick is a quarter of a second.
+    assert [waits and waits[:3] for waits in told] == [pytest.approx((0.02, 0.04, 0.05))] * 3
+
+
+async def test_a_replica_that_reads_slowly_is_told_nothing_more() -> None:
+    wire = Wire()
+    wire.shake()
+    wire.connection.pause_writing()
+    wire.connection.tell(encode(PING))
+    assert wire.sent() == []
+    wire.connection.resume_writing()
+    wire.connection.tell(encode(PING))
+    assert wire.sent() == [(PING, 0)]
+
+
+async def test_a_replica_that_is_told_and_does_not_answer_is_given_up() -> None:
+    wire = Wire()
+    wire.shake()
+    for _ in range(20):
+        wire.connection.tell(encode(PING))
+        wire.connection.tick()
+        wire.says(encode(PONG))
+    assert not wire.given_up()
+    wire.connection.tell(encode(PING))
+    for _ in range(20):
+        wire.connection.tick()
+    assert wire.given_up()

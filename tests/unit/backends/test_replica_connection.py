@@ -72,10 +72,14 @@ class Wire:
     def abort(self) -> None:
         self.aborted = True
 
+    def frames(self) -> list[Frame]:
+        """What was written since the last look."""
+        frames, self._frames = self._frames, []
+        return frames
+
     def sent(self) -> list[tuple[int, int]]:
         """Kinds and batch numbers since the last look."""
-        frames, self._frames = self._frames, []
-        return [(frame.kind, frame.batch_id) for frame in frames]
+        return [(frame.kind, frame.batch_id) for frame in self.frames()]
 
     def says(self, *frames: bytes) -> None:
         self.connection.data_received(b"".join(frames))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from serving.backends.waiting import WaitNotes
 from serving.batching.fair_share import Shares
 from serving.batching.latency_model import Estimate, LatencyModel
 from serving.batching.loop_lag import LoopLag
@@ -42,9 +43,12 @@ def batcher_of(
     estimate: Estimate = QUICK,
     goal_s: float = 1e9,
     shares: Shares | None = None,
+    *,
+    waits: WaitNotes | None = None,
 ) -> MicroBatcher:
     """Alone on its slots, or sharing those of `shares`."""
     pace = Pace(LatencyModel(estimate), goal_s, limits.max_rows)
     alone = shares is None
-    around = Surroundings(clock, Request.reply, shares or Shares(alone=True), LoopLag(StillTimers(clock)), alone)
+    lag = LoopLag(StillTimers(clock))
+    around = Surroundings(clock, Request.reply, shares or Shares(alone=True), lag, alone, waits or WaitNotes())
     return MicroBatcher("m/1", limits, pace, around)

@@ -10,6 +10,7 @@ from serving.pool.inbox import Inbox
 from serving.wire.batch_frame import CANCELLED, encode_failed, encode_run
 from serving.wire.frame import CANCEL, PING, PONG, WELCOME, Frame, encode
 from serving.wire.frame_reader import FrameReader
+from serving.wire.waits_frame import Waits, encode_waits
 
 LIMIT = 2**30
 
@@ -55,6 +56,15 @@ def test_cancelling_what_runs_or_was_answered_says_nothing() -> None:
 
 def test_a_ping_is_answered_at_once() -> None:
     assert Inbox().accept(frames(run(1), encode(PING, batch_id=4)), 0.0) == encode(PONG, batch_id=4)
+
+
+def test_what_a_ping_tells_of_those_who_wait_is_kept_until_the_next_one_tells() -> None:
+    inbox = Inbox()
+    inbox.accept(frames(encode(PING)), 1.0)
+    assert inbox.waits is None
+    assert inbox.accept(frames(encode_waits(Waits(0.5, 1.0, 2.0, 3))), 2.0) == encode(PONG)
+    inbox.accept(frames(encode(PING)), 3.0)
+    assert inbox.waits == (2.0, Waits(0.5, 1.0, 2.0, 3))
 
 
 def test_time_to_live_counts_from_the_arrival() -> None:

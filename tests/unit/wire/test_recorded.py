@@ -37,6 +37,7 @@ from serving.wire.handshake import (
     hello,
     welcome,
 )
+from serving.wire.waits_frame import Waits, decode_waits, encode_waits
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "wire" / "v1"
 
@@ -62,6 +63,8 @@ X = struct.pack("<6f", 1, 2, 3, 4, 5, 6)
 WORDS = b"\x02\x00\x00\x00ab\x00\x00\x00\x00"
 INPUTS = [Tensor("x", "FP32", (2, 3), X), Tensor("word", "BYTES", (2,), WORDS), Tensor("flag", "BOOL", (2, 1), b"\1\0")]
 OUTPUTS = [Tensor("y", "FP64", (2,), struct.pack("<2d", 0.25, -1)), Tensor("n", "INT64", (), struct.pack("<q", 9))]
+
+WAITS = Waits(0.034, 0.015, 0.02, 7)
 
 
 def run(*, alone: bool = False) -> bytes:
@@ -100,6 +103,7 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
     "failed": lambda: encode_failed(2**40 + 1, "deadline_exceeded", "too late by 40 µs"),
     "cancelled": lambda: encode_failed(2**40 + 1, CANCELLED),
     "ping": lambda: encode(PING),
+    "ping_waits": lambda: encode_waits(WAITS),
     "pong": lambda: encode(PONG),
     "goaway": lambda: encode(GOAWAY),
 }
@@ -168,3 +172,10 @@ def test_a_failure_of_the_first_release_is_read() -> None:
     assert isinstance(error, ServingError)
     assert (type(error), error.message) == (DeadlineExceeded, "too late by 40 µs")
     assert decode_failed(frame_of(recorded("cancelled"))) is None
+
+
+def test_what_is_told_of_those_who_wait_is_a_ping_to_who_knows_nothing_of_it() -> None:
+    frame = frame_of(recorded("ping_waits"))
+    assert frame.kind == PING
+    assert decode_waits(frame) == WAITS
+    assert decode_waits(frame_of(recorded("ping"))) is None
