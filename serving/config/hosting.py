@@ -72,7 +72,26 @@ class PoolSection(Section):
     """One Ray Serve deployment whose replicas each host all versions of the pool."""
 
     min_replicas: int = noted("Fewest replicas.", 1, ge=1, le=10_000)
-    max_replicas: int = noted("Most replicas.", 1, ge=1, le=10_000)
+    max_replicas: int = noted(
+        "Most replicas. With more than `min_replicas` their number follows the load: more, at most twice as many at "
+        "once, where requests wait for over half of what their model's `latency_slo_ms` (else `deadline_ms`) leaves "
+        "beside a run; one fewer where nobody waits and the others would be busy for 60 % of the time at most.",
+        1,
+        ge=1,
+        le=10_000,
+    )
+    scale_up_delay_s: float = noted(
+        "Seconds for which requests must have waited too long without a break before replicas are added.",
+        5.0,
+        ge=0,
+        le=86_400,
+    )
+    scale_down_delay_s: float = noted(
+        "Seconds for which a replica must have been too many without a break before one is taken away.",
+        300.0,
+        ge=0,
+        le=86_400,
+    )
     memory_mb: int = noted("Memory that a replica asks Ray for.", 2_048, ge=64, le=1 << 22)
     num_cpus: float = noted("Processors that a replica asks Ray for.", 1.0, ge=0, le=1_024)
     slots: int = noted(
@@ -110,5 +129,12 @@ class PoolSection(Section):
                 "replicas",
                 "min_replicas {fewest} is more than max_replicas {most}",
                 {"fewest": self.min_replicas, "most": self.max_replicas},
+            )
+        if self.max_replicas > self.min_replicas and self.transport != "stream":
+            raise PydanticCustomError(
+                "replicas",
+                "with the transport {transport} the number of replicas cannot follow the load; write the same number "
+                "for min_replicas and max_replicas",
+                {"transport": self.transport},
             )
         return self

@@ -20,8 +20,9 @@ class PoolSpec:
     `control_url` "" registers nowhere. `socket_dir` is where replicas put their unix sockets; "" listens on a TCP port
     of `host`. `stream` False neither listens nor registers: batches then come by Ray's handle alone. The secret itself
     never travels: `secret_path` names a file that only we can read, and "" means the variable SLUICE_POOL_SECRET.
-    `slots` is how many batches a replica runs at once, `look_us` how long it looks for the next one before it
-    sleeps. `open_model` is "module:callable", which turns a `ModelSource` into a loaded model.
+    `replicas` run, or up to `most_replicas` where that is more (see `pool/scaling`). `slots` is how many batches a
+    replica runs at once, `look_us` how long it looks for the next one before it sleeps. `open_model` is
+    "module:callable", which turns a `ModelSource` into a loaded model.
     """
 
     name: str
@@ -32,6 +33,9 @@ class PoolSpec:
     host: str = "127.0.0.1"
     secret_path: str = ""
     replicas: int = 1
+    most_replicas: int = 0
+    scale_up_delay_s: float = 5.0
+    scale_down_delay_s: float = 300.0
     num_cpus: float = 1.0
     memory_mb: int = 0
     slots: int = 1
@@ -41,6 +45,11 @@ class PoolSpec:
     hung_after_s: float = 30.0
     open_model: str = OPEN_MODEL
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def scales(self) -> bool:
+        """The number of replicas follows the load."""
+        return self.most_replicas > self.replicas
 
 
 def dump(spec: PoolSpec) -> dict[str, Any]:

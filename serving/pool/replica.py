@@ -6,22 +6,27 @@ import asyncio
 import hashlib
 import json
 import secrets
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from ray import serve
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
 from serving.inference import VersionKey
 from serving.pool import handle_batch
 from serving.pool.host_process import HostProcess
 from serving.pool.pool_spec import PoolSpec, dump, load
+from serving.pool.scaling import Bounds
+from serving.pool.scaling_policy import ScalingPolicy
 from serving.runtime.source import dump_source, load_source
 
 # Serve must never be the one that limits: when all replicas are full its router polls, 25 ms to 500 ms apart.
 _MAX_ONGOING = 1_000
 DEPLOYMENT = "pool"
+_REPORT_S = 1.0
 
 
 class PoolReplica:
@@ -52,6 +57,10 @@ class PoolReplica:
         """What is hosted, as a CATALOGUE frame."""
         return handle_batch.hosted(self._process.host)
 
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Ray calls this every second where the number of replicas follows the load."""
+        return self._process.load().stats()
+
     async def check_health(self) -> None:
         """Ray calls this every few seconds and replaces a replica that raises three times in a row."""
         await asyncio.to_thread(self._process.health.check)
@@ -77,7 +86,7 @@ def application(spec: PoolSpec, name: str = DEPLOYMENT) -> serve.Application:
         name=name,
         # Start before stop: every deployment of a pool replaces all its replicas, by default the old one first.
         max_surge_percent=100,
-        num_replicas=spec.replicas,
+        **_number(spec),
         max_ongoing_requests=_MAX_ONGOING,
         ray_actor_options=options,
         health_check_period_s=2,
@@ -88,8 +97,33 @@ def application(spec: PoolSpec, name: str = DEPLOYMENT) -> serve.Application:
         user_config={"sources": [dump_source(source) for source in spec.sources]},
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )(PoolReplica)
-    place = dump(replace(spec, sources=()))
+    # How many there are is no matter of theirs: it can be changed without replacing any.
+    alone = replace(spec, sources=(), replicas=1, most_replicas=0, scale_up_delay_s=0.0, scale_down_delay_s=0.0)
+    place = dump(alone)
     # Without a version of ours each deployment is new code to Serve, which replaces every replica. Its option was
     # withdrawn from the public ones in favour of configuration files, which compute one likewise.
     code = hashlib.sha256(json.dumps([place, options], sort_keys=True).encode()).hexdigest()
     return deployed.options(version=code, _internal=True).bind(place)
+
+
+def _number(spec: PoolSpec) -> dict[str, Any]:
+    """How many replicas, or by what that is decided."""
+    if not spec.scales:
+        return {"num_replicas": spec.replicas}
+    bounds = Bounds(spec.replicas, spec.most_replicas, spec.scale_up_delay_s, spec.scale_down_delay_s)
+    policy = {"pool": spec.name, "bounds": asdict(bounds)}
+    with warnings.catch_warnings():
+        # Its successor is a variable of the controller's and every replica's environment, which is not ours to set
+        # where a cluster runs already.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scaling = AutoscalingConfig(
+            min_replicas=spec.replicas,
+            max_replicas=spec.most_replicas,
+            metrics_interval_s=_REPORT_S,
+            look_back_period_s=5 * _REPORT_S,
+            # By the wall clock, which may step; the policy waits by a clock that does not.
+            upscale_delay_s=0,
+            downscale_delay_s=0,
+            policy=AutoscalingPolicy(policy_function=ScalingPolicy, policy_kwargs=policy),  # type: ignore[no-untyped-call]
+        )
+    return {"autoscaling_config": scaling}

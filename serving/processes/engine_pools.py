@@ -37,7 +37,7 @@ def later_cpus(start: StartMessage, running: Sequence[PoolSpec]) -> float:
     settings = Settings.model_validate(start.config)
     trials = (pool_of(settings, name, one.routes.canary) for name, one in settings.models.items() if one.routes.canary)
     names = {*settings.pool_names(), *trials} - {GATEWAY} - {pool.name for pool in running}
-    return sum(settings.pool(name).min_replicas * settings.pool(name).num_cpus for name in names)
+    return sum(settings.pool(name).max_replicas * settings.pool(name).num_cpus for name in names)
 
 
 def pools_at(place: PoolSpec, settings: Settings, models: Sequence[ServedModel]) -> tuple[PoolSpec, ...]:
@@ -84,6 +84,9 @@ def _pool(name: str, place: PoolSpec, settings: Settings, models: Sequence[Serve
         name=name,
         sources=tuple(model_sources(settings, models, name)),
         replicas=section.min_replicas,
+        most_replicas=section.max_replicas,
+        scale_up_delay_s=section.scale_up_delay_s,
+        scale_down_delay_s=section.scale_down_delay_s,
         num_cpus=section.num_cpus,
         memory_mb=section.memory_mb,
         slots=section.slots,

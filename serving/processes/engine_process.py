@@ -1,8 +1,8 @@
 """The engine's process (Ray): started, watched, swept after a crash and started again, while the gateways go on.
 
 The program gets `CHANNEL PARENT` as arguments and a start message over the channel, says "ready", "refused" (`model`,
-`version`, `why`) and "replicas" (`alive`: pool to count), obeys "stop" and, once it is ready, "ask" (`what` "host":
-these `models` and no others), and ends at the channel's end of file.
+`version`, `why`), "replicas" (`alive` and `wished`: pool to count) and "scaled" (`text`), obeys "stop" and, once it is
+ready, "ask" (`what` "host": these `models` and no others), and ends at the channel's end of file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ANSWERS_WITHIN_S = 150.0
 
 
 class EngineProcess:
-    """`replicas` holds the living replicas of each pool, as the engine last said."""
+    """What the engine last said: `replicas` of each pool that live, and those `wished` where they follow the load."""
 
     def __init__(self, program: str, spawner: Spawner, start: StartMessage, emit: Emit) -> None:
         self._program = program
@@ -47,6 +47,7 @@ class EngineProcess:
         self._started_at = 0.0
         self.ready = asyncio.Event()
         self.replicas: dict[str, int] = {}
+        self.wished: dict[str, int] = {}
         self.crashes = 0
         self._asking = Asking(self._send)
         self._silent = False
@@ -119,6 +120,7 @@ class EngineProcess:
             self._channel.close()
             self.ready.clear()
             self.replicas = {}
+            self.wished = {}
             self.crashes += 1
             strikes = strikes_after(strikes, time.monotonic() - self._started_at)
             self._emit(Event("crashed", "engine", f"the engine ended: {child.how_it_ended()}"))
@@ -147,6 +149,9 @@ class EngineProcess:
                 self._emit(Event("refused", named, message["why"], dict(message)))
             case "replicas":
                 self.replicas = {str(pool): int(count) for pool, count in message["alive"].items()}
+                self.wished = {str(pool): int(count) for pool, count in message["wished"].items()}
+            case "scaled":
+                self._emit(Event("scaled", "engine", message["text"]))
             case "answer":
                 self._silent = False
                 self._asking.answered(message)

@@ -21,6 +21,7 @@ Kind = Literal[
     "rolling",  # a rolling restart began
     "rolled",  # every worker was replaced
     "roll_failed",  # the successor did not become ready; the predecessor goes on
+    "scaled",  # a pool has another number of replicas from now on, and why
     "loaded",  # a version was loaded while the session runs
     "unloaded",
     "stopping",

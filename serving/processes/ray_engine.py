@@ -99,7 +99,11 @@ def run(orders: Orders, began: float) -> int:
     from serving.processes import ray_head  # noqa: PLC0415 - ray reads its environment when it is imported
 
     phases.ended("import ray")
-    needed = sum(pool.replicas * pool.num_cpus for pool in orders.pools) + orders.later_cpus + _SPARE_CPUS
+    needed = (
+        sum(max(pool.replicas, pool.most_replicas) * pool.num_cpus for pool in orders.pools)
+        + orders.later_cpus
+        + _SPARE_CPUS
+    )
     try:
         address = ray_head.start(needed, ray_environment.temp_dir(orders.run_dir))
         # Ray puts a handler of its own there that ends the process in the middle of whatever it does.

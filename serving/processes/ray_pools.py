@@ -15,6 +15,7 @@ from serving.errors import Unavailable
 from serving.pool.pool_spec import PoolSpec
 from serving.pool.replica import application
 from serving.processes.pool_room import without
+from serving.processes.scaling_notes import ScalingNotes
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,9 @@ def app_name(pool: str) -> str:
 
 def target(pool: PoolSpec) -> serve.RunTarget:
     """What `serve.run_many` takes; the number of replicas may be changed later without replacing any."""
-    return serve.RunTarget(application(pool), name=app_name(pool.name), route_prefix=None, external_scaler_enabled=True)
+    return serve.RunTarget(
+        application(pool), name=app_name(pool.name), route_prefix=None, external_scaler_enabled=not pool.scales
+    )
 
 
 def deploy(pools: Sequence[PoolSpec], stopping: threading.Event, ended: Callable[[str], None], tell: Tell) -> None:
@@ -99,17 +102,19 @@ def remove(names: Sequence[str]) -> None:
 
 
 def watch(stopping: threading.Event, tell: Tell) -> None:
-    """Tell how many replicas live, and of trouble, until told to stop; Ray mends what it can by itself."""
-    alive: dict[str, int] = {}
+    """Tell how many replicas live and should, and of trouble, until told to stop; Ray mends what it can by itself."""
+    counted: tuple[dict[str, int], dict[str, int]] = {}, {}
+    scaling = ScalingNotes(tell)
     told: dict[str, str] = {}
     while True:
         try:
             overviews = _overviews()
             _tell_trouble(overviews, told, tell)
             now = {name.removeprefix(_PREFIX): _alive(overview) for name, overview in overviews.items()}
-            if now != alive:
-                tell("replicas", alive=now)
-                alive = now
+            scaling.look(now)
+            if (now, scaling.wished) != counted:
+                counted = now, scaling.wished
+                tell("replicas", alive=now, wished=scaling.wished)
         # The controller is an actor that may be restarting; nothing of that may end a cluster that serves.
         except Exception as error:  # noqa: BLE001
             log.warning("Ray Serve's controller did not answer: %s", error)

@@ -14,6 +14,7 @@ from serving.processes.session_parts import SessionParts
 from serving.telemetry.catalogue import (
     BUILD_INFO,
     ENGINE_REPLICAS,
+    ENGINE_REPLICAS_WISHED,
     READY,
     RESTARTS,
     RUN_FIXED_SECONDS,
@@ -31,12 +32,13 @@ _ESTIMATE = (RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN)
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """`restarts` counts by part and reason (crash, roll), `replicas` by pool; `learned` is what runs take."""
+    """`restarts` counts by part and reason (crash, roll), replicas there and `wished` by pool; `learned` of runs."""
 
     ready: bool
     workers: int
     restarts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
+    wished: Mapping[str, int] = field(default_factory=dict)
     learned: Sequence[Learned] = ()
 
 
@@ -72,6 +74,7 @@ class SessionMetrics:
             Series(WORKERS.name, ()): facts.workers,
         }
         gauges |= {Series(ENGINE_REPLICAS.name, (pool,)): alive for pool, alive in facts.replicas.items()}
+        gauges |= {Series(ENGINE_REPLICAS_WISHED.name, (pool,)): count for pool, count in facts.wished.items()}
         for one in facts.learned:
             of = one.key.model, str(one.key.version), one.place
             gauges |= {Series(spec.name, of): part for spec, part in zip(_ESTIMATE, one.estimate, strict=True)}
@@ -88,4 +91,4 @@ def facts(parts: SessionParts, *, ready: bool) -> SessionFacts:
     if parts.engine is None:
         return SessionFacts(ready, alive, restarts, learned=learned)
     restarts["engine", "crash"] = parts.engine.crashes
-    return SessionFacts(ready, alive, restarts, parts.engine.replicas, learned)
+    return SessionFacts(ready, alive, restarts, parts.engine.replicas, parts.engine.wished, learned)

@@ -101,6 +101,12 @@ RESTARTS = MetricSpec(
     "sluice_restarts_total", "counter", ("part", "reason"), "Processes started again, after a crash or in a roll."
 )
 ENGINE_REPLICAS = MetricSpec("sluice_engine_replicas", "gauge", ("pool",), "Replicas alive, as the engine reports.")
+ENGINE_REPLICAS_WISHED = MetricSpec(
+    "sluice_engine_replicas_wished",
+    "gauge",
+    ("pool",),
+    "Replicas that a pool should have; only of pools whose number of replicas follows the load.",
+)
 READY = MetricSpec("sluice_ready", "gauge", (), "1 once a prediction of every default model has worked.")
 START_TIME = MetricSpec("sluice_start_time_seconds", "gauge", (), "When the supervisor started, in seconds since 1970.")
 BUILD_INFO = MetricSpec("sluice_build_info", "gauge", ("version", "python"), "1; the labels tell what runs.", "max")
@@ -111,6 +117,7 @@ CATALOGUE: dict[str, MetricSpec] = {
         *(STAGE_SECONDS, BATCH_ROWS, BATCH_SLACK, REQUESTS, ROWS, REFUSED_ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
         *(INFLIGHT_BYTES, CONNECTIONS),
-        *(VERSION_READY, POOL_REPLICAS, WORKERS, RESTARTS, ENGINE_REPLICAS, READY, START_TIME, BUILD_INFO),
+        *(VERSION_READY, POOL_REPLICAS, WORKERS, RESTARTS, ENGINE_REPLICAS),
+        *(ENGINE_REPLICAS_WISHED, READY, START_TIME, BUILD_INFO),
     )
 }

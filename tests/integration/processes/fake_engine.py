@@ -26,7 +26,8 @@ async def main(channel_fd: int) -> None:
     start = from_json(await anext(messages))
     start_helper(start.run_dir)
     channel.send("refused", model="big", version="1", why="big/1/model.onnx is no ONNX file")
-    channel.send("replicas", alive={"default": 2})
+    channel.send("replicas", alive={"default": 2}, wished={"default": 3})
+    channel.send("scaled", text="pool default: 2 -> 3 replicas: requests wait")
     channel.send("ready")
     async for message in messages:
         if message["type"] == "stop":

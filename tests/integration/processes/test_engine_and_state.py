@@ -76,9 +76,11 @@ def test_a_crashed_engine_is_swept_and_started_again_while_gateways_answer(temp:
         (pid,) = children(session, "fake_engine")
         os.kill(pid, signal.SIGKILL)
         session.heard("restarted", "engine")
+        assert session.heard("scaled", "engine")["text"] == "pool default: 2 -> 3 replicas: requests wait"
         assert not any(started_at(helper) for helper in before)
         assert session.get()["pid"] == answering
         assert until(lambda: 'sluice_engine_replicas{pool="default"} 2.0' in session.metrics(), 5)
+        assert 'sluice_engine_replicas_wished{pool="default"} 3.0' in session.metrics()
         assert 'sluice_restarts_total{part="engine",reason="crash"} 1.0' in session.metrics()
 
 

@@ -114,6 +114,10 @@ modles: {}
         ("http: {port: '80'}", 'is "80"; permitted: a whole number'),
         ("models: {m: {pool: fast}}", "there is no pool 'fast'; permitted: default, gateway"),
         ("pools: {gateway: {}}", "pools.gateway"),
+        (
+            "pools: {a: {max_replicas: 2, transport: serve_handle}}",
+            "transport serve_handle the number of replicas cannot",
+        ),
         ("models: {m: {batching: {max_rows: 9, queue_rows: 8}}}", "queue_rows 8 holds less than one batch"),
         ("feature_views: {p: {entity: [a], features: {x: str}}}", "one of float32, float64, int32, int64, bool"),
         ("feature_views: {p: {entity: [a, a], features: {x: bool}}}", "names a field twice"),

@@ -49,6 +49,17 @@ def test_a_trial_pool_has_its_parents_size(models: list[ServedModel]) -> None:
     assert sizes["big-trial"] == sizes["big"] == (3, 0.5, 128, 2)
 
 
+def test_a_pool_with_more_replicas_at_most_than_at_least_follows_the_load(models: list[ServedModel]) -> None:
+    spread = {"min_replicas": 2, "max_replicas": 5, "scale_up_delay_s": 3, "scale_down_delay_s": 60}
+    settings = Settings.model_validate({"pools": {"big": spread}, "models": TRIAL})
+    pools = {pool.name: pool for pool in pools_at(PoolSpec("", ()), settings, models)}
+    for name in ("big", "big-trial"):
+        assert pools[name].scales
+        assert (pools[name].replicas, pools[name].most_replicas) == (2, 5)
+        assert (pools[name].scale_up_delay_s, pools[name].scale_down_delay_s) == (3, 60)
+    assert not pools["default"].scales
+
+
 def test_replicas_that_are_reached_over_rays_handle_have_no_stream(models: list[ServedModel]) -> None:
     handle = {"big": {**POOLS["big"], "transport": "serve_handle"}}
     settings = Settings.model_validate({"pools": handle, "models": TRIAL})
@@ -104,4 +115,7 @@ def test_the_cluster_has_room_for_each_pool_that_may_be_begun_later(models: list
     running = [PoolSpec("big", ())]
     # Three replicas of the trial with half a processor each, and one of default.
     assert later_cpus(start, running) == 3 * 0.5 + 1.0
+    wide = {"pools": {"big": {**POOLS["big"], "max_replicas": 5}}, "models": TRIAL}
+    config = Settings.model_validate(wide).model_dump(mode="json")
+    assert later_cpus(replace(start, config=config), running) == 5 * 0.5 + 1.0
     assert later_cpus(start, [*running, PoolSpec("big-trial", ()), PoolSpec("default", ())]) == 0
