@@ -89,3 +89,7 @@ def test_the_gap_between_requests_follows_their_pace() -> None:
     for number in range(100):
         arrivals.saw(1.0 + number * 0.5)
     assert arrivals.wait_s(dear, 1, 1.0) == 0.0
+    # However long nobody came.
+    for number in range(20):
+        arrivals.saw(3_600.0 + number * 0.001)
+    assert arrivals.wait_s(dear, 1, 1.0) > 0.0
