@@ -49,15 +49,15 @@ class Gate:
             request.predicted_s = finish_s
         return None
 
-    def turned_away(self, timeout_s: float | None) -> WouldBeLate | None:
+    def turned_away(self, timeout_s: float | None, priority: int = 0) -> WouldBeLate | None:
         """The same at the end of a head, of a row that is not read yet, so that refusing it costs little."""
         if timeout_s is None and self._at_a_glance(1):
             return None
         left_s = self._pace.goal_s if timeout_s is None else timeout_s
         if self._lag.seconds > left_s:
             return self._behind
-        finish_s = self._finish_s(1, 0)
-        if not self._refuses(finish_s, left_s, first=self._is_first(1, 0, left_s)):
+        finish_s = self._finish_s(1, priority)
+        if not self._refuses(finish_s, left_s, first=self._is_first(1, priority, left_s)):
             return None
         if timeout_s is None:
             self._note(finish_s, left_s)

@@ -82,6 +82,10 @@ class MicroBatcher:
         """Have batches answered by `run`, which answers every request of the spans it is given."""
         self._run = run
 
+    def is_bulk(self, priority: int) -> bool:
+        """A request of this priority may wait for everybody of the default level."""
+        return self._limits.is_bulk(priority)
+
     def refusal(self, rows: int, size: int, priority: int = 0) -> ServingError | None:
         """Why a request of so many rows and bytes would be refused now, or None."""
         if not self._slots:

@@ -109,7 +109,9 @@ class Predictor:
         """Every routed pool lives and has loaded what it can."""
         return self.variants.ready()
 
-    def refusal(self, model: str, version: int | None, timeout_s: float | None = None) -> ServingError | None:
+    def refusal(
+        self, model: str, version: int | None, timeout_s: float | None = None, priority: int = 0
+    ) -> ServingError | None:
         """Why a request for this version would be refused before its body is read, or None."""
         variant = self.variants.only(model) if version is None else None
         if variant is None:
@@ -117,7 +119,11 @@ class Predictor:
                 variant = self.variants.find(model, version)
             except ServingError as refused:
                 return refused
-        return variant.batcher.refusal(1, 0) or variant.batcher.gate.turned_away(timeout_s)
+        batcher = variant.batcher
+        if timeout_s is None and batcher.is_bulk(priority):
+            # What may wait has no goal, here as in the queue.
+            timeout_s = variant.deadline_s
+        return batcher.refusal(1, 0, priority) or batcher.gate.turned_away(timeout_s, priority)
 
     def _look_up(self, variant: Variant, request: Request) -> None:
         """Have the rows made of entities; meanwhile its time runs, and it holds neither queue nor slot."""

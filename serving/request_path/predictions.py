@@ -80,10 +80,12 @@ class Predictions(Protocol):
     def ready(self) -> bool:
         """Whether every routed version can run now."""
 
-    def refusal(self, model: str, version: int | None, timeout_s: float | None = None) -> ServingError | None:
-        """Why a request would be refused whatever its body says: unknown model, full queue, no time; else None.
+    def refusal(
+        self, model: str, version: int | None, timeout_s: float | None = None, priority: int = 0
+    ) -> ServingError | None:
+        """Why a request would be refused before its body is read: unknown model, full queue, no time; else None.
 
-        `timeout_s` is what its headers allow, if they do.
+        `timeout_s` is what its headers allow and `priority` the level that they ask for, if they do.
 
         Asked at the end of the headers, before a body is read, so it must be quick (below a microsecond).
         """

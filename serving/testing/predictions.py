@@ -32,6 +32,8 @@ class FakePredictions:
         self.reply = reply or mean_answer
         self.accepted: list[Request] = []
         self.held: list[Request] = []
+        # What heads said of time and priority.
+        self.asked_ahead: list[tuple[float | None, int]] = []
 
     def accept(self, request: Request) -> None:
         """Answer at once, or hold."""
@@ -73,9 +75,13 @@ class FakePredictions:
         """As set by the test."""
         return self.is_ready
 
-    def refusal(self, model: str, version: int | None, timeout_s: float | None = None) -> ServingError | None:
+    def refusal(
+        self, model: str, version: int | None, timeout_s: float | None = None, priority: int = 0
+    ) -> ServingError | None:
         """As set by the test; unknown models are refused."""
-        del version, timeout_s
+        del version
+        if self.keep:
+            self.asked_ahead.append((timeout_s, priority))
         if self.refusals:
             return self.refusals.get(model)
         return None if model in self.described else UnknownModel(f"unknown model {model!r}")

@@ -214,6 +214,12 @@ def test_a_priority_may_come_as_a_header_and_that_of_the_body_counts_before_it(w
     assert [request.priority for request in wire.predictions.accepted] == [3, 1, 3]
 
 
+def test_who_is_turned_away_at_the_end_of_a_head_is_judged_by_what_it_says(wire: Wire) -> None:
+    ask(wire, parameters={"priority": 1}, headers="x-sluice-priority: 3\r\nx-request-timeout-ms: 5\r\n")
+    ask(wire)
+    assert wire.predictions.asked_ahead == [(0.005, 3), (None, 0)]
+
+
 def test_a_large_answer_that_waits_for_an_earlier_one_counts_as_bytes_in_flight() -> None:
     wire = holding()
     wire.send(request(*body_of([ROW], VALUES, **BINARY)) * 2)
