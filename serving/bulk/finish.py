@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def write_out(job: Job, state: State, target: Target, watch: Watch) -> int:
             file.flush()
             os.fsync(file.fileno())
         state.refuse_changed()
-        _name(unfinished, rejects, target)
+        name_outputs(unfinished, rejects, target)
     except OSError as error:
         raise BulkStopped(f"{target.output} cannot be written: {error.strerror or error}") from error
     finally:
@@ -103,10 +104,11 @@ def _opened(file: BinaryIO, schema: pa.Schema, target: Target, closing: ExitStac
     return table
 
 
-def _name(unfinished: Path, rejects: RejectsFile, target: Target) -> None:
+def name_outputs(unfinished: Path, rejects: RejectsFile, target: Target) -> None:
+    """Both files are whole: give them the names under which they are looked for."""
     if rejects.close() and target.rejects is not None:
         # Another disk may hold it, where no file can be renamed to.
-        target.rejects.write_bytes(rejects.path.read_bytes())
+        shutil.copyfile(rejects.path, target.rejects)
     unfinished.replace(target.output)
     sync_folder(target.output.parent)
 
