@@ -88,8 +88,9 @@ class Flight:
                     request.reply(answer)
                     answered.append(request)
             row = end
-        first = self.spans[0].request
-        if first.predicted_s:
+        first, _, stop = self.spans[0]
+        # The whole request was predicted: its other parts come early and would hide that the last one is late.
+        if first.predicted_s and stop == first.rows:
             self.variant.batcher.pace.judged(first.predicted_s, landed_at - first.queued_at)
         if outputs.run_s:
             self.variant.batcher.pace.saw(1 if whole else row, outputs.run_s)
