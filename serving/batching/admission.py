@@ -16,7 +16,8 @@ class Ahead(NamedTuple):
     """What a request finds: `running_s` seconds until a slot is free, and `rows` of its own queue that go first.
 
     `batch_rows` run together, on `servers` at the same time. `others_s` are estimated seconds of work of other versions
-    that share them, which at most take turns with it. `lag_s` is how far the gateway itself is behind.
+    that share them, which at most take turns with it. `lag_s` is how far the gateway itself is behind. `drained_s` are
+    the seconds in which so many rows have been seen to leave the queue, whatever the runs alone would take.
     """
 
     running_s: float
@@ -25,6 +26,7 @@ class Ahead(NamedTuple):
     servers: int = 1
     others_s: float = 0.0
     lag_s: float = 0.0
+    drained_s: float = 0.0
 
 
 def finish_s(ahead: Ahead, estimate: Estimate, rows: int) -> float:
@@ -38,7 +40,8 @@ def finish_s(ahead: Ahead, estimate: Estimate, rows: int) -> float:
     # Full batches share the servers; the batch with its own last row then runs by itself.
     queued_s = (estimate.fixed_s * (batches - 1) + estimate.row_s * max(together - ahead.batch_rows, 0)) / ahead.servers
     last = estimate.late_s(min(together, ahead.batch_rows))
-    return ahead.lag_s + ahead.running_s + queued_s + min(ahead.others_s / ahead.servers, queued_s + last) + last
+    waits_s = ahead.running_s + queued_s + min(ahead.others_s / ahead.servers, queued_s + last)
+    return ahead.lag_s + max(waits_s, ahead.drained_s) + last
 
 
 def retry_after_s(late_by_s: float) -> float:

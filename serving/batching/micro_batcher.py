@@ -183,7 +183,9 @@ class MicroBatcher:
                     return
                 self._wake()
                 self._note(spans[0].request, now)
-                estimated_s = self.pace.estimate.run_s(sum([stop - start for _, start, stop in spans]))
+                rows = sum([stop - start for _, start, stop in spans])
+                self.pace.drain.took(rows, self._queue.rows, now)
+                estimated_s = self.pace.estimate.run_s(rows)
                 share.charge(self, estimated_s, now)
                 try:
                     await self._guarded(spans)

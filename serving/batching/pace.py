@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from serving.batching.admission import Ahead, finish_s
+from serving.batching.drain import Drain
 from serving.batching.fair_share import LONG_RUN_S
 from serving.batching.latency_model import Estimate, LatencyModel
 from serving.batching.percentile import followed
@@ -44,6 +45,7 @@ class Pace:
         "brief",
         "bulk_rows",
         "drag",
+        "drain",
         "goal_s",
         "joining_rows",
         "long",
@@ -65,6 +67,7 @@ class Pace:
         self.may_wait_s = goal_s
         self._stride = self._until = 1
         self.drag = 1.0
+        self.drain = Drain()
         self._derive()
 
     @property
@@ -96,7 +99,8 @@ class Pace:
 
     def finish_s(self, running_s: float, rows_before: int, rows: int, others_s: float, lag_s: float) -> float:
         """See `admission.finish_s`; times what such predictions turned out to be short of."""
-        ahead = Ahead(running_s, rows_before, self.window.most_rows, self.servers, others_s, lag_s)
+        drained_s = rows_before * self.drain.row_s
+        ahead = Ahead(running_s, rows_before, self.window.most_rows, self.servers, others_s, lag_s, drained_s)
         return self.drag * finish_s(ahead, self._model.estimate, rows)
 
     def judged(self, predicted_s: float, took_s: float) -> None:
@@ -115,7 +119,7 @@ class Pace:
         most = found.most_rows
         # With two batches of the largest size before it on every server, so many rows more are no danger to the goal.
         left_s = self.goal_s * _SURE_SHARE / self.drag - 2.0 * estimate.run_s(most) - estimate.late_s(most)
-        per_row_s = self.queue_s(1) / self.servers
+        per_row_s = max(self.queue_s(1) / self.servers, self.drain.row_s)
         self.sure_rows = _rows(left_s, per_row_s)
         self.joining_rows = _rows(_JOINING_SHARE * estimate.run_s(1), estimate.row_s)
         self.long = estimate.run_s(most) > LONG_RUN_S

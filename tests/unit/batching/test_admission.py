@@ -39,7 +39,7 @@ def test_more_before_it_never_makes_a_request_earlier_and_more_servers_never_lat
 ) -> None:
     ahead = Ahead(0.01, before, batch_rows, servers)
     finish = finish_s(ahead, estimate, rows)
-    for more in ({"rows": before + 7}, {"running_s": 0.02}, {"others_s": 0.5}, {"lag_s": 0.1}):
+    for more in ({"rows": before + 7}, {"running_s": 0.02}, {"others_s": 0.5}, {"lag_s": 0.1}, {"drained_s": 0.7}):
         assert finish_s(ahead._replace(**more), estimate, rows) >= finish * (1.0 - 1e-9)
     assert finish_s(ahead._replace(servers=servers + 1), estimate, rows) <= finish * (1.0 + 1e-9)
 

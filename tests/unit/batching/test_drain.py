@@ -1,0 +1,31 @@
+"""The pace at which a queue empties, learned only while others wait."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving.batching.drain import Drain
+
+
+def test_a_queue_in_which_rows_wait_tells_how_fast_they_leave() -> None:
+    drain = Drain()
+    for number in range(50):
+        drain.took(10, 100, number * 0.02)
+    assert drain.row_s == pytest.approx(0.002)
+    for number in range(200):
+        drain.took(10, 100, 1.0 + number * 0.01)
+    assert drain.row_s == pytest.approx(0.001, rel=0.01)
+
+
+def test_two_slots_that_take_one_after_the_other_count_as_what_they_do_together() -> None:
+    drain = Drain()
+    for number in range(200):
+        drain.took(8, 50, number // 2 * 0.008 + number % 2 * 0.0001)
+    assert drain.row_s == pytest.approx(0.0005, rel=0.1)
+
+
+def test_the_time_in_which_nobody_waited_says_nothing() -> None:
+    drain = Drain()
+    for number in range(20):
+        drain.took(1, 0, number * 5.0)
+    assert drain.row_s == 0.0
