@@ -13,7 +13,20 @@ from serving.inference import Request
 class Gate:
     """The gate before one queue, which shares slots as `of`."""
 
-    __slots__ = ("_behind", "_clock", "_lag", "_limits", "_name", "_of", "_pace", "_queue", "_shares", "_waits")
+    __slots__ = (
+        "_behind",
+        "_clock",
+        "_lag",
+        "_limits",
+        "_name",
+        "_of",
+        "_pace",
+        "_queue",
+        "_shares",
+        "_told",
+        "_told_ms",
+        "_waits",
+    )
 
     def __init__(self, name: str, pace: Pace, queue: RowQueue, of: Entrant, around: Surroundings) -> None:
         self._name = name
@@ -26,7 +39,10 @@ class Gate:
         self._clock = around.clock
         self._waits = around.waits
         # One for all, since thousands may be turned away in a turn of the loop.
-        self._behind = WouldBeLate(f"this gateway has more to do than it can, also for {name}; try again later")
+        self._behind = self._told = WouldBeLate(
+            f"this gateway has more to do than it can, also for {name}; try again later"
+        )
+        self._told_ms = 0.0, 0
 
     def due_at(self, request: Request) -> float:
         """When the request should be answered: the model's goal, but for callers who say what they allow, and bulk."""
@@ -107,8 +123,15 @@ class Gate:
             self._waits.note(may_s + late_s, may_s, self._pace.goal_s, self._queue.rows)
 
     def _refusal(self, finish_s: float, left_s: float) -> WouldBeLate:
-        return WouldBeLate(
-            f"{self._name} is busy: the answer would take about {finish_s * 1000:.0f} ms, of which {left_s * 1000:.0f} "
-            "are left; try again later",
-            finish_s - left_s,
-        )
+        # While many are refused most are told the same, rounded like this: to make it anew for each costs as much as
+        # all the rest of a refusal.
+        left_ms = max(round(left_s * 1000), 1)
+        about_ms = round(finish_s * 1000 / left_ms, 1) * left_ms
+        if self._told_ms != (about_ms, left_ms):
+            self._told_ms = about_ms, left_ms
+            self._told = WouldBeLate(
+                f"{self._name} is busy: the answer would take about {about_ms:.0f} ms, of which {left_ms} are left; "
+                "try again later",
+                (about_ms - left_ms) / 1000,
+            )
+        return self._told
