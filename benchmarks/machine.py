@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.install import ENVIRONMENTS, PEERS_PYTHON
+from serving import inference
 
 ROOT = Path(__file__).parent.parent
 SHARED = ("httptools", "uvloop", "orjson", "numpy", "onnxruntime", "ray")
@@ -25,6 +26,7 @@ def facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "commit": _output(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]),
         "uncommitted": bool(_output(["git", "-C", str(ROOT), "status", "--porcelain", "serving"])),
+        "compiled": not inference.__file__.endswith(".py"),
         "sluice": {name: _version(name) for name in SHARED},
         "peers": {"python": _output([str(PEERS_PYTHON), "-V"]).removeprefix("Python "), **_pins()},
         "nginx": _output(["/usr/sbin/nginx", "-v"]).partition("/")[2],

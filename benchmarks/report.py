@@ -35,6 +35,7 @@ def _head(results: dict[str, Any]) -> str:
         f"Measured on {results['began']}: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
         f"Linux {machine['kernel']}, Python {machine['python']}, commit {machine['commit']}"
         + (" with uncommitted changes" if machine["uncommitted"] else "")
+        + (", the hot path compiled" if machine.get("compiled") else ", all of it plain Python")
         + f"; {results['rounds']} rounds of {results['seconds']:g} s. Peers: {peers}, nginx {machine['nginx']}; "
         f"wrk {machine['wrk']}, h2load {machine.get('h2load', '')}.",
         results["method"],

@@ -63,6 +63,10 @@ class TensorSpec:
     shape: tuple[int, ...]
     optional: bool = False
 
+    def __reduce__(self) -> tuple[type[TensorSpec], tuple[object, ...]]:
+        # Compiled, a frozen dataclass has no other way to be unpickled.
+        return TensorSpec, (self.name, self.datatype, self.shape, self.optional)
+
     @property
     def trailing(self) -> tuple[int, ...]:
         """The shape of one row."""
@@ -81,6 +85,9 @@ class Signature:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     optional: tuple[TensorSpec, ...] = ()
+
+    def __reduce__(self) -> tuple[type[Signature], tuple[object, ...]]:
+        return Signature, (self.inputs, self.outputs, self.optional)
 
     @property
     def all_inputs(self) -> tuple[TensorSpec, ...]:

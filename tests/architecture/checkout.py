@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CODE = ("serving", "deployments", "tests", "benchmarks", "loadtests")
+CODE = ("serving", "deployments", "compiled", "tests", "benchmarks", "loadtests")
 TEXT = frozenset({".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".json", ".sh", ".cfg", ".ini", ".tpl", ".lua", ""})
 GENERATED = (".git", ".venv", "__pycache__", "build", "dist", "node_modules")
 

@@ -68,6 +68,8 @@ class Intake:
     again.
     """
 
+    # Compiled, only these may be deleted.
+    __deletable__ = ("_parser", "_sink")
     __slots__ = (
         "_begun",
         "_body_size",
