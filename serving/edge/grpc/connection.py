@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
         "_ended",
         "_flushing",
         "_goodbye",
+        "_goodbye_at",
         "_http2",
         "_outgoing",
         "_paused",
@@ -85,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._ended = False
         self._goodbye = False
+        self._goodbye_at = 0.0
         self._begun = False
         self._used = False
         self._began_at = self._since = self._swept_at = edge.now
@@ -203,7 +205,9 @@ class Connection(asyncio.Protocol):
             if not call.sweep(now, spent_s / (waiting or 1)):
                 self._http2.reset_stream(stream_id, _CANCEL)
         if self._goodbye:
-            self.take_no_more()
+            # A goodbye may have been said just before this sweep, and its client has not heard it then.
+            if now - self._goodbye_at >= limits.goodbye_s:
+                self.take_no_more()
         elif self._worn_out(now):
             self.say_goodbye()
         if not self._transport.is_closing():
@@ -226,6 +230,7 @@ class Connection(asyncio.Protocol):
         if self._goodbye or self._ended:
             return
         self._goodbye = True
+        self._goodbye_at = self._edge.clock()
         if self._used:
             self._http2.send_shutdown_notice()
             self._flush()

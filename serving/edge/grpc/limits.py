@@ -49,8 +49,9 @@ class GrpcLimits:
     sweep_s: float = 0.25
     max_connections: int = 10_000
     drain_grace_s: float = 8.0
-    # How long a client may take to hear that it is to take another connection: longer than a message travels.
-    goodbye_s: float = 0.25
+    # How long a client may take to hear that it is to take another connection: longer than a message travels
+    # to one that has no processor for a while. Who hears it sooner leaves sooner.
+    goodbye_s: float = 1.0
 
     @property
     def max_message_bytes(self) -> int:

@@ -187,8 +187,18 @@ async def test_an_idle_connection_is_told_before_it_is_closed() -> None:
     wire.sweep(2)
     assert wire.goodbyes == [2**31 - 1]
     assert not wire.transport.closed
-    wire.sweep(0.25)
+    wire.sweep(1)
     assert wire.transport.closed
+
+
+async def test_who_was_told_to_leave_has_a_second_to_hear_it_also_where_a_sweep_comes_just_then() -> None:
+    wire = Wire(GrpcLimits(), FakePredictions(hold=True)).greet()
+    wire.ask()
+    wire.connection.say_goodbye()
+    wire.sweep(0.25)
+    assert wire.goodbyes == [2**31 - 1]
+    wire.sweep(1)
+    assert wire.goodbyes == [2**31 - 1, 1]
 
 
 async def test_a_connection_with_calls_is_not_idle() -> None:
@@ -202,7 +212,7 @@ async def test_a_connection_grows_only_so_old() -> None:
     wire = Wire(GrpcLimits(max_age_s=60), FakePredictions(hold=True)).greet()
     number = wire.ask()
     wire.sweep(61)
-    wire.sweep(0.25)
+    wire.sweep(1)
     assert wire.goodbyes == [2**31 - 1, 1]
     assert not wire.transport.closed
     wire.predictions.release()
