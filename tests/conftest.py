@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A busy machine, and a first run without a cache of examples, are slow; neither is a defect.
-settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine, and a first run without a cache of examples, are slow; neither is a defect. Examples are the same in
+# every run, so that a change is judged by what it changed; long runs look for new ones.
+settings.register_profile(
+    "sluice",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not os.environ.get("SLUICE_LONG"),
+)
 settings.load_profile("sluice")
 
 TESTS = Path(__file__).parent

@@ -113,6 +113,7 @@ STRICTER = re.compile(
         (
             # Methods, versions and targets are those of a list; h11 leaves them to the application.
             *("Invalid method", "Expected space after method", "Invalid HTTP version", "is not served here"),
+            "is not served on this path",
             *(
                 "in url",
                 "CONNECT",
