@@ -155,8 +155,8 @@ class Intake:
             length = 0
             if tail:
                 stop = data.find(b"\r", begin, begin + _MAX_DIGITS + 1)
-                digits = data[begin:stop]
-                if stop < 0 or not digits.isdigit() or not data.startswith(tail, stop):
+                # Compiled, a slice that ends before it begins raises instead of being empty.
+                if stop < begin or not (digits := data[begin:stop]).isdigit() or not data.startswith(tail, stop):
                     break
                 length = int(digits)
                 begin = stop + len(tail)

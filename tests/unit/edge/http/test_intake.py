@@ -332,3 +332,14 @@ def test_the_body_of_a_request_that_wants_none_is_dropped() -> None:
     taken.intake.feed(b"GET /v2 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" * 2)
     assert taken.bodies == [b"", b""]
     assert taken.edge.budget.used == 0
+
+
+@pytest.mark.parametrize("extra", [0, 1, 2])
+def test_a_repeated_head_may_be_cut_within_the_digits_of_its_length(extra: int) -> None:
+    taken = Taken()
+    message = post("x" * 300)
+    taken.intake.feed(message)
+    cut = message.index(b"300") + extra
+    taken.intake.feed(message[:cut])
+    taken.intake.feed(message[cut:])
+    assert taken.bodies == [b"x" * 300] * 2
