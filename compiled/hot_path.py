@@ -29,6 +29,7 @@ HOT_PATH = (
     "serving.request_path.variants",
     "serving.batching.admission",
     "serving.batching.arrivals",
+    "serving.batching.drain",
     "serving.batching.estimates",
     "serving.batching.fair_share",
     "serving.batching.gate",

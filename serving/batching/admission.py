@@ -42,8 +42,3 @@ def finish_s(ahead: Ahead, estimate: Estimate, rows: int) -> float:
     last = estimate.late_s(min(together, ahead.batch_rows))
     waits_s = ahead.running_s + queued_s + min(ahead.others_s / ahead.servers, queued_s + last)
     return ahead.lag_s + max(waits_s, ahead.drained_s) + last
-
-
-def retry_after_s(late_by_s: float) -> float:
-    """When a refused caller should try again: once the excess has been worked off."""
-    return max(late_by_s, 0.05)
