@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from serving.testing.load_client import Load, Question, Report, running
+from tests.integration.served_on_a_thread import Connected, served
 
 RESET = 1
 SILENT = 2
@@ -18,16 +18,8 @@ BUSY = 4
 LAST = 5
 
 
-class Misbehaving(asyncio.Protocol):
+class Misbehaving(Connected):
     """Answers a number with the same number, but for those above."""
-
-    def __init__(self, connected: list[asyncio.Transport]) -> None:
-        self.connected = connected
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.connected.append(transport)
 
     def data_received(self, data: bytes) -> None:
         number = int(data.rpartition(b"\r\n\r\n")[2])
@@ -45,25 +37,8 @@ class Misbehaving(asyncio.Protocol):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    connected: list[asyncio.Transport] = []
-
-    async def end() -> None:
-        server.close()
-        for transport in connected:
-            transport.abort()
-        # Their ends are told in the next turn.
-        await asyncio.sleep(0)
-        loop.call_soon(loop.stop)
-
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(loop.create_server(lambda: Misbehaving(connected), "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield server.sockets[0].getsockname()[1]
-    ending = asyncio.run_coroutine_threadsafe(end(), loop)
-    ending.result(10)
-    thread.join()
-    loop.close()
+    with served(Misbehaving) as port:
+        yield port
 
 
 def number(value: int) -> Question:

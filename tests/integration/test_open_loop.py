@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -13,21 +12,14 @@ import pytest
 from benchmarks.open_loop.client import Client, Limits
 from benchmarks.open_loop.outcomes import Outcomes, by_status
 from benchmarks.open_loop.validity import validity
+from tests.integration.served_on_a_thread import Connected, served
 
 RESET, SILENT, OTHER, BUSY, LAST, RIGHT = "reset", "silent", "other", "busy", "last", "right"
 HEADS = {BUSY: "503 Busy\r\nRetry-After: 2", LAST: "504 Late\r\nconnection: close"}
 
 
-class Misbehaving(asyncio.Protocol):
+class Misbehaving(Connected):
     """Answers a word with itself, but for those above; in two pieces, as a network may have it."""
-
-    def __init__(self, connected: list[asyncio.Transport]) -> None:
-        self.connected = connected
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.connected.append(transport)
 
     def data_received(self, data: bytes) -> None:
         word = data.decode()
@@ -54,24 +46,8 @@ class Word:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    connected: list[asyncio.Transport] = []
-
-    async def end() -> None:
-        server.close()
-        for transport in connected:
-            transport.abort()
-        # Their ends are told in the next turn.
-        await asyncio.sleep(0)
-        loop.call_soon(loop.stop)
-
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(loop.create_server(lambda: Misbehaving(connected), "127.0.0.1", 0, backlog=1_000))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield server.sockets[0].getsockname()[1]
-    asyncio.run_coroutine_threadsafe(end(), loop).result(10)
-    thread.join()
-    loop.close()
+    with served(Misbehaving) as port:
+        yield port
 
 
 def asked(
