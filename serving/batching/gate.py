@@ -132,6 +132,7 @@ class Gate:
             self._told = WouldBeLate(
                 f"{self._name} is busy: the answer would take about {about_ms:.0f} ms, of which {left_ms} are left; "
                 "try again later",
-                (about_ms - left_ms) / 1000,
+                # Rounded they may be equal, and nobody is to try again at once.
+                max(about_ms - left_ms, 0.1 * left_ms) / 1000,
             )
         return self._told
