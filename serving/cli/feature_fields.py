@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from serving.cli.failure import wrong_usage
 from serving.features.feature_view import FeatureView
 from serving.features.packed import Value
-from serving.features.stored_value import feature_value
+from serving.features.tables.stored_value import feature_value
 
 
 def entity_of(view: FeatureView, given: Sequence[str]) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ from rich.text import Text
 from serving.cli.failure import CommandFailed
 from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView
-from serving.features.redis_store import EntityRow, RedisStore
-from serving.features.row_file import RowFile
-from serving.features.row_parser import BadRow
+from serving.features.store.redis_store import EntityRow, RedisStore
+from serving.features.tables.row_file import RowFile
+from serving.features.tables.row_parser import BadRow
 
 _SHOW_EVERY = 1_000
 

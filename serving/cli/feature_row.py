@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from serving.features.feature_status import PRESENT, STALE
 from serving.features.feature_view import FeatureView
 from serving.features.packed import Row
-from serving.features.redis_store import StoredRow
+from serving.features.store.redis_store import StoredRow
 
 _UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 

@@ -13,7 +13,7 @@ from serving.config.effective import effective
 from serving.config.settings import Settings
 from serving.errors import FeaturesAway
 from serving.features.feature_view import FeatureView
-from serving.features.redis_store import RedisStore
+from serving.features.store.redis_store import RedisStore
 from serving.processes import running_sessions
 from serving.processes.embedded_state import features_spec
 

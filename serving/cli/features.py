@@ -12,7 +12,7 @@ from serving.cli.failure import CommandFailed
 
 if TYPE_CHECKING:
     from serving.features.feature_view import FeatureView
-    from serving.features.redis_store import StoredRow
+    from serving.features.store.redis_store import StoredRow
 
 RedisUrl = Annotated[
     str | None, typer.Option("--redis-url", help="The features Redis; by default the configured, or the session's own.")
@@ -68,7 +68,7 @@ def load(
     from serving.cli.feature_load import Rejects, load_rows
     from serving.cli.feature_store import Where, store_of, view_of
     from serving.cli.output import print_json
-    from serving.features.row_file import open_rows
+    from serving.features.tables.row_file import open_rows
 
     where = Where(config, redis_url, http_port)
     settings = where.settings()
@@ -150,7 +150,7 @@ def set_values(
     from serving.cli.feature_fields import entity_of, values_of
     from serving.cli.feature_row import named
     from serving.cli.feature_store import Where, store_of, view_of
-    from serving.features.redis_store import EntityRow
+    from serving.features.store.redis_store import EntityRow
 
     where = Where(config, redis_url, http_port)
     settings = where.settings()

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from serving.config.section import Section, StateUrl, noted
 from serving.errors import ConfigInvalid
-from serving.features.redis_address import parse
+from serving.features.store.redis_address import parse
 
 
 def features_url(value: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from serving.features.stored_value import FURTHEST_S
+from serving.features.tables.stored_value import FURTHEST_S
 
 
 class Failure(BaseModel):

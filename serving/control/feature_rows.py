@@ -11,8 +11,8 @@ from serving.control.answers import NewRow
 from serving.errors import BadRequest, UnknownEntity
 from serving.features.feature_view import FeatureView
 from serving.features.packed import Value
-from serving.features.redis_store import EntityRow, RedisStore, StoredRow
-from serving.features.stored_value import entity_value, feature_value
+from serving.features.store.redis_store import EntityRow, RedisStore, StoredRow
+from serving.features.tables.stored_value import entity_value, feature_value
 from serving.features.value_words import shown
 
 

@@ -20,7 +20,7 @@ from serving.edge.grpc.server import GrpcServer
 from serving.edge.http.server import HttpServer
 from serving.edge.worker import Worker
 from serving.errors import ModelUnservable
-from serving.features.reader import FeatureReader, ReaderOptions
+from serving.features.store.reader import FeatureReader, ReaderOptions
 from serving.inference import VersionKey
 from serving.processes.asking import Ask
 from serving.processes.gateway_batching import batching_of

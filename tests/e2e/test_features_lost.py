@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from serving.config.effective import effective
-from serving.features.redis_store import EntityRow, RedisStore
+from serving.features.store.redis_store import EntityRow, RedisStore
 from serving.testing.load_client import Load, Question, RunningLoad, running
 from serving.testing.models import doubler, save
 from tests.e2e.disturbance import Disturbances

@@ -14,7 +14,7 @@ from deployments.flights import sample
 from serving.cli.demo_features import load_tables
 from serving.cli.demo_flights import auc
 from serving.config.effective import effective
-from serving.features.redis_store import RedisStore
+from serving.features.store.redis_store import RedisStore
 from tests.e2e.callers import at_once
 from tests.e2e.http_client import Connection, Reply
 from tests.e2e.scrape import BatchCount

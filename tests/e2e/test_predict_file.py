@@ -20,7 +20,7 @@ import pytest
 from deployments.flights import sample
 from serving.cli.demo_features import load_tables
 from serving.config.effective import effective
-from serving.features.redis_store import RedisStore
+from serving.features.store.redis_store import RedisStore
 from serving.testing.models import mlp, raises_on_13, save
 from tests.e2e.sluice_up import PROGRAM, SluiceUp, environment
 from tests.e2e.tensors import Array, run_alone

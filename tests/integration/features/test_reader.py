@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from serving.errors import ConfigInvalid
-from serving.features.reader import FeatureReader, ReaderOptions
-from serving.features.reading import Found
+from serving.features.store.reader import FeatureReader, ReaderOptions
+from serving.features.store.reading import Found
 from tests.integration.features.slow_proxy import SlowProxy
 from tests.integration.valkey_server import Server
 

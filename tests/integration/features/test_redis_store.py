@@ -8,7 +8,7 @@ import pytest
 
 from serving.errors import ConfigInvalid, FeaturesAway, Unavailable
 from serving.features.feature_view import FeatureView, feature
-from serving.features.redis_store import EntityRow, RedisStore
+from serving.features.store.redis_store import EntityRow, RedisStore
 from tests.integration.valkey_server import Server
 
 pytestmark = pytest.mark.integration

@@ -15,10 +15,10 @@ import pytest
 import trustme
 
 from serving.errors import ConfigInvalid, FeaturesAway, Unavailable
-from serving.features import redis_store
+from serving.features.store import redis_store
 from serving.features.feature_view import FeatureView, feature
-from serving.features.redis_address import parse
-from serving.features.redis_store import EntityRow, RedisStore
+from serving.features.store.redis_address import parse
+from serving.features.store.redis_store import EntityRow, RedisStore
 from tests.integration.features.slow_proxy import SlowProxy
 from tests.integration.features.test_reader import PATIENT_S, Reader
 from tests.integration.valkey_server import Server

@@ -15,8 +15,8 @@ from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
-from serving.features.reader import FeatureReader
-from serving.features.reading import Found, Then
+from serving.features.store.reader import FeatureReader
+from serving.features.store.reading import Found, Then
 from serving.inference import Answer, Request, TensorSpec
 from tests.unit.features.conftest import flights, signature
 from tests.unit.features.test_plan import FOUND, INSTANCE, NOW_MS

@@ -12,8 +12,8 @@ from serving.errors import BadRequest, DeadlineExceeded, ModelUnservable, Servin
 from serving.features.feature_view import FeatureView, feature
 from serving.features.packed import RowLayout
 from serving.features.plan import ModelInputs, ReadPlan
-from serving.features.reader import FeatureReader
-from serving.features.reading import Then
+from serving.features.store.reader import FeatureReader
+from serving.features.store.reading import Then
 from serving.inference import Hosted, Request, Signature, TensorSpec
 from serving.request_path.look_ups import LookUps
 from serving.request_path.predict import Predictor

@@ -19,8 +19,8 @@ from serving.features.feature_status import NOT_FOUND, PRESENT, STALE, UNREADABL
 from serving.features.feature_view import FeatureView
 from serving.features.keys import EntityValue, row_key
 from serving.features.packed import Row, RowLayout, Value
-from serving.features.redis_address import parse
-from serving.features.tls_failure import in_words
+from serving.features.store.redis_address import parse
+from serving.features.store.tls_failure import in_words
 
 OPERATION_S = 5.0
 # One command for so many rows: 12 times as fast as a pipeline of single ones, and short enough for whoever reads.

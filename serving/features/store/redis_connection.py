@@ -13,8 +13,8 @@ from typing import Any, cast
 import hiredis
 
 from serving.errors import Unavailable
-from serving.features.redis_address import RedisAddress
-from serving.features.tls_failure import in_words
+from serving.features.store.redis_address import RedisAddress
+from serving.features.store.tls_failure import in_words
 
 Reply = Callable[[object], None]
 

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from serving.errors import ServingError
 from serving.features.feature_status import AWAY, LATE, REFUSED, FeatureObserver
-from serving.features.reading import Found, Read, Then
-from serving.features.redis_address import parse
-from serving.features.redis_connection import RedisConnection, connect
-from serving.features.tls_failure import in_words
+from serving.features.store.reading import Found, Read, Then
+from serving.features.store.redis_address import parse
+from serving.features.store.redis_connection import RedisConnection, connect
+from serving.features.store.tls_failure import in_words
 
 log = logging.getLogger(__name__)
 

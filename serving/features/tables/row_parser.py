@@ -9,8 +9,8 @@ from struct import Struct
 
 from serving.errors import BadRequest
 from serving.features.feature_view import DTYPES, FeatureView
-from serving.features.redis_store import EntityRow
-from serving.features.stored_value import FURTHEST_S, entity_value, feature_value
+from serving.features.store.redis_store import EntityRow
+from serving.features.tables.stored_value import FURTHEST_S, entity_value, feature_value
 from serving.features.value_words import shown
 
 _LONGEST_HEADER = 200

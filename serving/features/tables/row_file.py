@@ -11,8 +11,8 @@ from typing import Any
 
 from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView
-from serving.features.redis_store import EntityRow
-from serving.features.row_parser import BadRow, RowParser
+from serving.features.store.redis_store import EntityRow
+from serving.features.tables.row_parser import BadRow, RowParser
 
 _ROWS_AT_ONCE = 10_000
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
-from serving.features.redis_connection import packed
+from serving.features.store.redis_connection import packed
 
 # More keys in one command would hold up everybody else's at the server, which does one after the other.
 MOST_KEYS_A_COMMAND = 1_000

@@ -10,9 +10,9 @@ import hiredis
 import pytest
 
 from serving.features.feature_status import AWAY
-from serving.features.reader import FeatureReader, ReaderOptions
-from serving.features.reading import MOST_KEYS_A_COMMAND, Found
-from serving.features.redis_connection import Reply
+from serving.features.store.reader import FeatureReader, ReaderOptions
+from serving.features.store.reading import MOST_KEYS_A_COMMAND, Found
+from serving.features.store.redis_connection import Reply
 
 PER_TURN = 8 * MOST_KEYS_A_COMMAND
 KEYS = [b"k%d" % number for number in range(2 * PER_TURN + 500)]
@@ -85,7 +85,7 @@ class Bench:
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     one = Bench()
-    monkeypatch.setattr("serving.features.reader.connect", one.connect)
+    monkeypatch.setattr("serving.features.store.reader.connect", one.connect)
     await one.reader.start()
     yield one
     await one.reader.stop()

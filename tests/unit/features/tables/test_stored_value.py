@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from serving.features.feature_view import FeatureView, feature
 from serving.features.packed import RowLayout
-from serving.features.stored_value import entity_value, feature_value
+from serving.features.tables.stored_value import entity_value, feature_value
 
 ONE_OF_EACH = FeatureView(
     "v",

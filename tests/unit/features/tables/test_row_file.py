@@ -14,9 +14,9 @@ from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView, feature
 from serving.features.keys import row_key
 from serving.features.packed import RowLayout
-from serving.features.redis_store import EntityRow
-from serving.features.row_file import open_rows
-from serving.features.row_parser import BadRow
+from serving.features.store.redis_store import EntityRow
+from serving.features.tables.row_file import open_rows
+from serving.features.tables.row_parser import BadRow
 
 VIEW = FeatureView(
     "v", ("id", "place"), (feature("x"), feature("n", "int64"), feature("small", "int32"), feature("t", "bool"))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.features.redis_address import parse
-from serving.features.redis_connection import RedisConnection
+from serving.features.store.redis_address import parse
+from serving.features.store.redis_connection import RedisConnection
 
 
 class Transport:
