@@ -15,8 +15,8 @@ import pytest
 import trustme
 
 from serving.errors import ConfigInvalid, FeaturesAway, Unavailable
-from serving.features.store import redis_store
 from serving.features.feature_view import FeatureView, feature
+from serving.features.store import redis_store
 from serving.features.store.redis_address import parse
 from serving.features.store.redis_store import EntityRow, RedisStore
 from tests.integration.features.slow_proxy import SlowProxy
