@@ -14,7 +14,7 @@ from serving.features.entity_rows import EntityRows
 from serving.features.feature_status import FULL, PRESENT, FeatureObserver
 from serving.features.filling import Filled
 from serving.features.plan import ROWS_A_TURN, Found, ReadPlan
-from serving.features.store.reader import FeatureReader
+from serving.features.store.feature_reader import FeatureReader
 from serving.inference import Request
 
 log = logging.getLogger(__name__)

@@ -107,7 +107,8 @@ class ReadPlan:
         return EntityRows(self, len(instances), keys, sent, self._sticky_key(instances), partial(_read_by, instances))
 
     def tensors(self, rows: EntityRows, found: Found | None, now_ms: int) -> Filled:
-        """The finished rows as tensors; `found` None is a store that does not answer, `now_ms` the time of day.
+        """The finished rows as tensors; `found` None is a store that does not answer, and so is the part of
+        it whose keys are not in it; `now_ms` is the time of day.
 
         Raises:
             UnknownEntity: a row that is not there, and the model takes no defaults.
@@ -145,12 +146,13 @@ class ReadPlan:
         for position in positions:
             pieces: list[bytes] = []
             for read in self._reads:
-                data = None if found is None else found.get(rows.keys[key])
+                wanted = rows.keys[key]
+                data = None if found is None else found.get(wanted)
                 key += 1
                 if data is None or not read.whole(data, now_ms):
-                    gap, data = read.mended(data, now_ms, away=found is None)
+                    gap, data = read.mended(data, now_ms, away=found is None or wanted not in found)
                     if gap.error is not None:
-                        raise gap.refusal(position, rows.keys[key - 1])
+                        raise gap.refusal(position, wanted)
                     if gap.features:
                         gaps[gap] = gaps.get(gap, 0) + 1
                 pieces.append(data)

@@ -20,7 +20,8 @@ from serving.edge.grpc.server import GrpcServer
 from serving.edge.http.server import HttpServer
 from serving.edge.worker import Worker
 from serving.errors import ModelUnservable
-from serving.features.store.reader import FeatureReader, ReaderOptions
+from serving.features.store.feature_reader import FeatureReader
+from serving.features.store.node_reader import NodeReader, ReaderOptions
 from serving.inference import VersionKey
 from serving.processes.asking import Ask
 from serving.processes.gateway_batching import batching_of
@@ -230,4 +231,4 @@ def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder
     if not (start.features_url and settings.feature_views):
         return None
     options = ReaderOptions(timeout_s=settings.state.features_timeout_ms / 1000)
-    return FeatureReader(start.features_url, recorder, options)
+    return NodeReader(start.features_url, recorder, options)

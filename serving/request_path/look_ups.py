@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serving.features.feature_status import FeatureObserver
-from serving.features.store.reader import FeatureReader
+from serving.features.store.feature_reader import FeatureReader
 from serving.request_path.read_plans import NO_PLANS, ReadPlans
 
 

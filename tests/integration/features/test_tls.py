@@ -20,7 +20,7 @@ from serving.features.store import redis_store
 from serving.features.store.redis_address import parse
 from serving.features.store.redis_store import EntityRow, RedisStore
 from tests.integration.features.slow_proxy import SlowProxy
-from tests.integration.features.test_reader import PATIENT_S, Reader
+from tests.integration.features.test_node_reader import PATIENT_S, Reader
 from tests.integration.valkey_server import Server
 
 pytestmark = pytest.mark.integration

@@ -15,7 +15,7 @@ from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
-from serving.features.store.reader import FeatureReader
+from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.reading import Found, Then
 from serving.inference import Answer, Request, TensorSpec
 from tests.unit.features.conftest import flights, signature
@@ -37,17 +37,23 @@ class FakeReader:
         self.asked.append((list(keys), who, then))
 
     def answers(self, number: int, found: Found | None) -> None:
-        _, who, then = self.asked[number]
-        then((who,), found)
+        keys, who, then = self.asked[number]
+        then((who,), _of(keys, found))
 
     def answers_all(self, found: Found | None) -> None:
         """Those who gave the same `then` at once, as one read does."""
         lots: dict[Then, list[object]] = {}
+        keys = [key for several, _, _ in self.asked for key in several]
         for _, who, then in self.asked:
             lots.setdefault(then, []).append(who)
         self.asked.clear()
         for then, lot in lots.items():
-            then(lot, found)
+            then(lot, _of(keys, found))
+
+
+def _of(keys: Collection[bytes], found: Found | None) -> Found | None:
+    """As a store answers: None for each key that it does not have."""
+    return None if found is None else {**dict.fromkeys(keys), **found}
 
 
 class Observer:

@@ -71,7 +71,13 @@ def test_a_request_field_with_a_default_may_be_left_out_or_null(plan: ReadPlan, 
     ("found", "row", "degraded"),
     [
         (None, [2001.5, "nan", "nan", "nan", 5, 9.5], "plane=unavailable, route=unavailable"),
-        ({}, [2001.5, "nan", "nan", "nan", 5, 9.5], "plane=not_found, route=not_found"),
+        ({}, [2001.5, "nan", "nan", "nan", 5, 9.5], "plane=unavailable, route=unavailable"),
+        (dict.fromkeys(FOUND), [2001.5, "nan", "nan", "nan", 5, 9.5], "plane=not_found, route=not_found"),
+        (
+            {row_key(ROUTE, ["EWR", "IAH"]): ROUTE_ROW},
+            [2001.5, "nan", 20, 7.5, 5, 9.5],
+            "plane=unavailable",
+        ),
         ({**FOUND, row_key(PLANE, ["N1"]): b"\x01garbage"}, [2001.5, "nan", 20, 7.5, 5, 9.5], "plane=unreadable"),
         (
             {**FOUND, row_key(PLANE, ["N1"]): RowLayout(PLANE).pack([1999, 149], NOW_MS / 1000 - 61)},
@@ -91,7 +97,7 @@ def test_a_request_field_with_a_default_may_be_left_out_or_null(plan: ReadPlan, 
     ],
 )
 def test_defaults_stand_in_and_the_answer_says_so(
-    plan: ReadPlan, found: Mapping[bytes, bytes] | None, row: list[Any], degraded: str
+    plan: ReadPlan, found: Mapping[bytes, bytes | None] | None, row: list[Any], degraded: str
 ) -> None:
     filled = plan.tensors(plan.read([INSTANCE]), found, NOW_MS)
     assert [f"{value:g}" for value in floats(filled.tensors[0])] == [str(value) for value in row]
@@ -135,7 +141,9 @@ def test_a_whole_row_of_another_form_is_never_used(plan: ReadPlan, data: bytes) 
     assert filled.degraded == "plane=unreadable"
 
 
-@pytest.mark.parametrize("found", [None, {**FOUND, row_key(PLANE, ["N1"]): b"old"}])
+@pytest.mark.parametrize(
+    "found", [None, {row_key(ROUTE, ["EWR", "IAH"]): ROUTE_ROW}, {**FOUND, row_key(PLANE, ["N1"]): b"old"}]
+)
 def test_a_model_that_takes_no_defaults_is_away_with_its_features(found: Mapping[bytes, bytes] | None) -> None:
     plan = flights("refuse")
     with pytest.raises(FeaturesAway, match=r"instances\[0\]: the row of tailnum 'N1' in feature view 'plane'"):
@@ -146,7 +154,7 @@ def test_a_model_that_takes_no_defaults_names_the_unknown_entity() -> None:
     plan = flights("refuse")
     rows = plan.read([INSTANCE, {**INSTANCE, "dest": "ZZZ"}])
     with pytest.raises(UnknownEntity, match=r"instances\[1\]: the row of origin 'EWR', dest 'ZZZ' .* does not exist"):
-        plan.tensors(rows, FOUND, NOW_MS)
+        plan.tensors(rows, {**FOUND, row_key(ROUTE, ["EWR", "ZZZ"]): None}, NOW_MS)
 
 
 def test_a_single_value_that_is_missing_gets_its_default_also_where_rows_must_exist() -> None:

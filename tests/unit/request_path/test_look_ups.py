@@ -12,7 +12,7 @@ from serving.errors import BadRequest, DeadlineExceeded, ModelUnservable, Servin
 from serving.features.feature_view import FeatureView, feature
 from serving.features.packed import RowLayout
 from serving.features.plan import ModelInputs, ReadPlan
-from serving.features.store.reader import FeatureReader
+from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.reading import Then
 from serving.inference import Hosted, Request, Signature, TensorSpec
 from serving.request_path.look_ups import LookUps

@@ -10,7 +10,7 @@ import hiredis
 import pytest
 
 from serving.features.feature_status import AWAY
-from serving.features.store.reader import FeatureReader, ReaderOptions
+from serving.features.store.node_reader import NodeReader, ReaderOptions
 from serving.features.store.reading import MOST_KEYS_A_COMMAND, Found
 from serving.features.store.redis_connection import Reply
 
@@ -61,7 +61,7 @@ class Bench:
         self.connections: list[Connection] = []
         self.observer = Observer()
         options = ReaderOptions(timeout_s=1000, silence_s=1000, first_pause_s=0, longest_pause_s=0)
-        self.reader = FeatureReader("redis://nowhere", self.observer, options)
+        self.reader = NodeReader("redis://nowhere", self.observer, options)
         self.told: list[tuple[str, Found | None]] = []
 
     async def connect(self, address: object) -> Connection:
@@ -85,7 +85,7 @@ class Bench:
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     one = Bench()
-    monkeypatch.setattr("serving.features.store.reader.connect", one.connect)
+    monkeypatch.setattr("serving.features.store.node_reader.connect", one.connect)
     await one.reader.start()
     yield one
     await one.reader.stop()

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from serving.errors import ConfigInvalid
-from serving.features.store.reader import FeatureReader, ReaderOptions
+from serving.features.store.node_reader import NodeReader, ReaderOptions
 from serving.features.store.reading import Found
 from tests.integration.features.slow_proxy import SlowProxy
 from tests.integration.valkey_server import Server
@@ -36,7 +36,7 @@ class Reader:
 
     def __init__(self, url: str, **options: float) -> None:
         self.observer = Observer()
-        self.reader = FeatureReader(url, self.observer, ReaderOptions(**options))  # type: ignore[arg-type]
+        self.reader = NodeReader(url, self.observer, ReaderOptions(**options))  # type: ignore[arg-type]
 
     def asks(self, *keys: bytes) -> asyncio.Future[Found | None]:
         answer: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
@@ -309,6 +309,6 @@ async def test_a_password_is_sent_and_a_wrong_one_is_away(server: Server, caplog
 def test_an_address_that_is_none_is_refused_without_repeating_it() -> None:
     for url in ("localhost:6379", "http://secret@host", "redis://:secret@host:port", "redis://host?secrets=1"):
         with pytest.raises(ConfigInvalid) as refused:
-            FeatureReader(url, Observer())
+            NodeReader(url, Observer())
         assert "secret@" not in refused.value.message
         assert "features' URL" in refused.value.message

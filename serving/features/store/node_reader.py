@@ -44,7 +44,7 @@ class ReaderOptions:
     longest_pause_s: float = 1.0
 
 
-class FeatureReader:
+class NodeReader:
     """`fetch` calls back once for everybody who asked, on the loop's thread, in `timeout_s` at the latest.
 
     Owns one task, which connects again whatever happens to the server.
