@@ -26,13 +26,18 @@ class FeatureSection(Section):
     model_config = ConfigDict(
         json_schema_extra={
             "type": ["object", "string"],
-            "permitted": "the name of a dtype, or a mapping with the keys dtype, default",
+            "permitted": "the name of a dtype, or a mapping with the keys dtype, default, impute",
         }
     )
 
     dtype: Literal["float32", "float64", "int32", "int64", "bool"] = noted("How it is stored.", "float32")
     default: float | int | bool | None = noted(
         "Stands in where the value is missing; null is NaN, or 0 for whole numbers and booleans.", None
+    )
+    impute: float | int | bool | None = noted(
+        "What training put in the place of missing values, a mean or a median; stands in where a model says "
+        "`on_missing: impute`. null: the default does.",
+        None,
     )
 
 
@@ -55,7 +60,7 @@ class FeatureViewSection(Section):
             raise PydanticCustomError("entity", "entity names a field twice")
         for name, section in self.features.items():
             try:
-                feature(name, section.dtype, section.default)
+                feature(name, section.dtype, section.default, section.impute)
             except ValueError as error:
                 raise PydanticCustomError("feature", "{problem}", {"problem": str(error)}) from error
         return self
@@ -63,7 +68,7 @@ class FeatureViewSection(Section):
     def compiled(self, name: str) -> FeatureView:
         """As the gateway uses it."""
         features: tuple[Feature, ...] = tuple(
-            feature(name, section.dtype, section.default) for name, section in self.features.items()
+            feature(name, section.dtype, section.default, section.impute) for name, section in self.features.items()
         )
         age_s = int(self.max_age[:-1]) * _SECONDS[self.max_age[-1]] if self.max_age else None
         return FeatureView(name, tuple(self.entity), features, age_s)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from serving.config.feature_sections import FeatureInput, Word
@@ -87,6 +87,12 @@ class RoutesSection(Section):
         return self
 
 
+def _renamed(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
+    if value == "refuse":
+        raise PydanticCustomError("renamed", "`refuse` is now called `fail`")
+    return value
+
+
 class ModelSection(Section):
     """One model of the repository."""
 
@@ -115,9 +121,9 @@ class ModelSection(Section):
     request_defaults: dict[Word, float | int | bool] = noted(
         "Request features that a caller may leave out or send as null, and what then stands in.", default_factory=dict
     )
-    on_missing: Literal["default", "refuse"] = noted(
-        "default: answer with the defaults of what is missing, and say so in `x-sluice-degraded`; refuse: 404 for an "
-        "entity without a row, 503 for a row that is too old or cannot be read. A single value that a row "
-        "lacks is its default either way.",
+    on_missing: Annotated[Literal["default", "fail", "impute"], BeforeValidator(_renamed)] = noted(
+        "default: answer with the defaults of what is missing, and say so in `x-sluice-degraded`; impute: the same, "
+        "with each feature's `impute` where it names one; fail: 404 for an entity without a row, 503 for a row that is "
+        "too old or cannot be read. A single value that a row lacks is its default also then.",
         "default",
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from serving.inference import VersionKey
+
 PRESENT = "present"
-# The row is there, the value is not.
-MISSING = "missing"
+# The row is there, and says that there is no value.
+NULL = "null"
 NOT_FOUND = "not_found"
 # Older than the view's `max_age`.
 STALE = "stale"
@@ -15,7 +17,7 @@ UNREADABLE = "unreadable"
 # The store is away, or answered too late.
 UNAVAILABLE = "unavailable"
 
-STATUSES = (PRESENT, MISSING, NOT_FOUND, STALE, UNREADABLE, UNAVAILABLE)
+STATUSES = (PRESENT, NULL, NOT_FOUND, STALE, UNREADABLE, UNAVAILABLE)
 
 # Why a read ended without an answer: no connection; no answer in time; an answer that is an error; too many keys in
 # flight.
@@ -26,8 +28,10 @@ READ_ERRORS = (AWAY, LATE, REFUSED, FULL)
 class FeatureObserver(Protocol):
     """Counts what was seen of features; called on the loop's thread."""
 
-    def feature_values(self, model: str, view: str, feature: str, counts: dict[str, int]) -> None:
-        """So many values of a feature had each status since the last call; not called for each request."""
+    def feature_values(self, key: VersionKey, variant: str, feature: tuple[str, str], counts: dict[str, int]) -> None:
+        """So many values of a feature (its view and its name) that a version in that role took had each status since
+        the last call; not called for each request.
+        """
 
     def feature_read_failed(self, reason: str) -> None:
         """A read of one tick ended without an answer, for one of `READ_ERRORS`."""

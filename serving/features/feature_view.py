@@ -19,39 +19,49 @@ FINGERPRINT_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One value of a row; `default` stands in where it is missing: NaN or zero if its owner names none."""
+    """One value of a row; `default` stands in where it is missing: NaN or zero if its owner names none.
+
+    `impute` is what training put in the place of missing values; None where that was the default.
+    """
 
     name: str
     dtype: str = "float32"
     default: float = nan
+    impute: float | None = None
 
 
-def feature(name: str, dtype: str = "float32", default: float | None = None) -> Feature:
+def feature(name: str, dtype: str = "float32", default: float | None = None, impute: float | None = None) -> Feature:
     """A feature whose default is the dtype's own where none is given.
 
     Raises:
-        ValueError: no such dtype, or a default that the dtype cannot hold.
+        ValueError: no such dtype, or a default or a value to impute that the dtype cannot hold.
     """
     if dtype not in DTYPES:
         raise ValueError(f"feature {name!r} has the unknown dtype {dtype!r}; there are {', '.join(DTYPES)}")
     fractional = dtype in {"float32", "float64"}
-    if default is None:
-        return Feature(name, dtype, nan if fractional else 0)
+    own = nan if fractional else 0
+    return Feature(
+        name,
+        dtype,
+        own if default is None else _held(name, dtype, "default", default),
+        None if impute is None else _held(name, dtype, "impute", impute),
+    )
+
+
+def _held(name: str, dtype: str, what: str, given: float) -> float:
+    """A value as its dtype holds it."""
+    problem = f"feature {name!r} has the {what} {given!r}, which is no {dtype}"
     try:
-        value = float(default) if fractional else int(default)
+        value = float(given) if dtype in {"float32", "float64"} else int(given)
         # To `struct` everything is a truth.
         if dtype == "bool":
             value = bool(value)
         struct.pack("<" + DTYPES[dtype], value)
     except (struct.error, OverflowError, ValueError):
-        raise ValueError(_no_default(name, dtype, default)) from None
-    if value != default and not isnan(value):
-        raise ValueError(_no_default(name, dtype, default))
-    return Feature(name, dtype, value)
-
-
-def _no_default(name: str, dtype: str, default: float) -> str:
-    return f"feature {name!r} has the default {default!r}, which is no {dtype}"
+        raise ValueError(problem) from None
+    if value != given and not isnan(value):
+        raise ValueError(problem)
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,7 @@ class FeatureView:
     """`entity` names the fields of a request that find the row; `max_age_s` None lets rows be of any age.
 
     `fingerprint` changes with everything that decides what the bytes of a row mean, so that rows written for another
-    form of the view are known at sight. Defaults and ages are no part of it: they mean the same bytes.
+    form of the view are known at sight. Defaults, what is imputed and ages are no part of it: they mean the same bytes.
     """
 
     name: str

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from serving.errors import ModelFailed, Overloaded, ServingError, TooLarge
 from serving.features.entity_rows import EntityRows
-from serving.features.feature_status import FULL, PRESENT, FeatureObserver
+from serving.features.feature_status import FULL, FeatureObserver
 from serving.features.filling import Filled
 from serving.features.plan import ROWS_A_TURN, Found, ReadPlan
+from serving.features.plan_in_use import PlanInUse
 from serving.features.store.feature_reader import FeatureReader
 from serving.inference import Request
 
@@ -24,10 +24,11 @@ Refuse = Callable[[Request, ServingError], None]
 
 
 class Waiting(NamedTuple):
-    """A request whose rows are being read since `began`, and what to call with it then."""
+    """A request whose rows are being read since `began` by a plan `in_use`, and what to call with it then."""
 
     request: Request
     rows: EntityRows
+    in_use: PlanInUse
     then: Then
     began: float
 
@@ -54,10 +55,9 @@ class Features:
         self._now = now
         # Kept, since the reader knows by it who may be told together.
         self._single_rows_found = self._fill_together
-        self._rows: Counter[ReadPlan] = Counter()
-        self._gaps: Counter[tuple[ReadPlan, str, str, str]] = Counter()
+        self._counted: list[PlanInUse] = []
 
-    def fill(self, request: Request, plan: ReadPlan, then: Then) -> None:
+    def fill(self, request: Request, in_use: PlanInUse, then: Then) -> None:
         """Set `inputs`, `degraded` and `features_s`, and call `then`; or refuse. Skips a request that has left.
 
         Never raises; `then` may run before this returns.
@@ -65,23 +65,23 @@ class Features:
         rows = request.entities
         if not isinstance(rows, EntityRows):
             then(request)
-        elif rows.plan is plan:
-            self._fill(request, rows, then)
+        elif rows.plan is in_use.plan:
+            self._fill(request, rows, in_use, then)
         else:
             # Another version's: it may want the same fields in other dtypes.
-            rows.again(plan, partial(self._read_again, request, then))
+            rows.again(in_use.plan, partial(self._read_again, request, in_use, then))
 
-    def _read_again(self, request: Request, then: Then, came: EntityRows | ServingError) -> None:
+    def _read_again(self, request: Request, in_use: PlanInUse, then: Then, came: EntityRows | ServingError) -> None:
         if not request.waiting:
             return
         if isinstance(came, ServingError):
             self._refuse(request, came)
             return
         request.entities = came
-        self._fill(request, came, then)
+        self._fill(request, came, in_use, then)
 
-    def _fill(self, request: Request, rows: EntityRows, then: Then) -> None:
-        waiting = Waiting(request, rows, then, self._clock())
+    def _fill(self, request: Request, rows: EntityRows, in_use: PlanInUse, then: Then) -> None:
+        waiting = Waiting(request, rows, in_use, then, self._clock())
         if not rows.keys or self._reader is None:
             self._fill_alone(waiting, None)
         elif not self._reader.has_room(len(rows.keys)):
@@ -95,17 +95,10 @@ class Features:
 
     def flush(self) -> None:
         """Hand the observer what was counted since the last time."""
-        gaps: dict[tuple[ReadPlan, str, str], dict[str, int]] = {}
-        for (plan, view, name, status), count in self._gaps.items():
-            gaps.setdefault((plan, view, name), {})[status] = count
-        for plan, rows in self._rows.items():
-            for used in plan.views:
-                for feature in used.features:
-                    counts = gaps.get((plan, used.view.name, feature.name), {})
-                    counts[PRESENT] = rows - sum(counts.values())
-                    self._observer.feature_values(plan.model, used.view.name, feature.name, counts)
-        self._rows.clear()
-        self._gaps.clear()
+        for in_use in self._counted:
+            for feature, counts in in_use.taken().items():
+                self._observer.feature_values(in_use.key, in_use.variant, feature, counts)
+        self._counted.clear()
 
     def _no_room(self, keys: int) -> ServingError:
         most = self._reader.most_keys if self._reader is not None else 0
@@ -168,10 +161,12 @@ class Features:
         self._refuse(request, error)
 
     def _done(self, waiting: Waiting, filled: Filled) -> None:
-        request, rows, then, began = waiting
-        self._rows[rows.plan] += rows.count
+        request, rows, in_use, then, began = waiting
+        if not in_use.rows:
+            self._counted.append(in_use)
+        in_use.rows += rows.count
         if filled.gaps:
-            self._count(rows.plan, filled)
+            in_use.count(filled.gaps)
         request.inputs = filled.tensors
         request.degraded = filled.degraded
         request.features_s = self._clock() - began
@@ -179,8 +174,3 @@ class Features:
             then(request)
         except Exception as error:  # noqa: BLE001 - logged there; the others of the same read go on
             self._failed(request, error)
-
-    def _count(self, plan: ReadPlan, filled: Filled) -> None:
-        for gap, count in filled.gaps.items():
-            for name in gap.features:
-                self._gaps[plan, gap.view.name, name, gap.status] += count

@@ -1,14 +1,14 @@
-"""One view's rows as a plan uses them: a whole row goes as it is, any other gets defaults, and is told of."""
+"""One view's rows as a plan uses them: a whole row goes as it is, any other gets what stands in, and is told of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from serving.errors import FeaturesAway, ServingError, UnknownEntity
-from serving.features.feature_status import MISSING, NOT_FOUND, STALE, UNAVAILABLE, UNREADABLE
-from serving.features.feature_view import FeatureView
+from serving.features.feature_status import NOT_FOUND, NULL, STALE, UNAVAILABLE, UNREADABLE
+from serving.features.feature_view import Feature, FeatureView
 from serving.features.keys import values_of
 from serving.features.packed import HEAD_BYTES, RowLayout
 from serving.features.wholeness import Wholeness
@@ -16,6 +16,9 @@ from serving.inference import Tensor
 
 if TYPE_CHECKING:
     from serving.features.plan import UsedView
+
+# What a model does without values: their defaults, an error where a whole row is missing, or what training imputed.
+OnMissing = Literal["default", "fail", "impute"]
 
 # Rows lack the same few features again and again; a view with more ways than this to be incomplete makes them anew.
 GAPS_KEPT = 1024
@@ -42,7 +45,7 @@ class Gap:
     @property
     def text(self) -> str:
         """`plane=not_found`, or each missing feature by name."""
-        if self.status != MISSING:
+        if self.status != NULL:
             return f"{self.view.name}={self.status}"
         return ", ".join(f"{self.view.name}.{name}={self.status}" for name in self.features)
 
@@ -65,7 +68,7 @@ class Filled:
 
     @property
     def degraded(self) -> str:
-        """What the answer says of itself: `plane=not_found, route.flights=missing`; "" where all was present."""
+        """What the answer says of itself: `plane=not_found, route.flights=null`; "" where all was present."""
         if not self.gaps:
             return ""
         words = list(dict.fromkeys(word for gap in self.gaps for word in gap.text.split(", ")))
@@ -73,32 +76,37 @@ class Filled:
         return ", ".join(words[:_MOST_NAMED]) + (f", and {more} more" if more > 0 else "")
 
 
+def stand_in(feature: Feature, on_missing: OnMissing) -> float:
+    """What a model gets where a value is missing."""
+    return feature.impute if on_missing == "impute" and feature.impute is not None else feature.default
+
+
 class ViewRead:
     """How one plan takes the rows of one view."""
 
-    def __init__(self, used: UsedView, layout: RowLayout, *, refuse: bool) -> None:
+    def __init__(self, used: UsedView, layout: RowLayout, on_missing: OnMissing = "default") -> None:
         self._view = used.view
         self._layout = layout
         self._used = tuple(feature.name for feature in used.features)
-        self._refuse = refuse
+        self._refuse = on_missing == "fail"
         self._wholeness = Wholeness(layout)
         # `whole(data, now_ms)`: looked at for each row, so without a call in between.
         self.whole = self._wholeness.of
-        self._defaults = tuple(feature.default for feature in used.view.features)
-        self._default_row = bytes(layout.values_at) + layout.values.pack(*self._defaults)
+        self._stand_ins = tuple(stand_in(feature, on_missing) for feature in used.view.features)
+        self._stand_in_row = bytes(layout.values_at) + layout.values.pack(*self._stand_ins)
         self._gaps: dict[str | bytes, Gap] = {}
 
     def mended(self, data: bytes | None, now_ms: int, *, away: bool) -> tuple[Gap, bytes]:
-        """What a row that is not whole lacks, and a row with defaults in its place."""
+        """What a row that is not whole lacks, and a row of what stands in for it."""
         if data is None:
-            return self._gap(UNAVAILABLE if away else NOT_FOUND), self._default_row
+            return self._gap(UNAVAILABLE if away else NOT_FOUND), self._stand_in_row
         row = self._layout.unpack(data)
         if row is None:
-            return self._gap(UNREADABLE), self._default_row
+            return self._gap(UNREADABLE), self._stand_in_row
         if not self._wholeness.young(row.event_time_ms, now_ms):
-            return self._gap(STALE), self._default_row
+            return self._gap(STALE), self._stand_in_row
         values = [
-            default if value is None else value for value, default in zip(row.values, self._defaults, strict=True)
+            instead if value is None else value for value, instead in zip(row.values, self._stand_ins, strict=True)
         ]
         presence = data[HEAD_BYTES : self._layout.values_at]
         return self._gap(presence), bytes(self._layout.values_at) + self._layout.values.pack(*values)
@@ -115,7 +123,7 @@ class ViewRead:
         if isinstance(why, bytes):
             present = int.from_bytes(why, "little")
             absent = {f.name for n, f in enumerate(self._view.features) if not present >> n & 1}
-            return Gap(self._view, tuple(name for name in self._used if name in absent), MISSING)
+            return Gap(self._view, tuple(name for name in self._used if name in absent), NULL)
         error: type[ServingError] | None = None
         if self._refuse:
             error = UnknownEntity if why == NOT_FOUND else FeaturesAway

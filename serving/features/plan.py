@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 from serving.errors import ServingError
 from serving.features.entity_rows import EntityRows
 from serving.features.feature_view import Feature, FeatureView
-from serving.features.filling import Filled, Gap, ViewRead
+from serving.features.filling import Filled, Gap, OnMissing, ViewRead
 from serving.features.instance_reader import InstanceReader
 from serving.features.keys import netstring
 from serving.features.segments import Pieces, Segment
 from serving.features.whole_rows import WholeRows
 from serving.inference import Signature, Tensor
 
-OnMissing = Literal["default", "refuse"]
 Found = Mapping[bytes, bytes | None]
 
 # About 3 ms; no callback may hold the loop for more than 10.
@@ -90,8 +88,7 @@ class ReadPlan:
         sent_defaults = {f.name: f.default for f in self.request_fields if f.default is not None}
         self._instances = InstanceReader([one.view for one in used], pieces.sent, sent_defaults)
         self._reads = [
-            ViewRead(one, layout, refuse=inputs.on_missing == "refuse")
-            for one, layout in zip(used, pieces.layouts, strict=True)
+            ViewRead(one, layout, inputs.on_missing) for one, layout in zip(used, pieces.layouts, strict=True)
         ]
         self.whole_rows = WholeRows(pieces, tensors)
         self._conversions = pieces.conversions

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serving.features.feature_status import FeatureObserver
 from serving.features.store.feature_reader import FeatureReader
+from serving.inference import VersionKey
 from serving.request_path.read_plans import NO_PLANS, ReadPlans
 
 
 class _Nobody:
     """Counts nothing: no model reads features."""
 
-    def feature_values(self, model: str, view: str, feature: str, counts: Mapping[str, int]) -> None:
+    def feature_values(self, key: VersionKey, variant: str, feature: tuple[str, str], counts: dict[str, int]) -> None:
         """Nobody asks."""
 
     def feature_read_failed(self, reason: str) -> None:

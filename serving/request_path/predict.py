@@ -21,7 +21,7 @@ from serving.request_path.flight import Flight
 from serving.request_path.look_ups import NOTHING, LookUps
 from serving.request_path.predictions import Description, InstanceForm, RunFacts
 from serving.request_path.queues import Queues
-from serving.request_path.read_plans import usable
+from serving.request_path.read_plans import unusable, usable
 from serving.request_path.rescue import Rescue
 from serving.request_path.suspects import Suspects
 from serving.request_path.variants import Variant, Variants
@@ -127,7 +127,9 @@ class Predictor:
 
     def _look_up(self, variant: Variant, request: Request) -> None:
         """Have the rows made of entities; meanwhile its time runs, and it holds neither queue nor slot."""
-        plan = usable(variant.plan, variant.key)
+        in_use = variant.in_use
+        if in_use is None:
+            raise unusable(variant.plan, variant.key)
         if isinstance(request.entities, EntityRows):
             # Said before anything is read for it.
             refused = variant.batcher.refusal(request.entities.count, 0)
@@ -135,7 +137,7 @@ class Predictor:
                 raise refused
         request.holders = (self._wheel,)
         self._wheel.watch(request)
-        self.features.fill(request, plan, then=partial(self._looked_up, variant))
+        self.features.fill(request, in_use, then=partial(self._looked_up, variant))
 
     def _looked_up(self, variant: Variant, request: Request) -> None:
         if not self.variants.keeps(variant):

@@ -47,7 +47,14 @@ def usable(plan: Plan, key: VersionKey) -> ReadPlan:
     """
     if isinstance(plan, ReadPlan):
         return plan
-    raise ModelUnservable(plan.message if plan else f"{key} has no inputs made of features; send tensors")
+    raise unusable(plan, key)
+
+
+def unusable(plan: Plan, key: VersionKey) -> ModelUnservable:
+    """Why a version cannot be asked by entity."""
+    return ModelUnservable(
+        plan.message if isinstance(plan, ModelUnservable) else f"{key} has no inputs made of features; send tensors"
+    )
 
 
 NO_PLANS = ReadPlans({})

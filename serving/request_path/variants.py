@@ -11,6 +11,8 @@ from serving.backends.backend import Backend
 from serving.batching.micro_batcher import MicroBatcher
 from serving.batching.row_queue import Span
 from serving.errors import BadRequest, NotReady, UnknownModel
+from serving.features.plan import ReadPlan
+from serving.features.plan_in_use import PlanInUse
 from serving.inference import Holder, Hosted, Request, VersionKey
 from serving.request_path.intake import Intake
 from serving.request_path.queues import Queues
@@ -37,6 +39,8 @@ class Variant:
     holders: tuple[Holder, ...]
     deadline_s: float
     plan: Plan
+    # None where its inputs are tensors and nothing else.
+    in_use: PlanInUse | None
 
 
 # A model, a version of it, and its role: what is live is one variant of each.
@@ -220,6 +224,7 @@ class Variants:
 
     def _make(self, name: str, served: Served, hosted: Hosted, backend: Backend) -> Variant:
         batcher = self._queues.make(served, hosted, backend)
+        plan = self._plans.plan_of(hosted)
         variant = Variant(
             name=name,
             key=hosted.key,
@@ -231,7 +236,8 @@ class Variants:
             most_rows=batcher.pace.most_rows,
             holders=(self._wheel, batcher),
             deadline_s=served.deadline_ms / 1000,
-            plan=self._plans.plan_of(hosted),
+            plan=plan,
+            in_use=PlanInUse(plan, hosted.key, name) if isinstance(plan, ReadPlan) else None,
         )
         batcher.runs(partial(self._run, variant))
         return variant

@@ -53,7 +53,7 @@ REFUSED_ROWS = MetricSpec(
 FEATURE_VALUES = MetricSpec(
     "sluice_feature_values_total",
     "counter",
-    ("model", "view", "feature", "status"),
+    ("model", "version", "variant", "view", "feature", "status"),
     "Values that requests by entity took: present, or why a default stood in.",
 )
 FEATURE_READ_ERRORS = MetricSpec(

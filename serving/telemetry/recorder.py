@@ -84,7 +84,7 @@ class Recorder:
         self._usage: dict[VersionKey, UsageCounts] = {}
         self._refusals: dict[tuple[str, str], int] = {}
         self._refused_rows: dict[tuple[VersionKey, str], int] = {}
-        self._features: dict[tuple[str, str, str, str], int] = {}
+        self._features: dict[tuple[VersionKey, tuple[str, ...]], int] = {}
         self._read_errors: dict[str, int] = {}
         self._served: frozenset[VersionKey] | None = None
         self._snapshots = 0
@@ -125,10 +125,10 @@ class Recorder:
             pair = ("", reason)
         self._refusals[pair] = self._refusals.get(pair, 0) + 1
 
-    def feature_values(self, model: str, view: str, feature: str, counts: Mapping[str, int]) -> None:
-        """Count so many values of a feature by their status."""
+    def feature_values(self, key: VersionKey, variant: str, feature: tuple[str, str], counts: dict[str, int]) -> None:
+        """Count so many values of a feature (its view and its name) by their status."""
         for status, count in counts.items():
-            of = (model, view, feature, status)
+            of = (key, (variant, *feature, status))
             self._features[of] = self._features.get(of, 0) + count
 
     def feature_read_failed(self, reason: str) -> None:
@@ -155,7 +155,7 @@ class Recorder:
         self._usage = {key: counts for key, counts in self._usage.items() if key in served}
         self._refusals = {pair: n for pair, n in self._refusals.items() if not pair[0] or pair[0] in models}
         self._refused_rows = {of: n for of, n in self._refused_rows.items() if of[0] in served}
-        self._features = {of: n for of, n in self._features.items() if of[0] in models}
+        self._features = {of: n for of, n in self._features.items() if of[0] in served}
 
     def snapshot(self) -> dict[str, Any]:
         """For the supervisor, as `telemetry/snapshot.py` lays it out: the counts since start of what was used since the
@@ -193,7 +193,10 @@ class Recorder:
             Series(REFUSED_ROWS.name, (key.model, str(key.version), reason)): n
             for (key, reason), n in self._refused_rows.items()
         }
-        counters |= {Series(FEATURE_VALUES.name, of): n for of, n in self._features.items()}
+        counters |= {
+            Series(FEATURE_VALUES.name, (key.model, str(key.version), *rest)): n
+            for (key, rest), n in self._features.items()
+        }
         counters |= {Series(FEATURE_READ_ERRORS.name, (reason,)): n for reason, n in self._read_errors.items()}
         for (key, variant), counts in variants:
             of = (key.model, str(key.version), variant)

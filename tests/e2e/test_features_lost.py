@@ -47,7 +47,7 @@ CONFIG = {
     "feature_views": {"row": VIEW},
     "models": {
         "lenient": {"inputs": INPUTS, "deadline_ms": DEADLINE_MS},
-        "strict": {"inputs": INPUTS, "deadline_ms": DEADLINE_MS, "on_missing": "refuse"},
+        "strict": {"inputs": INPUTS, "deadline_ms": DEADLINE_MS, "on_missing": "fail"},
     },
 }
 STORED = [20.0, 40.0, 60.0, 80.0]

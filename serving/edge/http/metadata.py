@@ -13,6 +13,7 @@ from serving.edge.http.openapi import document
 from serving.edge.http.request_head import RequestHead
 from serving.edge.http.routes import Asks
 from serving.errors import NotReady, ServingError
+from serving.features.filling import stand_in
 from serving.features.plan import ReadPlan
 from serving.inference import TensorSpec
 from serving.request_path.model_config import model_config
@@ -23,7 +24,7 @@ _NAME = "sluice"
 _EXTENSIONS = ("binary_tensor_data", "parameters", "schedule_policy", "model_configuration", "statistics")
 # True where the session's token opens the port for changes (http.repository_api).
 _WITH_TOKEN = ("model_repository", "logging")
-_NEEDS_ROWS = "put in ids that have rows: this model answers 404 for any other (on_missing: refuse)"
+_NEEDS_ROWS = "put in ids that have rows: this model answers 404 for any other (on_missing: fail)"
 
 
 class _NotReady(Exception):
@@ -133,12 +134,14 @@ def _by_entity(plan: ReadPlan) -> Mapping[str, object]:
                 "name": used.view.name,
                 "entity": list(used.view.entity),
                 "max_age_s": used.view.max_age_s,
-                "features": [{"name": f.name, "dtype": f.dtype, "default": f.default} for f in used.features],
+                "features": [
+                    {"name": f.name, "dtype": f.dtype, "default": stand_in(f, plan.on_missing)} for f in used.features
+                ],
             }
             for used in plan.views
         ],
         "on_missing": plan.on_missing,
-        **({"curl_note": _NEEDS_ROWS} if plan.on_missing == "refuse" and plan.views else {}),
+        **({"curl_note": _NEEDS_ROWS} if plan.on_missing == "fail" and plan.views else {}),
     }
 
 

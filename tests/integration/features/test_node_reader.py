@@ -12,6 +12,7 @@ import pytest
 from serving.errors import ConfigInvalid
 from serving.features.store.node_reader import NodeReader, ReaderOptions
 from serving.features.store.reading import Found
+from serving.inference import VersionKey
 from tests.integration.features.slow_proxy import SlowProxy
 from tests.integration.valkey_server import Server
 
@@ -24,7 +25,7 @@ class Observer:
     def __init__(self) -> None:
         self.failures: Counter[str] = Counter()
 
-    def feature_values(self, model: str, view: str, feature: str, counts: dict[str, int]) -> None:
+    def feature_values(self, key: VersionKey, variant: str, feature: tuple[str, str], counts: dict[str, int]) -> None:
         raise AssertionError("a reader knows no features")
 
     def feature_read_failed(self, reason: str) -> None:

@@ -49,9 +49,9 @@ def test_tensors_become_values_and_lists(binary: bool) -> None:
 
 def test_predictions_become_the_same() -> None:
     body = orjson.dumps({"predictions": [{n: EXPECTED[n][row] for n in EXPECTED} for row in range(2)]})
-    answered = from_predictions(FORM, body, {"x-sluice-version": "3", "x-sluice-degraded": "plane=missing"}, 2)
+    answered = from_predictions(FORM, body, {"x-sluice-version": "3", "x-sluice-degraded": "plane=null"}, 2)
     assert {name: column.to_pylist() for name, column in answered.columns.items()} == EXPECTED
-    assert (answered.version, answered.degraded) == (3, "plane=missing")
+    assert (answered.version, answered.degraded) == (3, "plane=null")
 
 
 def test_the_prediction_of_a_model_of_one_output_stands_by_itself() -> None:

@@ -46,6 +46,12 @@ def test_a_trial_that_makes_no_sense_is_refused(tmp_path: Path, text: str, said:
     assert said in refusal_of(tmp_path, text)
 
 
+def test_what_a_model_does_without_values_goes_by_its_new_name(tmp_path: Path) -> None:
+    assert from_text(tmp_path, "models: {m: {on_missing: impute}}").settings.models["m"].on_missing == "impute"
+    assert "`refuse` is now called `fail`" in refusal_of(tmp_path, "models: {m: {on_missing: refuse}}")
+    assert "one of default, fail, impute" in refusal_of(tmp_path, "models: {m: {on_missing: guess}}")
+
+
 def test_a_pools_transport_is_the_stream_or_rays_handle(tmp_path: Path) -> None:
     settings = from_text(tmp_path, "pools: {slow: {transport: serve_handle}, fast: {}}").settings
     assert (settings.pool("slow").transport, settings.pool("fast").transport) == ("serve_handle", "stream")

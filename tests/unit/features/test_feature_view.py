@@ -24,6 +24,13 @@ def test_a_default_must_fit_its_dtype(dtype: str, default: float) -> None:
         feature("x", dtype, default)
 
 
+def test_what_is_imputed_must_fit_its_dtype_too() -> None:
+    assert feature("x", "int32", impute=7).impute == 7
+    assert feature("x").impute is None
+    with pytest.raises(ValueError, match=r"feature 'x' has the impute 1\.5, which is no int32"):
+        feature("x", "int32", impute=1.5)
+
+
 def test_an_unknown_dtype_is_named_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="unknown dtype 'string'; there are float32"):
         feature("x", "string")

@@ -15,9 +15,10 @@ from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
+from serving.features.plan_in_use import PlanInUse
 from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.reading import Found, Then
-from serving.inference import Answer, Request, TensorSpec
+from serving.inference import Answer, Request, TensorSpec, VersionKey
 from tests.unit.features.conftest import flights, signature
 from tests.unit.features.test_plan import FOUND, INSTANCE, NOW_MS
 
@@ -59,10 +60,12 @@ def _of(keys: Collection[bytes], found: Found | None) -> Found | None:
 class Observer:
     def __init__(self) -> None:
         self.values: dict[tuple[str, str, str], dict[str, int]] = {}
+        self.variants: set[tuple[VersionKey, str]] = set()
         self.failures: list[str] = []
 
-    def feature_values(self, model: str, view: str, feature: str, counts: dict[str, int]) -> None:
-        self.values[model, view, feature] = counts
+    def feature_values(self, key: VersionKey, variant: str, feature: tuple[str, str], counts: dict[str, int]) -> None:
+        self.values[key.model, *feature] = counts
+        self.variants.add((key, variant))
 
     def feature_read_failed(self, reason: str) -> None:
         self.failures.append(reason)
@@ -78,6 +81,7 @@ class Bench:
 
     def __init__(self, *, reader: bool = True) -> None:
         self.reader = FakeReader()
+        self.in_use: dict[ReadPlan, PlanInUse] = {}
         self.observer = Observer()
         self.time = 5.0
         self.handed_on: list[Request] = []
@@ -94,8 +98,11 @@ class Bench:
     def fill(self, plan: ReadPlan, *instances: object) -> Request:
         request = Request("late", (), Caller(), 0.0)
         request.entities = plan.read(instances)
-        self.features.fill(request, plan, self._hand_on)
+        self.features.fill(request, self.used(plan), self._hand_on)
         return request
+
+    def used(self, plan: ReadPlan) -> PlanInUse:
+        return self.in_use.setdefault(plan, PlanInUse(plan, VersionKey("late", 1), "stable"))
 
     def _hand_on(self, request: Request) -> None:
         if request is self.raises_for:
@@ -122,7 +129,7 @@ def test_a_request_is_handed_on_with_its_tensors_once_its_rows_are_there(bench: 
 
 def test_a_request_without_entities_goes_on_at_once(bench: Bench, plan: ReadPlan) -> None:
     request = Request("late", (), Caller(), 0.0)
-    bench.features.fill(request, plan, bench.handed_on.append)
+    bench.features.fill(request, bench.used(plan), bench.handed_on.append)
     assert bench.handed_on == [request]
 
 
@@ -144,7 +151,7 @@ def test_without_a_store_defaults_are_used_and_told(plan: ReadPlan) -> None:
 
 
 def test_a_model_that_takes_no_defaults_is_refused(bench: Bench) -> None:
-    request = bench.fill(flights("refuse"), INSTANCE)
+    request = bench.fill(flights("fail"), INSTANCE)
     bench.reader.answers(0, {})
     assert [(one, type(error)) for one, error in bench.refused] == [(request, UnknownEntity)]
     assert bench.handed_on == []
@@ -170,7 +177,7 @@ def test_another_versions_plan_reads_the_instances_again(bench: Bench, plan: Rea
     doubles = compile_plan(inputs, signature(TensorSpec("x", "FP64", (-1, 6))))
     request = Request("late", (), Caller(), 0.0)
     request.entities = plan.read([INSTANCE])
-    bench.features.fill(request, doubles, bench.handed_on.append)
+    bench.features.fill(request, bench.used(doubles), bench.handed_on.append)
     bench.reader.answers(0, FOUND)
     assert struct.unpack("<6d", request.inputs[0].data) == (1999, 149, 20, 7.5, 5, 9.5)
 
@@ -181,7 +188,7 @@ def test_what_is_read_again_elsewhere_is_waited_for(bench: Bench, plan: ReadPlan
     asked: list[tuple[ReadPlan, Callable[[EntityRows | ServingError], None]]] = []
     request = Request("late", (), Caller(), 0.0)
     request.entities = replace(plan.read([INSTANCE]), again=lambda plan, told: asked.append((plan, told)))
-    bench.features.fill(request, doubles, bench.handed_on.append)
+    bench.features.fill(request, bench.used(doubles), bench.handed_on.append)
     ((by, told),) = asked
     assert by is doubles
     assert bench.reader.asked == []
@@ -220,7 +227,7 @@ async def test_a_large_request_is_filled_in_several_turns(bench: Bench, plan: Re
 
 
 async def test_a_large_request_fails_as_a_small_one_does_and_stops_when_its_caller_left(bench: Bench) -> None:
-    strict = flights("refuse")
+    strict = flights("fail")
     unknown = bench.fill(strict, *[INSTANCE] * 1_999, {**INSTANCE, "dest": "ZZZ"})
     left = bench.fill(strict, *[INSTANCE] * 2_000)
     bench.reader.answers(0, FOUND)
@@ -248,6 +255,21 @@ def test_values_are_counted_by_their_status(bench: Bench, plan: ReadPlan) -> Non
     bench.observer.values.clear()
     bench.features.flush()
     assert bench.observer.values == {}
+
+
+def test_variants_that_share_a_plan_are_counted_apart(bench: Bench, plan: ReadPlan) -> None:
+    bench.fill(plan, INSTANCE)
+    canary = PlanInUse(plan, VersionKey("late", 2), "canary")
+    request = Request("late", (), Caller(), 0.0)
+    request.entities = plan.read([INSTANCE, INSTANCE])
+    bench.features.fill(request, canary, bench.handed_on.append)
+    bench.reader.answers(0, FOUND)
+    bench.reader.answers(1, {})
+    assert canary.rows == 2
+    bench.features.flush()
+    assert bench.observer.variants == {(VersionKey("late", 1), "stable"), (VersionKey("late", 2), "canary")}
+    # The canary was told last.
+    assert bench.observer.values["late", "plane", "year"] == {"present": 0, "not_found": 2}
 
 
 @pytest.mark.parametrize("missing", [False, True])

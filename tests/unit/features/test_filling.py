@@ -17,7 +17,7 @@ def lacking(pattern: int) -> bytes:
 
 
 def test_ways_to_be_incomplete_are_kept_up_to_a_bound_and_told_beyond_it() -> None:
-    read = ViewRead(UsedView(WIDE, WIDE.features), LAYOUT, refuse=False)
+    read = ViewRead(UsedView(WIDE, WIDE.features), LAYOUT)
     known = [read.mended(lacking(pattern), 0, away=False)[0] for pattern in range(GAPS_KEPT)]
     assert all(read.mended(lacking(n), 0, away=False)[0] is gap for n, gap in enumerate(known))
     first, again = (read.mended(lacking(GAPS_KEPT), 0, away=False)[0] for _ in range(2))

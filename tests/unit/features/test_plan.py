@@ -87,7 +87,7 @@ def test_a_request_field_with_a_default_may_be_left_out_or_null(plan: ReadPlan, 
         (
             {**FOUND, row_key(PLANE, ["N1"]): RowLayout(PLANE).pack([None, 149], NOW_MS / 1000 - 59)},
             [2001.5, 149, 20, 7.5, 5, 9.5],
-            "plane.year=missing",
+            "plane.year=null",
         ),
         (
             {**FOUND, row_key(ROUTE, ["EWR", "IAH"]): RowLayout(ROUTE).pack([1, None, 2], 0)},
@@ -145,22 +145,36 @@ def test_a_whole_row_of_another_form_is_never_used(plan: ReadPlan, data: bytes) 
     "found", [None, {row_key(ROUTE, ["EWR", "IAH"]): ROUTE_ROW}, {**FOUND, row_key(PLANE, ["N1"]): b"old"}]
 )
 def test_a_model_that_takes_no_defaults_is_away_with_its_features(found: Mapping[bytes, bytes] | None) -> None:
-    plan = flights("refuse")
+    plan = flights("fail")
     with pytest.raises(FeaturesAway, match=r"instances\[0\]: the row of tailnum 'N1' in feature view 'plane'"):
         plan.tensors(plan.read([INSTANCE]), found, NOW_MS)
 
 
+@pytest.mark.parametrize(("on_missing", "year"), [("default", 2001.5), ("impute", 1998)])
+def test_what_training_imputed_stands_in_where_the_model_says_so(on_missing: Any, year: float) -> None:
+    view = FeatureView(
+        "plane", ("tailnum",), (feature("year", default=2001.5, impute=1998), feature("seats", default=3))
+    )
+    inputs = ModelInputs("m", (("x", ("plane.year", "plane.seats")),), (view,), {}, on_missing)
+    plan = compile_plan(inputs, signature(TensorSpec("x", "FP32", (-1, 2))))
+    rows = plan.read([{"tailnum": "N1"}])
+    for found in (None, {}, {row_key(view, ["N1"]): RowLayout(view).pack([None, None], 0)}):
+        filled = plan.tensors(rows, found, NOW_MS)
+        assert floats(filled.tensors[0]) == [year, 3], "what names no such value has its default"
+        assert filled.degraded
+
+
 def test_a_model_that_takes_no_defaults_names_the_unknown_entity() -> None:
-    plan = flights("refuse")
+    plan = flights("fail")
     rows = plan.read([INSTANCE, {**INSTANCE, "dest": "ZZZ"}])
     with pytest.raises(UnknownEntity, match=r"instances\[1\]: the row of origin 'EWR', dest 'ZZZ' .* does not exist"):
         plan.tensors(rows, {**FOUND, row_key(ROUTE, ["EWR", "ZZZ"]): None}, NOW_MS)
 
 
 def test_a_single_value_that_is_missing_gets_its_default_also_where_rows_must_exist() -> None:
-    plan = flights("refuse")
+    plan = flights("fail")
     found = {**FOUND, row_key(PLANE, ["N1"]): RowLayout(PLANE).pack([None, 149], NOW_MS / 1000)}
-    assert plan.tensors(plan.read([INSTANCE]), found, NOW_MS).degraded == "plane.year=missing"
+    assert plan.tensors(plan.read([INSTANCE]), found, NOW_MS).degraded == "plane.year=null"
 
 
 @pytest.mark.parametrize(

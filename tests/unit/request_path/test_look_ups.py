@@ -14,7 +14,7 @@ from serving.features.packed import RowLayout
 from serving.features.plan import ModelInputs, ReadPlan
 from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.reading import Then
-from serving.inference import Hosted, Request, Signature, TensorSpec
+from serving.inference import Hosted, Request, Signature, TensorSpec, VersionKey
 from serving.request_path.look_ups import LookUps
 from serving.request_path.predict import Predictor
 from serving.request_path.read_plans import ReadPlans
@@ -45,7 +45,7 @@ class HeldReader:
 
 
 class FeatureCounts(Counts):
-    def feature_values(self, model: str, view: str, feature: str, counts: Mapping[str, int]) -> None:
+    def feature_values(self, key: VersionKey, variant: str, feature: tuple[str, str], counts: dict[str, int]) -> None:
         """Not looked at here."""
 
     def feature_read_failed(self, reason: str) -> None:

@@ -132,15 +132,22 @@ def test_text_of_callers_that_becomes_a_label_by_mistake_stays_bounded() -> None
     assert counters[Series("sluice_requests_total", ("", "", "", "unknown_model"))] == 50
 
 
-def test_values_of_features_are_counted_by_status_and_end_with_their_model() -> None:
+def test_values_of_features_are_counted_for_each_variant_by_status_and_end_with_their_version() -> None:
     recorder = Recorder()
-    recorder.feature_values("m", "plane", "year", {"present": 3, "missing": 1})
-    recorder.feature_values("m", "plane", "year", {"present": 2})
+    year = ("plane", "year")
+    recorder.feature_values(V1, "stable", year, {"present": 3, "null": 1})
+    recorder.feature_values(V1, "stable", year, {"present": 2})
+    recorder.feature_values(V2, "canary", year, {"null": 7})
     recorder.feature_read_failed("late")
     counters = read(recorder.snapshot()).counters
-    assert counters[Series("sluice_feature_values_total", ("m", "plane", "year", "present"))] == 5
-    assert counters[Series("sluice_feature_values_total", ("m", "plane", "year", "missing"))] == 1
+    stable, canary = (V1.model, "1", "stable", *year), (V2.model, "2", "canary", *year)
+    assert counters[Series("sluice_feature_values_total", (*stable, "present"))] == 5
+    assert counters[Series("sluice_feature_values_total", (*stable, "null"))] == 1
+    assert counters[Series("sluice_feature_values_total", (*canary, "null"))] == 7
     assert counters[Series("sluice_feature_read_errors_total", ("late",))] == 1
+    recorder.serve([V1])
+    labels = [s.labels for s in read(recorder.snapshot()).counters if s.metric == "sluice_feature_values_total"]
+    assert {label[:3] for label in labels} == {stable[:3]}
     recorder.serve([OTHER])
     names = {series.metric for series in read(recorder.snapshot()).counters}
     assert names == {"sluice_feature_read_errors_total"}

@@ -163,7 +163,7 @@ def test_the_curl_works_where_an_id_is_a_number_for_the_model_as_well(wire: Wire
 def test_a_model_that_takes_no_defaults_says_that_its_curl_needs_ids_that_have_rows(wire: Wire) -> None:
     ask = b"GET /v1/models/mlp HTTP/1.1\r\nHost: a\r\n\r\n"
     assert "curl_note" not in wire.ask(ask).json
-    inputs = ModelInputs("mlp", (("x", COLUMNS),), (PLANE, ROUTE), {"gust": 25.0}, "refuse")
+    inputs = ModelInputs("mlp", (("x", COLUMNS),), (PLANE, ROUTE), {"gust": 25.0}, "fail")
     plan_of(wire, inputs, *SIGNATURE.inputs)
     assert "put in ids that have rows" in wire.ask(ask).json["curl_note"]
 
@@ -203,7 +203,7 @@ def test_the_decoding_process_refuses_entities_as_the_gateway_does() -> None:
 
 
 def test_an_unknown_entity_of_a_large_document_is_named_without_a_look_at_the_document() -> None:
-    plan = compile_plan(ModelInputs("mlp", (("x", COLUMNS),), (PLANE, ROUTE), {"gust": 25.0}, "refuse"), SIGNATURE)
+    plan = compile_plan(ModelInputs("mlp", (("x", COLUMNS),), (PLANE, ROUTE), {"gust": 25.0}, "fail"), SIGNATURE)
     body = orjson.dumps({"instances": [{**FLIGHT, "origin": "7:E", "dest": 12}]})
     rows = decoded_entities(plan, *through(plan, body), never)
     known = {rows.keys[0]: RowLayout(PLANE).pack([1.0, 2.0], 1)}

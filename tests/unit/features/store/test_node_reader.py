@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import hiredis
 import pytest
@@ -13,6 +13,7 @@ from serving.features.feature_status import AWAY
 from serving.features.store.node_reader import NodeReader, ReaderOptions
 from serving.features.store.reading import MOST_KEYS_A_COMMAND, Found
 from serving.features.store.redis_connection import Reply
+from serving.inference import VersionKey
 
 PER_TURN = 8 * MOST_KEYS_A_COMMAND
 KEYS = [b"k%d" % number for number in range(2 * PER_TURN + 500)]
@@ -49,7 +50,7 @@ class Observer:
     def __init__(self) -> None:
         self.failures: Counter[str] = Counter()
 
-    def feature_values(self, model: str, view: str, feature: str, counts: Mapping[str, int]) -> None:
+    def feature_values(self, key: VersionKey, variant: str, feature: tuple[str, str], counts: dict[str, int]) -> None:
         raise AssertionError("a reader knows no features")
 
     def feature_read_failed(self, reason: str) -> None:
