@@ -99,8 +99,12 @@ class FairShare:
         self._virtual_s = max(self._virtual_s, queue.virtual_s)
         queue.virtual_s += seconds
 
-    def settle(self, estimated_s: float, now: float) -> None:
-        """A batch that was charged so much is answered."""
+    def settle(self, queue: Entrant, estimated_s: float, took_s: float, now: float) -> None:
+        """A batch that was charged so much is answered after so long, waits of its own on the way included."""
+        if took_s < estimated_s:
+            # It had no more of a server than that: or one estimate far too high would keep its version from its turn,
+            # and so from the runs that prove it wrong.
+            queue.virtual_s -= estimated_s - took_s
         left_s = self._work_s - estimated_s
         # Sums and differences of the same numbers need not come out at nothing.
         self._work_s = left_s if left_s > _NOTHING_S else 0.0

@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from serving.errors import ModelFailed
-from serving.inference import Answer, Buffer, Outputs, Request, Tensor
+from serving.inference import Answer, Buffer, Holder, Outputs, Request, Tensor
 
 
 class LargeAnswers:
-    """The large requests that are partly answered; a holder of theirs, so that one who leaves is forgotten."""
+    """The large requests that are partly answered; a holder of theirs, so that one who leaves is forgotten.
+
+    It stands for all batches that parts of a request fly in: each as a holder of its own made a request in 4,000 parts
+    copy 8 million of them.
+    """
 
     def __init__(self) -> None:
         self._collecting: dict[Request, LargeAnswer] = {}
+        self._flying: dict[Request, dict[Holder, None]] = {}
+
+    def boards(self, request: Request, flight: Holder) -> None:
+        """A part of the request flies in this batch."""
+        self._flying.setdefault(request, {})[flight] = None
+
+    def landed(self, request: Request, flight: Holder) -> None:
+        """The batch needs to be told of the request no more."""
+        flying = self._flying.get(request)
+        if flying is not None:
+            flying.pop(flight, None)
 
     def add(self, request: Request, start: int, answer: Answer) -> Answer | ModelFailed | None:
         """Keep the answer of the span that begins at `start`; the whole answer when no row is missing any more.
@@ -27,6 +42,8 @@ class LargeAnswers:
     def released(self, request: Request) -> None:
         """The request was answered or left."""
         self._collecting.pop(request, None)
+        for flight in self._flying.pop(request, ()):
+            flight.released(request)
 
 
 class LargeAnswer:

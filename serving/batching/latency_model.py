@@ -19,6 +19,11 @@ _TRUSTED_RUNS = 8
 # Pairs of runs that what was learned before counts for.
 _REMEMBERED = 16
 _OUTLIER = 1.2
+# Of the first runs, the second in a row that takes less than this share of what is expected says that those before it
+# were none to learn from: so much is left of them. A first run of 5 s was else felt in the next 200.
+_YOUNG_RUNS = 64
+_FAR_LESS = 0.25
+_KEPT_SHARE = 0.02
 # Rows from which on the scatter of a run is taken to grow with them.
 _SCATTER_ROWS = 8
 _STEP = 0.05
@@ -65,12 +70,23 @@ class LatencyModel:
     if they had been seen here, so that the slow first run of a process does not undo it.
     """
 
-    __slots__ = ("_product", "_rows", "_rows_squared", "_seconds", "_trusted_from", "_weight", "estimate", "runs")
+    __slots__ = (
+        "_far_less",
+        "_product",
+        "_rows",
+        "_rows_squared",
+        "_seconds",
+        "_trusted_from",
+        "_weight",
+        "estimate",
+        "runs",
+    )
 
     def __init__(self, believed: Estimate, *, learned: bool = False) -> None:
         self.estimate = believed
         self.runs = 0
         self._weight = self._rows = self._rows_squared = self._seconds = self._product = 0.0
+        self._far_less = False
         self._trusted_from = 0 if learned else _TRUSTED_RUNS
         # As if a run of one row and one of eight had been seen: a first run then corrects, and does not decide.
         for rows in (1, 8) * (_REMEMBERED if learned else 1):
@@ -84,6 +100,10 @@ class LatencyModel:
         margin = min(max(margin, 1.0), _LARGEST_MARGIN)
         if self.runs >= self._trusted_from and rows * self._weight <= _UNUSUAL_ROWS * self._rows:
             run_s = min(run_s, _OUTLIER * margin * expected_s)
+        far_less = run_s < _FAR_LESS * expected_s
+        if far_less and self._far_less and self.runs < _YOUNG_RUNS:
+            self._forget_most()
+        self._far_less = far_less
         self.runs += 1
         self._count(rows, run_s)
         fixed_s, row_s = self._line()
@@ -98,6 +118,13 @@ class LatencyModel:
         self._rows_squared = self._rows_squared * _FORGET + weighted * rows
         self._seconds = self._seconds * _FORGET + weight * run_s
         self._product = self._product * _FORGET + weighted * run_s
+
+    def _forget_most(self) -> None:
+        self._weight *= _KEPT_SHARE
+        self._rows *= _KEPT_SHARE
+        self._rows_squared *= _KEPT_SHARE
+        self._seconds *= _KEPT_SHARE
+        self._product *= _KEPT_SHARE
 
     def _line(self) -> tuple[float, float]:
         """The line through what is remembered, neither part of it negative."""

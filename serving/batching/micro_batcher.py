@@ -32,7 +32,7 @@ class MicroBatcher:
         self.virtual_s = 0.0
         self.pace = pace
         self._name = name
-        self._queue = RowQueue(limits)
+        self._queue = RowQueue(limits, around.total)
         self._limits = limits
         self._clock = around.clock
         self._refuse = around.refuse
@@ -190,8 +190,8 @@ class MicroBatcher:
                 try:
                     await self._guarded(spans)
                 finally:
-                    now = self._clock()
-                    share.settle(estimated_s, now)
+                    taken_at, now = now, self._clock()
+                    share.settle(self, estimated_s, now - taken_at, now)
                 if not self._queue or share.others_wait(self) or (self._queue.only_bulk and not bulk):
                     return
                 if now - began > _LONGEST_TURN_S:

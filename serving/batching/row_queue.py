@@ -43,6 +43,30 @@ class QueueLimits:
         return priority if 1 <= priority <= self.priority_levels else self.default_priority
 
 
+class TotalRows:
+    """Rows that wait in all queues of a worker, and the most that may."""
+
+    __slots__ = ("most", "rows")
+
+    def __init__(self, most: int = 65_536) -> None:
+        self.most = most
+        self.rows = 0
+
+    def refusal(self, rows: int) -> ServingError | None:
+        """Why so many more cannot wait, or None."""
+        if self.rows + rows <= self.most:
+            return None
+        if rows > self.most:
+            return TooLarge(
+                f"{rows} rows are more than the {self.most} that ever wait in a worker; "
+                "send fewer rows a request (or raise http.max_queued_rows)"
+            )
+        return Overloaded(
+            f"{self.rows} rows of all models are waiting already, of {self.most} that may in a worker "
+            "(http.max_queued_rows); try again later"
+        )
+
+
 class Span(NamedTuple):
     """Rows `start` to `stop` of a request, which run together."""
 
@@ -60,10 +84,13 @@ class RowQueue:
     Each level of priority has lanes of its own. The lowest level that waits leaves first, and what room its batch has
     is filled with rows of the same group from the next ones. So that nobody starves, every ninth batch is one of the
     highest level that waits.
+
+    `total` is shared with the worker's other queues.
     """
 
-    def __init__(self, limits: QueueLimits) -> None:
+    def __init__(self, limits: QueueLimits, total: TotalRows | None = None) -> None:
         self.limits = limits
+        self._total = TotalRows() if total is None else total
         # Where nobody asks for a priority there is only this, and one look at an empty dictionary a batch.
         self._lanes: _Lanes = {}
         self._other_levels: dict[int, _Lanes] = {}
@@ -100,7 +127,7 @@ class RowQueue:
                     f"{bulk - rows} rows of low priority are waiting already, of {limits.queue_rows // 2} that may; "
                     "try again later"
                 )
-        return None
+        return self._total.refusal(rows)
 
     @property
     def only_bulk(self) -> bool:
@@ -206,6 +233,7 @@ class RowQueue:
 
     def _count(self, request: Request, rows: int) -> None:
         self.rows += rows
+        self._total.rows += rows
         if request.priority:
             level = self.limits.level_of(request.priority)
             if level != self.limits.default_priority:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from serving.backends.waiting import WaitNotes
 from serving.batching.fair_share import Shares
 from serving.batching.loop_lag import LoopLag
+from serving.batching.row_queue import TotalRows
 from serving.errors import ServingError
 from serving.inference import Request
 
@@ -19,7 +20,7 @@ class Surroundings:
     """What a queue shares with others: the worker's clock, who answers for it, its slots and the loop's lag.
 
     `refuse` answers a request that will not run, and counts it. `alone`: the slots are its own, and follow its own.
-    `waits` is where it notes how long rows wait, for those who scale its pool.
+    `waits` is where it notes how long rows wait, for those who scale its pool; `total` counts the rows of all queues.
     """
 
     clock: Callable[[], float]
@@ -28,3 +29,4 @@ class Surroundings:
     lag: LoopLag
     alone: bool = True
     waits: WaitNotes = field(default_factory=WaitNotes)
+    total: TotalRows = field(default_factory=TotalRows)

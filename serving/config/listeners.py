@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from serving.batching.row_queue import TotalRows
 from serving.config.section import Host, Megabytes, Port, Seconds, Section, noted
 from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.http.limits import HttpLimits
@@ -47,6 +48,13 @@ class HttpSection(Section):
         _LIMITS.max_requests,
         ge=1,
         le=10_000_000,
+    )
+    max_queued_rows: int = noted(
+        "Most rows that wait for a batch in one worker, of all models together; beyond it requests are answered 503, "
+        "gRPC's too. Of one model: `models.<name>.batching.queue_rows`.",
+        TotalRows().most,
+        ge=1,
+        le=100_000_000,
     )
     in_flight_mb: Megabytes = noted(
         "Bytes of requests and answers that one worker holds; beyond it requests are answered 503.",

@@ -185,6 +185,7 @@ async def build_gateway(start: StartMessage) -> Gateway:
     reader = _features_reader(start, settings, recorder)
     look_ups = LookUps(ReadPlans(all_model_inputs(settings)), reader, recorder)
     predictor = Predictor(backends, LoopTimers(clock), recorder, clock, look_ups)
+    predictor.queues.total.most = settings.http.max_queued_rows
     learning = GatewayLearning(predictor.queues.estimates, start.models, start.estimates)
     feed = TableFeed(_kept(start), predictor.variants.adopt)
     feed.restore()

@@ -83,6 +83,7 @@ class Flight:
                 part = Answer(outputs, row, end, whole, key, name, queue_s, run_s)
                 answer: Answer | ServingError | None = part
                 if stop - start != request.rows:
+                    self._large.landed(request, self)
                     answer = self._large.add(request, start, part)
                 if answer is not None:
                     request.reply(answer)
@@ -121,7 +122,10 @@ class Flight:
     def _board(self) -> None:
         whole = (*self.variant.holders, self)
         for request, start, stop in self.spans:
-            request.holders = whole if stop - start == request.rows else (*request.holders, self)
+            if stop - start == request.rows:
+                request.holders = whole
+            else:
+                self._large.boards(request, self)
 
     def _batch(self, *, alone: bool) -> Batch:
         spans = self.spans

@@ -11,7 +11,7 @@ from serving.batching.fair_share import Shares
 from serving.batching.loop_lag import LoopLag
 from serving.batching.micro_batcher import MicroBatcher
 from serving.batching.pace import Pace
-from serving.batching.row_queue import QueueLimits
+from serving.batching.row_queue import QueueLimits, TotalRows
 from serving.batching.surroundings import Refuse, Surroundings
 from serving.deadline import Timers
 from serving.inference import Hosted
@@ -19,10 +19,14 @@ from serving.routing.table import Served
 
 
 class Queues:
-    """All queues of one worker; `refuse` answers a request that will not run, and counts it."""
+    """All queues of one worker; `refuse` answers a request that will not run, and counts it.
+
+    `total` counts the rows that wait in all of them, and bounds these.
+    """
 
     def __init__(self, timers: Timers, refuse: Refuse, clock: Callable[[], float]) -> None:
         self.estimates = Estimates()
+        self.total = TotalRows()
         self._clock = clock
         self._refuse = refuse
         self._lag = LoopLag(timers)
@@ -44,11 +48,14 @@ class Queues:
             served.default_priority,
             served.max_wait_us / 1e6,
         )
-        goal_s = served.latency_slo_us / 1e6 or served.deadline_ms / 1000
+        deadline_s = served.deadline_ms / 1000
+        # Nobody waits beyond the deadline, whatever the goal allows.
+        goal_s = min(served.latency_slo_us / 1e6 or deadline_s, deadline_s)
         pace = Pace(self.estimates.model(served.pool, hosted.key, hosted.run_s), goal_s, most)
         alone = backend.shared_slots() is None
         shares = Shares(alone=True) if alone else self._shares(backend)
-        around = Surroundings(self._clock, self._refuse, shares, self._lag, alone, backend.waits() or WaitNotes())
+        waits = backend.waits() or WaitNotes()
+        around = Surroundings(self._clock, self._refuse, shares, self._lag, alone, waits, self.total)
         return MicroBatcher(str(hosted.key), limits, pace, around)
 
     def resize(self, backend: Backend) -> None:

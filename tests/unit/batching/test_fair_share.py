@@ -23,6 +23,7 @@ class Queue:
     virtual_s: float = 0.0
     running: list[bool] = field(default_factory=list)
     served: int = 0
+    took_s: float = 0.0
 
     @property
     def idle(self) -> bool:
@@ -44,7 +45,7 @@ class Queue:
 
     def ends(self, share: FairShare) -> None:
         bulk = self.running.pop()
-        share.settle(self.batch_s, 0.0)
+        share.settle(self, self.batch_s, self.took_s or self.batch_s, 0.0)
         self._more(share)
         share.leaves(bulk=bulk)
 
@@ -88,6 +89,15 @@ def test_flooded_queues_get_equal_seconds_not_equal_batches(slots: int) -> None:
     quick.add(share, 10_000)
     one_after_another(share, [slow, quick], 3_000)
     assert quick.served * quick.batch_s == pytest.approx(slow.served * slow.batch_s, rel=0.1)
+
+
+def test_whoever_is_thought_slow_and_is_not_pays_for_what_it_took() -> None:
+    share = share_of(1)
+    thought_slow, quick = Queue("thought slow", 2.0, took_s=0.001), Queue("quick", 0.001)
+    thought_slow.add(share, 1_000)
+    quick.add(share, 1_000)
+    one_after_another(share, [thought_slow, quick], 200)
+    assert thought_slow.served == pytest.approx(quick.served, abs=2)
 
 
 def test_a_queue_that_was_idle_does_not_make_up_for_it() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from serving.batching.large_answer import LargeAnswer
-from serving.errors import ModelFailed
-from serving.inference import Answer, Outputs, Tensor, VersionKey
+from serving.batching.large_answer import LargeAnswer, LargeAnswers
+from serving.errors import ModelFailed, ServingError
+from serving.inference import Answer, Outputs, Request, Tensor, VersionKey
 
 
 def span(rows: int, width: int, value: int) -> Answer:
@@ -31,3 +31,30 @@ def test_spans_whose_rows_have_other_shapes_are_an_error_and_no_garbage() -> Non
     error = large.add(2, span(2, 4, 0))
     assert isinstance(error, ModelFailed)
     assert "'y'" in error.message
+
+
+class Flight:
+    def __init__(self) -> None:
+        self.told: list[Request] = []
+
+    def released(self, request: Request) -> None:
+        self.told.append(request)
+
+
+class Nobody:
+    def answered(self, request: Request, outcome: Answer | ServingError) -> None:
+        """Drop it."""
+
+
+def test_batches_that_still_fly_hear_of_a_request_that_leaves_and_those_that_landed_do_not() -> None:
+    answers, landed, flying = LargeAnswers(), Flight(), Flight()
+    request = Request("m", [], Nobody(), 0.0)
+    request.holders = (answers,)
+    answers.boards(request, landed)
+    answers.boards(request, flying)
+    answers.landed(request, landed)
+    request.leave()
+    assert landed.told == []
+    assert flying.told == [request]
+    answers.released(request)
+    assert flying.told == [request]

@@ -65,6 +65,20 @@ def test_the_slow_first_run_of_a_process_does_not_undo_what_was_learned_before(
     assert knowing.estimate.run_s(8) <= 1.1 * before.run_s(8)
 
 
+def test_a_slow_beginning_is_forgotten_after_a_few_runs_of_another_length() -> None:
+    model = LatencyModel(Estimate(0.001, 0.0))
+    for run_s in (5.0, 5.0, 0.001, 0.001, 0.001, 0.001, 0.001):
+        model.saw(1, run_s)
+    assert model.estimate.run_s(1) < 0.002
+
+
+def test_one_quick_run_among_slow_ones_makes_nobody_forget() -> None:
+    model = LatencyModel(Estimate(0.001, 0.0))
+    for number in range(64):
+        model.saw(1, 0.001 if number % 4 == 3 else 0.1)
+    assert model.estimate.run_s(1) > 0.05
+
+
 def test_what_was_learned_before_gives_way_where_runs_are_others_now() -> None:
     model = LatencyModel(Estimate(0.001, 0.0001), learned=True)
     for number in range(300):

@@ -123,8 +123,16 @@ async def test_a_version_that_once_ran_slowly_is_tried_again_also_where_others_k
     await turns()
     told = [ask(once_slow) for _ in range(2)]
     assert [len(one.outcomes) for one in told] == [0, 1]
+    clock.now = 0.003
     await others_runs.end()
     assert runs.rows == [1]
+    # It took no 5 s, so that its next turn comes soon as well.
+    clock.now = 0.004
+    await runs.end()
+    ask(once_slow, at=clock.now)
+    clock.now = 0.007
+    await others_runs.end()
+    assert runs.rows == [1, 1]
     for batcher, started in ((once_slow, runs), (others, others_runs)):
         batcher.set_slots(0, 0)
         await started.end_all()
@@ -255,8 +263,9 @@ async def test_two_versions_of_a_pool_take_turns_by_seconds() -> None:
     shares = Shares()
     shares.resize(2, 1)
     limits = QueueLimits(max_rows=1)
-    slow = batcher_of(limits, Clock(), Estimate(0.0015, 0.0, 1.0), 1e6, shares)
-    quick = batcher_of(limits, Clock(), Estimate(0.0005, 0.0, 1.0), 1e6, shares)
+    clock = Clock()
+    slow = batcher_of(limits, clock, Estimate(0.0015, 0.0, 1.0), 1e6, shares)
+    quick = batcher_of(limits, clock, Estimate(0.0005, 0.0, 1.0), 1e6, shares)
     slow_runs, quick_runs = Runs(slow), Runs(quick)
     for batcher in (slow, quick):
         batcher.set_slots(2, 1)
@@ -265,8 +274,10 @@ async def test_two_versions_of_a_pool_take_turns_by_seconds() -> None:
     await turns()
     for _ in range(100):
         assert slow_runs.under_way + quick_runs.under_way == 2
+        clock.now += 0.0015 if slow_runs.under_way else 0.0005
         await (slow_runs if slow_runs.under_way else quick_runs).end()
         if quick_runs.under_way:
+            clock.now += 0.0005
             await quick_runs.end()
     assert len(quick_runs.rows) == pytest.approx(3 * len(slow_runs.rows), rel=0.2)
     for batcher, runs in ((slow, slow_runs), (quick, quick_runs)):

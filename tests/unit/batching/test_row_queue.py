@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.batching.row_queue import QueueLimits, RowQueue
+from serving.batching.row_queue import QueueLimits, RowQueue, TotalRows
 from serving.errors import Overloaded, ServingError, TooLarge
 from serving.inference import Answer, Request
 
@@ -89,6 +89,24 @@ def test_bounds_are_in_rows_and_in_bytes() -> None:
     assert queue.refusal(1, 8) is None
     assert isinstance(queue.refusal(2, 16), Overloaded)
     assert isinstance(queue.refusal(1, 99), Overloaded)
+
+
+def test_rows_of_all_queues_are_bounded_together_and_free_as_soon_as_they_are_taken_or_leave() -> None:
+    total = TotalRows(10)
+    one, other = RowQueue(QueueLimits(), total), RowQueue(QueueLimits(), total)
+    leaving = request(4)
+    leaving.holders = (other,)
+    one.add(request(5))
+    other.add(leaving)
+    refused = one.refusal(2, 16)
+    assert isinstance(refused, Overloaded)
+    assert "http.max_queued_rows" in refused.message
+    assert one.refusal(1, 8) is None
+    leaving.leave()
+    assert other.refusal(5, 40) is None
+    one.take(0.0)
+    assert total.rows == 0
+    assert isinstance(one.refusal(11, 88), TooLarge)
 
 
 def test_lanes_of_different_shapes_take_turns() -> None:

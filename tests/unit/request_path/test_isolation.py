@@ -1,7 +1,7 @@
 """Random arrivals, departures, deadlines, failures and shapes on a clock that stands still in between.
 
-Nobody gets another's row, nobody waits for ever, no expired row runs, a bad row fails alone, and the queue's bounds
-hold.
+Nobody gets another's row, nobody waits for ever, no expired row runs, a bad row fails alone, and the bounds of queues
+hold, of each and of all together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from serving.deadline import Timer
 from serving.errors import DeadlineExceeded, ModelFailed, Overloaded
-from serving.inference import Answer, Batch, Hosted, Outputs, Request, Signature, Tensor, TensorSpec
+from serving.inference import Answer, Batch, Hosted, Outputs, Request, Signature, Tensor, TensorSpec, VersionKey
 from serving.request_path.predict import Predictor
 from serving.routing.table import Route, RouteTable, Served, Split
 from serving.testing.backend import KEY, EchoBackend, row_of
@@ -24,6 +24,8 @@ from tests.unit.request_path.conftest import Caller, Counts
 
 ANY_WIDTH = Signature((TensorSpec("x", "FP32", (-1, -1)),), (TensorSpec("y", "FP32", (-1, -1)),))
 LIMITS = {"max_rows": 4, "queue_rows": 12, "deadline_ms": 1_000}
+KEYS = (KEY, VersionKey("other", 1))
+MOST_IN_ALL = 17
 
 
 class FakeTimers:
@@ -63,7 +65,7 @@ class Stepwise(EchoBackend):
     """Batches end when the test says so, in any order; keeps when each row ran."""
 
     def __init__(self, timers: FakeTimers, slots: int) -> None:
-        super().__init__([Hosted(KEY, ANY_WIDTH, batchable=True)], slots)
+        super().__init__([Hosted(key, ANY_WIDTH, batchable=True) for key in KEYS], slots)
         self._timers = timers
         self.running: list[tuple[Batch, asyncio.Future[None]]] = []
         self.ran: list[tuple[float, float]] = []
@@ -101,27 +103,31 @@ class Asked:
 
 
 class World:
-    """One model behind a predictor, its callers, and what has become of them."""
+    """Two models behind a predictor, their callers, and what has become of them."""
 
     def __init__(self, slots: int, slo_us: int) -> None:
         self.timers = FakeTimers()
         self.backend = Stepwise(self.timers, slots)
         self.predictor = Predictor({"pool": self.backend}, self.timers, Counts(), self.timers.time)
         served = Served(1, "pool", latency_slo_us=slo_us, **LIMITS)
-        route = Route(KEY.model, "salt", (Split("stable", 1, 10_000),), (served,))
-        self.predictor.variants.adopt(RouteTable(1, {KEY.model: route}))
-        (self.variant,) = self.predictor.variants.all()
+        routes = {key.model: Route(key.model, "salt", (Split("stable", 1, 10_000),), (served,)) for key in KEYS}
+        self.predictor.variants.adopt(RouteTable(1, routes))
+        self.predictor.queues.total.most = MOST_IN_ALL
+        self.batchers = [variant.batcher for variant in self.predictor.variants.all()]
         self.asked: list[Asked] = []
 
-    def ask(self, rows: int, width: int, priority: int, timeout_s: float | None) -> None:
+    def ask(self, rows: int, width: int, options: tuple[int, int, float | None]) -> None:
+        which, priority, timeout_s = options
         value = float(len(self.asked) + 1)
         caller = Caller()
         tensor = Tensor("x", "FP32", (rows, 2 * width), row_of(value) * rows * width)
-        request = Request(KEY.model, [tensor], caller, self.timers.now)
+        request = Request(KEYS[which].model, [tensor], caller, self.timers.now)
         request.priority, request.timeout_s = priority, timeout_s
         self.asked.append(Asked(caller, request, value, rows, 2 * width))
         self.predictor.accept(request)
-        assert self.variant.batcher.waiting_rows <= LIMITS["queue_rows"]
+        waiting = [batcher.waiting_rows for batcher in self.batchers]
+        assert max(waiting) <= LIMITS["queue_rows"]
+        assert sum(waiting) == self.predictor.queues.total.rows <= MOST_IN_ALL
 
     def leave(self, which: int) -> None:
         if self.asked:
@@ -137,7 +143,8 @@ class World:
     async def finish(self) -> None:
         for _ in range(2_000):
             await self.turns()
-            if self.variant.batcher.idle:
+            if all(batcher.idle for batcher in self.batchers):
+                assert not self.predictor.queues.total.rows
                 return
             if not self.backend.running:
                 waiting = [one for one in self.asked if one.request.waiting]
@@ -170,9 +177,12 @@ class World:
 STEPS = st.lists(
     st.one_of(
         st.tuples(
-            st.just("ask"), st.integers(1, 9), st.integers(1, 2), st.integers(0, 4), st.sampled_from([None, 0.05])
+            st.just("ask"),
+            st.integers(1, 9),
+            st.integers(1, 2),
+            st.tuples(st.integers(0, 1), st.integers(0, 4), st.sampled_from([None, 0.05])),
         ),
-        st.tuples(st.just("ask"), st.integers(1, 4), st.just(1), st.just(0), st.none()),
+        st.tuples(st.just("ask"), st.integers(1, 4), st.just(1), st.tuples(st.integers(0, 1), st.just(0), st.none())),
         st.tuples(st.just("leave"), st.integers(0, 60)),
         st.tuples(st.just("end"), st.integers(0, 5)),
         st.tuples(st.just("pass"), st.sampled_from([0.001, 0.02, 0.051, 0.3])),
