@@ -11,9 +11,9 @@ from pathlib import Path
 from serving.cli.failure import not_reachable, wrong_usage
 from serving.config.effective import effective
 from serving.config.settings import Settings
-from serving.errors import FeaturesAway
+from serving.errors import BadRequest, FeaturesAway
 from serving.features.feature_view import FeatureView
-from serving.features.store.redis_store import RedisStore
+from serving.features.store.redis_store import RedisStore, refuse_to_write
 from serving.processes import running_sessions
 from serving.processes.embedded_state import features_spec
 
@@ -49,6 +49,20 @@ def view_of(settings: Settings, name: str) -> FeatureView:
     if not settings.feature_views:
         raise wrong_usage("no feature view is configured; name the file that has them with --config")
     raise wrong_usage(f"there is no feature view {name!r}; there are {', '.join(settings.feature_views)}")
+
+
+def writable_view_of(settings: Settings, name: str) -> FeatureView:
+    """The view of that name, whose rows are ours to write.
+
+    Raises:
+        CommandFailed: there is none, or Feast writes its rows.
+    """
+    view = view_of(settings, name)
+    try:
+        refuse_to_write(view)
+    except BadRequest as refused:
+        raise wrong_usage(refused.message) from refused
+    return view
 
 
 @contextmanager

@@ -66,13 +66,13 @@ def load(
     import time
 
     from serving.cli.feature_load import Rejects, load_rows
-    from serving.cli.feature_store import Where, store_of, view_of
+    from serving.cli.feature_store import Where, store_of, writable_view_of
     from serving.cli.output import print_json
     from serving.features.tables.row_file import open_rows
 
     where = Where(config, redis_url, http_port)
     settings = where.settings()
-    target = view_of(settings, view or file.stem)
+    target = writable_view_of(settings, view or file.stem)
     rows = open_rows(file, target, event_time, time.time())
     bad = Rejects(rejects or file.with_name(f"{file.name}.rejects.csv"), tuple(rows.columns))
     with store_of(settings, where) as store:
@@ -149,12 +149,12 @@ def set_values(
 
     from serving.cli.feature_fields import entity_of, values_of
     from serving.cli.feature_row import named
-    from serving.cli.feature_store import Where, store_of, view_of
+    from serving.cli.feature_store import Where, store_of, writable_view_of
     from serving.features.store.redis_store import EntityRow
 
     where = Where(config, redis_url, http_port)
     settings = where.settings()
-    target = view_of(settings, view)
+    target = writable_view_of(settings, view)
     key = entity_of(target, entity or [])
     changed = values_of(target, given or [])
     now_s = time.time()

@@ -8,12 +8,20 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from serving.config.section import Section, noted
+from serving.features.feast.feast_source import FeastSource, JoinKey, KeyType
 from serving.features.feature_view import Feature, FeatureView, feature
 
 # A dot parts a view from its feature, and metrics and headers carry both.
 Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 _REQUEST = "request"
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+Store = Literal["packed", "feast"]
+
+
+def _typed(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
+    return {"type": value} if isinstance(value, str) else value
 
 
 def _spelled_out(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
@@ -41,9 +49,35 @@ class FeatureSection(Section):
     )
 
 
+class JoinKeySection(Section):
+    """What Feast calls a field that finds a row; the bare name of a type is one that has the field's name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "type": ["object", "string"],
+            "permitted": "int32, int64 or string, or a mapping with the keys type, name",
+        }
+    )
+
+    type: KeyType = noted("The entity's value type in Feast: another type is another row there.")
+    name: str | None = noted("The join key's name in Feast; null is the field's own.", None, min_length=1)
+
+
+class FeastSection(Section):
+    """Where Feast (0.67 or newer, Redis online store) keeps the rows of a view, which it writes and Sluice reads."""
+
+    project: str = noted("`project` of its feature_store.yaml.", min_length=1)
+    view: str | None = noted("Its name of the feature view; null is the name here.", None, min_length=1)
+    join_keys: dict[Word, Annotated[JoinKeySection, BeforeValidator(_typed)]] = noted(
+        "By field of `entity`: `driver_id: int64`, or with another name there `driver: {type: int64, name: driver_id}`."
+    )
+
+
 class FeatureViewSection(Section):
     """Features of one entity, stored, read and replaced together."""
 
+    store: Store = noted("`packed`: rows that Sluice writes; `feast`: rows that Feast writes.", "packed")
+    feast: FeastSection | None = noted("Where Feast keeps the rows; only with `store: feast`.", None)
     entity: list[Word] = noted("Fields of the request that find the row.", min_length=1)
     max_age: str | None = noted(
         "Older rows are not used, as if their values were missing; 30d, 12h, 90s.", None, pattern=r"^[0-9]+[smhd]$"
@@ -58,6 +92,8 @@ class FeatureViewSection(Section):
     def _values_fit(self) -> Self:
         if len(set(self.entity)) != len(self.entity):
             raise PydanticCustomError("entity", "entity names a field twice")
+        if problem := self._why_no_feast():
+            raise PydanticCustomError("feast", "{problem}", {"problem": problem})
         for name, section in self.features.items():
             try:
                 feature(name, section.dtype, section.default, section.impute)
@@ -71,7 +107,26 @@ class FeatureViewSection(Section):
             feature(name, section.dtype, section.default, section.impute) for name, section in self.features.items()
         )
         age_s = int(self.max_age[:-1]) * _SECONDS[self.max_age[-1]] if self.max_age else None
-        return FeatureView(name, tuple(self.entity), features, age_s)
+        return FeatureView(name, tuple(self.entity), features, age_s, self._source(name))
+
+    def _why_no_feast(self) -> str:
+        if (self.feast is None) == (self.store == "feast"):
+            wanted = "feast: {project: ..., join_keys: {...}}"
+            return (
+                f"store: feast needs {wanted}"
+                if self.feast is None
+                else f"feast has no meaning with store: {self.store}"
+            )
+        if self.feast is not None and set(self.feast.join_keys) != set(self.entity):
+            return f"feast.join_keys must name the fields of entity and no other: {', '.join(self.entity)}"
+        return ""
+
+    def _source(self, name: str) -> FeastSource | None:
+        if self.feast is None:
+            return None
+        join_keys = [(field, self.feast.join_keys[field]) for field in self.entity]
+        named = tuple(JoinKey(key.name or field, key.type) for field, key in join_keys)
+        return FeastSource(self.feast.project, self.feast.view or name, named)
 
 
 class FeatureInput(Section):

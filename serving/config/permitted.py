@@ -31,11 +31,18 @@ def schema_at(root: Schema, path: Path) -> Schema | None:
 
 
 def resolved(root: Schema, schema: Schema) -> Schema:
-    """Follow references into the schema's definitions; what stands beside a reference stays."""
-    while "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[-1]
-        schema = {**root["$defs"][name], **{key: value for key, value in schema.items() if key != "$ref"}}
-    return schema
+    """Follow references into the schema's definitions; what stands beside a reference stays.
+
+    A section that may be left out is that section.
+    """
+    while True:
+        if len(sections := [option for option in schema.get("anyOf", ()) if "$ref" in option]) == 1:
+            schema = {**sections[0], **{key: value for key, value in schema.items() if key != "anyOf"}}
+        elif "$ref" in schema:
+            name = schema["$ref"].rsplit("/", 1)[-1]
+            schema = {**root["$defs"][name], **{key: value for key, value in schema.items() if key != "$ref"}}
+        else:
+            return schema
 
 
 def _inside(root: Schema, schema: Schema, key: str) -> Schema | None:

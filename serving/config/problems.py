@@ -15,7 +15,9 @@ from serving.config.layers import explain
 from serving.config.permitted import Schema, in_words, keys_of, schema_at
 from serving.config.secrets import shown
 
-_OWN_WORDS = frozenset({"renamed", "replicas", "trial", "queue", "sections", "entity", "feature", "features_url"})
+_OWN_WORDS = frozenset(
+    {"renamed", "replicas", "trial", "queue", "sections", "entity", "feast", "feature", "features_url"}
+)
 _LONGEST_VALUE = 80
 
 

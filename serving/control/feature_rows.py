@@ -11,7 +11,7 @@ from serving.control.answers import NewRow
 from serving.errors import BadRequest, UnknownEntity
 from serving.features.feature_view import FeatureView
 from serving.features.packed import Value
-from serving.features.store.redis_store import EntityRow, RedisStore, StoredRow
+from serving.features.store.redis_store import EntityRow, RedisStore, StoredRow, refuse_to_write
 from serving.features.tables.stored_value import entity_value, feature_value
 from serving.features.value_words import shown
 
@@ -52,9 +52,10 @@ class FeatureRows:
 
         Raises:
             UnknownEntity: no such view.
-            BadRequest: a row does not fit the view; names its place and what is wrong there.
+            BadRequest: Feast writes the view's rows; or a row does not fit, then names its place and what is wrong.
         """
         view = self.view(name)
+        refuse_to_write(view)
         now_s = time.time()
         ready = [_row(view, place, row, now_s) for place, row in enumerate(rows)]
         with RedisStore(self._url) as store:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import isnan, nan
 
+from serving.features.feast.feast_source import FeastSource
+
 # Format characters of `struct`, little-endian: how an element stands in a row and in a tensor.
 DTYPES: Mapping[str, str] = {"float32": "f", "float64": "d", "int32": "i", "int64": "q", "bool": "?"}
 
@@ -68,6 +70,8 @@ def _held(name: str, dtype: str, what: str, given: float) -> float:
 class FeatureView:
     """`entity` names the fields of a request that find the row; `max_age_s` None lets rows be of any age.
 
+    `feast` says where Feast keeps the rows; None for packed rows, which are ours.
+
     `fingerprint` changes with everything that decides what the bytes of a row mean, so that rows written for another
     form of the view are known at sight. Defaults, what is imputed and ages are no part of it: they mean the same bytes.
     """
@@ -76,6 +80,7 @@ class FeatureView:
     entity: tuple[str, ...]
     features: tuple[Feature, ...]
     max_age_s: float | None = None
+    feast: FeastSource | None = None
     fingerprint: bytes = field(init=False)
 
     def __post_init__(self) -> None:

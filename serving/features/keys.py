@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from serving.errors import BadRequest
+from serving.features.feast import entity_key
+from serving.features.feast.entity_key import EntityKeys
 from serving.features.feature_view import FeatureView
 from serving.features.value_words import kind_of
 
@@ -15,6 +17,8 @@ EntityValue = str | int
 
 def prefix(view: FeatureView) -> bytes:
     """What every key of the view begins with."""
+    if view.feast is not None:
+        return entity_key.prefix(view.name)
     return b"sluice:f:%b:" % view.name.encode()
 
 
@@ -22,14 +26,19 @@ def row_key(view: FeatureView, values: Sequence[object]) -> bytes:
     """One key for each combination of entity values: each stands with its length, so that none runs into the next.
 
     Raises:
-        BadRequest: a value that is neither text nor a whole number, or is far too long for an id.
+        BadRequest: a value that is neither text nor a whole number, or is far too long for an id; with Feast's keys
+            also one that the join key's type cannot be.
     """
+    if view.feast is not None:
+        return EntityKeys(view.name, view.entity, view.feast).key(values)
     parts = zip(view.entity, values, strict=True)
     return prefix(view) + b"".join([netstring(name, value) for name, value in parts])
 
 
 def values_of(view: FeatureView, key: bytes) -> list[str]:
     """The entity values of a key of the view, as text."""
+    if view.feast is not None:
+        return EntityKeys(view.name, view.entity, view.feast).values(key)
     values = []
     rest = key[len(prefix(view)) :]
     for _ in view.entity:

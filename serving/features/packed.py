@@ -46,6 +46,14 @@ class RowLayout:
         Raises:
             ValueError: a value that its dtype cannot hold, or another number of values; names the feature.
         """
+        return self.pack_at(values, int(event_time_s * 1000))
+
+    def pack_at(self, values: Sequence[Value], event_time_ms: int) -> bytes:
+        """Like `pack`, with the time in milliseconds.
+
+        Raises:
+            ValueError: as `pack` does.
+        """
         present = 0
         known: list[float] = list(self._zeros)
         for position, value in enumerate(self._checked(values)):
@@ -55,7 +63,7 @@ class RowLayout:
         return b"".join(
             (
                 self.head,
-                int(event_time_s * 1000).to_bytes(8, "little", signed=True),
+                event_time_ms.to_bytes(8, "little", signed=True),
                 present.to_bytes(len(self.all_present), "little"),
                 self._packed(known),
             )

@@ -20,6 +20,7 @@ from serving.edge.grpc.server import GrpcServer
 from serving.edge.http.server import HttpServer
 from serving.edge.worker import Worker
 from serving.errors import ModelUnservable
+from serving.features.feast.hash_row import hash_rows
 from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.node_reader import NodeReader, ReaderOptions
 from serving.inference import VersionKey
@@ -232,4 +233,5 @@ def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder
     if not (start.features_url and settings.feature_views):
         return None
     options = ReaderOptions(timeout_s=settings.state.features_timeout_ms / 1000)
-    return NodeReader(start.features_url, recorder, options)
+    views = [section.compiled(name) for name, section in settings.feature_views.items()]
+    return NodeReader(start.features_url, recorder, options, hash_rows(views))

@@ -7,11 +7,12 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from serving.errors import ServingError
+from serving.features.feast.hash_row import HashRow
 from serving.features.feature_status import AWAY, LATE, REFUSED, FeatureObserver
 from serving.features.store.reading import Found, Read, Then
 from serving.features.store.redis_address import parse
@@ -47,13 +48,21 @@ class ReaderOptions:
 class NodeReader:
     """`fetch` calls back once for everybody who asked, on the loop's thread, in `timeout_s` at the latest.
 
-    Owns one task, which connects again whatever happens to the server.
+    `hashes` are the views that Feast keeps (`feast.hash_row.hash_rows`). Owns one task, which connects again whatever
+    happens to the server.
     """
 
-    def __init__(self, url: str, observer: FeatureObserver, options: ReaderOptions | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        observer: FeatureObserver,
+        options: ReaderOptions | None = None,
+        hashes: Mapping[bytes, HashRow] | None = None,
+    ) -> None:
         self._address = parse(url)
         self._observer = observer
         self._options = options or ReaderOptions()
+        self._hashes = hashes or {}
         self._connection: RedisConnection | None = None
         self._gathered: Read | None = None
         # In the order of their commands; the first one is answered first.
@@ -102,7 +111,7 @@ class NodeReader:
             return
         read = self._gathered
         if read is None:
-            read = self._gathered = Read()
+            read = self._gathered = Read(hashes=self._hashes)
             asyncio.get_running_loop().call_soon(self._send)
         read.lots.append(keys)
         read.asked += len(keys)
@@ -137,7 +146,9 @@ class NodeReader:
             command = read.command()
             if read.sent:
                 self._unsent.popleft()
-            if command is not None:
+            if command is not None and self._hashes:
+                self._connection.send_all(command, read.replies, self._answered)
+            elif command is not None:
                 self._connection.send(command, self._answered)
             elif read.answered:
                 # What was left of it had been read before, and the replies were here first.

@@ -34,6 +34,12 @@ class RedisConnection(asyncio.Protocol):
             self._expected.append(reply)
             self._transport.write(command)
 
+    def send_all(self, commands: bytes, count: int, reply: Reply) -> None:
+        """Write several packed commands at once; `reply` is called for each."""
+        if self._transport is not None:
+            self._expected.extend([reply] * count)
+            self._transport.write(commands)
+
     def abort(self, why: str) -> None:
         """End it now."""
         if not self.ended.done():

@@ -14,7 +14,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
-from serving.errors import ConfigInvalid, FeaturesAway, Unavailable
+from serving.errors import BadRequest, ConfigInvalid, FeaturesAway, Unavailable
+from serving.features.feast.hash_row import NO_HASH, HashRow
 from serving.features.feature_status import NOT_FOUND, PRESENT, STALE, UNREADABLE
 from serving.features.feature_view import FeatureView
 from serving.features.keys import EntityValue, row_key
@@ -85,9 +86,10 @@ class RedisStore:
         """Replace the rows of these entities; how many were written.
 
         Raises:
-            BadRequest: an entity's value that is no id.
+            BadRequest: an entity's value that is no id, or a view whose rows Feast writes.
             ValueError: a value that does not fit its feature; rows before it may be written.
         """
+        refuse_to_write(view)
         layout = RowLayout(view)
         pending = iter(rows)
         written = 0
@@ -108,7 +110,7 @@ class RedisStore:
         """
         layout = RowLayout(view)
         try:
-            data = cast("list[bytes | None]", self._client.mget([row_key(view, entity)]))[0]
+            data = self._stored(view, row_key(view, entity))
         except (RedisError, OSError) as error:
             raise _away(error) from error
         if data is None:
@@ -118,6 +120,31 @@ class RedisStore:
             return StoredRow(UNREADABLE)
         age_s = now_s - row.event_time_ms / 1000
         return StoredRow(STALE if view.max_age_s is not None and age_s > view.max_age_s else PRESENT, row)
+
+    def _stored(self, view: FeatureView, key: bytes) -> bytes | None:
+        if view.feast is None:
+            return cast("list[bytes | None]", self._client.mget([key]))[0]
+        hash_row = HashRow(view, view.feast)
+        try:
+            values = self._client.hmget(hash_row.name(key), list(hash_row.fields))
+        except ResponseError as error:
+            if str(error).startswith("WRONGTYPE"):
+                return NO_HASH
+            raise
+        return hash_row.row(cast("list[bytes | None]", values))
+
+
+def refuse_to_write(view: FeatureView) -> None:
+    """Nothing where rows of the view are ours to write.
+
+    Raises:
+        BadRequest: Feast writes them.
+    """
+    if view.feast is not None:
+        raise BadRequest(
+            f"the rows of view {view.name!r} are Feast's (store: feast), which Sluice only reads; "
+            f"write them with Feast, as feature view {view.feast.view!r} of project {view.feast.project!r}"
+        )
 
 
 def _away(error: Exception) -> Unavailable:
