@@ -78,6 +78,11 @@ class HttpSection(Section):
         "sends the token of the control API (`control.token_file`); off: nobody changes anything here.",
         "off",
     )
+    return_features: Literal["off", "token"] = noted(
+        "token: who sends the token of the control API may ask with `parameters.return_features` for the row that a "
+        "prediction was made of; off: stored values of entities leave this port for nobody.",
+        "off",
+    )
     drain_grace_s: Seconds = noted("When stopping, requests in flight are waited for this long.", 8.0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Union
 from serving.errors import ServingError
 
 if TYPE_CHECKING:
+    from serving.features.explanation import Wants
     from serving.features.plan import ReadPlan
 
 Instance = Mapping[str, object]
@@ -22,6 +23,7 @@ class EntityRows:
 
     `key` is the first instance's entity, for sticky assignment; None where the model reads no view. `count` is how many
     rows the tensors will have. `plan` is the one that read them: another version's plan reads them by `again`.
+    `wants` is what the caller asks to be told of its values, and `told` what it is told once they are there.
     """
 
     plan: ReadPlan
@@ -30,3 +32,5 @@ class EntityRows:
     sent: list[tuple[bytes, ...]]
     key: bytes | None
     again: Again
+    wants: Wants | None = None
+    told: Mapping[str, object] | None = None

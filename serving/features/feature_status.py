@@ -19,6 +19,16 @@ UNAVAILABLE = "unavailable"
 
 STATUSES = (PRESENT, NULL, NOT_FOUND, STALE, UNREADABLE, UNAVAILABLE)
 
+# What an answer says of a value (see docs/features.md): of a row that cannot be read nothing is known but the default.
+WORDS = {
+    PRESENT: "PRESENT",
+    NULL: "NULL",
+    NOT_FOUND: "NOT_FOUND",
+    STALE: "STALE",
+    UNREADABLE: "DEFAULT",
+    UNAVAILABLE: "DEFAULT",
+}
+
 # Why a read ended without an answer: no connection; no answer in time; an answer that is an error; too many keys in
 # flight.
 AWAY, LATE, REFUSED, FULL = "away", "late", "refused", "full"

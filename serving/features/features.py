@@ -77,6 +77,8 @@ class Features:
         if isinstance(came, ServingError):
             self._refuse(request, came)
             return
+        if isinstance(request.entities, EntityRows):
+            came.wants = request.entities.wants
         request.entities = came
         self._fill(request, came, in_use, then)
 
@@ -87,7 +89,7 @@ class Features:
         elif not self._reader.has_room(len(rows.keys)):
             self._observer.feature_read_failed(FULL)
             self._refuse(request, self._no_room(len(rows.keys)))
-        elif rows.count == 1:
+        elif rows.count == 1 and rows.wants is None:
             self._reader.fetch(rows.keys, waiting, self._single_rows_found)
         else:
             # Told apart from all others: its rows may take a turn of the loop by themselves.
@@ -131,14 +133,15 @@ class Features:
             return
         now_ms = int(self._now() * 1000)
         if rows.count > ROWS_A_TURN:
-            self._go_on(request, partial(self._done, waiting), rows.plan.gradually(rows, found, now_ms))
+            done = partial(self._explained, waiting, found, now_ms)
+            self._go_on(request, done, rows.plan.gradually(rows, found, now_ms))
             return
         try:
             filled = rows.plan.tensors(rows, found, now_ms)
         except Exception as error:  # noqa: BLE001 - told apart and logged there
             self._failed(request, error)
         else:
-            self._done(waiting, filled)
+            self._explained(waiting, found, now_ms, filled)
 
     def _go_on(self, request: Request, done: Callable[[Filled], None], filling: Generator[None, None, Filled]) -> None:
         """Fill some rows more of a large request, then let the loop turn."""
@@ -159,6 +162,13 @@ class Features:
             log.error("the feature rows of model %s could not be filled in", request.model, exc_info=error)
             error = ModelFailed("the gateway failed on these feature rows; its log says why")
         self._refuse(request, error)
+
+    def _explained(self, waiting: Waiting, found: Found | None, now_ms: int, filled: Filled) -> None:
+        """What the caller asked to be told of its values is there before its request goes on."""
+        rows = waiting.rows
+        if rows.wants is not None:
+            rows.told = rows.plan.explanation.told(rows, found, now_ms, filled.tensors)
+        self._done(waiting, filled)
 
     def _done(self, waiting: Waiting, filled: Filled) -> None:
         request, rows, in_use, then, began = waiting

@@ -85,9 +85,11 @@ class ViewRead:
     """How one plan takes the rows of one view."""
 
     def __init__(self, used: UsedView, layout: RowLayout, on_missing: OnMissing = "default") -> None:
-        self._view = used.view
+        self.view = used.view
         self._layout = layout
-        self._used = tuple(feature.name for feature in used.features)
+        self.used = tuple(feature.name for feature in used.features)
+        imputes = on_missing == "impute"
+        self.filled_by = {f.name: "impute" if imputes and f.impute is not None else "default" for f in used.features}
         self._refuse = on_missing == "fail"
         self._wholeness = Wholeness(layout)
         # `whole(data, now_ms)`: looked at for each row, so without a call in between.
@@ -111,6 +113,12 @@ class ViewRead:
         presence = data[HEAD_BYTES : self._layout.values_at]
         return self._gap(presence), bytes(self._layout.values_at) + self._layout.values.pack(*values)
 
+    def age_s(self, data: bytes | None, now_ms: int) -> float | None:
+        """How old the facts of a row are; None where there is no row that can be read."""
+        if data is None or not self._layout.fits(data):
+            return None
+        return (now_ms - self._layout.event_time_ms(data)) / 1000
+
     def _gap(self, why: str | bytes) -> Gap:
         gap = self._gaps.get(why)
         if gap is None:
@@ -122,9 +130,9 @@ class ViewRead:
     def _new_gap(self, why: str | bytes) -> Gap:
         if isinstance(why, bytes):
             present = int.from_bytes(why, "little")
-            absent = {f.name for n, f in enumerate(self._view.features) if not present >> n & 1}
-            return Gap(self._view, tuple(name for name in self._used if name in absent), NULL)
+            absent = {f.name for n, f in enumerate(self.view.features) if not present >> n & 1}
+            return Gap(self.view, tuple(name for name in self.used if name in absent), NULL)
         error: type[ServingError] | None = None
         if self._refuse:
             error = UnknownEntity if why == NOT_FOUND else FeaturesAway
-        return Gap(self._view, self._used, why, error)
+        return Gap(self.view, self.used, why, error)

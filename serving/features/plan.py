@@ -8,6 +8,7 @@ from functools import partial
 
 from serving.errors import ServingError
 from serving.features.entity_rows import EntityRows
+from serving.features.explanation import Explanation
 from serving.features.feature_view import Feature, FeatureView
 from serving.features.filling import Filled, Gap, OnMissing, ViewRead
 from serving.features.instance_reader import InstanceReader
@@ -87,10 +88,12 @@ class ReadPlan:
         self.request_fields = _request_fields(pieces, inputs.request_defaults)
         sent_defaults = {f.name: f.default for f in self.request_fields if f.default is not None}
         self._instances = InstanceReader([one.view for one in used], pieces.sent, sent_defaults)
-        self._reads = [
+        self._reads = reads = [
             ViewRead(one, layout, inputs.on_missing) for one, layout in zip(used, pieces.layouts, strict=True)
         ]
         self.whole_rows = WholeRows(pieces, tensors)
+        columns = dict(inputs.inputs)
+        self.explanation = Explanation(reads, [(tensor.name, columns[tensor.name]) for tensor in tensors])
         self._conversions = pieces.conversions
         self._tensors = tensors
 

@@ -206,7 +206,8 @@ async def build_gateway(start: StartMessage) -> Gateway:
         await backend.start()
     versions = GatewayVersions(settings, backends, predictor.variants, pools.backend)
     models_dir = settings.repository.models_dir
-    administration = SessionAdministration(predictor.variants, Path(models_dir) if models_dir else None, start.token)
+    root = Path(models_dir) if models_dir else None
+    administration = SessionAdministration(predictor.variants, root, start.token, start.values_token)
     predictor.administration = administration
     http = HttpServer(predictor, http_limits(settings.http), recorder, clock, release())
     shared = Worker(http.budget, clock, release())

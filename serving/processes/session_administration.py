@@ -23,14 +23,23 @@ _OFF = (
     "set it, or use the control API (sluice models load)"
 )
 
+_VALUES_OFF = (
+    "return_features shows stored values of entities, on this port only with http.return_features: token; set it, or "
+    "ask for feature_status, which needs no token"
+)
+
 
 class SessionAdministration:
-    """See `serving.request_path.administration`; `token` is "" where nothing can be changed here."""
+    """See `serving.request_path.administration`.
 
-    def __init__(self, variants: Variants, root: Path | None, token: str) -> None:
+    `token` is "" where nothing can be changed here, `values_token` where no stored value is shown.
+    """
+
+    def __init__(self, variants: Variants, root: Path | None, token: str, values_token: str = "") -> None:
         self._variants = variants
         self._root = root
         self._token = token
+        self._values_token = values_token
         self._ask: Ask = _nobody
 
     def may_ask(self, ask: Ask) -> None:
@@ -44,11 +53,11 @@ class SessionAdministration:
 
     def permit(self, authorization: str) -> None:
         """See `Administration.permit`."""
-        if not self._token:
-            raise NotPermitted(_OFF)
-        refusal = bearer_refusal(self._token, authorization)
-        if refusal:
-            raise TokenMissing(refusal)
+        _let_in(self._token, authorization, _OFF)
+
+    def permit_values(self, authorization: str) -> None:
+        """See `Administration.permit_values`."""
+        _let_in(self._values_token, authorization, _VALUES_OFF)
 
     async def statistics(self, model: str, version: int | None) -> Sequence[VersionUsage]:
         """See `Administration.statistics`: every worker is asked, so that nothing that was answered is missing."""
@@ -98,3 +107,12 @@ class SessionAdministration:
 async def _nobody(what: str, **facts: object) -> Facts:
     del what, facts
     raise NotReady("this worker cannot ask its session yet; try again in a moment")
+
+
+def _let_in(token: str, authorization: str, off: str) -> None:
+    """Raise where there is no token for anybody, or another one than this."""
+    if not token:
+        raise NotPermitted(off)
+    refusal = bearer_refusal(token, authorization)
+    if refusal:
+        raise TokenMissing(refusal)

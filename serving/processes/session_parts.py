@@ -108,7 +108,7 @@ def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
         sockets,
         guardian,
         start,
-        Gateways(spawner, replace(start, token=_gateway_token(plan, start)), reports, learned),
+        Gateways(spawner, _with_tokens(plan, start), reports, learned),
         EngineProcess(plan.engine_program, spawner, start, emit) if plan.engine == "ray" else None,
         tuple(EmbeddedValkey(program, spec, spawner, emit) for spec in specs) if program else (),
         _control(plan, start, sockets, spawner, emit),
@@ -118,18 +118,26 @@ def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
     )
 
 
+# What only the owner of the token may do on the port of predictions, where the configuration allows it.
+_BY_TOKEN = ("repository_api", "return_features")
+
+
 def token_file(plan: SessionPlan, directory: str) -> Path:
     """Where the token of the control app is."""
     return Path(plan.control_token_file or Path(plan.state_dir or directory) / "control-token")
 
 
-def _gateway_token(plan: SessionPlan, start: StartMessage) -> str:
-    """What opens the port of predictions for changes; "" where nothing does."""
-    return token_in(token_file(plan, start.run_dir)) if _opened(plan) else ""
+def _with_tokens(plan: SessionPlan, start: StartMessage) -> StartMessage:
+    """With what opens the port of predictions for changes, and for stored values; "" where nothing does."""
+    opened = _opened(plan)
+    token = token_in(token_file(plan, start.run_dir)) if opened else ""
+    opens = [token if setting in opened else "" for setting in _BY_TOKEN]
+    return replace(start, token=opens[0], values_token=opens[1])
 
 
-def _opened(plan: SessionPlan) -> bool:
-    return (plan.config.get("http") or {}).get("repository_api") == "token"
+def _opened(plan: SessionPlan) -> list[str]:
+    http = plan.config.get("http") or {}
+    return [setting for setting in _BY_TOKEN if http.get(setting) == "token"]
 
 
 def _control(

@@ -32,6 +32,7 @@ class StartMessage:
     features_url: str = ""
     secret: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    values_token: str = field(default="", repr=False)
     http_host: str = "127.0.0.1"
     http_port: int = 0
     grace_s: float = 8.0

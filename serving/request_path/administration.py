@@ -59,6 +59,14 @@ class Administration(Protocol):
             TokenMissing: the token is missing, or another one.
         """
 
+    def permit_values(self, authorization: str) -> None:
+        """Let the sender of an Authorization header see stored values of entities.
+
+        Raises:
+            NotPermitted: they are not shown here to anybody.
+            TokenMissing: the token is missing, or another one.
+        """
+
     async def statistics(self, model: str, version: int | None) -> Sequence[VersionUsage]:
         """What versions did in all workers until now; "" is every model, None every version.
 
@@ -109,6 +117,11 @@ class _Nobody:
     open = False
 
     def permit(self, authorization: str) -> None:
+        """See `Administration`."""
+        del authorization
+        raise _no_session()
+
+    def permit_values(self, authorization: str) -> None:
         """See `Administration`."""
         del authorization
         raise _no_session()

@@ -41,6 +41,13 @@ class FakeAdministration:
         if authorization != f"Bearer {TOKEN}":
             raise TokenMissing("send the token")
 
+    def permit_values(self, authorization: str) -> None:
+        """As `permit`."""
+        if not self.open:
+            raise NotPermitted("only with http.return_features: token")
+        if authorization != f"Bearer {TOKEN}":
+            raise TokenMissing("send the token")
+
     async def statistics(self, model: str, version: int | None) -> Sequence[VersionUsage]:
         """The canned usage."""
         if model not in ("", "mlp") or version not in (None, 3):

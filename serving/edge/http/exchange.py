@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Protocol
 
+import orjson
+
 from serving.edge.http import binary_body, codec, instances
 from serving.edge.http.answers import Refusal, Split, refusal_of, refused
 from serving.edge.http.edge import Edge
@@ -101,7 +103,7 @@ class Exchange:
                 asked = codec.decode(body, edge.limits)
                 self.accept(asked.inputs, asked, received_at)
             elif isinstance(form, ReadPlan):
-                rows = form.read(instances.listed(body))
+                rows = instances.entities(body, form)
                 self.accept((), rows.count, received_at, rows)
             else:
                 self.accept(*instances.decode(body, form, edge.limits), received_at)
@@ -126,6 +128,8 @@ class Exchange:
         request.timeout_s = head.timeout_s
         request.priority = head.priority
         if rows is not None:
+            if rows.wants is not None and rows.wants.values:
+                self._edge.predictions.administration.permit_values(head.authorization)
             request.entities = rows
             request.key = rows.key if head.key is None else head.key
         if not isinstance(asked, int):
@@ -266,7 +270,7 @@ class Exchange:
             return refused(refusal_of(outcome))
         asked = self._asked
         if isinstance(asked, int):
-            return predict_response(outcome, asked, _looked_up(request))
+            return predict_response(outcome, asked, _looked_up(request), _told(request))
         return infer_response(outcome, asked.options)
 
 
@@ -283,6 +287,14 @@ def _schedule(request: Request, options: Options) -> None:
     asked_s = options.timeout_s
     if asked_s is not None and (request.timeout_s is None or asked_s < request.timeout_s):
         request.timeout_s = asked_s
+
+
+def _told(request: Request) -> bytes:
+    """What stands behind the predictions, where the caller asked what became of its features."""
+    rows = request.entities
+    if not isinstance(rows, EntityRows) or rows.told is None:
+        return b""
+    return b"," + orjson.dumps(rows.told)[1:-1]
 
 
 def _looked_up(request: Request) -> bytes:

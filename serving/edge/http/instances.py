@@ -11,6 +11,9 @@ from serving.edge.http.elements import may_have_booleans
 from serving.edge.http.limits import HttpLimits
 from serving.edge.typed_elements import pack, shown
 from serving.errors import BadRequest
+from serving.features.entity_rows import EntityRows
+from serving.features.explanation import STATUS, VALUES, wants_of
+from serving.features.plan import ReadPlan
 from serving.inference import Signature, Tensor, TensorSpec
 
 # Other servers of this protocol take a name of a signature; there is one signature here.
@@ -34,13 +37,37 @@ def decode(body: bytes, signature: Signature, limits: HttpLimits = _DEFAULTS) ->
     return tensors, len(rows)
 
 
+def entities(body: bytes, plan: ReadPlan) -> EntityRows:
+    """The instances of a request as a plan reads them, and what it asks to be told of them.
+
+    Raises:
+        BadRequest: as `decode` does; or more is to be told than can be.
+    """
+    document = parse(body)
+    rows = plan.read(_listed(document))
+    if len(document) > 1:
+        rows.wants = wants_of(document.get("parameters"))
+        if rows.wants is not None:
+            plan.explanation.check(rows.count)
+    return rows
+
+
 def listed(body: bytes) -> list[object]:
-    """The instances of a request as they are, at least one.
+    """The instances of a request for a model of tensors as they are, at least one.
 
     Raises:
         BadRequest: no JSON, no instances, or a field beside them that is not known.
     """
     document = parse(body)
+    rows = _listed(document)
+    if len(document) > 1 and wants_of(document.get("parameters")) is not None:
+        raise BadRequest(
+            f"{STATUS} and {VALUES} are for models whose inputs are made of features; this one takes tensors"
+        )
+    return rows
+
+
+def _listed(document: Mapping[str, object]) -> list[object]:
     rows = document.get("instances")
     if type(rows) is not list or not rows:
         raise _instances_wanted(document)

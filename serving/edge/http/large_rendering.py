@@ -77,7 +77,7 @@ def infer_steps(answer: Answer, options: Options) -> Steps[bytes | Split]:
     return predicted_in_binary(answer, text, tuple(behind)) if options.binary else predicted(answer, text)
 
 
-def predict_steps(answer: Answer, instances: int, headers: bytes) -> Steps[bytes | Split]:
+def predict_steps(answer: Answer, instances: int, headers: bytes, told: bytes = b"") -> Steps[bytes | Split]:
     """The whole response to a V1 request, whose outputs are rows; raises as `rendering.predict_response` does."""
     columns = []
     for position, tensor in enumerate(answer.outputs.tensors):
@@ -95,7 +95,7 @@ def predict_steps(answer: Answer, instances: int, headers: bytes) -> Steps[bytes
             pieces += (lead, orjson.dumps(name), b":", *rows[row])
             lead = b","
         pieces.append(b"}")
-    pieces.append(b"]}")
+    pieces.append(b"]" + told + b"}")
     return predicted(answer, tuple((yield from _joined(pieces))), headers)
 
 

@@ -134,6 +134,29 @@ SCHEMAS: Mapping[str, Schema] = {
         more=False,
     ),
     "V1Model": _object({"name": _TEXT, "ready": _FLAG, "version": _TEXT, "versions": _list(_TEXT), "curl": _TEXT}),
-    "PredictRequest": _object({"instances": _list({}, minItems=1)}, {"signature_name": _TEXT, "id": _TEXT}),
-    "PredictResponse": _object({"predictions": _list({})}),
+    "PredictRequest": _object(
+        {"instances": _list({}, minItems=1)},
+        {
+            "signature_name": _TEXT,
+            "id": _TEXT,
+            "parameters": _object({}, {"feature_status": _FLAG, "return_features": _FLAG}),
+        },
+    ),
+    "PredictResponse": _object(
+        {"predictions": _list({})},
+        {
+            "feature_status": _list({"type": "object", "additionalProperties": _ref("FeatureStatus")}),
+            "features": _list(_OPEN),
+        },
+    ),
+    "FeatureStatus": _object(
+        {
+            "status": {"type": "string", "enum": ["PRESENT", "NULL", "NOT_FOUND", "STALE", "DEFAULT"]},
+            "age_s": {"type": ["number", "null"]},
+        },
+        {
+            "filled_by": {"type": "string", "enum": ["default", "impute"]},
+            "why": {"type": "string", "enum": ["unreadable", "unavailable"]},
+        },
+    ),
 }

@@ -21,6 +21,7 @@ from serving.edge.http.request_options import Options
 from serving.errors import BadRequest
 from serving.features.compilation import compile_plan
 from serving.features.entity_rows import Again, EntityRows
+from serving.features.explanation import Wants
 from serving.features.plan import ReadPlan
 from serving.inference import Buffer, Signature, Tensor
 
@@ -102,8 +103,8 @@ def decoded_entities(plan: ReadPlan, head: bytes, blob: bytes, again: Again) -> 
         BadRequest: what the plan refused.
     """
     count = _reply(head)
-    keys, sent, key = marshal.loads(blob)  # noqa: S302 - written by our own child
-    return EntityRows(plan, count, keys, sent, key, again)
+    keys, sent, key, wants = marshal.loads(blob)  # noqa: S302 - written by our own child
+    return EntityRows(plan, count, keys, sent, key, again, None if wants is None else Wants(*wants))
 
 
 def reply_frame(head: bytes, body: bytes) -> list[Buffer]:
@@ -123,8 +124,9 @@ def _decode(head: bytes, body: bytes) -> tuple[list[Buffer], object]:
         layout = binary_body.read(body, form.limits) if form.binary else binary_body.all_given(body, form.limits)
         return _told(layout)
     if isinstance(form, ReadPlan):
-        rows = form.read(instances.listed(body))
-        return [marshal.dumps((rows.keys, rows.sent, rows.key))], rows.count
+        rows = instances.entities(body, form)
+        wants = None if rows.wants is None else tuple(rows.wants)
+        return [marshal.dumps((rows.keys, rows.sent, rows.key, wants))], rows.count
     tensors, count = instances.decode(body, form.signature, form.limits)
     return [t.data for t in tensors], ([(t.name, t.datatype, t.shape, len(t.data)) for t in tensors], count)
 

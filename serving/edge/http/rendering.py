@@ -99,10 +99,12 @@ def infer_response(answer: Answer, options: Options) -> bytes | Split | Steps[by
     return predicted(answer, _infer_pieces(answer, options))
 
 
-def predict_response(answer: Answer, instances: int, headers: bytes = b"") -> bytes | Split | Steps[bytes | Split]:
+def predict_response(
+    answer: Answer, instances: int, headers: bytes = b"", told: bytes = b""
+) -> bytes | Split | Steps[bytes | Split]:
     """The whole response to a V1 request, or the steps to it where it is large: a prediction for each of `instances`.
 
-    `headers` are whole lines.
+    `headers` are whole lines, `told` what follows the predictions: nothing, or a comma and fields of the object.
 
     Raises (the steps too):
         BadRequest: an output holds what JSON cannot express.
@@ -111,14 +113,14 @@ def predict_response(answer: Answer, instances: int, headers: bytes = b"") -> by
     if answer.whole:
         answer = _as_rows(answer, instances)
     if "predict" not in answer.outputs.rendered and large(answer.outputs):
-        return predict_steps(answer, instances, headers)
+        return predict_steps(answer, instances, headers, told)
     rows = answer.outputs.rendered.get("predict")
     if not isinstance(rows, PredictRows):
         rows = answer.outputs.rendered["predict"] = PredictRows(answer)
-    if rows.template is not None and answer.stop - answer.start == 1:
+    if rows.template is not None and answer.stop - answer.start == 1 and not told:
         text = rows.texts[answer.start]
         return rows.template % (answer.queue_s * 1000, headers, _AROUND_PREDICTION + len(text), text)
-    return predicted(answer, _predict_pieces(answer, rows), headers)
+    return predicted(answer, _predict_pieces(answer, rows, told), headers)
 
 
 def _infer_pieces(answer: Answer, options: Options) -> tuple[bytes, ...]:
@@ -131,12 +133,12 @@ def _infer_pieces(answer: Answer, options: Options) -> tuple[bytes, ...]:
     return tuple(pieces)
 
 
-def _predict_pieces(answer: Answer, rows: PredictRows) -> tuple[bytes, ...]:
+def _predict_pieces(answer: Answer, rows: PredictRows, told: bytes) -> tuple[bytes, ...]:
     start, stop = answer.start, answer.stop
     for tensor, bad in zip(answer.outputs.tensors, rows.bad, strict=True):
         if bad and not bad.isdisjoint(range(start, stop)):
             raise inexpressible(tensor)
-    return b'{"predictions":[', b",".join(rows.texts[start:stop]), b"]}"
+    return b'{"predictions":[', b",".join(rows.texts[start:stop]), b"]" + told + b"}"
 
 
 def _as_rows(answer: Answer, instances: int) -> Answer:

@@ -10,7 +10,7 @@ from serving.edge.http.limits import HttpLimits
 
 # Where the process listens, how many of them there are, and what the session lets be changed: not the edge's own.
 # Of the processes, and of the queues behind all edges.
-NOT_LIMITS = {"host", "port", "workers", "repository_api", "max_queued_rows"}
+NOT_LIMITS = {"host", "port", "workers", "repository_api", "return_features", "max_queued_rows"}
 
 
 def test_every_setting_of_http_reaches_the_edge() -> None:

@@ -13,6 +13,7 @@ import pytest
 from serving.errors import Overloaded, ServingError, TooLarge, UnknownEntity
 from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows
+from serving.features.explanation import Wants
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
 from serving.features.plan_in_use import PlanInUse
@@ -255,6 +256,33 @@ def test_values_are_counted_by_their_status(bench: Bench, plan: ReadPlan) -> Non
     bench.observer.values.clear()
     bench.features.flush()
     assert bench.observer.values == {}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_a_request_asks_to_be_told_is_there_when_it_goes_on(bench: Bench, plan: ReadPlan, count: int) -> None:
+    beside = [bench.fill(plan, {**INSTANCE, "hour": hour}) for hour in range(8)]
+    request = Request("late", (), Caller(), 0.0)
+    request.entities = rows = plan.read([INSTANCE] * count)
+    rows.wants = Wants(status=True, values=True)
+    bench.features.fill(request, bench.used(plan), bench.handed_on.append)
+    bench.reader.answers_all(FOUND)
+    assert bench.handed_on == [*beside, request]
+    assert rows.told is not None
+    assert [len(cast("Any", rows.told[name])) for name in ("feature_status", "features")] == [count, count]
+    others = [one.entities for one in beside]
+    assert all(isinstance(one, EntityRows) and one.told is None for one in others)
+
+
+def test_what_is_asked_is_told_by_another_versions_plan_too(bench: Bench, plan: ReadPlan) -> None:
+    doubles = compile_plan(plan.recipe[0], signature(TensorSpec("x", "FP64", (-1, 6))))
+    request = Request("late", (), Caller(), 0.0)
+    rows = plan.read([INSTANCE])
+    rows.wants = Wants(status=False, values=True)
+    request.entities = rows
+    bench.features.fill(request, bench.used(doubles), bench.handed_on.append)
+    bench.reader.answers(0, FOUND)
+    assert isinstance(request.entities, EntityRows)
+    assert request.entities.told is not None
 
 
 def test_variants_that_share_a_plan_are_counted_apart(bench: Bench, plan: ReadPlan) -> None:

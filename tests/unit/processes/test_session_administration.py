@@ -85,6 +85,11 @@ def test_only_the_tokens_owner_is_let_in() -> None:
             opened.permit(wrong)
     opened.permit("Bearer secret")
     opened.permit("bearer secret")
+    for values_token, refused in (("", NotPermitted), ("another", TokenMissing)):
+        closed = SessionAdministration(cast("Any", None), None, "secret", values_token)
+        with pytest.raises(refused):
+            closed.permit_values("Bearer secret")
+    SessionAdministration(cast("Any", None), None, "", "secret").permit_values("Bearer secret")
     assert (opened.open, Session(token="").administration.open) == (True, False)
 
 

@@ -19,10 +19,12 @@ from serving.edge.http.oversize_process import serve
 from serving.errors import BadRequest, ServingError, UnknownEntity
 from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows
+from serving.features.explanation import Wants
 from serving.features.feature_view import FeatureView, feature
 from serving.features.packed import RowLayout
 from serving.features.plan import ModelInputs, ReadPlan
 from serving.inference import Answer, Request, Signature, Tensor, TensorSpec
+from serving.testing.administration import TOKEN, FakeAdministration
 from serving.testing.predictions import answer_of
 from tests.unit.edge.http.test_oversize_process import Recorder
 from tests.unit.edge.http.wire import Response, Wire
@@ -41,6 +43,10 @@ def found(request: Request) -> Answer:
     count = request.entities.count
     request.degraded = "plane=not_found"
     request.features_s = 0.0005
+    rows = request.entities
+    if rows.wants is not None:
+        keys = dict.fromkeys(rows.keys)
+        rows.told = PLAN.explanation.told(rows, keys, 0, PLAN.tensors(rows, keys, 0).tensors)
     return answer_of(request, (Tensor("y", "FP32", (count, 1), bytes(4 * count)),))
 
 
@@ -141,6 +147,71 @@ def test_a_models_page_tells_what_to_send_and_its_curl_works(wire: Wire) -> None
     assert predict(wire, sent["instances"]).status == 200
 
 
+def explained(wire: Wire, parameters: object, headers: str = "", path: str = "mlp", rows: Any = (FLIGHT,)) -> Response:
+    body = orjson.dumps({"instances": rows, "parameters": parameters})
+    head = f"POST /v1/models/{path}:predict HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    return wire.ask(head.encode() + body)
+
+
+def test_an_answer_tells_the_status_of_each_feature_where_it_is_asked_for(wire: Wire) -> None:
+    answer = explained(wire, {"feature_status": True})
+    assert (answer.status, answer.json["predictions"]) == (200, [[0.0]])
+    year = {"status": "NOT_FOUND", "age_s": None, "filled_by": "default"}
+    assert [one["plane.year"] for one in answer.json["feature_status"]] == [year]
+    assert "features" not in answer.json
+    assert explained(wire, {"feature_status": False}).json == {"predictions": [[0.0]]}
+
+
+@pytest.mark.parametrize("rows", [[FLIGHT], [FLIGHT, FLIGHT]])
+def test_the_token_shows_the_row_that_a_prediction_was_made_of(wire: Wire, rows: Any) -> None:
+    wire.predictions.administration = FakeAdministration()
+    answer = explained(wire, {"return_features": True}, f"Authorization: Bearer {TOKEN}\r\n", rows=rows)
+    row = {"plane.year": 2001.5, "plane.seats": None, "route.delay": None, "request.hour": 5.0, "request.gust": 25.0}
+    assert answer.json["features"] == [{"x": row}] * len(rows)
+    assert len(answer.json["predictions"]) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("is_open", "headers", "status", "said"),
+    [
+        (False, f"Authorization: Bearer {TOKEN}\r\n", 403, "only with http.return_features: token"),
+        (True, "", 401, "send the token"),
+        (True, "Authorization: Bearer another\r\n", 401, "send the token"),
+    ],
+)
+def test_values_are_shown_to_nobody_else(wire: Wire, is_open: bool, headers: str, status: int, said: str) -> None:
+    wire.predictions.administration = FakeAdministration(is_open=is_open)
+    answer = explained(wire, {"feature_status": True, "return_features": True}, headers)
+    assert (answer.status, answer.error) == (status, said)
+    assert not wire.predictions.accepted
+
+
+@pytest.mark.parametrize(
+    ("parameters", "rows", "said"),
+    [
+        ({"feature_status": 1}, [FLIGHT], "parameter 'feature_status' must be true or false, got 1"),
+        ({"feature_status": True}, [FLIGHT] * 2_000, "are told of at most 819 instances of this model at a time"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(wire: Wire, parameters: object, rows: Any, said: str) -> None:
+    answer = explained(wire, parameters, rows=rows)
+    assert answer.status == 400
+    assert said in answer.error
+
+
+def test_a_model_of_tensors_has_no_features_to_tell_of(wire: Wire) -> None:
+    described = wire.predictions.described["mlp"]
+    wire.predictions.described["mlp"] = dataclasses.replace(described, plan=None)
+    answer = explained(wire, {"feature_status": True}, rows=[[1, 2, 3, 4, 5]])
+    assert answer.status == 400
+    assert "for models whose inputs are made of features" in answer.error
+
+
+def test_the_decoding_process_tells_what_is_asked() -> None:
+    body = orjson.dumps({"instances": [FLIGHT], "parameters": {"return_features": True}})
+    assert decoded_entities(PLAN, *through(PLAN, body), never).wants == Wants(status=False, values=True)
+
+
 def plan_of(wire: Wire, inputs: ModelInputs, *specs: TensorSpec) -> None:
     described = wire.predictions.described["mlp"]
     of_ids = Signature(specs, SIGNATURE.outputs)
@@ -206,7 +277,7 @@ def test_an_unknown_entity_of_a_large_document_is_named_without_a_look_at_the_do
     plan = compile_plan(ModelInputs("mlp", (("x", COLUMNS),), (PLANE, ROUTE), {"gust": 25.0}, "fail"), SIGNATURE)
     body = orjson.dumps({"instances": [{**FLIGHT, "origin": "7:E", "dest": 12}]})
     rows = decoded_entities(plan, *through(plan, body), never)
-    known = {rows.keys[0]: RowLayout(PLANE).pack([1.0, 2.0], 1)}
+    known = {rows.keys[0]: RowLayout(PLANE).pack([1.0, 2.0], 1), rows.keys[1]: None}
     with pytest.raises(UnknownEntity, match="the row of origin '7:E', dest '12' in feature view 'route'"):
         plan.tensors(rows, known, 1)
 
