@@ -6,12 +6,21 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.install import KSERVE_PYTHON, MLSERVER_PYTHON, PEERS_PYTHON
+from benchmarks.install import (
+    BENTOML_PYTHON,
+    KSERVE_PYTHON,
+    LITSERVE_PYTHON,
+    MLSERVER_PYTHON,
+    PEERS_PYTHON,
+    PYTRITON_PYTHON,
+)
 from benchmarks.workload import WORKLOADS
 
 PROJECT_PYTHON = Path(sys.executable)
 COPY = tuple(name for name in WORKLOADS if name.startswith("copy-"))
 LARGE = ("frames", "text", *COPY)
+# In JSON and as messages, for those who know both.
+BOTH = ("mlp", "grpc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class Contender:
 
 def _sluice(name: str, title: str, engine: str, workers: int) -> Contender:
     arguments = ("--engine", engine, "--workers", str(workers))
-    workloads = ("mlp", "flights", "binary", "grpc", *LARGE) if workers == 1 else ("mlp", "flights")
+    workloads = ("mlp", "gbdt", "flights", "binary", "grpc", *LARGE) if workers == 1 else ("mlp", "flights")
     return Contender(name, title, "sluice", "sluice", PROJECT_PYTHON, arguments, workloads, ready_s=90)
 
 
@@ -54,14 +63,13 @@ def _entities(name: str, title: str, engine: str) -> Contender:
 def _mosec(name: str, title: str, wait_ms: int, max_batch: int) -> Contender:
     # One worker: on two cores a second one added nothing, as the client and the server of mosec need the other.
     arguments = ("--wait-ms", str(wait_ms), "--max-batch", str(max_batch), "--workers", "1")
-    return Contender(
-        name, title, "mosec" if max_batch > 1 else "mosec-unbatched", "mosec_server", PEERS_PYTHON, arguments
-    )
+    family = "mosec" if max_batch > 1 else "mosec-unbatched"
+    return Contender(name, title, family, "mosec_server", PEERS_PYTHON, arguments, ("mlp", "gbdt"))
 
 
 def _mlserver(name: str, title: str, max_batch: int) -> Contender:
     arguments = ("--max-batch", str(max_batch))
-    return Contender(name, title, "mlserver", "mlserver_server", MLSERVER_PYTHON, arguments, ("grpc",))
+    return Contender(name, title, "mlserver", "mlserver_server", MLSERVER_PYTHON, arguments, BOTH)
 
 
 def _ray_fastest(name: str, title: str, batched: str) -> Contender:
@@ -82,7 +90,7 @@ CONTENDERS = (
     ),
     Contender(
         "bare", "bare httptools + uvloop handler, model inline", "bare", "bare_handler", PEERS_PYTHON,
-        workloads=("mlp", "flights"),
+        workloads=("mlp", "gbdt", "flights"),
     ),
     Contender(
         "bare-binary", "bare httptools + uvloop handler, np.frombuffer, model inline", "bare", "bare_binary",
@@ -92,11 +100,24 @@ CONTENDERS = (
     Contender(
         "grpc-echo", "grpc.aio, a fixed message", "grpc-echo", "grpc_echo", PEERS_PYTHON, workloads=("grpc",),
     ),
+    Contender("kserve", "KServe, model inline", "kserve", "kserve_server", KSERVE_PYTHON, workloads=BOTH),
+    _mlserver("mlserver-64", "MLServer, adaptive batches of 64", 64),
+    _mlserver("mlserver-unbatched", "MLServer, no batches", 0),
     Contender(
-        "kserve-grpc", "KServe, gRPC, model inline", "kserve", "kserve_server", KSERVE_PYTHON, workloads=("grpc",),
+        "bentoml-64", "BentoML, adaptive batches of 64", "bentoml", "bentoml_server", BENTOML_PYTHON,
+        ("--max-batch", "64"),
     ),
-    _mlserver("mlserver-64", "MLServer, gRPC, adaptive batches of 64", 64),
-    _mlserver("mlserver-unbatched", "MLServer, gRPC, no batches", 0),
+    Contender(
+        "bentoml-unbatched", "BentoML, no batches", "bentoml", "bentoml_server", BENTOML_PYTHON, ("--max-batch", "1"),
+    ),
+    Contender(
+        "litserve-64", "LitServe, batches of 64, no wait", "litserve", "litserve_server", LITSERVE_PYTHON,
+        ("--max-batch", "64", "--wait-ms", "0"),
+    ),
+    Contender(
+        "pytriton-64", "PyTriton, dynamic batches of 64, no wait", "pytriton", "pytriton_server", PYTRITON_PYTHON,
+        ("--max-batch", "64", "--wait-us", "0"), BOTH,
+    ),
     Contender(
         "nginx", "nginx, static answer (the bound)", "bound", "static_nginx", PROJECT_PYTHON,
         ("--answer", "{models}/answer.json"), computes=False,

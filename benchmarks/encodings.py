@@ -68,9 +68,10 @@ class JsonTensors:
         )
 
     def given(self, workload: Workload, reply: Reply) -> Values:
-        """The outputs' data."""
+        """The outputs' data; outputs with nothing around them will do, in the peers' favour."""
         del workload
-        outputs = orjson.loads(reply.body)["outputs"]
+        answer = orjson.loads(reply.body)
+        outputs = answer if isinstance(answer, list) else answer["outputs"]
         return [np.asarray(output["data"], dtype=np.float64).ravel() for output in outputs]
 
 

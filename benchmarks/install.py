@@ -8,13 +8,18 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# By the list of what is in it: two peers pin so much that nothing fits beside them.
+# Those that pin so much that nothing fits beside them.
+ALONE = ("kserve", "mlserver", "bentoml", "litserve", "pytriton")
+# By the list of what is in it.
 ENVIRONMENTS = {
     HERE / "requirements.txt": HERE / ".venv",
-    HERE / "requirements-kserve.txt": HERE / ".venv-kserve",
-    HERE / "requirements-mlserver.txt": HERE / ".venv-mlserver",
+    **{HERE / f"requirements-{peer}.txt": HERE / f".venv-{peer}" for peer in ALONE},
 }
-PEERS_PYTHON, KSERVE_PYTHON, MLSERVER_PYTHON = (place / "bin" / "python" for place in ENVIRONMENTS.values())
+PEERS_PYTHON, KSERVE_PYTHON, MLSERVER_PYTHON, BENTOML_PYTHON, LITSERVE_PYTHON, PYTRITON_PYTHON = (
+    place / "bin" / "python" for place in ENVIRONMENTS.values()
+)
+# Triton runs Python inside itself by the shared library of the system's, which one built by hand mostly lacks.
+SYSTEM_PYTHON = Path("/usr/bin/python3")
 SYSTEM_TOOLS = {
     "wrk": ("wrk", "the load generator: nothing can be measured without it"),
     "h2load": ("nghttp2-client", "the load generator of gRPC: leave `grpc` out of --workloads"),
@@ -39,7 +44,8 @@ def install(environment: Path, requirements: Path, *options: str) -> None:
     wanted = requirements.read_text()
     if done.exists() and done.read_text() == wanted:
         return
-    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", environment], check=True)
+    inside = SYSTEM_PYTHON if environment.name == PYTRITON_PYTHON.parent.parent.name else Path(sys.executable)
+    subprocess.run([inside, "-m", "venv", "--clear", "--without-pip", environment], check=True)
     _fill(environment / "bin" / "python", "--quiet", *options, "-r", str(requirements))
     done.write_text(wanted)
 

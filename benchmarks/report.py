@@ -1,4 +1,4 @@
-"""Renders the results file as Markdown: `python -m benchmarks.report [RESULTS.json] [COMPONENTS.json]`."""
+"""Renders the results files as Markdown: `python -m benchmarks.report [RESULTS.json] [COMPONENTS.json]`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.growth import page as growth
+from benchmarks.markdown import table
 from benchmarks.summary import Cell, Key, Spread, by_round, keys, ratio, spread
 from benchmarks.targets import ENTITIES, OURS, judge
 
@@ -186,19 +188,15 @@ def components(results: dict[str, Any]) -> str:
     return f"### Components in process\n\n{table(['what', 'least us', 'median us', 'of'], rows)}\n"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def main(paths: Sequence[str]) -> int:
-    """Print both reports, of the files that exist, as one page."""
+    """Print all reports, of the files that exist, as one page."""
     print("# Performance\n")
     peers = Path(paths[0]) if paths else RESULTS / "peers.json"
     parts = Path(paths[1]) if len(paths) > 1 else RESULTS / "components.json"
     if peers.exists():
         print(render(json.loads(peers.read_text())))
+    if (grown := RESULTS / "growth.json").exists():
+        print(growth.render(json.loads(grown.read_text())))
     if parts.exists():
         print(components(json.loads(parts.read_text())))
     return 0 if peers.exists() or parts.exists() else 1

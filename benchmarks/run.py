@@ -60,7 +60,8 @@ def _side_by_side(given: argparse.Namespace) -> int:
         workloads = [made for name in given.workloads if (made := WORKLOADS[name](models)) is not None]
         plan = _plan(given, models, workloads)
         results = _begin(given, contenders, workloads)
-        for round_number in range(given.rounds):
+        done = results["rounds"] - given.rounds
+        for round_number in range(done, done + given.rounds):
             for name in order([c.name for c in contenders], round_number, given.seed):
                 contender = next(c for c in contenders if c.name == name)
                 _turn(contender, [w for w in workloads if w.name in contender.workloads], round_number, plan, results)
@@ -87,7 +88,7 @@ def _line(turn: dict[str, Any], cells: list[Cell]) -> str:
 
 
 def _begin(given: argparse.Namespace, contenders: list[Contender], workloads: list[Workload]) -> dict[str, Any]:
-    return {
+    begun: dict[str, Any] = {
         "format": 1,
         "began": time.strftime("%Y-%m-%d", time.gmtime()),
         "quick": given.quick,
@@ -102,6 +103,30 @@ def _begin(given: argparse.Namespace, contenders: list[Contender], workloads: li
         },
         "turns": [],
         "cells": [],
+    }
+    if given.append and given.output.exists():
+        return continued(json.loads(given.output.read_text()), begun)
+    return begun
+
+
+def continued(earlier: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Earlier results with room for more rounds: those of one commit and one length alone can be compared.
+
+    Raises:
+        SystemExit: they are of another commit or length.
+    """
+    for what, before, now in (
+        ("commit", earlier["machine"]["commit"], more["machine"]["commit"]),
+        ("seconds of each load", earlier["seconds"], more["seconds"]),
+    ):
+        if before != now:
+            raise SystemExit(
+                f"--append: the earlier rounds are of {what} {before}, these of {now}; name another --output"
+            )
+    return earlier | {
+        "rounds": earlier["rounds"] + more["rounds"],
+        "contenders": earlier["contenders"] | more["contenders"],
+        "workloads": earlier["workloads"] | more["workloads"],
     }
 
 
@@ -129,6 +154,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--connections", type=lambda text: tuple(map(int, _list(text))), default=(1, 64, 256))
     parser.add_argument("--seed", type=int, default=1, help="of the order of the turns")
     parser.add_argument("--output", type=Path, help="the results file")
+    parser.add_argument("--append", action="store_true", help="more rounds to those of the results file")
     given = parser.parse_args(arguments)
     unknown = set(given.only) - set(names) | set(given.workloads) - set(WORKLOADS)
     if unknown:

@@ -32,19 +32,35 @@ class Target:
         return measured.median >= self.bound if self.figure == "per_second" else measured.median <= self.bound
 
 
+IN_PROCESS = "sluice-in-process"
 RAY_SERVE = ("ray-serve", "ray-serve-fastest", "ray-serve-inline")
+MOSEC = ("mosec-0", "mosec-1")
 ENTITIES = "sluice-entities"
 _BY_ENTITY = (ENTITIES, "entities")
 _BY_HAND = ("fastapi-redis",)
 _LARGEST = ("copy-16M", "copy-16M")
 TARGETS = (
-    Target("throughput, to the better mosec", ("mosec-0", "mosec-1", "mosec-unbatched"), 64, "per_second", 1.5),
-    Target("throughput, to the bare handler", ("bare",), 64, "per_second", 0.8),
+    Target("throughput, to the better mosec", MOSEC, 64, "per_second", 2.0),
+    Target("throughput, to the better mosec", MOSEC, 256, "per_second", 2.0),
+    Target("throughput, to the bare handler", ("bare",), 64, "per_second", 1.0),
+    Target("throughput, to nginx with a static answer", ("nginx",), 64, "per_second", 0.5),
     Target("throughput, to FastAPI", ("fastapi",), 64, "per_second", 8.0),
-    Target("throughput, to the best Ray Serve", RAY_SERVE, 64, "per_second", 10.0),
-    Target("p50 of one caller, to mosec without wait", ("mosec-0",), 1, "p50_us", 0.2),
+    Target("throughput, to the best Ray Serve", RAY_SERVE, 64, "per_second", 12.0),
+    Target("throughput, to PyTriton", ("pytriton-64",), 64, "per_second", 12.0),
+    Target("p50 of one caller, to mosec without wait", ("mosec-0",), 1, "p50_us", 0.12),
     Target("p50 of one caller, to the best Ray Serve", RAY_SERVE, 1, "p50_us", 0.5),
-    Target("p50 of one caller, to the bare handler", ("bare",), 1, "p50_us", 2.0),
+    Target("p50 of one caller, to the bare handler", ("bare",), 1, "p50_us", 1.7),
+    Target("in-process: p50 of one caller, to the bare handler", ("bare",), 1, "p50_us", 1.25, IN_PROCESS),
+    Target("200 trees: throughput, to the better mosec", MOSEC, 64, "per_second", 1.8, OURS, "gbdt", "gbdt"),
+    Target("two gateway workers: throughput, to one", (OURS,), 64, "per_second", 1.0, "sluice-ray-2"),
+    Target(
+        "in-process, two gateway workers: throughput, to one",
+        (IN_PROCESS,),
+        64,
+        "per_second",
+        1.0,
+        "sluice-in-process-2",
+    ),
     Target("by entity: throughput, to finished rows", (ENTITIES,), 64, "per_second", 0.5, *_BY_ENTITY, "mlp"),
     Target("by entity: throughput, to FastAPI and redis-py", _BY_HAND, 64, "per_second", 12.0, *_BY_ENTITY, "entities"),
     Target(
@@ -54,7 +70,7 @@ TARGETS = (
         "binary: throughput, to the bare handler", ("bare-binary",), 64, "per_second", 0.7, OURS, "binary", "binary"
     ),
     Target("gRPC: throughput, to a bare grpc.aio echo", ("grpc-echo",), 64, "per_second", 0.7, OURS, "grpc", "grpc"),
-    Target("gRPC: throughput, to KServe", ("kserve-grpc",), 64, "per_second", 1.0, OURS, "grpc", "grpc"),
+    Target("gRPC: throughput, to KServe", ("kserve",), 64, "per_second", 1.0, OURS, "grpc", "grpc"),
     Target(
         "gRPC: throughput, to MLServer",
         ("mlserver-64", "mlserver-unbatched"),

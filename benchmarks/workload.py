@@ -116,6 +116,12 @@ def flights(repository: Path, count: int = 200) -> Workload | None:
     return _workload("flights", newest, rows)
 
 
+def gbdt(repository: Path, count: int = 200) -> Workload:
+    """The rows of the tiny model for 200 boosted trees."""
+    rows = np.random.default_rng(11).normal(size=(count, model.FEATURES)).round(2).astype(np.float32)
+    return _workload("gbdt", model.build_trees(repository), rows)
+
+
 def entities(repository: Path) -> Workload:
     """The tiny model's rows by four ids, as many callers ask: some entities often, most of them seldom."""
     path = model.build(repository)
@@ -181,6 +187,7 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
 COPIES = (1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 22, 1 << 24)
 WORKLOADS: dict[str, Callable[[Path], Workload | None]] = {
     "mlp": mlp,
+    "gbdt": gbdt,
     "flights": flights,
     "entities": entities,
     "binary": binary,

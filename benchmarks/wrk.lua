@@ -1,14 +1,17 @@
--- POSTs with the bodies of a file named .lines, one a line, in turn, or with all bytes of any other file; and the figures
--- as one line of JSON on standard error.
+-- POSTs with the bodies of a file named .lines, one a line, in turn; or of one named .paths, where a path and a tab stand
+-- before each; or with all bytes of any other file. The figures are one line of JSON on standard error.
 function init(args)
   wrk.method = "POST"
-  if not args[1]:match("%.lines$") then
+  local paths = args[1]:match("%.paths$")
+  if not paths and not args[1]:match("%.lines$") then
     wrk.body = assert(io.open(args[1], "rb")):read("*a")
     return
   end
   local requests = {}
   for body in assert(io.open(args[1], "rb")):lines() do
-    wrk.body = body
+    local path, rest = body:match("^(%S+)\t(.*)$")
+    wrk.body = paths and rest or body
+    wrk.path = paths and path or wrk.path
     requests[#requests + 1] = wrk.format()
   end
   if #requests == 1 then return end  -- wrk then sends the same bytes without asking

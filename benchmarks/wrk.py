@@ -14,7 +14,9 @@ SCRIPT = Path(__file__).with_suffix(".lua")
 
 
 def apply(url: str, body: Path, headers: Mapping[str, str], connections: int, seconds: float) -> Load:
-    """POST for so long what is in the file: each of its lines in turn where it is named `.lines`, else all of it.
+    """POST for so long what is in the file: all of it, or each of its lines in turn where it is named `.lines`.
+
+    In a file named `.paths` a path and a tab stand before each.
 
     Raises:
         RuntimeError: wrk ended without figures; the text is what it wrote.

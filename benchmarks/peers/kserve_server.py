@@ -1,4 +1,4 @@
-"""KServe's Python server over gRPC, the model in its process, raw contents both ways."""
+"""KServe's Python server, the model in its process: raw contents both ways over gRPC, JSON both ways over HTTP."""
 
 # ruff: noqa: ANN401 -- KServe has no types here
 
@@ -28,9 +28,10 @@ class Mlp(Model):  # type: ignore[misc,unused-ignore]
         del headers, response_headers
         values = self._session.run(None, {self._input: payload.inputs[0].as_numpy()})[0]
         output = InferOutput(name=self._output, shape=list(values.shape), datatype="FP32")
-        output.set_data_from_numpy(np.ascontiguousarray(values), binary_data=True)
+        binary = payload.from_grpc
+        output.set_data_from_numpy(np.ascontiguousarray(values), binary_data=binary)
         return InferResponse(
-            response_id=payload.id or "1", model_name=self.name, infer_outputs=[output], use_binary_outputs=True
+            response_id=payload.id or "1", model_name=self.name, infer_outputs=[output], use_binary_outputs=binary
         )
 
 

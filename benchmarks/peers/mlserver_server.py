@@ -1,4 +1,4 @@
-"""MLServer over gRPC: a runtime made as its documentation has it, in its main process, with or without batches."""
+"""MLServer: a runtime made as its documentation has it, in its main process, with or without batches."""
 
 # ruff: noqa: ANN401 -- MLServer has no types here
 

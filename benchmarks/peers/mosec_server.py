@@ -1,4 +1,4 @@
-"""mosec as its documentation shows it: one worker stage with dynamic batches of at most 64, orjson for the bodies."""
+"""mosec as its documentation shows it: one worker stage a model, dynamic batches of at most 64, orjson for bodies."""
 
 # ruff: noqa: ANN401, D102 -- the names and types are those of mosec
 
@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from mosec import Server, Worker  # type: ignore[import-not-found]  # in the peers' own environment only
+from mosec import Runtime, Server, Worker  # type: ignore[import-not-found]  # in the peers' own environment only
 
 from benchmarks.peers import options
-from benchmarks.peers.onnx_model import OnnxModel
+from benchmarks.peers.onnx_model import OnnxModel, newest
 
 MODEL = "BENCHMARK_MODEL"
+# Each has a process of its own: those that nobody asks for wait.
+MODELS = {"mlp", "gbdt"}
 
 
-class Mlp(Worker):  # type: ignore[misc]
+class Model(Worker):  # type: ignore[misc]
     """Parses, runs and encodes in the worker's process, as mosec does."""
 
     def __init__(self) -> None:
@@ -38,16 +40,22 @@ class Mlp(Worker):  # type: ignore[misc]
 
 if __name__ == "__main__":
     given = options.read("wait-ms", "max-batch", "workers")
-    os.environ[MODEL] = str(given.models / "mlp" / "1" / "model.onnx")
     # A stage's `max_wait_time=0` means the server's `--wait`, whose default is 10 ms.
     flags = ["--address", options.ADDRESS, "--port", str(given.port), "--wait", given.wait_ms]
     sys.argv[1:] = [*flags, "--path", f"{given.scratch}/ipc", "--log-level", "warning"]
     server = Server()
-    server.append_worker(
-        Mlp,
-        num=int(given.workers),
-        max_batch_size=int(given.max_batch),
-        max_wait_time=int(given.wait_ms),
-        route="/v2/models/mlp/infer",
-    )
+    found = newest(given.models)
+    routes = {
+        f"/v2/models/{name}/infer": [
+            Runtime(
+                Model,
+                num=int(given.workers),
+                max_batch_size=int(given.max_batch),
+                max_wait_time=int(given.wait_ms),
+                env=[{MODEL: str(found[name])}] * int(given.workers),
+            )
+        ]
+        for name in MODELS & found.keys()
+    }
+    server.register_runtime(routes)
     server.run()

@@ -13,8 +13,8 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.markdown import table
 from benchmarks.open_loop.validity import RULE
-from benchmarks.report import table
 from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from benchmarks.model import model_bytes
-from benchmarks.workload import mlp
+from benchmarks.workload import gbdt, mlp
 
 
 def test_the_model_is_the_same_every_time() -> None:
@@ -28,3 +28,11 @@ def test_rows_have_different_answers_so_that_swapped_ones_are_seen(tmp_path: Pat
     answers = mlp(tmp_path).expected[0].astype(np.float64)
     distances = np.abs(answers[:, None] - answers[None]).max(axis=2) + np.eye(len(answers))
     assert distances.min() > 1e-3
+
+
+def test_trees_tell_most_rows_apart_and_are_the_same_every_time(tmp_path: Path) -> None:
+    first, second = gbdt(tmp_path / "a"), gbdt(tmp_path / "b")
+    answers = first.expected[0].ravel()
+    assert np.array_equal(answers, second.expected[0].ravel())
+    assert len(np.unique(answers)) == len(answers)
+    assert first.expected[0].shape == (200, 1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.report import components, render, table
+from benchmarks.markdown import table
+from benchmarks.report import components, render
 
 
 def cell(contender: str, per_second: float, **more: Any) -> dict[str, Any]:
@@ -43,8 +44,8 @@ def test_the_faster_one_stands_first_and_is_compared_with_the_pool() -> None:
 def test_a_met_and_a_missed_target_can_be_told_apart() -> None:
     met = render(results(cell("mosec-0", 20_000), cell("sluice-ray", 50_000)))
     missed = render(results(cell("mosec-0", 20_000), cell("sluice-ray", 20_000)))
-    assert "| >= 1.5 | 2.50 (2.50-2.50) | yes |" in met
-    assert "| >= 1.5 | 1.00 (1.00-1.00) | **no** |" in missed
+    assert "| >= 2 | 2.50 (2.50-2.50) | yes |" in met
+    assert "| >= 2 | 1.00 (1.00-1.00) | **no** |" in missed
 
 
 def test_a_noisy_machine_and_a_trial_run_are_said_so() -> None:

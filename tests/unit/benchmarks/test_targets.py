@@ -30,10 +30,16 @@ def judged(measured: list[Cell], text: str) -> dict[str, Any]:
     return next(target for target in judge(measured) if target["text"] == text)
 
 
+def test_a_target_of_other_than_the_ray_pool_is_judged_by_its_own_figures() -> None:
+    text = "in-process: p50 of one caller, to the bare handler"
+    assert judged(cells(1, "p50_us", {"sluice-in-process": [125], OURS: [999], "bare": [100]}), text)["met"] is True
+    assert judged(cells(1, "p50_us", {"sluice-in-process": [126], OURS: [1], "bare": [100]}), text)["met"] is False
+
+
 def test_throughput_has_to_be_at_least_so_many_times_the_better_peer() -> None:
     text = "throughput, to the better mosec"
-    enough = cells(64, "per_second", {OURS: [150], "mosec-0": [100], "mosec-1": [60]})
-    short = cells(64, "per_second", {OURS: [149], "mosec-0": [60], "mosec-1": [100]})
+    enough = cells(64, "per_second", {OURS: [200], "mosec-0": [100], "mosec-1": [60]})
+    short = cells(64, "per_second", {OURS: [199], "mosec-0": [60], "mosec-1": [100]})
     assert judged(enough, text)["met"] is True
     assert judged(short, text)["met"] is False
 
