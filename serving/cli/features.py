@@ -1,4 +1,4 @@
-"""`sluice features load | get | set`: rows of feature views in the features Redis."""
+"""`sluice features load | get | set | import-feast`: rows of feature views in the features Redis."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ def add_to(app: typer.Typer) -> None:
         short_help="Values of one row.",
         epilog="Example: sluice features set plane --entity tailnum=N14228 --set seats=149",
     )(set_values)
+    group.command(
+        "import-feast",
+        short_help="Feature views from a Feast repository.",
+        epilog="Example: sluice features import-feast feature_repo --python feast-env/bin/python --output views.yaml",
+    )(import_feast)
     app.add_typer(group)
 
 
@@ -167,9 +172,43 @@ def set_values(
     typer.echo(f"set {', '.join(changed)} of {named(target, key)}{begun}")
 
 
+def import_feast(
+    repo: Annotated[Path, typer.Argument(help="The folder with feature_store.yaml.")],
+    python: Annotated[
+        Path | None, typer.Option("--python", help="The Python that has Feast; by default the one that runs Sluice.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Where the YAML goes; by default standard output.")
+    ] = None,
+) -> None:
+    """Write the `feature_views` that read what a Feast repository has applied; what cannot be read is told."""
+    from serving.cli.feast_import import repository_of
+    from serving.config.feast_views import feast_views
+    from serving.errors import ConfigInvalid
+
+    repository = repository_of(repo, python)
+    try:
+        imported = feast_views(repository)
+    except ConfigInvalid as refused:
+        raise CommandFailed(f"{repo}: {refused.message}") from refused
+    for line in imported.left_out:
+        typer.echo(f"left out: {line}", err=True)
+    if not imported.views:
+        raise CommandFailed(f"{repo} has no feature view that can be read; has `feast apply` been run?")
+    if output is None:
+        typer.echo(imported.text, nl=False)
+        return
+    try:
+        output.write_text(imported.text, encoding="utf-8")
+    except OSError as error:
+        raise CommandFailed(f"{output} cannot be written: {error.strerror}") from error
+    views = "1 view" if imported.views == 1 else f"{imported.views} views"
+    typer.echo(f"{views} of project {repository['project']} in {output}")
+
+
 def _why_none(view: FeatureView, key: tuple[str, ...], stored: StoredRow) -> str:
     from serving.cli.feature_row import named
 
     if stored.status == "unreadable":
-        return f"the row of {named(view, key)} was written for another form of the view; load it again"
+        return f"the row of {named(view, key)} {view.why_unreadable}"
     return f"there is no row of {named(view, key)}"

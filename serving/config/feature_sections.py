@@ -14,7 +14,7 @@ from serving.features.feature_view import Feature, FeatureView, feature
 # A dot parts a view from its feature, and metrics and headers carry both.
 Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 _REQUEST = "request"
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 Store = Literal["packed", "feast"]
@@ -106,7 +106,7 @@ class FeatureViewSection(Section):
         features: tuple[Feature, ...] = tuple(
             feature(name, section.dtype, section.default, section.impute) for name, section in self.features.items()
         )
-        age_s = int(self.max_age[:-1]) * _SECONDS[self.max_age[-1]] if self.max_age else None
+        age_s = int(self.max_age[:-1]) * SECONDS[self.max_age[-1]] if self.max_age else None
         return FeatureView(name, tuple(self.entity), features, age_s, self._source(name))
 
     def _why_no_feast(self) -> str:

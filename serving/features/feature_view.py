@@ -86,6 +86,13 @@ class FeatureView:
     def __post_init__(self) -> None:
         object.__setattr__(self, "fingerprint", _fingerprint(self))
 
+    @property
+    def why_unreadable(self) -> str:
+        """What bytes are that are no row of the view; follows `the row of ...`."""
+        if self.feast is not None:
+            return "is no hash of Feast's"
+        return "was written for another form of the view; load it again"
+
 
 def _fingerprint(view: FeatureView) -> bytes:
     columns = [f"{feature.name}:{feature.dtype}" for feature in view.features]

@@ -25,7 +25,6 @@ GAPS_KEPT = 1024
 _MOST_NAMED = 6
 _WHY = {
     STALE: "is older than the view's max_age",
-    UNREADABLE: "was written for another form of the view; load it again",
     UNAVAILABLE: "cannot be read now: the features Redis is away or late",
 }
 
@@ -56,7 +55,8 @@ class Gap:
         row = f"instances[{position}]: the row of {entity} in feature view {self.view.name!r}"
         if self.error is UnknownEntity:
             return UnknownEntity(f"{row} does not exist, and this model answers none without it")
-        return FeaturesAway(f"{row} {_WHY[self.status]}, and this model answers none without it")
+        why = _WHY.get(self.status, self.view.why_unreadable)
+        return FeaturesAway(f"{row} {why}, and this model answers none without it")
 
 
 @dataclass(slots=True)

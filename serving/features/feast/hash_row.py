@@ -14,7 +14,7 @@ import mmh3
 
 from serving.features.feast.entity_key import prefix
 from serving.features.feast.feast_source import FeastSource
-from serving.features.feast.value import Unreadable, event_time_ms, number
+from serving.features.feast.value import READS, Unreadable, event_time_ms, number
 from serving.features.feature_view import Feature, FeatureView
 from serving.features.packed import RowLayout
 
@@ -36,6 +36,7 @@ class HashRow:
         # All but the hash's name is the same each time: put together here, a command costs a quarter of packing it.
         self._before = b"*%d\r\n$5\r\nHMGET\r\n" % (len(self.fields) + 2)
         self._after = b"".join(b"$%d\r\n%b\r\n" % (len(field), field) for field in self.fields)
+        self._reads = [READS[feature.dtype] for feature in view.features]
         self._told: set[str] = set()
 
     def name(self, key: bytes) -> bytes:
@@ -54,25 +55,32 @@ class HashRow:
         """
         if values.count(None) == len(values):
             return None
-        known = [
-            None if data is None else self._number(feature, data)
-            for feature, data in zip(self._layout.view.features, values, strict=False)
-        ]
-        return self._layout.pack_at(known, event_time_ms(values[-1]))
-
-    def _number(self, feature: Feature, data: bytes) -> float | None:
+        event_time = event_time_ms(values[-1])
         try:
-            return number(data, feature.dtype)
+            known = [
+                None if data is None else number(data, reads)
+                for data, reads in zip(values[:-1], self._reads, strict=True)
+            ]
         except Unreadable:
-            if feature.name not in self._told:
-                self._told.add(feature.name)
-                log.warning(
-                    "feature %s of Feast's view %s holds values that are no %s; they count as missing",
-                    feature.name,
-                    self._source.view,
-                    feature.dtype,
-                )
+            known = [self._readable(place, data) for place, data in enumerate(values[:-1])]
+        return self._layout.pack_at(known, event_time)
+
+    def _readable(self, place: int, data: bytes | None) -> float | None:
+        try:
+            return None if data is None else number(data, self._reads[place])
+        except Unreadable:
+            self._tell(self._layout.view.features[place])
             return None
+
+    def _tell(self, feature: Feature) -> None:
+        if feature.name not in self._told:
+            self._told.add(feature.name)
+            log.warning(
+                "feature %s of Feast's view %s holds values that are no %s; they count as null",
+                feature.name,
+                self._source.view,
+                feature.dtype,
+            )
 
 
 def hash_rows(views: Iterable[FeatureView]) -> Mapping[bytes, HashRow]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from serving.config.effective import effective
 from serving.features.compilation import compile_plan
 from serving.features.feast.feast_source import FeastSource, JoinKey
 from serving.features.feast.hash_row import hash_rows
@@ -24,6 +25,7 @@ from serving.features.plan import Found, ModelInputs
 from serving.features.store.node_reader import NodeReader, ReaderOptions
 from serving.inference import Signature, TensorSpec
 from tests.e2e.clients.environments import environment
+from tests.integration.cli.sluice_command import sluice
 from tests.integration.valkey_server import Server
 from tests.unit.features.feast.recorded import DTYPES, PROJECT
 
@@ -131,5 +133,25 @@ async def test_a_row_older_than_the_ttl_is_stale_and_feast_answers_it_all_the_sa
                 expired += row["values"]["f64"] is not None
                 assert filled.degraded == f"{name}=stale"
             else:
-                assert filled.degraded == ("" if row["values"]["f64"] is not None else f"{name}.f64=missing")
+                assert filled.degraded == ("" if row["values"]["f64"] is not None else f"{name}.f64=null")
         assert (expired > 30) == (view.max_age_s is not None)
+
+
+def test_the_repository_is_imported_as_the_views_that_read_it(feast: tuple[Server, Path]) -> None:
+    _, folder = feast
+    python = environment("feast") / "bin" / "python"
+    said = sluice("features", "import-feast", str(folder), "--python", str(python))
+    assert said.code == 0, said.err
+    config = folder / "views.yaml"
+    config.write_text(said.out)
+    sections = effective(config, {}, {}).settings.feature_views
+    read = {name: section.compiled(name) for name, section in sections.items()}
+    assert set(read) == set(MAX_AGE_S)
+    for name, rows in answers_in(folder).items():
+        wanted = view_of(name, rows)
+        found = read[name]
+        assert (found.features, found.max_age_s) == (wanted.features, wanted.max_age_s)
+        assert found.feast is not None
+        assert wanted.feast is not None
+        assert set(found.feast.join_keys) == set(wanted.feast.join_keys)
+    assert said.err.count("is STRING, no number") == len(MAX_AGE_S)

@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
-from serving.errors import BadRequest
+from serving.errors import BadRequest, FeaturesAway
+from serving.features.compilation import compile_plan
 from serving.features.feast.hash_row import NO_HASH, hash_rows
 from serving.features.feature_view import FeatureView, feature
 from serving.features.keys import prefix, row_key
 from serving.features.packed import RowLayout
+from serving.features.plan import ModelInputs
 from serving.features.store.node_reader import NodeReader, ReaderOptions
 from serving.features.store.reading import MOST_HASHES_AT_ONCE, Found
 from serving.features.store.redis_store import EntityRow, RedisStore
+from serving.inference import Signature, TensorSpec
 from tests.integration.features.slow_proxy import SlowProxy
 from tests.integration.valkey_server import Server
 from tests.unit.features.feast.recorded import DTYPES, RecordedHash, recorded, view_of
@@ -127,6 +130,10 @@ async def test_a_key_that_is_no_hash_costs_its_own_row_only(server: Server) -> N
     assert RowLayout(row.view).fits(found[key_of(row)] or b"")
     with RedisStore(server.url) as store:
         assert store.get(STATS, [12345], 0.0).status == "unreadable"
+    inputs = ModelInputs("m", (("x", ("driver_stats.f64",)),), (STATS,), on_missing="fail")
+    plan = compile_plan(inputs, Signature((TensorSpec("x", "FP64", (-1, 1)),), (TensorSpec("y", "FP32", (-1, 1)),)))
+    with pytest.raises(FeaturesAway, match=r"the row of driver_id '12345' .*'driver_stats' is no hash of Feast's, and"):
+        plan.tensors(plan.read([{"driver_id": 12345}]), found, 0)
 
 
 def test_a_row_of_feast_is_shown_and_never_written(server: Server) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from serving.features.feast.feast_source import FeastSource
 from serving.features.feast.hash_row import HashRow
-from serving.features.feast.value import Unreadable, number
+from serving.features.feast.value import READS, Unreadable, number
 from serving.features.feature_view import FeatureView
 from serving.features.keys import row_key
 from serving.features.packed import RowLayout
@@ -73,7 +73,7 @@ def test_any_bytes_in_a_hash_stay_in_their_places(values: list[bytes | None]) ->
 
 def _alone(data: bytes, dtype: str) -> float | None:
     try:
-        value = number(data, dtype)
+        value = number(data, READS[dtype])
     except Unreadable:
         return None
     if dtype == "float32" and value is not None:
@@ -96,5 +96,5 @@ def test_values_of_another_type_are_absent_and_told_once(caplog: pytest.LogCaptu
         assert found is not None
         assert found.values == (None, 7, None, None, None, None)
     assert [record.getMessage() for record in caplog.records] == [
-        "feature i32 of Feast's view driver_stats holds values that are no int32; they count as missing"
+        "feature i32 of Feast's view driver_stats holds values that are no int32; they count as null"
     ]
