@@ -37,7 +37,7 @@ class ReplicaSeen:
 class PoolClient:
     """A `Backend`: sends each batch to the replica with the least unanswered work, and follows who is in the pool.
 
-    `hedged_batches` were sent to a second replica because the first was late.
+    `hedged_batches` were sent to a second replica because the first was late; it answered `hedge_wins` of them first.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PoolClient:
         self._hosted: Mapping[VersionKey, Hosted] = {}
         self._turn = 0
         self._hedges = HedgeBudget(self._options.hedge_share) if self._options.hedge_share else None
-        self.hedged_batches = 0
+        self.hedged_batches = self.hedge_wins = 0
         self._waits = PoolWaits()
         self._ticks_to_tell = 0
         self._ticking: asyncio.TimerHandle | None = None
@@ -83,6 +83,11 @@ class PoolClient:
         self._leaving = []
         await asyncio.gather(*(replica.stop() for replica in replicas))
         self._changed()
+
+    @property
+    def hedges(self) -> bool:
+        """A late batch may be sent to a second replica."""
+        return self._hedges is not None
 
     def hosted(self) -> Mapping[VersionKey, Hosted]:
         """What some replica can run now."""
@@ -142,16 +147,25 @@ class PoolClient:
             await self._room.wait(batch.expires_at)
 
     async def _run_hedged(self, hedges: HedgeBudget, connection: ReplicaConnection, batch: Batch) -> Outputs:
+        by_second: list[Outputs] = []
+
+        async def second(other: ReplicaConnection) -> Outputs:
+            outputs = await other.run(batch)
+            by_second.append(outputs)
+            return outputs
+
         def again() -> Attempt | None:
             others = [other for other in self._hosting.get(batch.key, ()) if other is not connection]
             other = choose(others, self._turn)
             if other is None or not hedges.spend():
                 return None
             self.hedged_batches += 1
-            return partial(other.run, batch)
+            return partial(second, other)
 
         hedges.earn()
-        return await hedged(partial(connection.run, batch), again, connection.work_s + batch.late_s)
+        outputs = await hedged(partial(connection.run, batch), again, connection.work_s + batch.late_s)
+        self.hedge_wins += bool(by_second) and outputs is by_second[0]
+        return outputs
 
     async def _run_alone(self, batch: Batch) -> Outputs:
         # The rows of a batch that crashed come one right after the other: whoever waited while the one before had the

@@ -103,12 +103,16 @@ class ReplicaSeen(BaseModel):
 
 
 class PoolSeen(BaseModel):
-    """`gateway` is the workers themselves; `alive` counts replicas as the engine does."""
+    """`gateway` is the workers themselves; `alive` counts replicas as the engine does.
+
+    `wished` is how many there should be by the load, and null where their number is fixed.
+    """
 
     name: str
     versions: list[str]
     replicas: list[ReplicaSeen]
     alive: int
+    wished: int | None = None
 
 
 class Pools(BaseModel):

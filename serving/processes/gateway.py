@@ -42,6 +42,8 @@ from serving.routing.table_feed import TableFeed
 from serving.telemetry.catalogue import (
     BATCH_WINDOW_ROWS,
     CONNECTIONS,
+    HEDGE_WINS,
+    HEDGED_BATCHES,
     INFLIGHT_BYTES,
     LOOP_LAG,
     POOL_REPLICAS,
@@ -109,6 +111,9 @@ class Gateway:
             if isinstance(backend, PoolClient):
                 answering = [replica for replica in backend.replicas() if replica.state == "ready"]
                 recorder.measured(POOL_REPLICAS, (name,), len(answering))
+                if backend.hedges:
+                    recorder.counted(HEDGED_BATCHES, (name,), backend.hedged_batches)
+                    recorder.counted(HEDGE_WINS, (name,), backend.hedge_wins)
         recorder.measured(LOOP_LAG, (), self.predictor.queues.lag_s)
         recorder.measured(CONNECTIONS, (), self.http.connections + self.grpc.connections)
         recorder.measured(INFLIGHT_BYTES, (), self.http.in_flight_bytes)

@@ -81,8 +81,9 @@ class SessionOrders:
         return {"models": models_seen(await self._versions.table(), await self._described())}
 
     async def _pools_seen(self, _asked: Facts) -> Facts:
-        alive = self._parts.engine.replicas if self._parts.engine else {}
-        return {"pools": pools_seen(await self._versions.table(), await self._described(), alive)}
+        engine = self._parts.engine
+        numbers = (engine.replicas, engine.wished) if engine else ({}, {})
+        return {"pools": pools_seen(await self._versions.table(), await self._described(), *numbers)}
 
     async def _load(self, asked: Facts) -> Facts:
         return await self._versions.load(VersionKey(asked["model"], asked["version"]))

@@ -23,8 +23,10 @@ def models_seen(table: RouteTable, described: Described) -> list[dict[str, Any]]
     ]
 
 
-def pools_seen(table: RouteTable, described: Described, alive: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Every pool: the versions routed to it, and its replicas with the rows that they have not answered."""
+def pools_seen(
+    table: RouteTable, described: Described, alive: Mapping[str, int], wished: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Every pool: the versions routed to it, its replicas with the rows that they have not answered, and how many."""
     versions: dict[str, list[str]] = {name: [] for name in described["pools"]}
     for route in table.routes.values():
         for served in route.served:
@@ -35,6 +37,7 @@ def pools_seen(table: RouteTable, described: Described, alive: Mapping[str, int]
             "versions": sorted(routed),
             "replicas": described["pools"].get(name, []),
             "alive": alive.get(name, 0),
+            "wished": wished.get(name),
         }
         for name, routed in sorted(versions.items())
     ]

@@ -96,6 +96,15 @@ VERSION_READY = MetricSpec(
 POOL_REPLICAS = MetricSpec(
     "sluice_pool_replicas", "gauge", ("pool",), "Replicas that answer, as the worker that sees the fewest does.", "min"
 )
+HEDGED_BATCHES = MetricSpec(
+    "sluice_hedged_batches_total",
+    "counter",
+    ("pool",),
+    "Batches that were sent to a second replica as well because the first was late; only where hedging is on.",
+)
+HEDGE_WINS = MetricSpec(
+    "sluice_hedge_wins_total", "counter", ("pool",), "Batches of those that the second replica answered first."
+)
 WORKERS = MetricSpec("sluice_workers", "gauge", (), "Gateway workers that accept requests and can predict.")
 RESTARTS = MetricSpec(
     "sluice_restarts_total", "counter", ("part", "reason"), "Processes started again, after a crash or in a roll."
@@ -117,7 +126,7 @@ CATALOGUE: dict[str, MetricSpec] = {
         *(STAGE_SECONDS, BATCH_ROWS, BATCH_SLACK, REQUESTS, ROWS, REFUSED_ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
         *(INFLIGHT_BYTES, CONNECTIONS),
-        *(VERSION_READY, POOL_REPLICAS, WORKERS, RESTARTS, ENGINE_REPLICAS),
+        *(VERSION_READY, POOL_REPLICAS, HEDGED_BATCHES, HEDGE_WINS, WORKERS, RESTARTS, ENGINE_REPLICAS),
         *(ENGINE_REPLICAS_WISHED, READY, START_TIME, BUILD_INFO),
     )
 }

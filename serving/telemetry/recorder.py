@@ -90,6 +90,7 @@ class Recorder:
         self._snapshots = 0
         self._told: frozenset[VersionKey] | None = None
         self._gauges: dict[Series, float] = {}
+        self._elsewhere: dict[Series, float] = {}
 
     def batch_seen(self, seen: BatchSeen) -> None:
         """Count a batch whose requests were answered."""
@@ -142,6 +143,10 @@ class Recorder:
     def measured(self, metric: MetricSpec, labels: tuple[str, ...], value: float) -> None:
         """A gauge for the next snapshot; each snapshot needs it told again, so that none outlives what it measures."""
         self._gauges[Series(metric.name, labels)] = value
+
+    def counted(self, metric: MetricSpec, labels: tuple[str, ...], count: float) -> None:
+        """How far a counter is that is kept elsewhere."""
+        self._elsewhere[Series(metric.name, labels)] = count
 
     def serve(self, versions: Iterable[VersionKey]) -> None:
         """What is served from now on: the counts of everything else end, here and in what the supervisor shows."""
@@ -197,6 +202,7 @@ class Recorder:
             Series(FEATURE_VALUES.name, (key.model, str(key.version), *rest)): n
             for (key, rest), n in self._features.items()
         }
+        counters |= self._elsewhere
         counters |= {Series(FEATURE_READ_ERRORS.name, (reason,)): n for reason, n in self._read_errors.items()}
         for (key, variant), counts in variants:
             of = (key.model, str(key.version), variant)

@@ -49,7 +49,7 @@ class HeldSession:
             case "models":
                 return {"models": models_seen(self.table, self._described())}
             case "pools":
-                return {"pools": pools_seen(self.table, self._described(), {"default": 1})}
+                return {"pools": pools_seen(self.table, self._described(), {"default": 1}, {})}
             case "batching":
                 return self._batching(facts["model"])
             case "load":

@@ -104,6 +104,7 @@ async def test_a_second_replica_is_asked_where_the_first_is_late_if_the_budget_a
     hung.signal(signal.SIGCONT)
     assert [values_of(each.tensors) for each in outputs] == [[2.0], [4.0]]
     assert client.hedged_batches == 1
+    assert client.hedge_wins == 1
     assert client.slots(KEY) == 4, "nobody was given up"
 
 

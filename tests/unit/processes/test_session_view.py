@@ -44,9 +44,9 @@ def test_a_version_that_some_replica_hosts_is_ready_although_another_refused_it(
 
 def test_pools_are_those_that_run_and_those_that_are_routed_to() -> None:
     replica = {"replica": "r1", "address": "/r1.sock", "state": "up", "rows": 3}
-    pools = pools_seen(TABLE, described({}, {}, default=[replica], idle=[]), {"default": 1})
+    pools = pools_seen(TABLE, described({}, {}, default=[replica], idle=[]), {"default": 1}, {"default": 3})
     assert pools == [
-        {"name": "default", "versions": ["m/1", "m/3"], "replicas": [replica], "alive": 1},
-        {"name": "default@2", "versions": ["m/2"], "replicas": [], "alive": 0},
-        {"name": "idle", "versions": [], "replicas": [], "alive": 0},
+        {"name": "default", "versions": ["m/1", "m/3"], "replicas": [replica], "alive": 1, "wished": 3},
+        {"name": "default@2", "versions": ["m/2"], "replicas": [], "alive": 0, "wished": None},
+        {"name": "idle", "versions": [], "replicas": [], "alive": 0, "wished": None},
     ]

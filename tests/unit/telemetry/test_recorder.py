@@ -12,7 +12,7 @@ import pytest
 from serving.inference import VersionKey
 from serving.observation import BatchSeen
 from serving.telemetry.buckets import SLACK_SECONDS
-from serving.telemetry.catalogue import BATCH_SLACK, REFUSED_ROWS
+from serving.telemetry.catalogue import BATCH_SLACK, HEDGED_BATCHES, REFUSED_ROWS
 from serving.telemetry.fleet_counts import FleetCounts
 from serving.telemetry.recorder import Recorder
 from serving.telemetry.snapshot import Series, Snapshot, load, load_usage
@@ -121,6 +121,14 @@ def test_a_gauge_is_told_for_one_snapshot_only() -> None:
     recorder.queue_rows(V1, "stable", 7)
     assert read(recorder.snapshot()).gauges == {Series("sluice_queue_rows", STABLE): 7}
     assert read(recorder.snapshot()).gauges == {}
+
+
+def test_a_counter_that_is_kept_elsewhere_is_told_in_every_snapshot() -> None:
+    recorder = Recorder()
+    for count in (1, 4):
+        recorder.counted(HEDGED_BATCHES, ("default",), count)
+    for _ in range(2):
+        assert read(recorder.snapshot()).counters[Series("sluice_hedged_batches_total", ("default",))] == 4
 
 
 def test_text_of_callers_that_becomes_a_label_by_mistake_stays_bounded() -> None:
