@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from struct import pack
+from struct import Struct, pack
+from typing import cast
 
 import mmh3
 
 from serving.features.feast.entity_key import prefix
 from serving.features.feast.feast_source import FeastSource
+from serving.features.feast.fixed_values import FixedValues
 from serving.features.feast.value import READS, Unreadable, event_time_ms, number
-from serving.features.feature_view import Feature, FeatureView
+from serving.features.feature_view import DTYPES, Feature, FeatureView
 from serving.features.packed import RowLayout
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,11 @@ class HashRow:
         self._before = b"*%d\r\n$5\r\nHMGET\r\n" % (len(self.fields) + 2)
         self._after = b"".join(b"$%d\r\n%b\r\n" % (len(field), field) for field in self.fields)
         self._reads = [READS[feature.dtype] for feature in view.features]
+        self._floats = {feature.dtype for feature in view.features} <= {"float32", "float64"}
+        self._fixed: FixedValues | None = None
+        layout = self._layout
+        values = "".join(DTYPES[feature.dtype] for feature in view.features)
+        self._whole = Struct(f"<{len(layout.head)}sq{len(layout.all_present)}s{values}").pack
         self._told: set[str] = set()
 
     def name(self, key: bytes) -> bytes:
@@ -55,15 +62,33 @@ class HashRow:
         """
         if values.count(None) == len(values):
             return None
-        event_time = event_time_ms(values[-1])
+        *several, stamp = values
+        event_time = event_time_ms(stamp)
+        if self._floats and None not in several:
+            row = self._of_floats(cast("list[bytes]", several), event_time)
+            if row is not None:
+                return row
         try:
             known = [
-                None if data is None else number(data, reads)
-                for data, reads in zip(values[:-1], self._reads, strict=True)
+                None if data is None else number(data, reads) for data, reads in zip(several, self._reads, strict=True)
             ]
         except Unreadable:
-            known = [self._readable(place, data) for place, data in enumerate(values[:-1])]
+            known = [self._readable(place, data) for place, data in enumerate(several)]
         return self._layout.pack_at(known, event_time)
+
+    def _of_floats(self, values: Sequence[bytes], event_time: int) -> bytes | None:
+        """A whole row in half the time; None where it is another one."""
+        if self._fixed is None:
+            self._fixed = FixedValues.like(values)
+        numbers = None if self._fixed is None else self._fixed.numbers(values)
+        if numbers is None:
+            # Feast may write the view in another type since.
+            self._fixed = None
+            return None
+        try:
+            return self._whole(self._layout.head, event_time, self._layout.all_present, *numbers)
+        except OverflowError:
+            return None
 
     def _readable(self, place: int, data: bytes | None) -> float | None:
         try:

@@ -9,6 +9,7 @@ encoding is protobuf's (protobuf.dev/programming-guides/encoding).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module calls it just `error`
 from typing import cast
@@ -52,6 +53,7 @@ def number(data: bytes, reads: Mapping[int, Read]) -> float | None:
         raise Unreadable from None
 
 
+@lru_cache(maxsize=4096)
 def event_time_ms(data: bytes | None) -> int:
     """A `google.protobuf.Timestamp` in milliseconds since 1970; 0 for what is none."""
     if not data:

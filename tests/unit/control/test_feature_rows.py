@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from serving.control.answers import NewRow
 from serving.control.feature_rows import FeatureRows
 from serving.errors import BadRequest, FeaturesAway, UnknownEntity
+from serving.features.feast.feast_source import FeastSource, JoinKey
 from serving.features.feature_view import FeatureView, feature
 
 ROUTE = FeatureView(
@@ -22,6 +23,16 @@ ROWS = FeatureRows("unix:///nowhere/features.sock", {"route": ROUTE})
 def test_an_unknown_view_is_told_with_the_known_ones() -> None:
     with pytest.raises(UnknownEntity, match="no feature view 'plane'; there are route"):
         ROWS.get("plane", ["N1"])
+
+
+def test_rows_that_feast_writes_are_not_written() -> None:
+    feast = FeatureView("stats", ("id",), (feature("x"),), None, FeastSource("p", "s", (JoinKey("id", "int64"),)))
+    with pytest.raises(
+        BadRequest, match=r"the rows of view 'stats' are Feast's .*, as feature view 's' of project 'p'"
+    ):
+        FeatureRows("unix:///nowhere/features.sock", {"stats": feast}).put(
+            "stats", [NewRow(key=["1"], values={"x": 1})]
+        )
 
 
 def test_a_key_has_a_value_for_each_field_of_the_entity() -> None:

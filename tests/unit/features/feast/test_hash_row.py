@@ -71,6 +71,38 @@ def test_any_bytes_in_a_hash_stay_in_their_places(values: list[bytes | None]) ->
         assert _same(value, None if given_bytes is None else _alone(given_bytes, feature.dtype))
 
 
+FLOATS = view_of("floats", {"id": "int64"}, {"a": "float32", "b": "float64", "c": "float32"})
+ONE_FLOAT = st.one_of(
+    st.floats(width=32).map(lambda value: b"\x35" + struct.pack("<f", value)),
+    st.floats().map(lambda value: b"\x29" + struct.pack("<d", value)),
+    st.none() | st.binary(max_size=14) | st.just(b"\x20\x07"),
+)
+
+
+@given(st.lists(st.lists(ONE_FLOAT, min_size=3, max_size=3), min_size=1, max_size=6))
+def test_floats_of_a_row_at_once_are_the_same_as_one_by_one(rows: list[list[bytes | None]]) -> None:
+    reading = hash_row(FLOATS)
+    for values in rows:
+        data = reading.row([*values, b"\x08\x07"])
+        assert data is not None
+        found = RowLayout(FLOATS).unpack(data)
+        assert found is not None
+        assert found.event_time_ms == 7_000
+        for value, feature, given_bytes in zip(found.values, FLOATS.features, values, strict=True):
+            assert _same(value, None if given_bytes is None else _alone(given_bytes, feature.dtype))
+
+
+def test_values_that_only_together_have_the_right_length_shift_nothing() -> None:
+    view = view_of("floats", {"id": "int64"}, {"a": "float64", "b": "float64"})
+    reading = hash_row(view)
+    usual = b"\x29" + struct.pack("<d", 1.5)
+    for values in ([usual, usual], [usual + b"\x29", usual[1:]], [usual[:-1], usual[-1:] + usual], [usual, usual]):
+        data = reading.row([*values, None])
+        found = RowLayout(view).unpack(data or b"")
+        assert found is not None
+        assert found.values == tuple(1.5 if value == usual else None for value in values)
+
+
 def _alone(data: bytes, dtype: str) -> float | None:
     try:
         value = number(data, READS[dtype])
