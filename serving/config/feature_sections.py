@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 from serving.config.section import Section, noted
 from serving.features.feast.feast_source import FeastSource, JoinKey, KeyType
 from serving.features.feature_view import Feature, FeatureView, feature
+from serving.features.transforms.declared import declared
+from serving.features.transforms.transform import Transform
 
 # A dot parts a view from its feature, and metrics and headers carry both.
 Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
@@ -129,15 +131,37 @@ class FeatureViewSection(Section):
         return FeastSource(self.feast.project, self.feast.view or name, named)
 
 
+def _entry(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
+    """Words of its own for what is no transform; the mapping stays as it is, so that it can be shown."""
+    if isinstance(value, dict):
+        try:
+            declared(value)
+        except ValueError as error:
+            raise PydanticCustomError("feature", "{problem}", {"problem": str(error)}) from error
+    elif not isinstance(value, str):
+        problem = f"must be a column, or a transform like {{log1p: plane.seats}}, got {value!r:.80}"
+        raise PydanticCustomError("feature", "{problem}", {"problem": problem})
+    return value
+
+
 class FeatureInput(Section):
     """One input of a model that is made of features."""
 
     name: str = noted("The model's input.", min_length=1)
-    features: list[str] = noted("`view.feature` or `request.field`, in the order of the columns.", min_length=1)
+    features: list[Annotated[str | dict[str, Any], BeforeValidator(_entry)]] = noted(
+        "`view.feature` or `request.field`, in the order of the columns, or what a transform makes of them: "
+        "`{log1p: plane.seats}` (docs/features.md has all).",
+        min_length=1,
+    )
+
+    def entries(self) -> tuple[str | Transform, ...]:
+        """As plans are compiled from them."""
+        return tuple(one if isinstance(one, str) else declared(one) for one in self.features)
 
     def strangers(self, views: dict[str, FeatureViewSection]) -> list[str]:
         """Columns that no view has, each with what is known."""
-        return [text for column in self.features if (text := _stranger(column, views))]
+        columns = [name for one in self.entries() for name in ((one,) if isinstance(one, str) else one.columns)]
+        return [text for column in columns if (text := _stranger(column, views))]
 
 
 def _stranger(column: str, views: dict[str, FeatureViewSection]) -> str:

@@ -13,7 +13,7 @@ def model_inputs(settings: Settings, model: str) -> ModelInputs | None:
         return None
     return ModelInputs(
         model,
-        tuple((one.name, tuple(one.features)) for one in section.inputs),
+        tuple((one.name, one.entries()) for one in section.inputs),
         tuple(view.compiled(name) for name, view in settings.feature_views.items()),
         dict(section.request_defaults),
         section.on_missing,

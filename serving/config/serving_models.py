@@ -118,8 +118,10 @@ class ModelSection(Section):
         "`/infer` finished rows as before. All inputs, or none.",
         default_factory=list,
     )
-    request_defaults: dict[Word, float | int | bool] = noted(
-        "Request features that a caller may leave out or send as null, and what then stands in.", default_factory=dict
+    request_defaults: dict[Word, float | int | bool | str] = noted(
+        "Request features that a caller may leave out or send as null, and what then stands in; text where it is "
+        "looked up or hashed.",
+        default_factory=dict,
     )
     on_missing: Annotated[Literal["default", "fail", "impute"], BeforeValidator(_renamed)] = noted(
         "default: answer with the defaults of what is missing, and say so in `x-sluice-degraded`; impute: the same, "

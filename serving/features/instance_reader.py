@@ -11,6 +11,7 @@ from serving.features.feast.entity_key import EntityKeys
 from serving.features.feature_view import FeatureView
 from serving.features.keys import key_of_one, netstring, prefix
 from serving.features.segments import FORMATS, Sent
+from serving.features.transforms.words import word
 from serving.features.value_words import kind_of, shown
 
 _NUMBERS = frozenset((int, float))
@@ -24,7 +25,13 @@ Pick = Callable[[Mapping[str, object]], tuple[object, ...]]
 class InstanceReader:
     """Prepared for one plan: which fields an instance has, which it may leave out, and what they become."""
 
-    def __init__(self, views: Sequence[FeatureView], sent: Sequence[Sent], defaults: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        views: Sequence[FeatureView],
+        sent: Sequence[Sent],
+        defaults: Mapping[str, float | str],
+        words: Sequence[str] = (),
+    ) -> None:
         self._views = [(prefix(view), view.entity) for view in views]
         # By the place of the view; empty where all rows are packed ones, whose keys are made quicker.
         self._feast = {
@@ -34,9 +41,10 @@ class InstanceReader:
         }
         self._sent = [(pick(run.names), kinds(run.datatype), run.struct.pack) for run in sent]
         self._runs = sent
+        self._words = tuple(words)
         self._defaults = defaults
         self._keys = tuple(dict.fromkeys(name for view in views for name in view.entity))
-        wanted = tuple(dict.fromkeys(name for run in sent for name in run.names))
+        wanted = tuple(dict.fromkeys([*(name for run in sent for name in run.names), *words]))
         self._known = dict.fromkeys(self._keys + wanted)
         self._required = tuple(name for name in self._known if name not in defaults)
 
@@ -87,6 +95,11 @@ class InstanceReader:
                 packed.append(pack(*values))
             except (struct.error, OverflowError):
                 raise _Unfit from None
+        for name in self._words:
+            value = instance[name]
+            if why_no_word(value):
+                raise _Unfit
+            packed.append(word(value))
         return tuple(packed)
 
     def _keys_of(self, instance: Mapping[str, object]) -> list[bytes]:
@@ -129,6 +142,10 @@ class InstanceReader:
                 value = instance.get(name)
                 if value is not None and (why := why_unfit(value, run.datatype)):
                     return f"field {name!r} {why}"
+        for name in self._words:
+            value = instance.get(name)
+            if value is not None and (why := why_no_word(value)):
+                return f"field {name!r} {why}"
         # Not reached: a default that does not fit is refused when the plan is compiled.
         return "a field does not fit"
 
@@ -154,6 +171,19 @@ def why_unfit(value: object, datatype: str) -> str:
         struct.pack("<" + FORMATS[datatype], value)
     except (struct.error, OverflowError):
         return f"is {shown(value)}, which is too large for {datatype}"
+    return ""
+
+
+def why_no_word(value: object) -> str:
+    """What is wrong with a request feature that is looked up by its text; "" for one that fits."""
+    if type(value) is int:
+        return ""
+    if type(value) is not str:
+        return f"must be text or a whole number, got {kind_of(value)}"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "is no valid text (half of a surrogate pair)"
     return ""
 
 

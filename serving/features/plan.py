@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from serving.errors import ServingError
+from serving.features.derivation import Derivation
 from serving.features.entity_rows import EntityRows
 from serving.features.explanation import Explanation
 from serving.features.feature_view import Feature, FeatureView
@@ -14,6 +15,7 @@ from serving.features.filling import Filled, Gap, OnMissing, ViewRead
 from serving.features.instance_reader import InstanceReader
 from serving.features.keys import netstring
 from serving.features.segments import Pieces, Segment
+from serving.features.transforms.transform import Transform
 from serving.features.whole_rows import WholeRows
 from serving.inference import Signature, Tensor
 
@@ -25,22 +27,27 @@ ROWS_A_TURN = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ModelInputs:
-    """What the configuration says of a model: each input tensor with its columns, `view.feature` or `request.field`."""
+    """What the configuration says of a model: each input tensor with its columns, `view.feature`, `request.field`, or
+    what a transform makes of them.
+    """
 
     model: str
-    inputs: tuple[tuple[str, tuple[str, ...]], ...]
+    inputs: tuple[tuple[str, tuple[str | Transform, ...]], ...]
     views: tuple[FeatureView, ...] = ()
-    request_defaults: Mapping[str, float] = field(default_factory=dict)
+    request_defaults: Mapping[str, float | str] = field(default_factory=dict)
     on_missing: OnMissing = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestField:
-    """A field that the caller sends; it may leave it out, or send null, unless `required`. `dtype` is a tensor's."""
+    """A field that the caller sends; it may leave it out, or send null, unless `required`.
+
+    `dtype` is a tensor's, BYTES for text or a whole number that is looked up or hashed.
+    """
 
     name: str
     dtype: str
-    default: float | None
+    default: float | str | None
 
     @property
     def required(self) -> bool:
@@ -78,6 +85,7 @@ class ReadPlan:
         used: Sequence[UsedView],
         pieces: Pieces,
         tensors: Sequence[TensorPlan],
+        derivation: Derivation | None = None,
     ) -> None:
         inputs, _ = recipe
         self.recipe = recipe
@@ -87,15 +95,18 @@ class ReadPlan:
         self.entity_keys = tuple(dict.fromkeys(key for one in used for key in one.view.entity))
         self.request_fields = _request_fields(pieces, inputs.request_defaults)
         sent_defaults = {f.name: f.default for f in self.request_fields if f.default is not None}
-        self._instances = InstanceReader([one.view for one in used], pieces.sent, sent_defaults)
+        self._instances = InstanceReader([one.view for one in used], pieces.sent, sent_defaults, pieces.words)
         self._reads = reads = [
             ViewRead(one, layout, inputs.on_missing) for one, layout in zip(used, pieces.layouts, strict=True)
         ]
-        self.whole_rows = WholeRows(pieces, tensors)
-        columns = dict(inputs.inputs)
-        self.explanation = Explanation(reads, [(tensor.name, columns[tensor.name]) for tensor in tensors])
+        # Behind them come those that only transforms see.
+        self._made = tensors[: len(inputs.inputs)]
+        self.whole_rows = WholeRows(pieces, tensors, self._made, derivation)
+        columns = {name: _names(of) for name, of in inputs.inputs}
+        self.explanation = Explanation(reads, [(tensor.name, columns[tensor.name]) for tensor in self._made])
         self._conversions = pieces.conversions
         self._tensors = tensors
+        self._derivation = derivation
 
     def read(self, instances: Sequence[object]) -> EntityRows:
         """The instances of one request, each an object of fields by name.
@@ -115,9 +126,8 @@ class ReadPlan:
             FeaturesAway: nothing that can be used is there, and the model takes no defaults.
         """
         gaps: dict[Gap, int] = {}
-        parts: list[list[bytes]] = [[] for _ in self._tensors]
-        self._add(rows, found, now_ms, range(rows.count), (parts, gaps))
-        return Filled(self._joined(parts, rows.count), gaps)
+        data = self._finished(rows, found, now_ms, range(rows.count), gaps)
+        return Filled(self._shaped(data, rows.count), gaps)
 
     def gradually(self, rows: EntityRows, found: Found | None, now_ms: int) -> Generator[None, None, Filled]:
         """Like `tensors`, with a pause after every thousand rows, in which others have their turn.
@@ -127,21 +137,18 @@ class ReadPlan:
             FeaturesAway: as `tensors` does.
         """
         gaps: dict[Gap, int] = {}
-        parts: list[list[bytes]] = [[] for _ in self._tensors]
+        turns: list[list[bytes]] = []
         for start in range(0, rows.count, ROWS_A_TURN):
-            self._add(rows, found, now_ms, range(start, min(start + ROWS_A_TURN, rows.count)), (parts, gaps))
+            positions = range(start, min(start + ROWS_A_TURN, rows.count))
+            turns.append(self._finished(rows, found, now_ms, positions, gaps))
             yield
-        return Filled(self._joined(parts, rows.count), gaps)
+        return Filled(self._shaped([b"".join(turn) for turn in zip(*turns, strict=True)], rows.count), gaps)
 
-    def _add(
-        self,
-        rows: EntityRows,
-        found: Found | None,
-        now_ms: int,
-        positions: range,
-        into: tuple[list[list[bytes]], dict[Gap, int]],
-    ) -> None:
-        parts, gaps = into
+    def _finished(
+        self, rows: EntityRows, found: Found | None, now_ms: int, positions: range, gaps: dict[Gap, int]
+    ) -> list[bytes]:
+        """The bytes of each tensor for some of the rows; adds what they lack to `gaps`."""
+        parts: list[list[bytes]] = [[] for _ in self._tensors]
         key = positions.start * len(self._reads)
         for position in positions:
             pieces: list[bytes] = []
@@ -162,11 +169,15 @@ class ReadPlan:
             for row, tensor in zip(parts, self._tensors, strict=True):
                 for piece, start, stop in tensor.segments:
                     row.append(pieces[piece][start:stop])
+        joined = [b"".join(row) for row in parts]
+        if self._derivation is None:
+            return joined
+        return self._derivation.joined(joined, rows.sent[positions.start : positions.stop])
 
-    def _joined(self, parts: Sequence[Sequence[bytes]], count: int) -> list[Tensor]:
+    def _shaped(self, data: Sequence[bytes], count: int) -> list[Tensor]:
         return [
-            Tensor(tensor.name, tensor.datatype, (count, *tensor.trailing), b"".join(row))
-            for tensor, row in zip(self._tensors, parts, strict=True)
+            Tensor(tensor.name, tensor.datatype, (count, *tensor.trailing), values)
+            for tensor, values in zip(self._made, data, strict=True)
         ]
 
     def _sticky_key(self, instances: Sequence[object]) -> bytes | None:
@@ -189,11 +200,19 @@ def _read_by(instances: Sequence[object], plan: ReadPlan, told: Callable[[Entity
         told(rows)
 
 
-def _request_fields(pieces: Pieces, defaults: Mapping[str, float]) -> tuple[RequestField, ...]:
+def _names(columns: Sequence[str | Transform]) -> tuple[str, ...]:
+    """What the model gets, column by column."""
+    return tuple(name for one in columns for name in ((one,) if isinstance(one, str) else one.names))
+
+
+def _request_fields(pieces: Pieces, defaults: Mapping[str, float | str]) -> tuple[RequestField, ...]:
     dtypes: dict[str, str] = {}
     for run in pieces.sent:
         for name in run.names:
             # Where several inputs get it, the one that takes the fewest values: a fraction is no whole number.
             if name not in dtypes or dtypes[name].startswith("FP"):
                 dtypes[name] = run.datatype
+    for name in pieces.words:
+        # A number that is looked up as well is a whole one.
+        dtypes[name] = "INT64" if name in dtypes else "BYTES"
     return tuple(RequestField(name, dtype, defaults.get(name)) for name, dtype in dtypes.items())

@@ -7,7 +7,7 @@ features of three views and eleven request features takes four slices and one jo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from struct import Struct
 from typing import NamedTuple
@@ -28,6 +28,22 @@ FORMATS: Mapping[str, str] = {
     "UINT16": "H",
     "UINT32": "I",
     "UINT64": "Q",
+    "BOOL": "?",
+}
+
+# NumPy's names of the datatypes that features may become, little-endian.
+ARRAYS: Mapping[str, str] = {
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+    "INT8": "<i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "UINT8": "<u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
     "BOOL": "?",
 }
 
@@ -53,6 +69,12 @@ class Column(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.view}.{self.feature}"
+
+
+def column_of(text: str) -> Column:
+    """A column as the configuration writes it."""
+    view, _, feature = text.partition(".")
+    return Column(view, feature)
 
 
 class Segment(NamedTuple):
@@ -89,11 +111,15 @@ class Conversion:
 
 @dataclass(slots=True)
 class Pieces:
-    """What a row is made of: the packed row of each view, then what was sent, then what is converted."""
+    """What a row is made of: the packed row of each view, then what was sent, then what is converted.
+
+    `words` are fields whose text is sent as it is; they stand behind what else was sent, and are no part of a tensor.
+    """
 
     layouts: Sequence[RowLayout]
     sent: list[Sent]
     conversions: list[Conversion]
+    words: list[str] = field(default_factory=list)
 
 
 def segments_of(columns: Sequence[Column], datatype: str, pieces: Pieces) -> list[Segment]:
@@ -115,7 +141,7 @@ def segments_of(columns: Sequence[Column], datatype: str, pieces: Pieces) -> lis
 
 def numbered(segments: Sequence[Segment], pieces: Pieces) -> tuple[Segment, ...]:
     """The same segments once all tensors are known: conversions are the last pieces."""
-    before = len(pieces.layouts) + len(pieces.sent)
+    before = len(pieces.layouts) + len(pieces.sent) + len(pieces.words)
     return tuple(
         segment if segment.piece >= 0 else segment._replace(piece=before - segment.piece - 1) for segment in segments
     )

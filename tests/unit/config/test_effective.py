@@ -52,6 +52,29 @@ def test_what_a_model_does_without_values_goes_by_its_new_name(tmp_path: Path) -
     assert "one of default, fail, impute" in refusal_of(tmp_path, "models: {m: {on_missing: guess}}")
 
 
+def test_transforms_are_read_where_they_stand_among_columns(tmp_path: Path) -> None:
+    text = "models: {m: {inputs: [{name: x, features: [request.a, {log1p: request.b}]}], request_defaults: {a: none}}}"
+    section = from_text(tmp_path, text).settings.models["m"]
+    plain, made = section.inputs[0].entries()
+    assert (plain, section.request_defaults) == ("request.a", {"a": "none"})
+    assert not isinstance(made, str)
+    assert made.names == ("log1p(request.b)",)
+
+
+@pytest.mark.parametrize(
+    ("feature", "said"),
+    [
+        ("{sqrt: request.b}", "a transform names one of cyclic, log, log1p"),
+        ("{log: plan.b}", "'plan.b' names no feature view; there are request"),
+        ("7", "must be a column, or a transform like {log1p: plane.seats}, got 7"),
+    ],
+)
+def test_what_is_no_column_is_told_with_its_place(tmp_path: Path, feature: str, said: str) -> None:
+    refused = refusal_of(tmp_path, "models: {m: {inputs: [{name: x, features: [" + feature + "]}]}}")
+    assert "models.m.inputs" in refused
+    assert said in refused
+
+
 def test_a_pools_transport_is_the_stream_or_rays_handle(tmp_path: Path) -> None:
     settings = from_text(tmp_path, "pools: {slow: {transport: serve_handle}, fast: {}}").settings
     assert (settings.pool("slow").transport, settings.pool("fast").transport) == ("serve_handle", "stream")

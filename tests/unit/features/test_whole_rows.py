@@ -88,7 +88,7 @@ def test_rows_of_two_lengths_that_add_up_are_no_rows() -> None:
     assert _both_ways([whole] * (MANY - 2) + [whole + b"\0", whole[:-1]])[0] is None
 
 
-def test_few_requests_and_other_dtypes_go_one_by_one(plan: ReadPlan) -> None:
+def test_few_requests_go_one_by_one_and_other_dtypes_together(plan: ReadPlan) -> None:
     rows = [plan.read([INSTANCE])] * FEWEST
     found = {row_key(PLANE, ["N1"]): RowLayout(PLANE).pack([1, 2], NOW_MS / 1000), **_route()}
     assert plan.whole_rows.tensors(rows[1:], found, NOW_MS) is None
@@ -96,7 +96,11 @@ def test_few_requests_and_other_dtypes_go_one_by_one(plan: ReadPlan) -> None:
     doubles = compile_plan(
         ModelInputs("late", (("x", COLUMNS),), (PLANE, ROUTE)), signature(TensorSpec("x", "FP64", (-1, 6)))
     )
-    assert doubles.whole_rows.tensors([doubles.read([INSTANCE])] * FEWEST, found, NOW_MS) is None
+    one = doubles.read([INSTANCE])
+    assert (
+        doubles.whole_rows.tensors([one] * FEWEST, found, NOW_MS)
+        == [doubles.tensors(one, found, NOW_MS).tensors] * FEWEST
+    )
 
 
 def _both_ways(planes: list[bytes | None] | list[bytes]) -> tuple[list[list[object]] | None, list[list[object]]]:
