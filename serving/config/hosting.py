@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from serving.config.section import Section, StateUrl, noted
 from serving.errors import ConfigInvalid
-from serving.features.store.redis_address import parse
+from serving.features.store.store_address import SCHEMES, parse_store
 
 
 def features_url(value: str) -> str:
     """`embedded`, or an address that gateways and commands can use.
 
     Raises:
-        PydanticCustomError: it has an option, a port or a database that nobody knows.
+        PydanticCustomError: it is no address, or has an option, a port or a database that nobody knows.
     """
     if value != "embedded":
         try:
-            parse(value)
+            parse_store(value)
         except ConfigInvalid as error:
             raise PydanticCustomError("features_url", "{problem}", {"problem": error.message}) from error
     return value
 
 
-FeaturesUrl = Annotated[StateUrl, AfterValidator(features_url)]
+_PERMITTED = f"embedded, {'://, '.join(SCHEMES[:-1])}:// or {SCHEMES[-1]}://"
+FeaturesUrl = Annotated[str, AfterValidator(features_url), Field(json_schema_extra={"permitted": _PERMITTED})]
 
 
 class EngineSection(Section):
@@ -53,7 +54,9 @@ class StateSection(Section):
     features_url: FeaturesUrl = noted(
         "Features. With TLS `rediss://USER:PASSWORD@HOST:6379/0`, and as options after `?` the files `ssl_ca_certs` "
         "(else the machine's authorities are trusted), `ssl_certfile` and `ssl_keyfile`; characters of a password that "
-        "an address gives a meaning to are percent-encoded.",
+        "an address gives a meaning to are percent-encoded. A cluster: `redis+cluster://HOST:PORT,HOST:PORT`; a master "
+        "that Sentinels know: `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/0`, into which one gets with the options "
+        "`sentinel_username` and `sentinel_password`; both with TLS as `rediss+`.",
         "embedded",
     )
     features_timeout_ms: int = noted(

@@ -6,7 +6,7 @@ import re
 
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):([^@\s]*)@")
 # The other place that redis-py and we read it from.
-_OPTION = re.compile(r"(?<=[?&]password=)[^&#\s]*")
+_OPTION = re.compile(r"(?<=[?&_]password=)[^&#\s]*")
 
 
 def hidden(value: str) -> str:

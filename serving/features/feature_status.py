@@ -30,9 +30,9 @@ WORDS = {
 }
 
 # Why a read ended without an answer: no connection; no answer in time; an answer that is an error; too many keys in
-# flight.
-AWAY, LATE, REFUSED, FULL = "away", "late", "refused", "full"
-READ_ERRORS = (AWAY, LATE, REFUSED, FULL)
+# flight; a node that is left alone, since most of what it answered was an error or late.
+AWAY, LATE, REFUSED, FULL, OPEN = "away", "late", "refused", "full", "open"
+READ_ERRORS = (AWAY, LATE, REFUSED, FULL, OPEN)
 
 
 class FeatureObserver(Protocol):

@@ -22,7 +22,8 @@ from serving.edge.worker import Worker
 from serving.errors import ModelUnservable
 from serving.features.feast.hash_row import hash_rows
 from serving.features.store.feature_reader import FeatureReader
-from serving.features.store.node_reader import NodeReader, ReaderOptions
+from serving.features.store.node_reader import ReaderOptions
+from serving.features.store.topology import feature_reader
 from serving.inference import VersionKey
 from serving.processes.asking import Ask
 from serving.processes.gateway_batching import batching_of
@@ -240,4 +241,4 @@ def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder
         return None
     options = ReaderOptions(timeout_s=settings.state.features_timeout_ms / 1000)
     views = [section.compiled(name) for name, section in settings.feature_views.items()]
-    return NodeReader(start.features_url, recorder, options, hash_rows(views))
+    return feature_reader(start.features_url, recorder, options, hash_rows(views))

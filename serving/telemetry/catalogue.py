@@ -60,7 +60,8 @@ FEATURE_READ_ERRORS = MetricSpec(
     "sluice_feature_read_errors_total",
     "counter",
     ("reason",),
-    "Reads of features without an answer: away, late, refused by the server, or full (too many keys in flight).",
+    "Reads of features without an answer: away, late, refused by the server, full (too many keys in flight), or open "
+    "(a node that mostly answered late or with errors is left alone).",
 )
 QUEUE_ROWS = MetricSpec("sluice_queue_rows", "gauge", ("model", "version", "variant"), "Rows waiting for a batch.")
 BATCH_WINDOW_ROWS = MetricSpec(

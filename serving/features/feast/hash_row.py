@@ -13,7 +13,7 @@ from typing import cast
 
 import mmh3
 
-from serving.features.feast.entity_key import prefix
+from serving.features.feast.entity_key import MARK, prefix
 from serving.features.feast.feast_source import FeastSource
 from serving.features.feast.fixed_values import FixedValues
 from serving.features.feast.value import READS, Unreadable, event_time_ms, number
@@ -111,6 +111,11 @@ class HashRow:
 def hash_rows(views: Iterable[FeatureView]) -> Mapping[bytes, HashRow]:
     """Those of the views that Feast keeps, by what their look-ups begin with."""
     return {prefix(view.name): HashRow(view, view.feast) for view in views if view.feast is not None}
+
+
+def hash_row_of(hashes: Mapping[bytes, HashRow], key: bytes) -> HashRow | None:
+    """The one of `hash_rows` that a look-up belongs to; None for a row of ours."""
+    return hashes[key[: key.index(b":", len(MARK)) + 1]] if key.startswith(MARK) else None
 
 
 def field_of(view: str, feature: str) -> bytes:

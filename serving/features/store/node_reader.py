@@ -1,4 +1,4 @@
-"""Reads rows for every request of one turn of the loop at once: each key once, bounded in keys and in time."""
+"""Reads rows from one node for every request of one turn of the loop at once, bounded in keys and in time."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from serving.errors import ServingError
 from serving.features.feast.hash_row import HashRow
-from serving.features.feature_status import AWAY, LATE, REFUSED, FeatureObserver
-from serving.features.store.reading import Found, Read, Then
-from serving.features.store.redis_address import parse
-from serving.features.store.redis_connection import RedisConnection, connect
+from serving.features.feature_status import AWAY, LATE, OPEN, REFUSED, FeatureObserver
+from serving.features.store.breaker import Breaker, BreakerOptions
+from serving.features.store.reading import Found, Read
+from serving.features.store.redis_connection import RedisConnection
+from serving.features.store.redis_node import RedisNode
+from serving.features.store.telling import tell
 from serving.features.store.tls_failure import in_words
 
 log = logging.getLogger(__name__)
 
 Who = TypeVar("Who")
 
-# No callback holds the loop for long: requests with many rows are told in several turns.
-_LONGEST_TURN_S = 0.002
 # Packed in one turn: a command of a thousand keys takes some 0.3 ms.
 _COMMANDS_A_TURN = 8
 
@@ -43,6 +43,7 @@ class ReaderOptions:
     silence_s: float = 1.0
     first_pause_s: float = 0.05
     longest_pause_s: float = 1.0
+    breaker: BreakerOptions = field(default_factory=BreakerOptions)
 
 
 class NodeReader:
@@ -54,15 +55,17 @@ class NodeReader:
 
     def __init__(
         self,
-        url: str,
+        node: RedisNode,
         observer: FeatureObserver,
-        options: ReaderOptions | None = None,
+        options: ReaderOptions,
         hashes: Mapping[bytes, HashRow] | None = None,
     ) -> None:
-        self._address = parse(url)
+        self.name = node.name
+        self._node = node
         self._observer = observer
-        self._options = options or ReaderOptions()
+        self._options = options
         self._hashes = hashes or {}
+        self._breaker = Breaker(options.breaker, time.monotonic)
         self._connection: RedisConnection | None = None
         self._gathered: Read | None = None
         # In the order of their commands; the first one is answered first.
@@ -111,7 +114,11 @@ class NodeReader:
             return
         read = self._gathered
         if read is None:
-            read = self._gathered = Read(hashes=self._hashes)
+            if not self._breaker.allows():
+                self._observer.feature_read_failed(OPEN)
+                then((who,), None)
+                return
+            read = self._gathered = Read(hashes=self._hashes, clustered=self._node.clustered)
             asyncio.get_running_loop().call_soon(self._send)
         read.lots.append(keys)
         read.asked += len(keys)
@@ -121,10 +128,28 @@ class NodeReader:
         others.append(who)
         self._keys += len(keys)
 
+    def fetch_moving(
+        self, keys: Collection[bytes], who: Who, then: Callable[[Sequence[Who], Found | None], None]
+    ) -> None:
+        """Read keys whose slot of the cluster is on its way to this node (ASK), by themselves."""
+        if not self.answers:
+            self._observer.feature_read_failed(AWAY)
+            then((who,), None)
+            return
+        self._keys += len(keys)
+        self._put(Read(asked=len(keys), lots=[keys], waiting={then: [who]}, clustered=True, asking=True))
+
+    @property
+    def answers(self) -> bool:
+        """It is connected, owes nothing, and is not left alone: what is asked now is sent."""
+        return self._connection is not None and not self._behind and self._breaker.state == "closed"
+
     def _send(self) -> None:
         read, self._gathered = self._gathered, None
-        if read is None:
-            return
+        if read is not None:
+            self._put(read)
+
+    def _put(self, read: Read) -> None:
         if self._connection is None:
             self._failed(read, AWAY)
             return
@@ -146,10 +171,10 @@ class NodeReader:
             command = read.command()
             if read.sent:
                 self._unsent.popleft()
-            if command is not None and self._hashes:
-                self._connection.send_all(command, read.replies, self._answered)
-            elif command is not None:
+            if command is not None and read.replies == 1:
                 self._connection.send(command, self._answered)
+            elif command is not None:
+                self._connection.send_all(command, read.replies, self._answered)
             elif read.answered:
                 # What was left of it had been read before, and the replies were here first.
                 self._finish(read)
@@ -167,22 +192,12 @@ class NodeReader:
         self._behind = bool(self._reads) and self._reads[0].late
         self._keys -= read.asked
         found = read.found()
-        if found is None and not read.late:
-            self._observer.feature_read_failed(REFUSED)
-            self._complain(f"it answers a read with: {read.error}")
-        self._tell(read.told(), found)
-
-    def _tell(self, lots: Iterator[tuple[Then, Sequence[Any]]], found: Found | None) -> None:
-        began = time.monotonic()
-        for then, lot in lots:
-            try:
-                then(lot, found)
-            except Exception:
-                # The defect of one must not strand the others of the same read.
-                log.exception("feature rows could not be taken")
-            if time.monotonic() - began > _LONGEST_TURN_S:
-                asyncio.get_running_loop().call_soon(self._tell, lots, found)
-                return
+        if not read.late:
+            self._breaker.ended("good" if found is not None else "failed")
+            if read.error:
+                self._observer.feature_read_failed(REFUSED)
+                self._complain(f"it answers a read with: {read.error}{_advice(read.error)}")
+        tell(read.told(), found)
 
     def _look_twice(self) -> None:
         # After a turn of the loop that took long, answers may wait in the socket behind this timer.
@@ -196,7 +211,8 @@ class NodeReader:
                 break
             if not read.late:
                 self._observer.feature_read_failed(LATE)
-                self._tell(read.told(), None)
+                self._breaker.ended("slow")
+                tell(read.told(), None)
         if not self._reads:
             return
         self._behind = self._reads[0].late
@@ -213,7 +229,8 @@ class NodeReader:
         self._keys -= read.asked
         if not read.late:
             self._observer.feature_read_failed(reason)
-            self._tell(read.told(), None)
+            self._breaker.ended("failed")
+            tell(read.told(), None)
 
     def _lost(self) -> None:
         if self._connection is not None:
@@ -258,16 +275,32 @@ class NodeReader:
         """Return when the connection has ended, with the reason; raise when none came to be."""
         try:
             async with asyncio.timeout(self._options.connect_s):
-                self._connection = connection = await connect(self._address)
+                connection = await self._node.open()
         except TimeoutError as error:
             raise TimeoutError(f"it did not answer within {self._options.connect_s:g} s") from error
+        self._connection = connection
+        self._breaker.reset()
         if self._complaint:
             self._complaint = ""
-            log.info("the features Redis is back")
+            log.info("the features Redis at %s is back", self.name)
         self._tried.set()
-        return await connection.ended
+        follow = self._node.follow
+        if follow is None:
+            return await connection.ended
+        following = asyncio.ensure_future(follow(connection))
+        try:
+            return await connection.ended
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
 
     def _complain(self, why: str) -> None:
         if why != self._complaint:
             self._complaint = why
-            log.warning("the features Redis is away (%s); models answer by their on_missing", why)
+            log.warning("the features Redis at %s is away (%s); models answer by their on_missing", self.name, why)
+
+
+def _advice(error: str) -> str:
+    if error.startswith(("MOVED ", "CROSSSLOT ")):
+        return "; it is a node of a cluster: write redis+cluster:// instead of redis://"
+    return ""

@@ -10,23 +10,36 @@ from typing import Any
 
 import hiredis
 
-from serving.features.feast.entity_key import MARK
-from serving.features.feast.hash_row import NO_HASH, HashRow
+from serving.features.feast.hash_row import NO_HASH, HashRow, hash_row_of
 from serving.features.store.redis_connection import packed
 
 # More keys in one command would hold up everybody else's at the server, which does one after the other.
 MOST_KEYS_A_COMMAND = 1_000
-# Rows of Feast cost a command each; so many take as long to send and to read as a thousand packed ones.
-MOST_HASHES_AT_ONCE = 100
+# Rows of Feast, and keys of a cluster, cost a command each; so many take as long to send and to read as a thousand
+# packed ones of one node.
+MOST_SINGLY_AT_ONCE = 100
 # Told in one call: no callback holds the loop for long.
 MOST_TOLD = 256
 
 _VALUES = frozenset((bytes, type(None)))
-_NO_HASH = "WRONGTYPE"
+_WRONG_TYPE = "WRONGTYPE"
+_REDIRECTS = ("MOVED ", "ASK ")
+_ASKING = packed((b"ASKING",))
 
 Found = Mapping[bytes, bytes | None]
 # Called with all, or some, of those who asked with it, in their order; None: the store did not answer.
 Then = Callable[[Sequence[Any], Found | None], None]
+
+
+class ClusteredRows(dict[bytes, bytes | None]):
+    """Rows of one node of a cluster; `redirected` has the keys that are elsewhere, with what the node says of each.
+
+    A key that is in neither could not be read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.redirected: dict[bytes, str] = {}
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +47,7 @@ class Read:
     """`lots` are the keys, of which `asked` counts each as often as it is there; each is read once.
 
     `hashes` has the views that Feast keeps, by what their keys begin with; such a key is read by a command of its own.
+    Keys of a cluster (`clustered`) each are too, since each may have moved; `asking` are those that are moving.
 
     `sent` says that no command is left, `answered` that nothing more will come.
 
@@ -49,14 +63,17 @@ class Read:
     error: str = ""
     lots: list[Collection[bytes]] = field(default_factory=list)
     hashes: Mapping[bytes, HashRow] = field(default_factory=dict)
+    clustered: bool = False
+    asking: bool = False
     # How many replies the command that was packed last will have.
     replies: int = 1
     _left: Iterator[bytes] | None = None
     _looked_at: int = 0
-    # The keys of each MGET; a row of Feast with its view.
-    _unanswered: deque[list[bytes] | tuple[bytes, HashRow]] = field(default_factory=deque)
+    # The keys of each MGET; a key that is read by itself, with its view if Feast keeps it; None for what ASKING gets.
+    _unanswered: deque[list[bytes] | tuple[bytes, HashRow | None] | None] = field(default_factory=deque)
     # All keys that were sent, with None until they are answered.
     _rows: dict[bytes, bytes | None] = field(default_factory=dict)
+    _clustered: ClusteredRows = field(default_factory=ClusteredRows)
 
     @property
     def late(self) -> bool:
@@ -77,32 +94,33 @@ class Read:
         if not keys:
             self.answered = not self._unanswered
             return None
-        if self.hashes:
+        if self.hashes or self.clustered:
             return self._by_store(keys)
         self._unanswered.append(keys)
         return packed((b"MGET", *keys))
 
     @property
     def _most(self) -> int:
-        return MOST_HASHES_AT_ONCE if self.hashes else MOST_KEYS_A_COMMAND
+        return MOST_SINGLY_AT_ONCE if self.hashes or self.clustered else MOST_KEYS_A_COMMAND
 
     def _by_store(self, keys: Sequence[bytes]) -> bytes:
-        """One MGET for what is packed, then a command for each row of Feast."""
-        rows = [(key, self._hash_row(key)) for key in keys]
-        mine = [key for key, hash_row in rows if hash_row is None]
+        """One MGET for what is packed, then a command for each row of Feast; of a cluster a command for each row."""
+        rows = [(key, hash_row_of(self.hashes, key)) for key in keys]
+        together = [] if self.clustered else [key for key, hash_row in rows if hash_row is None]
         commands = []
-        if mine:
-            self._unanswered.append(mine)
-            commands.append(packed((b"MGET", *mine)))
+        if together:
+            self._unanswered.append(together)
+            commands.append(packed((b"MGET", *together)))
         for key, hash_row in rows:
-            if hash_row is not None:
-                self._unanswered.append((key, hash_row))
-                commands.append(hash_row.command(key))
+            if hash_row is None and not self.clustered:
+                continue
+            if self.asking:
+                self._unanswered.append(None)
+                commands.append(_ASKING)
+            self._unanswered.append((key, hash_row))
+            commands.append(packed((b"GET", key)) if hash_row is None else hash_row.command(key))
         self.replies = len(commands)
         return b"".join(commands)
-
-    def _hash_row(self, key: bytes) -> HashRow | None:
-        return self.hashes[key[: key.index(b":", len(MARK)) + 1]] if key.startswith(MARK) else None
 
     def _next_keys(self) -> list[bytes]:
         if self._left is None:
@@ -120,7 +138,10 @@ class Read:
         """Keep the reply to the first command that has none; True with the last one."""
         keys = self._unanswered.popleft()
         if isinstance(keys, tuple):
-            self._take_hash(*keys, reply)
+            self._take_one(*keys, reply)
+        elif keys is None:
+            # Where ASKING is refused, so is what follows it.
+            pass
         elif not isinstance(reply, list):
             self.error = str(reply) or "nothing"
         elif len(reply) != len(keys) or not _VALUES.issuperset(map(type, reply)):
@@ -131,27 +152,55 @@ class Read:
         self.answered = self.sent and not self._unanswered
         return self.answered
 
-    def _take_hash(self, key: bytes, hash_row: HashRow, reply: object) -> None:
-        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith(_NO_HASH):
-            self._rows[key] = NO_HASH
+    def _take_one(self, key: bytes, hash_row: HashRow | None, reply: object) -> None:
+        rows = self._clustered if self.clustered else self._rows
+        if isinstance(reply, hiredis.ReplyError):
+            self._take_error(key, hash_row, str(reply))
+        elif hash_row is None:
+            if type(reply) is bytes or reply is None:
+                rows[key] = reply
+            else:
+                self.error = "no value"
         elif not isinstance(reply, list):
             self.error = str(reply) or "nothing"
         elif len(reply) != len(hash_row.fields) or not _VALUES.issuperset(map(type, reply)):
             self.error = "another number of values"
         else:
-            self._rows[key] = hash_row.row(reply)
+            rows[key] = hash_row.row(reply)
+
+    def _take_error(self, key: bytes, hash_row: HashRow | None, error: str) -> None:
+        if error.startswith(_WRONG_TYPE):
+            # What is no string is no row, as MGET answers.
+            (self._clustered if self.clustered else self._rows)[key] = NO_HASH if hash_row is not None else None
+        elif error.startswith(_REDIRECTS):
+            self._clustered.redirected[key] = error
+            if not self.clustered:
+                self.error = error
+        else:
+            self.error = error or "nothing"
 
     def found(self) -> Found | None:
-        """The rows by key; None where the server answered with an error, or with anything but a value for each key."""
+        """The rows by key; None where the server answered with an error, or with anything but a value for each key.
+
+        Of a cluster they are `ClusteredRows`, without the keys that the node refused; None where it refused them all.
+        """
+        if self.clustered:
+            some = self._clustered or self._clustered.redirected or not self.error
+            return self._clustered if some else None
         return None if self.error else self._rows
 
     def told(self) -> Iterator[tuple[Then, Sequence[Any]]]:
         """Whoever waits, once, in lots of `MOST_TOLD`; empties `waiting`."""
         waiting, self.waiting = self.waiting, {}
-        return iter(
-            [
-                (then, several[start : start + MOST_TOLD])
-                for then, several in waiting.items()
-                for start in range(0, len(several), MOST_TOLD)
-            ]
-        )
+        return told(waiting)
+
+
+def told(waiting: Mapping[Then, Sequence[Any]]) -> Iterator[tuple[Then, Sequence[Any]]]:
+    """Whoever waits, in lots of `MOST_TOLD`."""
+    return iter(
+        [
+            (then, several[start : start + MOST_TOLD])
+            for then, several in waiting.items()
+            for start in range(0, len(several), MOST_TOLD)
+        ]
+    )

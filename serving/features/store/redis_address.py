@@ -70,13 +70,13 @@ def parse(url: str) -> RedisAddress:
         path_db = parts.path.strip("/") if parts.scheme != "unix" else ""
         db = int(options.get("db") or path_db or 0)
     except ValueError as error:
-        raise ConfigInvalid(_no_url("has a port or a database that is no number")) from error
+        raise ConfigInvalid(no_url("has a port or a database that is no number")) from error
     if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ConfigInvalid(_no_url("must begin with redis://, rediss:// or unix://"))
+        raise ConfigInvalid(no_url("must begin with redis://, rediss:// or unix://"))
     if strange := sorted(set(options) - _OPTIONS):
-        raise ConfigInvalid(_no_url(f"has the option {strange[0]!r}; known are {', '.join(sorted(_OPTIONS))}"))
+        raise ConfigInvalid(no_url(f"has the option {strange[0]!r}; known are {', '.join(sorted(_OPTIONS))}"))
     if options.get("ssl_cert_reqs", "required") not in _CERT_REQS:
-        raise ConfigInvalid(_no_url(f"has another ssl_cert_reqs than {', '.join(_CERT_REQS)}"))
+        raise ConfigInvalid(no_url(f"has another ssl_cert_reqs than {', '.join(_CERT_REQS)}"))
     return RedisAddress(
         host=parts.hostname or "localhost",
         port=port,
@@ -95,8 +95,9 @@ def _naming(option: str, file: str | None) -> Iterator[None]:
     except OSError as error:
         # A file that is no certificate is an OSError too, with a text of OpenSSL's.
         why = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else str(error)
-        raise ConfigInvalid(_no_url(f"names {option} {file}, which cannot be used: {why}")) from error
+        raise ConfigInvalid(no_url(f"names {option} {file}, which cannot be used: {why}")) from error
 
 
-def _no_url(what: str) -> str:
+def no_url(what: str) -> str:
+    """The sentence that refuses it."""
     return f"the features' URL {what}"

@@ -10,22 +10,22 @@ from types import TracebackType
 from typing import NamedTuple, Self, cast
 
 import redis
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
-from redis.retry import Retry
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
 
-from serving.errors import BadRequest, ConfigInvalid, FeaturesAway, Unavailable
+from serving.errors import BadRequest, FeaturesAway, Unavailable
 from serving.features.feast.hash_row import NO_HASH, HashRow
 from serving.features.feature_status import NOT_FOUND, PRESENT, STALE, UNREADABLE
 from serving.features.feature_view import FeatureView
 from serving.features.keys import EntityValue, row_key
 from serving.features.packed import Row, RowLayout, Value
-from serving.features.store.redis_address import parse
+from serving.features.store.blocking_client import client_of
+from serving.features.store.store_address import parse_store
 from serving.features.store.tls_failure import in_words
 
-OPERATION_S = 5.0
 # One command for so many rows: 12 times as fast as a pipeline of single ones, and short enough for whoever reads.
 ROWS_A_COMMAND = 500
+
+_FAILURES = (RedisError, RedisClusterException, OSError)
 
 
 class EntityRow(NamedTuple):
@@ -53,14 +53,16 @@ class RedisStore:
 
     def __init__(self, url: str) -> None:
         # Judged as the gateways judge it, and before redis-py, which objects later and in many ways.
-        parse(url).ssl_context()
-        try:
-            self._client = redis.Redis.from_url(
-                url, socket_timeout=OPERATION_S, socket_connect_timeout=OPERATION_S, retry=Retry(NoBackoff(), 0)
-            )
-        except ValueError as error:
-            # The URL may carry a password.
-            raise ConfigInvalid("the features' URL must begin with redis://, rediss:// or unix://") from error
+        self._store = parse_store(url)
+        self._store.node.ssl_context()
+        self._made: redis.Redis | None = None
+
+    @property
+    def _client(self) -> redis.Redis:
+        if self._made is None:
+            # That of a cluster asks for its slots when it is made.
+            self._made = client_of(self._store)
+        return self._made
 
     def __enter__(self) -> Self:
         return self
@@ -72,14 +74,15 @@ class RedisStore:
 
     def close(self) -> None:
         """Give the connection back."""
-        with suppress(RedisError, OSError):
-            self._client.close()
+        if self._made is not None:
+            with suppress(*_FAILURES):
+                self._made.close()
 
     def check(self) -> None:
         """Raises unless the server answers."""
         try:
             self._client.ping()
-        except (RedisError, OSError) as error:
+        except _FAILURES as error:
             raise _away(error) from error
 
     def put(self, view: FeatureView, rows: Iterable[EntityRow]) -> int:
@@ -96,11 +99,21 @@ class RedisStore:
         while some := list(islice(pending, ROWS_A_COMMAND)):
             packed = {row_key(view, row.entity): layout.pack(row.values, row.event_time_s) for row in some}
             try:
-                self._client.mset(packed)
-            except (RedisError, OSError) as error:
+                self._set(packed)
+            except _FAILURES as error:
                 raise _away(error) from error
             written += len(some)
         return written
+
+    def _set(self, rows: dict[bytes, bytes]) -> None:
+        if self._store.kind != "cluster":
+            self._client.mset(rows)
+            return
+        # Each key may be on another node, which this client sorts out.
+        pipeline = self._client.pipeline(transaction=False)
+        for key, row in rows.items():
+            pipeline.set(key, row)
+        pipeline.execute()
 
     def get(self, view: FeatureView, entity: Sequence[EntityValue], now_s: float) -> StoredRow:
         """What is stored of an entity; `now_s` is the time of day, for rows that have become too old.
@@ -111,7 +124,7 @@ class RedisStore:
         layout = RowLayout(view)
         try:
             data = self._stored(view, row_key(view, entity))
-        except (RedisError, OSError) as error:
+        except _FAILURES as error:
             raise _away(error) from error
         if data is None:
             return StoredRow(NOT_FOUND)

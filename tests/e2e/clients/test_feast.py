@@ -22,7 +22,8 @@ from serving.features.feature_view import FeatureView, feature
 from serving.features.keys import row_key
 from serving.features.packed import RowLayout
 from serving.features.plan import Found, ModelInputs
-from serving.features.store.node_reader import NodeReader, ReaderOptions
+from serving.features.store.node_reader import ReaderOptions
+from serving.features.store.topology import feature_reader
 from serving.inference import Signature, TensorSpec
 from tests.e2e.clients.environments import environment
 from tests.integration.cli.sluice_command import sluice
@@ -77,7 +78,7 @@ async def found_in(server: Server, views: Sequence[FeatureView], keys: Sequence[
             raise AssertionError(reason)
 
     answer: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
-    reader = NodeReader(server.url, Observer(), ReaderOptions(timeout_s=PATIENT_S), hash_rows(views))
+    reader = feature_reader(server.url, Observer(), ReaderOptions(timeout_s=PATIENT_S), hash_rows(views))
     await reader.start()
     try:
         reader.fetch(keys, answer, lambda who, found: who[0].set_result(found))

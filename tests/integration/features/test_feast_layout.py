@@ -15,9 +15,10 @@ from serving.features.feature_view import FeatureView, feature
 from serving.features.keys import prefix, row_key
 from serving.features.packed import RowLayout
 from serving.features.plan import ModelInputs
-from serving.features.store.node_reader import NodeReader, ReaderOptions
-from serving.features.store.reading import MOST_HASHES_AT_ONCE, Found
+from serving.features.store.node_reader import ReaderOptions
+from serving.features.store.reading import MOST_SINGLY_AT_ONCE, Found
 from serving.features.store.redis_store import EntityRow, RedisStore
+from serving.features.store.topology import feature_reader
 from serving.inference import Signature, TensorSpec
 from tests.integration.features.slow_proxy import SlowProxy
 from tests.integration.valkey_server import Server
@@ -41,7 +42,7 @@ class Observer:
 
 async def read(url: str, views: Sequence[FeatureView], *lots: Sequence[bytes]) -> list[Found | None]:
     """What each lot gets, all asked for in one turn."""
-    reader = NodeReader(url, Observer(), ReaderOptions(timeout_s=PATIENT_S), hash_rows(views))
+    reader = feature_reader(url, Observer(), ReaderOptions(timeout_s=PATIENT_S), hash_rows(views))
     await reader.start()
     try:
         answers = [asyncio.get_running_loop().create_future() for _ in lots]
@@ -103,7 +104,7 @@ async def test_each_row_of_feast_is_asked_for_once(server: Server) -> None:
 
 async def test_many_rows_of_feast_are_read_in_order_and_none_gets_lost(server: Server) -> None:
     client = server.client()
-    count = 5 * MOST_HASHES_AT_ONCE + 7
+    count = 5 * MOST_SINGLY_AT_ONCE + 7
     keys = [row_key(STATS, [number]) for number in range(count)]
     pipeline = client.pipeline(transaction=False)
     (field, *_), start = next(iter(hash_rows([STATS]).values())).fields, len(prefix(STATS))

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from serving.errors import ConfigInvalid
-from serving.features.store.node_reader import NodeReader, ReaderOptions
+from serving.features.store.node_reader import ReaderOptions
 from serving.features.store.reading import Found
+from serving.features.store.topology import feature_reader
 from serving.inference import VersionKey
 from tests.integration.features.slow_proxy import SlowProxy
 from tests.integration.valkey_server import Server
@@ -37,7 +38,7 @@ class Reader:
 
     def __init__(self, url: str, **options: float) -> None:
         self.observer = Observer()
-        self.reader = NodeReader(url, self.observer, ReaderOptions(**options))  # type: ignore[arg-type]
+        self.reader = feature_reader(url, self.observer, ReaderOptions(**options))  # type: ignore[arg-type]
 
     def asks(self, *keys: bytes) -> asyncio.Future[Found | None]:
         answer: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
@@ -57,10 +58,10 @@ class Reader:
                     return found
                 await asyncio.sleep(0.02)
 
-    async def goes_away(self) -> None:
+    async def goes_away(self, key: bytes = b"a") -> None:
         async with asyncio.timeout(PATIENT_S):
             while True:
-                if await self.asks(b"a") is None:
+                if await self.asks(key) is None:
                     return
                 await asyncio.sleep(0.001)
 
@@ -310,6 +311,6 @@ async def test_a_password_is_sent_and_a_wrong_one_is_away(server: Server, caplog
 def test_an_address_that_is_none_is_refused_without_repeating_it() -> None:
     for url in ("localhost:6379", "http://secret@host", "redis://:secret@host:port", "redis://host?secrets=1"):
         with pytest.raises(ConfigInvalid) as refused:
-            NodeReader(url, Observer())
+            feature_reader(url, Observer())
         assert "secret@" not in refused.value.message
         assert "features' URL" in refused.value.message

@@ -16,7 +16,7 @@ import trustme
 
 from serving.errors import ConfigInvalid, FeaturesAway, Unavailable
 from serving.features.feature_view import FeatureView, feature
-from serving.features.store import redis_store
+from serving.features.store import blocking_client
 from serving.features.store.redis_address import parse
 from serving.features.store.redis_store import EntityRow, RedisStore
 from tests.integration.features.slow_proxy import SlowProxy
@@ -223,7 +223,7 @@ async def test_a_server_without_tls_does_not_hold_anybody_up(
     server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It waits for the end of a command, and what TLS begins with has none: ours is the clock that ends it.
-    monkeypatch.setattr(redis_store, "OPERATION_S", 0.5)
+    monkeypatch.setattr(blocking_client, "OPERATION_S", 0.5)
     plain = SlowProxy(server.socket, server.socket)
     port = await plain.start_tcp()
     told, _ = await refusals(f"rediss://:{ENCODED}@localhost:{port}/0", caplog)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import cast
 
 import hiredis
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from serving.features.feature_status import AWAY
 from serving.features.store.node_reader import NodeReader, ReaderOptions
 from serving.features.store.reading import MOST_KEYS_A_COMMAND, Found
-from serving.features.store.redis_connection import Reply
+from serving.features.store.redis_connection import RedisConnection, Reply
+from serving.features.store.redis_node import RedisNode
 from serving.inference import VersionKey
 
 PER_TURN = 8 * MOST_KEYS_A_COMMAND
@@ -62,12 +64,12 @@ class Bench:
         self.connections: list[Connection] = []
         self.observer = Observer()
         options = ReaderOptions(timeout_s=1000, silence_s=1000, first_pause_s=0, longest_pause_s=0)
-        self.reader = NodeReader("redis://nowhere", self.observer, options)
+        self.reader = NodeReader(RedisNode("nowhere", self.connect), self.observer, options)
         self.told: list[tuple[str, Found | None]] = []
 
-    async def connect(self, address: object) -> Connection:
+    async def connect(self) -> RedisConnection:
         self.connections.append(Connection())
-        return self.connections[-1]
+        return cast("RedisConnection", self.connections[-1])
 
     def ask(self, who: str, keys: Sequence[bytes]) -> None:
         self.reader.fetch(keys, who, self._tell)
@@ -84,9 +86,8 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+async def bench() -> AsyncIterator[Bench]:
     one = Bench()
-    monkeypatch.setattr("serving.features.store.node_reader.connect", one.connect)
     await one.reader.start()
     yield one
     await one.reader.stop()

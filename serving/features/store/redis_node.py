@@ -1,0 +1,34 @@
+"""One server that keeps features, as a reader sees it: how to get a connection, and what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from serving.features.store.redis_address import RedisAddress
+from serving.features.store.redis_connection import RedisConnection, connect
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RedisNode:
+    """`open` gives a connection that answers, and may find out anew where the server is each time.
+
+    `follow` lasts as long as a connection and ends it once the server is to be found elsewhere. `clustered` keys are
+    asked for one by one, since each may have moved.
+    """
+
+    name: str
+    open: Callable[[], Awaitable[RedisConnection]]
+    follow: Callable[[RedisConnection], Awaitable[None]] | None = None
+    clustered: bool = False
+
+
+def node_at(address: RedisAddress) -> RedisNode:
+    """The server that is always there."""
+    return RedisNode(place(address), partial(connect, address))
+
+
+def place(address: RedisAddress) -> str:
+    """What logs and metrics call it."""
+    return address.path or f"{address.host}:{address.port}"
