@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PROTOS := open_inference.proto health.proto reflection.proto
 ARGS ?=
 # Tests of what is compiled run once more as plain Python.
-TWICE := $(addprefix tests/unit/,backends batching compiled edge pool request_path runtime telemetry wire test_deadline.py)
+TWICE := $(addprefix tests/unit/,backends batching compiled edge features pool request_path runtime telemetry wire test_deadline.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help install compiled pure clients demo test check format bench docs protocol constraints

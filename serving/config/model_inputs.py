@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from serving.config.settings import Settings
-from serving.features.plan import ModelInputs
+from serving.features.model_inputs import ModelInputs
 
 
 def model_inputs(settings: Settings, model: str) -> ModelInputs | None:

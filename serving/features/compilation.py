@@ -19,8 +19,9 @@ from serving.features.derived_columns import (
 )
 from serving.features.feature_view import FeatureView
 from serving.features.instance_reader import why_no_word, why_unfit
+from serving.features.model_inputs import ModelInputs, TensorPlan, UsedView
 from serving.features.packed import RowLayout
-from serving.features.plan import ModelInputs, ReadPlan, TensorPlan, UsedView
+from serving.features.plan import ReadPlan
 from serving.features.segments import BECOMES, FORMATS, REQUEST, Column, Pieces, column_of, numbered, segments_of
 from serving.features.transforms.transform import Transform
 from serving.inference import Signature, TensorSpec

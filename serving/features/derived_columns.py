@@ -8,7 +8,7 @@ from struct import Struct
 import numpy as np
 
 from serving.features.derivation import Copied, Mixed, Operands
-from serving.features.plan import TensorPlan
+from serving.features.model_inputs import TensorPlan
 from serving.features.segments import ARRAYS, FORMATS, REQUEST, Column, Pieces, column_of, segments_of
 from serving.features.transforms.transform import Transform
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
 from serving.errors import ServingError
@@ -17,7 +16,6 @@ Instance = Mapping[str, object]
 Again = Callable[["ReadPlan", Callable[[Union["EntityRows", ServingError]], None]], None]
 
 
-@dataclass(slots=True)
 class EntityRows:
     """`keys` has a key for each view of each instance, instance by instance; `sent` packed request features.
 
@@ -26,11 +24,24 @@ class EntityRows:
     `wants` is what the caller asks to be told of its values, and `told` what it is told once they are there.
     """
 
-    plan: ReadPlan
-    count: int
-    keys: list[bytes]
-    sent: list[tuple[bytes, ...]]
-    key: bytes | None
-    again: Again
-    wants: Wants | None = None
-    told: Mapping[str, object] | None = None
+    __slots__ = ("again", "count", "key", "keys", "plan", "sent", "told", "wants")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a dataclass in all but name
+        self,
+        plan: ReadPlan,
+        count: int,
+        keys: list[bytes],
+        sent: list[tuple[bytes, ...]],
+        key: bytes | None,
+        again: Again,
+        wants: Wants | None = None,
+    ) -> None:
+        # No dataclass: compiled, its fields' types must be there when it is made, and the plan is not.
+        self.plan = plan
+        self.count = count
+        self.keys = keys
+        self.sent = sent
+        self.key = key
+        self.again = again
+        self.wants = wants
+        self.told: Mapping[str, object] | None = None

@@ -15,7 +15,7 @@ from serving.features.filling import Filled
 from serving.features.plan import ROWS_A_TURN, Found, ReadPlan
 from serving.features.plan_in_use import PlanInUse
 from serving.features.store.feature_reader import FeatureReader
-from serving.inference import Request
+from serving.inference import Request, Tensor
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Features:
                 self._fill_each(group, found)
                 continue
             for waiting, inputs in zip(group, tensors, strict=True):
-                self._done(waiting, Filled(inputs))
+                self._done(waiting, inputs, "")
 
     def _fill_each(self, told: Sequence[Waiting], found: Found | None) -> None:
         for waiting in told:
@@ -168,17 +168,20 @@ class Features:
         rows = waiting.rows
         if rows.wants is not None:
             rows.told = rows.plan.explanation.told(rows, found, now_ms, filled.tensors)
-        self._done(waiting, filled)
+        self._filled(waiting, filled)
 
-    def _done(self, waiting: Waiting, filled: Filled) -> None:
+    def _filled(self, waiting: Waiting, filled: Filled) -> None:
+        if filled.gaps:
+            waiting.in_use.count(filled.gaps)
+        self._done(waiting, filled.tensors, filled.degraded)
+
+    def _done(self, waiting: Waiting, inputs: list[Tensor], degraded: str) -> None:
         request, rows, in_use, then, began = waiting
         if not in_use.rows:
             self._counted.append(in_use)
         in_use.rows += rows.count
-        if filled.gaps:
-            in_use.count(filled.gaps)
-        request.inputs = filled.tensors
-        request.degraded = filled.degraded
+        request.inputs = inputs
+        request.degraded = degraded
         request.features_s = self._clock() - began
         try:
             then(request)

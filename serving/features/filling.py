@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
 
 from serving.errors import FeaturesAway, ServingError, UnknownEntity
 from serving.features.feature_status import NOT_FOUND, NULL, STALE, UNAVAILABLE, UNREADABLE
 from serving.features.feature_view import Feature, FeatureView
 from serving.features.keys import values_of
+from serving.features.model_inputs import OnMissing, UsedView
 from serving.features.packed import HEAD_BYTES, RowLayout
 from serving.features.wholeness import Wholeness
 from serving.inference import Tensor
-
-if TYPE_CHECKING:
-    from serving.features.plan import UsedView
-
-# What a model does without values: their defaults, an error where a whole row is missing, or what training imputed.
-OnMissing = Literal["default", "fail", "impute"]
 
 # Rows lack the same few features again and again; a view with more ways than this to be incomplete makes them anew.
 GAPS_KEPT = 1024

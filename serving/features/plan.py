@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 from serving.errors import ServingError
 from serving.features.derivation import Derivation
 from serving.features.entity_rows import EntityRows
 from serving.features.explanation import Explanation
-from serving.features.feature_view import Feature, FeatureView
-from serving.features.filling import Filled, Gap, OnMissing, ViewRead
+from serving.features.filling import Filled, Gap, ViewRead
 from serving.features.instance_reader import InstanceReader
 from serving.features.keys import netstring
-from serving.features.segments import Pieces, Segment
-from serving.features.transforms.transform import Transform
+from serving.features.model_inputs import ModelInputs, TensorPlan, UsedView, defaults_of, names_of, request_fields
+from serving.features.segments import Pieces
 from serving.features.whole_rows import WholeRows
 from serving.inference import Signature, Tensor
 
@@ -23,54 +21,6 @@ Found = Mapping[bytes, bytes | None]
 
 # About 3 ms; no callback may hold the loop for more than 10.
 ROWS_A_TURN = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInputs:
-    """What the configuration says of a model: each input tensor with its columns, `view.feature`, `request.field`, or
-    what a transform makes of them.
-    """
-
-    model: str
-    inputs: tuple[tuple[str, tuple[str | Transform, ...]], ...]
-    views: tuple[FeatureView, ...] = ()
-    request_defaults: Mapping[str, float | str] = field(default_factory=dict)
-    on_missing: OnMissing = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class RequestField:
-    """A field that the caller sends; it may leave it out, or send null, unless `required`.
-
-    `dtype` is a tensor's, BYTES for text or a whole number that is looked up or hashed.
-    """
-
-    name: str
-    dtype: str
-    default: float | str | None
-
-    @property
-    def required(self) -> bool:
-        """Nothing stands in for it."""
-        return self.default is None
-
-
-@dataclass(frozen=True, slots=True)
-class UsedView:
-    """A view that a plan reads, and those of its features that the model gets, in the view's order."""
-
-    view: FeatureView
-    features: tuple[Feature, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TensorPlan:
-    """One input: the pieces of its row, and the shape of one row."""
-
-    name: str
-    datatype: str
-    trailing: tuple[int, ...]
-    segments: tuple[Segment, ...]
 
 
 class ReadPlan:
@@ -93,16 +43,16 @@ class ReadPlan:
         self.on_missing = inputs.on_missing
         self.views = tuple(used)
         self.entity_keys = tuple(dict.fromkeys(key for one in used for key in one.view.entity))
-        self.request_fields = _request_fields(pieces, inputs.request_defaults)
-        sent_defaults = {f.name: f.default for f in self.request_fields if f.default is not None}
-        self._instances = InstanceReader([one.view for one in used], pieces.sent, sent_defaults, pieces.words)
+        self.request_fields = request_fields(pieces.sent, pieces.words, inputs.request_defaults)
+        defaults = defaults_of(self.request_fields)
+        self._instances = InstanceReader([one.view for one in used], pieces.sent, defaults, pieces.words)
         self._reads = reads = [
             ViewRead(one, layout, inputs.on_missing) for one, layout in zip(used, pieces.layouts, strict=True)
         ]
         # Behind them come those that only transforms see.
         self._made = tensors[: len(inputs.inputs)]
         self.whole_rows = WholeRows(pieces, tensors, self._made, derivation)
-        columns = {name: _names(of) for name, of in inputs.inputs}
+        columns = {name: names_of(of) for name, of in inputs.inputs}
         self.explanation = Explanation(reads, [(tensor.name, columns[tensor.name]) for tensor in self._made])
         self._conversions = pieces.conversions
         self._tensors = tensors
@@ -198,21 +148,3 @@ def _read_by(instances: Sequence[object], plan: ReadPlan, told: Callable[[Entity
         told(refused)
     else:
         told(rows)
-
-
-def _names(columns: Sequence[str | Transform]) -> tuple[str, ...]:
-    """What the model gets, column by column."""
-    return tuple(name for one in columns for name in ((one,) if isinstance(one, str) else one.names))
-
-
-def _request_fields(pieces: Pieces, defaults: Mapping[str, float | str]) -> tuple[RequestField, ...]:
-    dtypes: dict[str, str] = {}
-    for run in pieces.sent:
-        for name in run.names:
-            # Where several inputs get it, the one that takes the fewest values: a fraction is no whole number.
-            if name not in dtypes or dtypes[name].startswith("FP"):
-                dtypes[name] = run.datatype
-    for name in pieces.words:
-        # A number that is looked up as well is a whole one.
-        dtypes[name] = "INT64" if name in dtypes else "BYTES"
-    return tuple(RequestField(name, dtype, defaults.get(name)) for name, dtype in dtypes.items())

@@ -6,19 +6,16 @@ One by one a row of four views costs 4 us, of 40 together less than 1 us each.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from serving.features.block_conversion import BlockConversion
 from serving.features.derivation import Derivation
 from serving.features.entity_rows import EntityRows
+from serving.features.model_inputs import TensorPlan
+from serving.features.segments import Pieces
 from serving.features.wholeness import Block, Wholeness
 from serving.inference import Tensor
-
-if TYPE_CHECKING:
-    from serving.features.plan import TensorPlan
-    from serving.features.segments import Pieces
 
 # Below this many, one by one is quicker.
 FEWEST = 6

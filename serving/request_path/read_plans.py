@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from serving.errors import ConfigInvalid, ModelUnservable
 from serving.features.compilation import compile_plan
-from serving.features.plan import ModelInputs, ReadPlan
+from serving.features.model_inputs import ModelInputs
+from serving.features.plan import ReadPlan
 from serving.inference import Hosted, Signature, VersionKey
 
 # None: inputs are tensors and nothing else. An error: the configuration does not fit this version.

@@ -20,8 +20,9 @@ from serving.features.feast.feast_source import FeastSource, JoinKey
 from serving.features.feast.hash_row import hash_rows
 from serving.features.feature_view import FeatureView, feature
 from serving.features.keys import row_key
+from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
-from serving.features.plan import Found, ModelInputs
+from serving.features.plan import Found
 from serving.features.store.node_reader import ReaderOptions
 from serving.features.store.topology import feature_reader
 from serving.inference import Signature, TensorSpec

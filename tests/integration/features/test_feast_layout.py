@@ -13,8 +13,8 @@ from serving.features.compilation import compile_plan
 from serving.features.feast.hash_row import NO_HASH, hash_rows
 from serving.features.feature_view import FeatureView, feature
 from serving.features.keys import prefix, row_key
+from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
-from serving.features.plan import ModelInputs
 from serving.features.store.node_reader import ReaderOptions
 from serving.features.store.reading import MOST_SINGLY_AT_ONCE, Found
 from serving.features.store.redis_store import EntityRow, RedisStore

@@ -11,8 +11,9 @@ from deployments.flights.sample import CONFIGURATION, load_table, load_test_flig
 from serving.config.effective import effective
 from serving.features.compilation import compile_plan
 from serving.features.keys import row_key
+from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
-from serving.features.plan import ModelInputs, ReadPlan
+from serving.features.plan import ReadPlan
 from serving.features.transforms.declared import declared
 from serving.features.transforms.offline import model_columns, model_rows
 from serving.inference import Signature, TensorSpec

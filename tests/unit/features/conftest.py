@@ -6,7 +6,8 @@ import pytest
 
 from serving.features.compilation import compile_plan
 from serving.features.feature_view import FeatureView, feature
-from serving.features.plan import ModelInputs, ReadPlan
+from serving.features.model_inputs import ModelInputs
+from serving.features.plan import ReadPlan
 from serving.inference import Signature, TensorSpec
 
 PLANE = FeatureView("plane", ("tailnum",), (feature("year", default=2001.5), feature("seats")), max_age_s=60.0)

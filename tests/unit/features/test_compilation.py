@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from serving.errors import ConfigInvalid
 from serving.features.compilation import compile_plan
 from serving.features.feature_view import FeatureView, feature
-from serving.features.plan import ModelInputs
+from serving.features.model_inputs import ModelInputs
 from serving.features.segments import FORMATS
 from serving.inference import TensorSpec
 from tests.unit.features.conftest import COLUMNS, PLANE, ROUTE, signature

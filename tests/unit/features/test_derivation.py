@@ -15,8 +15,9 @@ from serving.features.compilation import compile_plan
 from serving.features.explanation import Wants
 from serving.features.feature_view import FeatureView, feature
 from serving.features.keys import row_key
+from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
-from serving.features.plan import ROWS_A_TURN, ModelInputs, ReadPlan
+from serving.features.plan import ROWS_A_TURN, ReadPlan
 from serving.features.transforms.declared import declared
 from serving.features.transforms.offline import model_columns, model_rows
 from serving.features.whole_rows import FEWEST

@@ -12,8 +12,9 @@ from serving.features.compilation import compile_plan
 from serving.features.explanation import MOST_VALUES, Wants, wants_of
 from serving.features.feature_view import FeatureView, feature
 from serving.features.keys import row_key
+from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
-from serving.features.plan import ModelInputs, ReadPlan
+from serving.features.plan import ReadPlan
 from serving.inference import TensorSpec
 from tests.unit.features.conftest import PLANE, signature
 from tests.unit.features.test_plan import FOUND, INSTANCE, NOW_MS

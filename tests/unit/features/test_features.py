@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -188,7 +187,8 @@ def test_what_is_read_again_elsewhere_is_waited_for(bench: Bench, plan: ReadPlan
     doubles = compile_plan(plan.recipe[0], signature(TensorSpec("x", "FP64", (-1, 6))))
     asked: list[tuple[ReadPlan, Callable[[EntityRows | ServingError], None]]] = []
     request = Request("late", (), Caller(), 0.0)
-    request.entities = replace(plan.read([INSTANCE]), again=lambda plan, told: asked.append((plan, told)))
+    rows = request.entities = plan.read([INSTANCE])
+    rows.again = lambda plan, told: asked.append((plan, told))
     bench.features.fill(request, bench.used(doubles), bench.handed_on.append)
     ((by, told),) = asked
     assert by is doubles

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from serving.features.feature_view import FeatureView, feature
 from serving.features.filling import GAPS_KEPT, ViewRead
+from serving.features.model_inputs import UsedView
 from serving.features.packed import RowLayout
-from serving.features.plan import UsedView
 
 WIDE = FeatureView("wide", ("id",), tuple(feature(f"f{number}") for number in range(12)))
 LAYOUT = RowLayout(WIDE)

@@ -15,8 +15,9 @@ from serving.errors import BadRequest, FeaturesAway, UnknownEntity
 from serving.features.compilation import compile_plan
 from serving.features.feature_view import FeatureView, feature
 from serving.features.keys import row_key
+from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
-from serving.features.plan import ModelInputs, ReadPlan
+from serving.features.plan import ReadPlan
 from serving.inference import Tensor, TensorSpec
 from tests.unit.features.conftest import COLUMNS, PLANE, ROUTE, flights, signature
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from serving.features.compilation import compile_plan
 from serving.features.feature_view import feature
 from serving.features.keys import row_key
+from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
-from serving.features.plan import ModelInputs, ReadPlan
+from serving.features.plan import ReadPlan
 from serving.features.whole_rows import FEWEST
 from serving.inference import TensorSpec
 from tests.unit.features.conftest import COLUMNS, PLANE, ROUTE, flights, signature

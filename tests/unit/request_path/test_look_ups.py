@@ -10,8 +10,9 @@ import pytest
 
 from serving.errors import BadRequest, DeadlineExceeded, ModelUnservable, ServingError, TooLarge, UnknownModel
 from serving.features.feature_view import FeatureView, feature
+from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
-from serving.features.plan import ModelInputs, ReadPlan
+from serving.features.plan import ReadPlan
 from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.reading import Then
 from serving.inference import Hosted, Request, Signature, TensorSpec, VersionKey

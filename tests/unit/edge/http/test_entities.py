@@ -21,8 +21,9 @@ from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows
 from serving.features.explanation import Wants
 from serving.features.feature_view import FeatureView, feature
+from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
-from serving.features.plan import ModelInputs, ReadPlan
+from serving.features.plan import ReadPlan
 from serving.inference import Answer, Request, Signature, Tensor, TensorSpec
 from serving.testing.administration import TOKEN, FakeAdministration
 from serving.testing.predictions import answer_of
