@@ -29,6 +29,7 @@ _REDIS = "redis"
 _KEY_VERSION = 3
 _HEAD = """\
 # Made from the Feast project {project!r}; `sluice config check` says whether models fit it.
+# `state.features_url` has to name its Redis: {address}
 # A float64 becomes an FP64 input only: write float32 where a model takes FP32.
 """
 
@@ -63,13 +64,13 @@ def feast_views(repository: Mapping[str, Any]) -> ImportedViews:
         left_out += _strange_features(view)
         views[_free_name(view["name"], views)] = view
     sections = {name: _section(name, view, repository["project"]) for name, view in views.items()}
-    return ImportedViews(_text(repository["project"], sections, left_out), len(views), left_out)
+    head = _HEAD.format(project=repository["project"], address=repr(repository["address"]))
+    return ImportedViews(head + _text(sections, left_out), len(views), left_out)
 
 
-def _text(project: str, sections: Mapping[str, Any], left_out: Sequence[str]) -> str:
+def _text(sections: Mapping[str, Any], left_out: Sequence[str]) -> str:
     notes = "".join(f"# Left out: {line}\n" for text in left_out for line in text.splitlines())
-    body = yaml.safe_dump({"feature_views": sections}, sort_keys=False, allow_unicode=True, width=120)
-    return _HEAD.format(project=project) + notes + body
+    return notes + yaml.safe_dump({"feature_views": sections}, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _section(name: str, view: Mapping[str, Any], project: str) -> Mapping[str, Any]:

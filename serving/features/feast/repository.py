@@ -25,10 +25,17 @@ def described(repository: str) -> Mapping[str, Any]:
     return {
         "project": store.project,
         "online_store": store.config.online_store.type,
+        "address": _address(str(getattr(store.config.online_store, "connection_string", ""))),
         "key_version": store.config.entity_key_serialization_version,
         "views": [{**_view(view, entities), "name": compute_versioned_name(view, versioned)} for view in views],
         "others": sorted(view.name for view in store.list_on_demand_feature_views()),
     }
+
+
+def _address(connection: str) -> str:
+    """Nodes, database and TLS of a connection string; what may be a secret stays where it is."""
+    told = ("db=", "ssl=")
+    return ",".join(part for part in connection.split(",") if "=" not in part or part.strip().startswith(told))
 
 
 def _view(view: Any, entities: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ANN401 - Feast's

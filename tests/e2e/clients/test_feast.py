@@ -156,4 +156,6 @@ def test_the_repository_is_imported_as_the_views_that_read_it(feast: tuple[Serve
         assert found.feast is not None
         assert wanted.feast is not None
         assert set(found.feast.join_keys) == set(wanted.feast.join_keys)
+    assert "has to name its Redis: 'localhost:6379,db=0'" in said.out, "and no password"
+    assert "secret" not in said.out + said.err
     assert said.err.count("is STRING, no number") == len(MAX_AGE_S)

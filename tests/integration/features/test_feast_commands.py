@@ -25,6 +25,7 @@ feature_views:
 TOLD: dict[str, Any] = {
     "project": "p",
     "online_store": "redis",
+    "address": "localhost:6379",
     "key_version": 3,
     "others": [],
     "views": [

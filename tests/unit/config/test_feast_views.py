@@ -22,7 +22,14 @@ VIEW: dict[str, Any] = {
 
 
 def repository(*views: dict[str, Any], **changed: Any) -> dict[str, Any]:
-    told = {"project": "größe: 1", "online_store": "redis", "key_version": 3, "views": list(views), "others": []}
+    told = {
+        "project": "größe: 1",
+        "online_store": "redis",
+        "address": "h:6379,db=1",
+        "key_version": 3,
+        "views": list(views),
+        "others": [],
+    }
     return {**told, **changed}
 
 
@@ -46,6 +53,7 @@ def test_what_is_written_is_a_configuration_that_reads_the_view() -> None:
         "new": "bool",
     }
     assert (imported.views, list(imported.left_out)) == (1, [])
+    assert "# `state.features_url` has to name its Redis: 'h:6379,db=1'\n" in imported.text
 
 
 @pytest.mark.parametrize(

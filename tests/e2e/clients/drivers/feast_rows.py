@@ -34,9 +34,11 @@ WHOLE = (0, 1, -1, 2**63 - 1, -(2**63), 2**40 + 7)
 
 def main(folder: Path, socket: str) -> None:
     """Write all views, then ask for every entity, and for some that nobody wrote."""
+    # Who may do everything there takes any password.
+    connection = f"localhost:6379,db=0,username=default,password=secret,unix_socket_path={socket}"
     (folder / "feature_store.yaml").write_text(
         "project: flüge\nregistry: registry.db\nprovider: local\nentity_key_serialization_version: 3\n"
-        f"online_store:\n  type: redis\n  connection_string: 'localhost:6379,unix_socket_path={socket}'\n"
+        f"online_store:\n  type: redis\n  connection_string: '{connection}'\n"
     )
     store = FeatureStore(repo_path=str(folder))
     driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)

@@ -92,6 +92,16 @@ def test_floats_of_a_row_at_once_are_the_same_as_one_by_one(rows: list[list[byte
             assert _same(value, None if given_bytes is None else _alone(given_bytes, feature.dtype))
 
 
+@pytest.mark.parametrize("other", [b"\x29" + struct.pack("<d", math.nan), b"\x21" + struct.pack("<d", 2.5), b""])
+def test_a_row_of_the_usual_form_may_hold_something_else(other: bytes) -> None:
+    view = view_of("floats", {"id": "int64"}, {"a": "float64", "b": "float64"})
+    reading = hash_row(view)
+    usual = b"\x29" + struct.pack("<d", 1.5)
+    rows = [reading.row([*values, None]) for values in ([usual, usual], [other, usual], [usual, other])]
+    found = [RowLayout(view).unpack(data or b"") for data in rows]
+    assert [row and row.values for row in found] == [(1.5, 1.5), (None, 1.5), (1.5, None)]
+
+
 def test_values_that_only_together_have_the_right_length_shift_nothing() -> None:
     view = view_of("floats", {"id": "int64"}, {"a": "float64", "b": "float64"})
     reading = hash_row(view)
