@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -71,6 +71,11 @@ def with_strata(gates: GateSet, evidence: Evidence, strata: Iterable[StratumCoun
 def values(gates: GateSet, evidence: Evidence) -> Floats:
     """The evidence against the canary, gate by gate."""
     return e_process.evidence(gates.against, evidence.process)
+
+
+def at_step(gates: GateSet, evidence: Evidence, step: int) -> Evidence:
+    """The same, where nothing of this step was seen yet as well."""
+    return replace(evidence, step=_step_of(gates, evidence.step, step))
 
 
 def total(gates: GateSet, tables: Tables) -> Counts:

@@ -1,0 +1,78 @@
+"""The shipped rule against a described world, as fast as it can be drawn: what `sluice rollout simulate` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from serving.rollouts import transition
+from serving.rollouts.evidence import Evidence, nothing, with_strata
+from serving.rollouts.gate import GateSet
+from serving.rollouts.plan import Plan, gates_of
+from serving.rollouts.simulated_traffic import traffic_of
+from serving.rollouts.stratum import SLICE_S, Stratum, StratumCounts
+from serving.rollouts.transition import Phase, Standing
+from serving.rollouts.verdict import Look, Verdict, judge
+from serving.rollouts.world import World, measured
+
+# A plan that ends by itself is over long before.
+_MOST_S = 7 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a rollout ended, when, and how many answers of the canary were errors."""
+
+    phase: Phase
+    at_s: float
+    reason: str
+    sentence: str
+    canary_requests: int
+
+
+class Judge(Protocol):
+    """Whoever decides: the shipped rule, or what it is compared with."""
+
+    def look(self, counts: StratumCounts, look: Look) -> Verdict:
+        """What follows from the counts since the last look, and all before."""
+
+
+class ShippedRule:
+    """Evidence and verdict as the controller has them; the slice that is not over is added to a copy at each look."""
+
+    def __init__(self, plan: Plan, gates: GateSet) -> None:
+        self._plan, self._gates = plan, gates
+        self._folded: Evidence = nothing(gates)
+        self._open: StratumCounts | None = None
+
+    def look(self, counts: StratumCounts, look: Look) -> Verdict:
+        """One more tick of counts, and the verdict."""
+        if self._open is not None and self._open.stratum != counts.stratum:
+            self._folded = with_strata(self._gates, self._folded, [self._open])
+            self._open = None
+        self._open = counts if self._open is None else self._open.plus(counts)
+        return judge(self._plan, self._gates, with_strata(self._gates, self._folded, [self._open]), look)
+
+
+def simulate(world: World, plan: Plan, seed: int, rule: Judge | None = None, most_s: float = _MOST_S) -> Result:
+    """One rollout from its start to its end, or to the first pause; the same seed is the same rollout."""
+    gates = GateSet(gates_of(plan, measured()))
+    rule = rule or ShippedRule(plan, gates)
+    traffic = traffic_of(world, gates, np.random.default_rng(seed))
+    standing, now_s, requests, verdict = transition.start(plan, 0.0), 0.0, 0, None
+    while standing.phase is Phase.STEP and now_s < most_s:
+        length_s = 1 if now_s >= world.fine_from_s else world.look_s
+        counts = traffic.tick(_stratum(standing, plan, now_s), now_s, length_s)
+        now_s += length_s
+        requests += int(counts.requests[0])
+        verdict = rule.look(counts, Look(standing.step, now_s - standing.since_s, accepted=standing.accepted))
+        standing = transition.after_verdict(standing, plan, verdict, now_s)
+    reason, sentence = (verdict.reason, verdict.sentence) if verdict else ("", "")
+    return Result(standing.phase, now_s, reason, sentence, requests)
+
+
+def _stratum(standing: Standing, plan: Plan, now_s: float) -> Stratum:
+    weight_bp = transition.weight_bp(standing, plan)
+    return Stratum(int(now_s // SLICE_S), standing.step, standing.step, weight_bp)

@@ -1,0 +1,104 @@
+"""Plans as people write them: defaults that fit the traffic, and a sentence for everything that is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from serving.errors import ConfigInvalid
+from serving.rollouts.plan import DEFAULT_GATES, Otherwise, ShadowStage, Step
+from serving.rollouts.plan_file import parse
+
+
+def problems(document: Any) -> str:
+    with pytest.raises(ConfigInvalid) as refused:
+        parse(document)
+    return refused.value.message
+
+
+def test_an_empty_plan_fits_the_traffic() -> None:
+    weights = [step.weight_bp for step in parse({}).steps]
+    assert weights == [100, 500, 1_000, 2_500, 5_000]
+    assert parse({}).steps[0] == Step(100, 300, 3_600)
+    assert parse({}).steps[-1] == Step(5_000, 600, 7_200)
+    assert parse({}, 6_000).steps[-1] == Step(5_000, 180, 3_600)
+    assert [step.weight_bp for step in parse({}, 50).steps] == [1_000, 2_500, 5_000]
+    assert parse({}, 50).steps[-1].most_s == 16 * 3_600
+
+
+def test_the_chances_of_stopping_a_harmless_canary_add_up_to_less_than_a_twentieth() -> None:
+    assert sum(gate.alpha for gate in DEFAULT_GATES.values()) < 0.05
+
+
+def test_what_a_plan_says_is_taken() -> None:
+    plan = parse(
+        {
+            "steps": [
+                {"weight": 0.5, "duration": "90s"},
+                {"weight": "20%", "duration": "5m", "max_duration": "2h", "approval": True},
+            ],
+            "gates": {
+                "errors": {"margin": 1.5, "excess": 0.01, "alpha": 0.01},
+                "scores": False,
+                "latency": {"allowed": 1.5},
+            },
+            "shadow": {"percent": 10, "duration": "10m"},
+            "min_requests": 100,
+            "on_inconclusive": "abort",
+            "expect_drift": True,
+            "webhooks": "https://example.org/hook",
+        }
+    )
+    assert plan.steps == (Step(50, 90, 1_080), Step(2_000, 300, 7_200, approval=True))
+    assert plan.gates["errors"].margins == ((1.5, 0.01),)
+    assert "scores" not in plan.gates
+    assert plan.gates["latency"].allowed == 1.5
+    assert plan.shadow == ShadowStage(10, 600)
+    assert (plan.min_requests, plan.min_events) == (100, 5)
+    assert plan.on_inconclusive is Otherwise.ABORT
+    assert plan.on_no_data is Otherwise.PAUSE
+    assert plan.webhooks == ("https://example.org/hook",)
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ({"steps": [{"weight": 10}, {"weight": 5}]}, "steps[1].weight: 5 % follows 10 %; weights must grow"),
+        ({"steps": [{"weight": 10}, {"weight": 10}]}, "weights must grow"),
+        ({"steps": [{"weight": 100}]}, "steps[0].weight: 100 is no weight"),
+        ({"steps": [{"weight": True}]}, "True is no weight"),
+        ({"steps": [{}]}, "None is no weight"),
+        ({"steps": [{"weight": 0.001}]}, "finer than a hundredth"),
+        ({"steps": []}, "steps: is no list of steps"),
+        ({"steps": [5]}, "steps[0]: is no step"),
+        ({"steps": [{"weight": 5, "duration": "5 minutes"}]}, "steps[0].duration: '5 minutes' is no duration"),
+        ({"steps": [{"weight": 5, "duration": "0s"}]}, "is no duration"),
+        ({"steps": [{"weight": 5, "duration": "5m", "max_duration": "1m"}]}, "is shorter than duration"),
+        ({"steps": [{"weight": 5, "approval": "yes"}]}, "steps[0].approval: 'yes' is not permitted"),
+        ({"steps": [{"weight": 5, "pause": 1}]}, "steps[0]: unknown key 'pause'; there are weight, duration"),
+        ({"gates": {"vibes": {}}}, "gates.vibes: no such gate; there are errors, latency"),
+        ({"gates": {"errors": {"margin": 1}}}, "gates.errors.margin: 1 is not permitted; a number above 1"),
+        ({"gates": {"errors": {"margin": 1.5, "allowed": 2}}}, "1.5 is not above allowed, 2"),
+        ({"gates": {"errors": {"alpha": 0}}}, "gates.errors.alpha: 0 is not permitted"),
+        ({"gates": {"errors": {"alpha": 0.2}}}, "gates: alphas add up to"),
+        ({"gates": {"errors": False}}, "gates.errors: is no mapping"),
+        ({"gates": {"latency": {"margin": 2}}}, "gates.latency: margin and excess are for the gate errors"),
+        ({"gates": []}, "gates: is no mapping"),
+        ({"gates": {"errors": {"alhpa": 0.1}}}, "gates.errors: unknown key 'alhpa'"),
+        ({"shadow": {"percent": 0}}, "shadow.percent: 0 is not permitted"),
+        ({"shadow": 5}, "shadow: is no stage"),
+        ({"min_requests": 0}, "min_requests: 0 is not permitted"),
+        ({"min_events": True}, "min_events: True is not permitted"),
+        ({"on_no_data": "promote"}, "on_no_data: 'promote' is not permitted; one of pause, abort, advance"),
+        ({"webhooks": ["ftp://x"]}, "webhooks[0]: 'ftp://x' is no address"),
+        ({"step": []}, "plan: unknown key 'step'"),
+        ([], "a plan is a mapping"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(document: Any, sentence: str) -> None:
+    assert sentence in problems(document)
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    assert len(problems({"steps": [{"weight": 0}], "min_requests": 0, "gates": {"vibes": {}}}).splitlines()) == 3
