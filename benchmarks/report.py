@@ -14,6 +14,7 @@ from benchmarks.growth import page as growth
 from benchmarks.markdown import table
 from benchmarks.summary import Cell, Key, Spread, by_round, keys, ratio, spread
 from benchmarks.targets import ENTITIES, OURS, judge
+from benchmarks.under_load import page as under_load
 
 RESULTS = Path(__file__).parent / "results"
 # Over this, somebody else used the machine so much that the figures say little.
@@ -197,6 +198,8 @@ def main(paths: Sequence[str]) -> int:
         print(render(json.loads(peers.read_text())))
     if (grown := RESULTS / "growth.json").exists():
         print(growth.render(json.loads(grown.read_text())))
+    if loads := [json.loads(path.read_text()) for path in sorted(RESULTS.glob("under-load-*.json"))]:
+        print(under_load.page(loads))
     if parts.exists():
         print(components(json.loads(parts.read_text())))
     return 0 if peers.exists() or parts.exists() else 1

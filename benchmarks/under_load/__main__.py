@@ -9,24 +9,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.markdown import table
 from benchmarks.open_loop.validity import RULE
 from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload
+from benchmarks.under_load.page import EXPERIMENTS, promises, render
 
 RESULTS = Path(__file__).parent.parent / "results"
-# The kernel's own work for the loopback counts as others' too.
-QUIET_CORES = 0.3
-EXPERIMENTS: dict[str, ModuleType] = {
-    "overload": overload,
-    "bulk": bulk,
-    "neighbours": neighbours,
-    "memory": memory,
-    "one-caller": one_caller,
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,36 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given.output.write_text(json.dumps(results, indent=1) + "\n")
     print(render(results))
     return int(any(promise["verdict"] != "kept" for promise in promises(results)))
-
-
-def render(results: dict[str, Any]) -> str:
-    """Two tables: what was measured, and what that says of the promises."""
-    experiment = EXPERIMENTS[results["experiment"]]
-    rows = [[p["what"], p["wanted"], _text(p["got"]), p["verdict"]] for p in promises(results)]
-    head = ["promise", "wanted", "got", "verdict"]
-    measured = table(experiment.HEAD, experiment.lines(results))
-    parts = [f"### {results['experiment']}, {results['engine']}", measured, table(head, rows), disturbed(results)]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def disturbed(results: dict[str, Any]) -> str:
-    """A sentence where others used the machine: figures then say as much about them as about the server."""
-    used = max(one["others_cores"] for one in results.get("cases", [results]))
-    if used <= QUIET_CORES:
-        return ""
-    return f"The machine was not quiet: others used {used:.2f} cores meanwhile, and these figures are theirs too."
-
-
-def promises(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Those of the whole experiment, or of each of its loads, named by it."""
-    if "cases" not in results:
-        return list(results["promises"])
-    return [
-        {**promise, "what": f"{case['model']} at {load['factor']:g} x: {promise['what']}"}
-        for case in results["cases"]
-        for load in case["loads"]
-        for promise in load["promises"]
-    ]
 
 
 def _measure(given: argparse.Namespace) -> dict[str, Any]:
@@ -136,10 +97,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     given.output = given.output or RESULTS / f"under-load-{given.experiment}-{given.engine}.json"
     return given
-
-
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.3f}"
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

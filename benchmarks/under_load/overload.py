@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,12 @@ from benchmarks.under_load.session import folder, running
 from benchmarks.workload import Workload
 
 STEPS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
+# Where the last step is the best, so much more is asked until it no longer is.
+CLIMB = 1.2
+LONGEST_CLIMB = 12
+# A load that has so much more goodput shows that the peak was not found; it is then looked for again, so many times.
+OUTDONE = 1.1
+SEARCHES = 3
 CALM = 0.5
 # Connections made before, as callers keep them: making thousands at once would be another load.
 OPENED = 512
@@ -86,27 +93,45 @@ class _Measurement:
         self._seed = seed
 
     def told(self) -> dict[str, Any]:
-        """The peak is the best goodput of callers who wait and of steps around what those reached."""
+        """The peak is the best goodput of callers who wait and of steps around what those reached.
+
+        Whatever else slowed the server then may have ended: what has more goodput later is looked around in turn.
+        """
         case, step_s = self._case, self._lengths.step
         self._client.closed_loop(case.callers, 2.0)
         closed = figures(self._client.closed_loop(case.callers, step_s), step_s, self._slo_s)
-        steps = [self._step(closed["answered_per_second"], factor) for factor in STEPS]
-        peak = max(one["goodput_per_second"] for one in (closed, *steps))
+        peak = Peak(self._step, closed["goodput_per_second"])
+        peak.look_around(closed["answered_per_second"])
+        loads, problem = [], None
+        for search in range(1, SEARCHES + 1):
+            loads = [self._load(peak.per_second, factor) for factor in case.factors]
+            reached = [load["load"]["goodput_per_second"] for load in loads]
+            if not outdone(peak.per_second, reached):
+                break
+            if search == SEARCHES:
+                problem = f"a load had {max(reached):.0f} a second, the peak is thought to be {peak.per_second:.0f}"
+            else:
+                peak.look_around(max(reached))
         return {
             "model": case.workload.name,
             "slo_ms": case.slo_ms,
             "apart": case.apart,
             "closed_loop": {"callers": case.callers, **closed},
-            "steps": steps,
-            "peak_per_second": peak,
-            "loads": [self._load(peak, factor) for factor in case.factors],
+            "steps": peak.steps,
+            "peak_per_second": peak.per_second,
+            "loads": [self._judged(load, problem) for load in loads],
         }
 
-    def _step(self, rate: float, factor: float) -> dict[str, Any]:
+    def _judged(self, told: dict[str, Any], problem: str | None) -> dict[str, Any]:
+        if problem is not None:
+            told["load"] |= {"valid": False, "problem": problem}
+        return {**told, "promises": rows_of(promised(told, self._case.share_of_peak))}
+
+    def _step(self, rate: float) -> dict[str, Any]:
         # A moment of little first: what the step before left must not count here.
-        phases = [Phase("calm", CALM * rate, 1.0), Phase("step", factor * rate, self._lengths.step)]
+        phases = [Phase("calm", CALM * rate, 1.0), Phase("step", rate, self._lengths.step)]
         _, told = apply(self._client, phases, self._seed, self._slo_s)
-        return {"factor": factor, **told["step"]}
+        return dict(told["step"])
 
     def _load(self, peak: float, factor: float) -> dict[str, Any]:
         phases = [
@@ -115,13 +140,42 @@ class _Measurement:
             Phase("recovery", CALM * peak, RECOVERY_S),
         ]
         outcomes, phased = apply(self._client, phases, self._seed, self._slo_s)
-        told = {
+        return {
             "factor": factor,
             "of_peak": phased["load"]["goodput_per_second"] / peak,
             "recovery_s": recovery_s(outcomes, WARM_S + self._lengths.load, self._slo_s),
             **phased,
         }
-        return {**told, "promises": rows_of(promised(told, self._case.share_of_peak))}
+
+
+class Peak:
+    """The best goodput of all steps; `step` asks at a rate and tells of it."""
+
+    def __init__(self, step: Callable[[float], dict[str, Any]], per_second: float = 0.0) -> None:
+        self._step = step
+        self.per_second = per_second
+        self.steps: list[dict[str, Any]] = []
+
+    def look_around(self, rate: float) -> None:
+        """Ask at rates around this one, and at higher ones as long as that brings more."""
+        for factor in STEPS:
+            self._ask(rate, factor)
+        factor = STEPS[-1]
+        for _ in range(LONGEST_CLIMB):
+            if self.steps[-1]["goodput_per_second"] < self.per_second:
+                return
+            factor *= CLIMB
+            self._ask(rate, factor)
+
+    def _ask(self, rate: float, factor: float) -> None:
+        told = self._step(factor * rate)
+        self.steps.append({"around": rate, "factor": factor, **told})
+        self.per_second = max(self.per_second, told["goodput_per_second"])
+
+
+def outdone(peak: float, reached: Sequence[float]) -> bool:
+    """Whether a load had so much more goodput than the peak that it is none."""
+    return max(reached) > OUTDONE * peak
 
 
 def promised(told: dict[str, Any], share_of_peak: float) -> list[Promise]:

@@ -27,5 +27,10 @@ class Drain:
             self._rows = self._rows * _FORGET + rows
             self._seconds = self._seconds * _FORGET + now - self._at
             self.row_s = self._seconds / self._rows
+        elif not left and self._rows:
+            # Nobody waited for another batch, so what is remembered says less with each: or a slow moment would turn so
+            # many away that no queue is ever seen to empty faster.
+            self._seconds *= _FORGET
+            self.row_s = self._seconds / self._rows
         self._at = now
         self._left = left > 0

@@ -29,3 +29,13 @@ def test_the_time_in_which_nobody_waited_says_nothing() -> None:
     for number in range(20):
         drain.took(1, 0, number * 5.0)
     assert drain.row_s == 0.0
+
+
+def test_a_slow_moment_is_forgotten_where_each_batch_takes_all_that_wait() -> None:
+    drain = Drain()
+    for number in range(50):
+        drain.took(1, 4, number * 0.02)
+    assert drain.row_s == pytest.approx(0.02)
+    for number in range(100):
+        drain.took(4, 0, 1.0 + number * 0.005)
+    assert drain.row_s < 0.001

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.under_load.__main__ import disturbed, promises, render
-from benchmarks.under_load.overload import promised
+from benchmarks.under_load.overload import Peak, outdone, promised
+from benchmarks.under_load.page import disturbed, page, promises, render
 
 TIMES = {"p50_ms": 1.0, "p90_ms": 2.0, "p99_ms": 3.0, "max_ms": 4.0}
 
@@ -62,3 +62,41 @@ def test_the_report_says_so_where_others_used_the_machine(cores: float, quiet: b
     calm: dict[str, Any] = {"others_cores": 0.0}
     assert (disturbed({"cases": [calm, {"others_cores": cores}]}) == "") is quiet
     assert (disturbed({"others_cores": cores}) == "") is quiet
+
+
+def test_the_page_tells_of_each_experiment_when_and_of_what_it_was_measured() -> None:
+    load = {**told(1.5), "promises": []}
+    case = {"model": "mlp", "peak_per_second": 1_000, "loads": [load], "others_cores": 0.1}
+    facts = {"began": "2026-01-01", "machine": {"commit": "abc", "compiled": True}, "rule": "A rule."}
+    text = page([{"experiment": "overload", "engine": engine, "cases": [case], **facts} for engine in ("ray", "x")])
+    assert text.startswith(
+        "## Under load\n\nA rule.\n\n### overload, ray\n\nMeasured on 2026-01-01 at commit abc, the "
+    )
+    assert "### overload, x" in text
+
+
+class Server:
+    """Answers up to its capacity, and so many a second less of what is asked beyond it."""
+
+    def __init__(self, capacity: float) -> None:
+        self.capacity = capacity
+        self.asked: list[float] = []
+
+    def step(self, rate: float) -> dict[str, Any]:
+        self.asked.append(rate)
+        over = max(0.0, rate - self.capacity)
+        return {"goodput_per_second": min(rate, self.capacity) - over}
+
+
+@pytest.mark.parametrize("believed", [100.0, 900.0, 1_000.0, 2_500.0])
+def test_the_peak_is_looked_for_beyond_the_last_step_as_long_as_that_is_the_best(believed: float) -> None:
+    server = Server(1_000.0)
+    peak = Peak(server.step)
+    peak.look_around(believed)
+    assert peak.per_second == pytest.approx(1_000.0, rel=0.15) or believed * 0.6 > 1_000.0
+    assert len(server.asked) < 25
+
+
+def test_a_load_with_more_goodput_than_the_peak_says_that_the_peak_was_not_found() -> None:
+    assert not outdone(100.0, [100.0, 109.0])
+    assert outdone(100.0, [90.0, 111.0])
