@@ -26,12 +26,13 @@ from serving.wire.waits_frame import encode_waits
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSeen:
-    """A replica as people are shown it; `rows` are those it has not answered."""
+    """A replica as people are shown it; `rows` are those it has not answered, `slots` the batches it runs at once."""
 
     replica: str
     address: str
     state: str
     rows: int
+    slots: int = 0
 
 
 class PoolClient:
@@ -108,16 +109,23 @@ class PoolClient:
 
     def slots(self, key: VersionKey) -> int:
         """So many for each replica that hosts the version."""
-        return self._options.slots_per_replica * len(self._hosting.get(key, ()))
+        # One more is on its way to each.
+        connections = self._hosting.get(key, ())
+        return self._runs(connections) + len(connections)
 
     def servers(self, key: VersionKey) -> int:
         """All but the one that is on its way to each replica."""
-        return self._options.runs_per_replica * len(self._hosting.get(key, ()))
+        return self._runs(self._hosting.get(key, ()))
 
     def shared_slots(self) -> tuple[int, int] | None:
         """Every replica hosts several versions."""
-        replicas = len(self._live())
-        return self._options.slots_per_replica * replicas, self._options.runs_per_replica * replicas
+        live = self._live()
+        runs = self._runs(live)
+        return runs + len(live), runs
+
+    def _runs(self, connections: Sequence[ReplicaConnection]) -> int:
+        """What these replicas run at once: as configured, or as each has found out."""
+        return sum([self._options.runs_per_replica or connection.catalogue.runs or 1 for connection in connections])
 
     def waits(self) -> WaitNotes:
         """Told to every replica once a second, so that whoever scales the pool hears of it."""
@@ -125,12 +133,12 @@ class PoolClient:
 
     def replicas(self) -> list[ReplicaSeen]:
         """Everyone in the pool and how it stands with them."""
-        return [
-            ReplicaSeen(
-                name, replica.member.address, replica.state, replica.connection.rows if replica.connection else 0
-            )
-            for name, replica in sorted(self._replicas.items())
-        ]
+        return [self._seen(name, replica) for name, replica in sorted(self._replicas.items())]
+
+    def _seen(self, name: str, replica: Replica) -> ReplicaSeen:
+        connection = replica.connection
+        rows, slots = (0, 0) if connection is None else (connection.rows, self._runs([connection]))
+        return ReplicaSeen(name, replica.member.address, replica.state, rows, slots)
 
     async def run(self, batch: Batch) -> Outputs:
         """See `Backend.run`; a batch waits only while every replica is slow to read or held for a suspect."""

@@ -11,8 +11,8 @@ from serving.wire.frame import DEFAULT_FRAME_BYTES
 class PoolOptions:
     """Times in seconds.
 
-    A replica runs `runs_per_replica` batches at the same time, and one more is on its way to it meanwhile.
-    Of all batches `hedge_share` may be sent to a second replica where the first is late.
+    A replica runs `runs_per_replica` batches at the same time (0: as many as it says), and one more is on its way to it
+    meanwhile. Of all batches `hedge_share` may be sent to a second replica where the first is late.
     A replica that owes an answer and says nothing for `silence_s` is lost: one that works says so four times a second.
     `write_bytes` may wait for a replica that reads slowly before it is given no more batches. How long rows wait for
     the pool is told to each replica every `tell_s`.
@@ -31,8 +31,3 @@ class PoolOptions:
     longest_pause_s: float = 5.0
     refused_pause_s: float = 15.0
     steady_s: float = 5.0
-
-    @property
-    def slots_per_replica(self) -> int:
-        """Batches that are in flight to each replica."""
-        return self.runs_per_replica + 1

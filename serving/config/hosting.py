@@ -26,6 +26,7 @@ def features_url(value: str) -> str:
     return value
 
 
+Slots = Annotated[int, Field(ge=1, le=256)] | Literal["auto"]
 _PERMITTED = f"embedded, {'://, '.join(SCHEMES[:-1])}:// or {SCHEMES[-1]}://"
 FeaturesUrl = Annotated[str, AfterValidator(features_url), Field(json_schema_extra={"permitted": _PERMITTED})]
 
@@ -97,11 +98,11 @@ class PoolSection(Section):
     )
     memory_mb: int = noted("Memory that a replica asks Ray for.", 2_048, ge=64, le=1 << 22)
     num_cpus: float = noted("Processors that a replica asks Ray for.", 1.0, ge=0, le=1_024)
-    slots: int = noted(
-        "Batches that run at the same time in one replica; as many that run for more than 2 ms run beside them.",
+    slots: Slots = noted(
+        "Batches that run at the same time in one replica; as many that run for more than 2 ms run beside them. auto: "
+        "each replica measures when it starts, and takes one more, up to four and to its `num_cpus`, as long as that "
+        "brings at least half of what the first one does.",
         1,
-        ge=1,
-        le=256,
     )
     hedge_percent: float = noted(
         "Of 100 batches, so many may be sent to a second replica as well when the first one takes longer than 99 of "
@@ -124,6 +125,21 @@ class PoolSection(Section):
         "and to fall back on.",
         "stream",
     )
+
+    @property
+    def fixed_slots(self) -> int:
+        """0 where each replica finds out."""
+        return 0 if self.slots == "auto" else self.slots
+
+    @model_validator(mode="after")
+    def _slots_known(self) -> Self:
+        if self.slots == "auto" and self.transport != "stream":
+            raise PydanticCustomError(
+                "slots",
+                "with the transport {transport} no replica tells how many slots it has found; write a number for slots",
+                {"transport": self.transport},
+            )
+        return self
 
     @model_validator(mode="after")
     def _replicas_in_order(self) -> Self:

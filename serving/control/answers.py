@@ -94,12 +94,13 @@ class Unloaded(BaseModel):
 
 
 class ReplicaSeen(BaseModel):
-    """As a gateway worker sees it; `rows` are those it has not answered."""
+    """As a gateway worker sees it; `rows` are those it has not answered, `slots` the batches it runs at once."""
 
     replica: str
     address: str
     state: str
     rows: int
+    slots: int = 0
 
 
 class PoolSeen(BaseModel):

@@ -16,6 +16,7 @@ from serving.pool.pool_spec import PoolSpec
 from serving.pool.registration import Registration
 from serving.pool.replica_load import ReplicaLoad
 from serving.pool.secret import read_secret
+from serving.pool.slot_search import most_slots
 from serving.pool.wire_options import WireOptions
 from serving.pool.wire_server import WireServer
 from serving.runtime import freed_memory
@@ -64,10 +65,11 @@ class HostProcess:
             ConfigInvalid: no secret, or nowhere to listen.
         """
         spec = self._spec
-        server = self._wire_server() if spec.stream else None
+        secret = read_secret(spec.secret_path) if spec.stream else b""
         self.host.load(sources, spec.load_threads)
-        if server is None:
+        if not spec.stream:
             return
+        server = self._wire_server(secret)
         server.start()
         self._server = server
         if spec.control_url:
@@ -102,9 +104,12 @@ class HostProcess:
             log.warning("replica %s: gateways held on for %.0f s", self._replica, self._spec.grace_s)
         self._server.stop()
 
-    def _wire_server(self) -> WireServer:
-        options = WireOptions(parallel_runs=self._spec.slots, look_s=self._spec.look_us / 1e6)
-        return WireServer(self.host, read_secret(self._spec.secret_path), [self._listen_on()], options)
+    def _wire_server(self, secret: bytes) -> WireServer:
+        spec = self._spec
+        # Once, before anybody asks: later it would say as much about who asks as about the model.
+        runs = spec.slots or self.host.slots_worth(most_slots(spec.num_cpus))
+        options = WireOptions(parallel_runs=runs, tells_runs=not spec.slots, look_s=spec.look_us / 1e6)
+        return WireServer(self.host, secret, [self._listen_on()], options)
 
     def _listen_on(self) -> str:
         if not self._spec.socket_dir:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from serving.errors import NotReady, ServingError
 from serving.inference import Hosted, Stacked, Tensor, VersionKey
+from serving.pool.slot_search import slots_worth
 from serving.runtime import low_priority
 from serving.runtime.onnx_session import Interrupt
 from serving.runtime.source import ModelSource
@@ -27,6 +28,9 @@ class Loaded(Protocol):
         self, inputs: Sequence[Stacked | Tensor], rows: int, interrupt: Interrupt | None = None
     ) -> tuple[Tensor, ...]:
         """See `LoadedModel.run`."""
+
+    def speed(self, threads: int) -> float:
+        """See `LoadedModel.speed`."""
 
 
 OpenModel = Callable[[ModelSource], Loaded]
@@ -56,6 +60,11 @@ class ModelHost:
                 pass
         self._settled = True
         self._tell()
+
+    def slots_worth(self, most: int) -> int:
+        """How many runs at once pay, up to `most`, by the version whose run takes longest; 1 where nothing can run."""
+        slowest = max(self._loaded.values(), key=lambda model: model.hosted.run_s, default=None)
+        return 1 if slowest is None or most == 1 else slots_worth(slowest.speed, most)
 
     def unload(self, key: VersionKey) -> None:
         """Take no new batch for it; those that run end first, since they hold it."""

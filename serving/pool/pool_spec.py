@@ -21,8 +21,8 @@ class PoolSpec:
     of `host`. `stream` False neither listens nor registers: batches then come by Ray's handle alone. The secret itself
     never travels: `secret_path` names a file that only we can read, and "" means the variable SLUICE_POOL_SECRET.
     `replicas` run, or up to `most_replicas` where that is more (see `pool/scaling`). `slots` is how many batches a
-    replica runs at once, `look_us` how long it looks for the next one before it sleeps. `open_model` is
-    "module:callable", which turns a `ModelSource` into a loaded model.
+    replica runs at once (0: as many as it finds to pay, see `slot_search`), `look_us` how long it looks for the next
+    one before it sleeps. `open_model` is "module:callable", which turns a `ModelSource` into a loaded model.
     """
 
     name: str

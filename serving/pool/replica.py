@@ -40,7 +40,7 @@ class PoolReplica:
         spec = load(document)
         # Ray's own id is unique within a cluster; members of one pool may come from several.
         self._process = HostProcess(spec, f"{serve.get_replica_context().replica_id.unique_id}-{secrets.token_hex(2)}")
-        self._runners = ThreadPoolExecutor(spec.slots, thread_name_prefix="handle")
+        self._runners = ThreadPoolExecutor(spec.slots or 1, thread_name_prefix="handle")
         self._left = False
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:

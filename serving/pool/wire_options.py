@@ -10,7 +10,7 @@ from serving.wire.frame import DEFAULT_FRAME_BYTES
 @dataclass(frozen=True, slots=True)
 class WireOptions:
     """`parallel_runs` batches run at once in this process, over all connections, and as many beside them that are known
-    to run for more than `long_run_s`.
+    to run for more than `long_run_s`. `tells_runs`: gateways do not know that number, and are told.
 
     `send_s` is how long one write to a gateway that does not read may take before its connection is closed. A gateway
     whose batch runs, or arrives, for longer than `pulse_s` is told at that interval that the replica lives. Where
@@ -19,6 +19,7 @@ class WireOptions:
     """
 
     parallel_runs: int = 1
+    tells_runs: bool = False
     max_connections: int = 64
     frame_bytes: int = DEFAULT_FRAME_BYTES
     handshake_s: float = 5.0

@@ -182,7 +182,8 @@ class WireServer:
     def _publish(self) -> None:
         host = self._host
         slots = self._slots.assign(host.catalogue())
-        catalogue = Catalogue(slots, dict(host.refused()), host.settled())
+        runs = self._options.parallel_runs if self._options.tells_runs else 0
+        catalogue = Catalogue(slots, dict(host.refused()), host.settled(), runs)
         if catalogue != self._published.catalogue:
             self._published.catalogue = catalogue
 

@@ -89,7 +89,7 @@ def _pool(name: str, place: PoolSpec, settings: Settings, models: Sequence[Serve
         scale_down_delay_s=section.scale_down_delay_s,
         num_cpus=section.num_cpus,
         memory_mb=section.memory_mb,
-        slots=section.slots,
+        slots=section.fixed_slots,
         look_us=section.look_us,
         # Replicas that nobody asks over the stream neither listen nor register.
         stream=place.stream and section.transport == "stream",

@@ -48,6 +48,7 @@ from serving.telemetry.catalogue import (
     INFLIGHT_BYTES,
     LOOP_LAG,
     POOL_REPLICAS,
+    POOL_SLOTS,
     VERSION_READY,
 )
 from serving.telemetry.recorder import Recorder
@@ -112,6 +113,7 @@ class Gateway:
             if isinstance(backend, PoolClient):
                 answering = [replica for replica in backend.replicas() if replica.state == "ready"]
                 recorder.measured(POOL_REPLICAS, (name,), len(answering))
+                recorder.measured(POOL_SLOTS, (name,), sum(replica.slots for replica in answering))
                 if backend.hedges:
                     recorder.counted(HEDGED_BATCHES, (name,), backend.hedged_batches)
                     recorder.counted(HEDGE_WINS, (name,), backend.hedge_wins)

@@ -138,7 +138,7 @@ def _replicas(backend: Backend) -> list[dict[str, Any]]:
     if not isinstance(backend, PoolClient):
         return []
     return [
-        {"replica": seen.replica, "address": seen.address, "state": seen.state, "rows": seen.rows}
+        {"replica": seen.replica, "address": seen.address, "state": seen.state, "rows": seen.rows, "slots": seen.slots}
         for seen in backend.replicas()
     ]
 

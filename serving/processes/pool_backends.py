@@ -42,10 +42,10 @@ class PoolBackends:
             return InProcess(model_sources(self._settings, self._start.models, GATEWAY))
         section = self._settings.pool(pool)
         if section.transport == "serve_handle":
-            return HandlePool(pool, self._cluster, section.slots)
+            return HandlePool(pool, self._cluster, section.fixed_slots or 1)
         if self._members is None:
             raise ModelUnservable(f"pool {pool!r} needs a control state; name one with state.control_url")
-        options = PoolOptions(runs_per_replica=section.slots, hedge_share=section.hedge_percent / 100)
+        options = PoolOptions(runs_per_replica=section.fixed_slots, hedge_share=section.hedge_percent / 100)
         return PoolClient(pool, self._members.pool(pool), self._start.secret.encode(), options)
 
 

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from serving.errors import ModelFailed
 from serving.inference import Hosted, Stacked, Tensor
 from serving.runtime.onnx_session import Interrupt, OnnxSession
+from serving.runtime.samples import Sample
 from serving.runtime.source import Batching, ModelSource
+from serving.runtime.speed import runs_a_second
 from serving.runtime.tensor_arrays import Array, as_arrays, as_tensors
 from serving.runtime.warmup import WarmUp, warm_up
 
 __all__ = ["LoadedModel", "ModelSource"]
 
+# Whatever else runs on the machine only takes: the fastest is the model's own.
+_MEASURED_TIMES = 3
+
 
 class LoadedModel:
     """Runs batches of one version; `hosted` is what the gateway may know of it."""
 
-    __slots__ = ("_outputs", "_required", "_session", "hosted")
+    __slots__ = ("_outputs", "_required", "_sample", "_session", "hosted")
 
-    def __init__(self, session: OnnxSession, hosted: Hosted) -> None:
+    def __init__(self, session: OnnxSession, hosted: Hosted, sample: Sample | None = None) -> None:
         self._session = session
+        self._sample = sample
         self._outputs = hosted.signature.outputs
         self._required = len(hosted.signature.inputs)
         self.hosted = hosted
@@ -36,7 +43,7 @@ class LoadedModel:
         warmth = warm_up(session, source.samples)
         batchable, note = _decided(warmth, source.batching)
         hosted = Hosted(source.key, warmth.signature, batchable, note, source.max_rows, warmth.run_s)
-        return cls(session, hosted)
+        return cls(session, hosted, warmth.sample)
 
     def run(
         self, inputs: Sequence[Stacked | Tensor], rows: int, interrupt: Interrupt | None = None
@@ -52,6 +59,13 @@ class LoadedModel:
         if rows:
             self._check_rows(arrays, rows)
         return as_tensors(arrays, self._outputs)
+
+    def speed(self, threads: int) -> float:
+        """Warm-up runs a second of so many threads at once; 0.0 where no input is known that the model takes."""
+        sample = self._sample
+        if sample is None:
+            return 0.0
+        return max(runs_a_second(partial(self._session.run, sample), threads) for _ in range(_MEASURED_TIMES))
 
     def _check_rows(self, arrays: Sequence[Array], rows: int) -> None:
         # A short answer would give some caller another caller's row, so nobody gets anything.

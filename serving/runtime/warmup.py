@@ -32,13 +32,14 @@ class WarmUp:
 
     `note` says why rows may not run together, in a form that tells the owner what to do. `signature` is the declared
     one, with output shapes corrected to what the model really answers. `run_s`: the median time of one warm row, 0.0
-    when no input was accepted. `stackable`: every input has an open dimension 0.
+    when no input was accepted. `stackable`: every input has an open dimension 0. `sample` is one that the model took.
     """
 
     signature: Signature
     note: str
     run_s: float
     stackable: bool
+    sample: Sample | None = None
 
     @property
     def batchable(self) -> bool:
@@ -71,7 +72,7 @@ def warm_up(
     run_s, answer = _timed(session, accepted[0].sample, clock)
     note = closed or _objection(session, accepted, answer, run_s)
     signature = _observed(session.signature, answer, batchable=not note)
-    return WarmUp(signature, note, run_s, stackable=not closed)
+    return WarmUp(signature, note, run_s, stackable=not closed, sample=accepted[0].sample)
 
 
 def _closed_input(signature: Signature) -> str:

@@ -97,6 +97,9 @@ VERSION_READY = MetricSpec(
 POOL_REPLICAS = MetricSpec(
     "sluice_pool_replicas", "gauge", ("pool",), "Replicas that answer, as the worker that sees the fewest does.", "min"
 )
+POOL_SLOTS = MetricSpec(
+    "sluice_pool_slots", "gauge", ("pool",), "Batches that those replicas run at once, configured or found.", "min"
+)
 HEDGED_BATCHES = MetricSpec(
     "sluice_hedged_batches_total",
     "counter",
@@ -127,7 +130,7 @@ CATALOGUE: dict[str, MetricSpec] = {
         *(STAGE_SECONDS, BATCH_ROWS, BATCH_SLACK, REQUESTS, ROWS, REFUSED_ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
         *(INFLIGHT_BYTES, CONNECTIONS),
-        *(VERSION_READY, POOL_REPLICAS, HEDGED_BATCHES, HEDGE_WINS, WORKERS, RESTARTS, ENGINE_REPLICAS),
+        *(VERSION_READY, POOL_REPLICAS, POOL_SLOTS, HEDGED_BATCHES, HEDGE_WINS, WORKERS, RESTARTS, ENGINE_REPLICAS),
         *(ENGINE_REPLICAS_WISHED, READY, START_TIME, BUILD_INFO),
     )
 }

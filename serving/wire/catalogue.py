@@ -18,11 +18,15 @@ from serving.wire.frame import CATALOGUE, Frame, encode
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """`slots` numbers the versions that can run now; a number is not given to another version soon after."""
+    """`slots` numbers the versions that can run now; a number is not given to another version soon after.
+
+    `runs` is how many batches the replica runs at once; 0 where it does not say.
+    """
 
     slots: Mapping[int, Hosted] = field(default_factory=dict)
     refused: Mapping[VersionKey, str] = field(default_factory=dict)
     settled: bool = False
+    runs: int = 0
 
 
 def encode_catalogue(catalogue: Catalogue) -> bytes:
@@ -34,6 +38,7 @@ def encode_catalogue(catalogue: Catalogue) -> bytes:
             {"model": key.model, "version": key.version, "note": note}
             for key, note in sorted(catalogue.refused.items())
         ],
+        **({"runs": catalogue.runs} if catalogue.runs else {}),
     }
     return encode(CATALOGUE, json.dumps(document, separators=(",", ":")).encode())
 
@@ -48,7 +53,7 @@ def decode_catalogue(frame: Frame) -> Catalogue:
         document = json.loads(frame.payload)
         slots = {int(entry["slot"]): _read_hosted(entry) for entry in document["hosted"]}
         refused = {_key(entry): str(entry["note"]) for entry in document["refused"]}
-        return Catalogue(slots, refused, bool(document["settled"]))
+        return Catalogue(slots, refused, bool(document["settled"]), max(0, int(document.get("runs", 0))))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StreamRefused(f"the peer sent a catalogue that cannot be read: {error!r}") from error
 

@@ -126,7 +126,7 @@ async def connect() -> AsyncIterator[Connect]:
         clients.append(client)
         await client.start()
         if wait:
-            await until(lambda: client.slots(KEY) == len(addresses) * options.slots_per_replica)
+            await until(lambda: client.slots(KEY) == len(addresses) * (options.runs_per_replica + 1))
         return client
 
     yield start

@@ -11,6 +11,7 @@ import pytest
 
 from serving.backends.members import StaticMembers
 from serving.backends.pool_client import PoolClient
+from serving.backends.pool_options import PoolOptions
 from serving.wire.catalogue import Catalogue, encode_catalogue
 from serving.wire.frame import PING, PONG, RUN, encode
 from serving.wire.waits_frame import decode_waits
@@ -131,3 +132,16 @@ async def test_a_replica_that_is_told_and_does_not_answer_is_given_up() -> None:
     for _ in range(20):
         wire.connection.tick()
     assert wire.given_up()
+
+
+@pytest.mark.parametrize(("configured", "told", "runs"), [(0, 3, 3), (0, 0, 1), (2, 3, 2), (2, 0, 2)])
+async def test_a_replica_runs_as_many_batches_as_is_configured_and_else_as_many_as_it_says(
+    configured: int, told: int, runs: int
+) -> None:
+    wire = Wire()
+    wire.shake()
+    wire.says(encode_catalogue(replace(CATALOGUE, runs=told)))
+    client = PoolClient("p", StaticMembers(), SECRET, PoolOptions(runs_per_replica=configured))
+    client._hosting = {KEY: [wire.connection, wire.connection]}
+    # One more is on its way to each.
+    assert (client.servers(KEY), client.slots(KEY)) == (2 * runs, 2 * runs + 2)

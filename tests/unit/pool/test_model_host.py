@@ -37,6 +37,9 @@ class Echo:
         self.before()
         return (Tensor("y", "FP32", (1, 2), bytes(8)),)
 
+    def speed(self, threads: int) -> float:
+        return self.hosted.run_s * min(threads, 3)
+
 
 def source(model: str, version: int = 1) -> ModelSource:
     return ModelSource(VersionKey(model, version), Path(f"/models/{model}/{version}/model.onnx"))
@@ -186,3 +189,23 @@ def test_a_replica_without_a_version_that_can_run_is_well() -> None:
     host = ModelHost(opened)
     host.load([source("broken")])
     Health(host).check()
+
+
+def test_slots_are_found_by_the_version_whose_run_takes_longest_and_are_one_where_nothing_runs() -> None:
+    def measured(source: ModelSource) -> Loaded:
+        model = Echo(source.key, run_s=float(source.key.version))
+        return AnyNumber(source.key) if source.key.version == 1 else model
+
+    host = ModelHost(measured)
+    assert host.slots_worth(4) == 1
+    host.load([source("quick", 1), source("slow", 2)])
+    assert host.slots_worth(4) == 3
+    assert host.slots_worth(2) == 2
+    assert host.slots_worth(1) == 1
+
+
+class AnyNumber(Echo):
+    """Quicker than any other, and as quick as it is asked to be."""
+
+    def speed(self, threads: int) -> float:
+        return float(threads)
