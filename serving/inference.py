@@ -234,6 +234,8 @@ class Request:
 
     `entities` are instances whose features are looked up (serving.features.entity_rows) and from which the inputs are
     made; `degraded` then tells which values were defaults, `features_s` how long the look-up took.
+
+    `judged` is the arm of a trial that its outcome counts for (serving.request_path.trials); None outside of trials.
     """
 
     __slots__ = (
@@ -248,6 +250,7 @@ class Request:
         "group",
         "holders",
         "inputs",
+        "judged",
         "key",
         "model",
         "pinned",
@@ -289,6 +292,7 @@ class Request:
         self.entities: object = None
         self.degraded = ""
         self.features_s = 0.0
+        self.judged: object = None
         self.holders: tuple[Holder, ...] = ()
 
     def reply(self, outcome: Answer | ServingError) -> None:

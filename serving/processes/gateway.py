@@ -201,12 +201,15 @@ async def build_gateway(start: StartMessage) -> Gateway:
     feed.offer(dump(table))
     followers: list[Follower] = []
     if members is not None:
+        from serving.processes.trial_reporter import TrialReporter  # noqa: PLC0415 - see _members
         from serving.state.table_store import TableStore  # noqa: PLC0415 - see _members
 
         store = TableStore(start.control_url, feed.offer)
         store.follow()
         members.start()
-        followers += [members, store]
+        reporter = TrialReporter(start.control_url, predictor.variants.trials, time.time)
+        reporter.start()
+        followers += [members, store, reporter]
     if reader is not None:
         await reader.start()
         followers.append(reader)

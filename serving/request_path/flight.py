@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from serving.batching.large_answer import LargeAnswers
 from serving.batching.row_queue import Span
-from serving.errors import ServingError
+from serving.errors import ReplicaLost, ServingError
 from serving.inference import Answer, Batch, Buffer, Outputs, Request, Stacked
 from serving.observation import BatchSeen
+from serving.request_path import trials
 from serving.request_path.intake import Given
 from serving.request_path.variants import Variant
 
@@ -65,6 +66,10 @@ class Flight:
                 raise
             self._task.uncancel()
             return None
+        except ReplicaLost as lost:
+            if lost.started:
+                trials.crashed([request for request, _, _ in self.spans], self.variant.name)
+            raise
         finally:
             # From here on a reply must not call the batch back.
             self._landed = True
@@ -76,9 +81,12 @@ class Flight:
         key, name, whole = self.variant.key, self.variant.name, self.whole
         row = 0
         answered: list[Request] = []
+        judged: list[tuple[Request, int]] = []
         for request, start, stop in self.spans:
             end = row + stop - start
             if request.waiting:
+                if request.judged is not None and stop == request.rows:
+                    judged.append((request, row))
                 queue_s = self.taken_at - request.queued_at
                 part = Answer(outputs, row, end, whole, key, name, queue_s, run_s)
                 answer: Answer | ServingError | None = part
@@ -89,6 +97,8 @@ class Flight:
                     request.reply(answer)
                     answered.append(request)
             row = end
+        if judged:
+            trials.answered(judged, outputs, outputs.run_s or run_s)
         first, _, stop = self.spans[0]
         # The whole request was predicted: its other parts come early and would hide that the last one is late.
         if first.predicted_s and stop == first.rows:
@@ -102,6 +112,7 @@ class Flight:
         landed_at = self._clock()
         answered = [request for request, _, _ in self.spans if request.waiting]
         for request in answered:
+            trials.failed(request, error)
             request.reply(error)
         if answered:
             rows = sum([stop - start for _, start, stop in self.spans])

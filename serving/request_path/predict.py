@@ -16,6 +16,7 @@ from serving.features.features import Features
 from serving.features.plan import ReadPlan
 from serving.inference import Request
 from serving.observation import Observer
+from serving.request_path import trials
 from serving.request_path.administration import NOBODY, Administration
 from serving.request_path.flight import Flight
 from serving.request_path.look_ups import NOTHING, LookUps
@@ -171,6 +172,7 @@ class Predictor:
             if request.chosen is not None:
                 total_s = self._clock() - request.received_at
                 self._observer.failed(request.chosen, total_s, request.rows, why.reason)
+            trials.failed(request, why)
             request.reply(why)
 
     def _flight(self, variant: Variant, spans: list[Span]) -> Flight:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from serving.inference import Holder, Hosted, Request, VersionKey
 from serving.request_path.intake import Intake
 from serving.request_path.queues import Queues
 from serving.request_path.read_plans import NO_PLANS, Plan, ReadPlans
+from serving.request_path.trials import Trials, stood_in
 from serving.routing.split import STABLE, choose_split
 from serving.routing.table import EMPTY, Route, RouteTable, Served
 
@@ -72,6 +74,7 @@ class Variants:
         self._live: dict[Role, Variant] = {}
         self._only: dict[str, Variant] = {}
         self._gone: list[Variant] = []
+        self.trials = Trials(time.time)
         for backend in backends.values():
             self.follow(backend)
 
@@ -82,6 +85,7 @@ class Variants:
     def adopt(self, table: RouteTable) -> None:
         """Follow a new table; requests accepted before stay with the variant that they were given."""
         self._table = table
+        self.trials.adopt(table)
         self._look(None)
 
     def choose(self, request: Request) -> Variant:
@@ -98,9 +102,14 @@ class Variants:
                 return only
         route = self._route(request.model)
         name, version = self._wanted(route, request)
+        if self.trials.any and request.version is None and request.pinned is None:
+            # Who chose for himself says nothing of the others; and what nobody can serve is the trial's failure.
+            self.trials.assign(request, name)
         variant = self._live.get((route.model, version, name))
         if variant is None and request.version is None and request.pinned is None:
             variant = self._stable(route)
+            if variant is not None and variant.name != name:
+                stood_in(request)
         if variant is None:
             raise NotReady(self._why_not(route, version))
         return variant

@@ -44,6 +44,29 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """What a rollout has counted of a split: both arms alike, from `count_from_s` on (both times are since 1970).
+
+    Slices of time begin at `began_s`; `generation` is the epoch of the table with which step or weight last changed.
+    A `sticky` trial judges a key once, and only those whose own hash is below `key_sample` (of 2**32). Runs are held
+    against `latency_bounds_us`, the score, element `score_index` of a row of `score_output`, against `score_edges`.
+    """
+
+    rollout: str
+    generation: int
+    step: int
+    weight_bp: int
+    sticky: bool
+    began_s: float
+    count_from_s: float
+    latency_bounds_us: tuple[int, ...] = ()
+    score_output: str = ""
+    score_index: int = 0
+    score_edges: tuple[float, ...] = ()
+    key_sample: int = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A model's split between variants; the salt is new for every rollout, so that nobody is always first."""
 
@@ -51,6 +74,7 @@ class Route:
     salt: str
     splits: tuple[Split, ...]
     served: tuple[Served, ...]
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +93,7 @@ def dump(table: RouteTable) -> bytes:
     document = {
         "format": FORMAT,
         "epoch": table.epoch,
-        "routes": [asdict(route) for route in table.routes.values()],
+        "routes": [_as_json(route) for route in table.routes.values()],
     }
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -90,12 +114,37 @@ def load(data: bytes | str) -> RouteTable:
         raise ConfigInvalid(f"no routing table: {error!r}") from error
 
 
+def _as_json(route: Route) -> dict[str, Any]:
+    entry = asdict(route)
+    if route.trial is None:
+        del entry["trial"]
+    return entry
+
+
 def _route(entry: dict[str, Any]) -> Route:
     splits = tuple(Split(s["variant"], int(s["version"]), int(s["weight_bp"])) for s in entry["splits"])
     served = tuple(_served(s) for s in entry["served"])
-    route = Route(str(entry["model"]), str(entry["salt"]), splits, served)
+    trial = entry.get("trial")
+    route = Route(str(entry["model"]), str(entry["salt"]), splits, served, None if trial is None else _trial(trial))
     _check(route)
     return route
+
+
+def _trial(entry: dict[str, Any]) -> Trial:
+    return Trial(
+        rollout=str(entry["rollout"]),
+        generation=int(entry["generation"]),
+        step=int(entry["step"]),
+        weight_bp=int(entry["weight_bp"]),
+        sticky=bool(entry["sticky"]),
+        began_s=float(entry["began_s"]),
+        count_from_s=float(entry["count_from_s"]),
+        latency_bounds_us=tuple(int(bound) for bound in entry["latency_bounds_us"]),
+        score_output=str(entry["score_output"]),
+        score_index=int(entry["score_index"]),
+        score_edges=tuple(float(edge) for edge in entry["score_edges"]),
+        key_sample=int(entry["key_sample"]),
+    )
 
 
 def _served(entry: dict[str, Any]) -> Served:

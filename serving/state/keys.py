@@ -23,3 +23,8 @@ def lease(pool: str, replica: str) -> str:
 def tombstone(pool: str, replica: str) -> str:
     """Says for a minute that the replica has left by itself."""
     return f"sluice:gone:{pool}:{replica}"
+
+
+def rollout(rollout_id: str) -> str:
+    """What every key of a rollout begins with; the braces keep them together in a cluster."""
+    return f"sluice:rollout:{{{rollout_id}}}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from serving.errors import ConfigInvalid
-from serving.routing.table import Route, RouteTable, Served, Split, dump, load
+from serving.routing.table import Route, RouteTable, Served, Split, Trial, dump, load
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "table" / "v1" / "table.json"
 TABLE = RouteTable(
@@ -26,6 +27,20 @@ TABLE = RouteTable(
 
 def test_a_table_survives_being_published() -> None:
     assert load(dump(TABLE)) == TABLE
+
+
+def test_a_trial_survives_being_published() -> None:
+    trial = Trial("r-1", 7, 2, 500, True, 1_000.5, 1_030.5, (250, 500), "score", 1, (0.25, 0.5), 1 << 31)
+    route = replace(TABLE.routes["flight-delay"], trial=trial)
+    table = RouteTable(8, {route.model: route})
+    assert load(dump(table)) == table
+
+
+def test_a_trial_that_is_none_is_refused_by_name() -> None:
+    document = json.loads(dump(TABLE))
+    document["routes"][0]["trial"] = {"rollout": "r-1"}
+    with pytest.raises(ConfigInvalid, match="generation"):
+        load(json.dumps(document))
 
 
 def test_the_table_that_the_first_release_wrote_is_read() -> None:

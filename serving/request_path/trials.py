@@ -1,0 +1,274 @@
+"""What the requests of a trial came to, tallied by arm; what follows from that is for `serving.rollouts` to say."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from xxhash import xxh3_64_intdigest
+
+from serving.errors import BadRequest, ServingError
+from serving.inference import Outputs, Request
+from serving.request_path.trial_scores import RowScores, rows_not_finite
+from serving.routing.table import Route, RouteTable, Trial
+
+CANARY = "canary"
+# Another hash than that of the split, which a sample of keys must not depend on.
+_SAMPLE_SEED = 0x51AC
+_LOW_32 = 0xFFFFFFFF
+# What is kept of keys between two flushes, and of those that were told before; beyond, the key is asked about again.
+_MOST_FIRSTS = 20_000
+_MOST_TOLD = 200_000
+
+
+class First(NamedTuple):
+    """A key's event: it counts as `event` if the key is not among those `seen` yet, by any worker."""
+
+    seen: str
+    event: str
+    key: int
+
+
+class Tally(NamedTuple):
+    """What one arm saw since the last time it was taken.
+
+    `crashes` are batches that a replica of its version took with it; `lost` events of keys found no room.
+    """
+
+    trial: Trial
+    canary: bool
+    requests: int
+    events: Mapping[str, int]
+    firsts: tuple[First, ...]
+    crashes: int
+    lost: int
+
+
+class Arm:
+    """One arm of a trial: what a request that was assigned to it came to is counted here, whoever answered it.
+
+    Counts per request cost some additions; nothing is looked up by name. Only on the loop's thread.
+    """
+
+    def __init__(self, trial: Trial, scores: RowScores | None, *, canary: bool) -> None:
+        self.trial = trial
+        self.canary = canary
+        self.scores = scores
+        self._bounds_s = [bound / 1e6 for bound in trial.latency_bounds_us]
+        self._sticky = trial.sticky
+        self._told: set[tuple[str, int]] = set()
+        # How slow each key was told to be: bounds below that were told too.
+        self._slowest: dict[int, int] = {}
+        self._clear()
+
+    def assigned(self, key: bytes | None) -> bool:
+        """A request was given to this arm; False where nothing that comes of it is counted."""
+        if self._sticky:
+            if key is None or not self._sampled(key):
+                return False
+            self._first("split", "split", _number(key))
+        self._split += 1
+        return True
+
+    def answered(self, request: Request, run_s: float, score_bin: int, *, valid: bool) -> None:
+        """It was answered from a batch that ran so long; `score_bin` -1 where there is no score."""
+        self.requests += 1
+        place = bisect_left(self._bounds_s, run_s)
+        self._slower[place] += 1
+        if request.degraded:
+            self._missing += 1
+        if not valid:
+            self._invalid += 1
+        if score_bin >= 0:
+            self._scores[score_bin] += 1
+        if self._sticky and request.key is not None:
+            self._key_answered(_number(request.key), place, score_bin, missing=bool(request.degraded), valid=valid)
+
+    def failed(self, request: Request, why: ServingError) -> None:
+        """It was answered with an error; one of the caller's own making says nothing of a version."""
+        if isinstance(why, BadRequest):
+            return
+        self.requests += 1
+        self._errors += 1
+        if self._sticky and request.key is not None:
+            self._failed_key(_number(request.key))
+
+    def stood_in(self, request: Request) -> None:
+        """Another version answers, since nothing that lives can run this one: its failure, whatever comes of it."""
+        self.requests += 1
+        self._errors += 1
+        if self._sticky and request.key is not None:
+            self._failed_key(_number(request.key))
+
+    def crashed(self) -> None:
+        """A replica of its version went away with a batch."""
+        self._crashes += 1
+
+    def take(self) -> Tally | None:
+        """What was counted since the last time; None where that is nothing."""
+        if not (self.requests or self._split or self._firsts or self._crashes or self._lost):
+            return None
+        tally = Tally(
+            self.trial, self.canary, self.requests, self._events(), tuple(self._firsts), self._crashes, self._lost
+        )
+        self._clear()
+        if len(self._told) > _MOST_TOLD:
+            self._told.clear()
+            self._slowest.clear()
+        return tally
+
+    def _clear(self) -> None:
+        self.requests = 0
+        self._split = self._errors = self._missing = self._invalid = self._crashes = self._lost = 0
+        self._slower = [0] * (len(self._bounds_s) + 1)
+        self._scores = [0] * (len(self.trial.score_edges) + 1)
+        self._firsts: list[First] = []
+
+    def _events(self) -> dict[str, int]:
+        found = {
+            "split": self._split,
+            "errors": self._errors,
+            "features_missing": self._missing,
+            "outputs_invalid": self._invalid,
+        }
+        over = 0
+        for place in range(len(self._bounds_s), 0, -1):
+            over += self._slower[place]
+            found[f"latency.{place - 1}"] = over
+        found |= {f"scores.{place}": count for place, count in enumerate(self._scores)}
+        return {event: count for event, count in found.items() if count}
+
+    def _failed_key(self, number: int) -> None:
+        self._first("keys", "keys", number)
+        self._first("errors", "errors", number)
+
+    def _key_answered(self, number: int, place: int, score_bin: int, *, missing: bool, valid: bool) -> None:
+        self._first("keys", "keys", number)
+        told = self._slowest.get(number, 0)
+        if place > told:
+            self._slowest[number] = place
+            for bound in range(told, place):
+                self._first(f"latency.{bound}", f"latency.{bound}", number)
+        if missing:
+            self._first("features_missing", "features_missing", number)
+        if not valid:
+            self._first("outputs_invalid", "outputs_invalid", number)
+        if score_bin >= 0:
+            # Its first score alone: the first in each bin would use one coin several times.
+            self._first("scores", f"scores.{score_bin}", number)
+
+    def _first(self, seen: str, event: str, number: int) -> None:
+        if (seen, number) in self._told:
+            return
+        if len(self._firsts) >= _MOST_FIRSTS:
+            self._lost += 1
+            return
+        self._told.add((seen, number))
+        self._firsts.append(First(seen, event, number))
+
+    def _sampled(self, key: bytes) -> bool:
+        return (_number(key) & _LOW_32) < self.trial.key_sample
+
+
+def _number(key: bytes) -> int:
+    """By what a key is known where it is counted."""
+    return xxh3_64_intdigest(key, _SAMPLE_SEED)
+
+
+class TrialArms(NamedTuple):
+    """Both arms of a model's trial."""
+
+    canary: Arm
+    stable: Arm
+
+
+class Trials:
+    """The trials of the table in force, and what was counted under those before it until somebody takes that.
+
+    `now` is the time of day in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._arms: dict[str, TrialArms] = {}
+        self._before: list[Arm] = []
+        # Looked at with every request: most tables have no trial.
+        self.any = False
+
+    def adopt(self, table: RouteTable) -> None:
+        """Follow a new table; an arm whose trial is the same goes on."""
+        arms: dict[str, TrialArms] = {}
+        for route in table.routes.values():
+            if route.trial is not None:
+                arms[route.model] = self._of(route, route.trial)
+        kept = {id(arm) for both in arms.values() for arm in both}
+        self._before += [arm for both in self._arms.values() for arm in both if id(arm) not in kept]
+        self._arms = arms
+        self.any = bool(arms)
+
+    def assign(self, request: Request, variant: str) -> None:
+        """The split gave the request to a variant: before anything else can become of it.
+
+        One that is given again, under another table, is judged no more: it belongs to neither.
+        """
+        arms = self._arms.get(request.model)
+        again, request.judged = request.judged, None
+        if arms is None or again is not None or self._now() < arms.canary.trial.count_from_s:
+            return
+        arm = arms.canary if variant == CANARY else arms.stable
+        if arm.assigned(request.key):
+            request.judged = arm
+
+    def take(self) -> Iterator[Tally]:
+        """What was counted since the last time."""
+        before, self._before = self._before, []
+        for arm in (*before, *(arm for both in self._arms.values() for arm in both)):
+            tally = arm.take()
+            if tally is not None:
+                yield tally
+
+    def _of(self, route: Route, trial: Trial) -> TrialArms:
+        live = self._arms.get(route.model)
+        if live is not None and live.canary.trial == trial:
+            return live
+        scores = RowScores(trial.score_output, trial.score_index, trial.score_edges) if trial.score_output else None
+        return TrialArms(Arm(trial, scores, canary=True), Arm(trial, scores, canary=False))
+
+
+def failed(request: Request, why: ServingError) -> None:
+    """Count an error for the arm that the request was assigned to, if it is of a trial."""
+    arm = request.judged
+    if isinstance(arm, Arm):
+        arm.failed(request, why)
+
+
+def stood_in(request: Request) -> None:
+    """The arm that the request was assigned to could not answer it, and another version does; it counts once."""
+    arm, request.judged = request.judged, None
+    if isinstance(arm, Arm):
+        arm.stood_in(request)
+
+
+def crashed(requests: Iterable[Request], variant: str) -> None:
+    """A replica went away with a batch of these, which ran as this variant."""
+    for request in requests:
+        arm = request.judged
+        # Once for the batch; a request may be answered by another version than that of its arm.
+        if isinstance(arm, Arm) and arm.canary == (variant == CANARY):
+            arm.crashed()
+            return
+
+
+def answered(judged: Sequence[tuple[Request, int]], outputs: Outputs, run_s: float) -> None:
+    """Count answers of one batch that ran so long: requests that are judged, each with its first row in the batch."""
+    bad_rows = rows_not_finite(outputs)
+    for request, row in judged:
+        arm = request.judged
+        if isinstance(arm, Arm):
+            score_bin = -1 if arm.scores is None else arm.scores.bin_of(outputs, row)
+            arm.answered(request, run_s, score_bin, valid=not bad_rows or not _has(bad_rows, row, request.rows))
+
+
+def _has(bad_rows: frozenset[int], first: int, count: int) -> bool:
+    return not bad_rows.isdisjoint(range(first, first + count))

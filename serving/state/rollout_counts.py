@@ -1,0 +1,209 @@
+"""What gateway workers counted of a rollout: added up in the control Redis, and read from there slice by slice.
+
+`PREFIX:counts:STRATUM` is a hash of numbers, `PREFIX:strata` knows the strata by slice, `PREFIX:seen:*` and
+`PREFIX:step:N:seen:*` have the keys whose first event of a kind was counted, in the rollout and in a step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import redis.asyncio
+
+from serving.errors import Unavailable
+from serving.state import keys
+from serving.state.connection import UNREACHABLE, connect
+
+if TYPE_CHECKING:
+    import redis as blocking
+
+# What is left of a rollout that nobody cleared away goes after this time without news.
+KEPT_MS = 14 * 86_400_000
+CANARY, STABLE = 0, 1
+ROWS = 6
+# Rows of a stratum's counts: first events of the rollout, first events of the step, and all events, canary first.
+_FIRST, _IN_STEP, EVERY = 0, 2, 4
+
+# One call for all that a worker counted in a second, so that a flush that is sent again, since its answer was lost,
+# changes nothing; and one script, so that no two workers count the same key's first event.
+_FLUSH = """
+local prefix, worker, number, kept = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local flushed = prefix .. ':flushed'
+if number <= tonumber(redis.call('HGET', flushed, worker) or '0') then
+  return 0
+end
+redis.call('HSET', flushed, worker, number)
+redis.call('PEXPIRE', flushed, kept)
+local closed = tonumber(redis.call('GET', prefix .. ':closed') or '-1')
+local function add(key, field, count)
+  redis.call('HINCRBY', key, field, count)
+end
+local function first(set, key)
+  local new = redis.call('SADD', set, key) == 1
+  if new then
+    redis.call('PEXPIRE', set, kept)
+  end
+  return new
+end
+for _, part in ipairs(cjson.decode(ARGV[4])) do
+  local counts = prefix .. ':counts:' .. part.stratum
+  local late = part.slice <= closed
+  if late then
+    counts = prefix .. ':late'
+  end
+  for field, count in pairs(part.counts) do
+    add(counts, field, count)
+  end
+  for _, entry in ipairs(part.firsts) do
+    local seen, event, key = entry[1], entry[2], entry[3]
+    local in_step = first(prefix .. ':step:' .. part.step .. ':seen:' .. seen, key)
+    if seen == 'keys' then
+      if in_step then
+        add(counts, 'keys|' .. part.arm, 1)
+      end
+    else
+      if in_step then
+        add(counts, (2 + part.arm) .. '|' .. event, 1)
+      end
+      if first(prefix .. ':seen:' .. seen, key) then
+        add(counts, part.arm .. '|' .. event, 1)
+      end
+    end
+  end
+  redis.call('PEXPIRE', counts, kept)
+  if not late then
+    redis.call('ZADD', prefix .. ':strata', part.slice, part.stratum)
+    redis.call('PEXPIRE', prefix .. ':strata', kept)
+  end
+  if part.crashes > 0 then
+    add(prefix .. ':incidents', 'crashes|' .. part.arm, part.crashes)
+    redis.call('PEXPIRE', prefix .. ':incidents', kept)
+  end
+end
+return 1
+"""
+
+
+class StratumName(NamedTuple):
+    """In the order in which strata are judged: a slice of time, the table that was in force, its step and weight."""
+
+    slice: int
+    generation: int
+    step: int
+    weight_bp: int
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self))
+
+    @classmethod
+    def parse(cls, text: str) -> StratumName:
+        """What `str` made."""
+        return cls(*map(int, text.split(".")))
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounts:
+    """What a worker saw of one arm in one stratum.
+
+    `events` counts by name. `firsts` has a `(seen, event, key)` for what counts once a key: as `event`, unless the key
+    is among those `seen` already. Without keys (`sticky` false) every event is a first one.
+    """
+
+    stratum: StratumName
+    arm: int
+    sticky: bool
+    requests: int
+    events: Mapping[str, int]
+    firsts: Sequence[tuple[str, str, int]] = ()
+    crashes: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """As the script takes it."""
+        rows = (EVERY,) if self.sticky else (_FIRST, _IN_STEP, EVERY)
+        counts = {f"{row + self.arm}|{event}": count for row in rows for event, count in self.events.items()}
+        counts[f"requests|{self.arm}"] = self.requests
+        if not self.sticky:
+            counts[f"keys|{self.arm}"] = self.requests
+        return {
+            "stratum": str(self.stratum),
+            "slice": self.stratum.slice,
+            "step": self.stratum.step,
+            "arm": self.arm,
+            "counts": {field: count for field, count in counts.items() if count},
+            "firsts": [(seen, event, f"{key:016x}") for seen, event, key in self.firsts],
+            "crashes": self.crashes,
+        }
+
+
+class CountsWriter:
+    """A worker's way to add what it saw; `worker` is a name that no other one has, also after a restart."""
+
+    def __init__(self, url: str, worker: str) -> None:
+        self._client: redis.asyncio.Redis = connect(url)
+        self._worker = worker
+
+    async def add(self, rollout_id: str, number: int, parts: Sequence[ArmCounts]) -> bool:
+        """Add the counts of flush `number`, which grow; False where that flush was there already.
+
+        Raises:
+            Unavailable: the server did not answer in time; it may have counted them: send the same again.
+        """
+        # Never empty lists: to the script's JSON they would be empty mappings, which does no harm to its loops.
+        text = json.dumps([part.as_json() for part in parts], separators=(",", ":"))
+        try:
+            prefix = keys.rollout(rollout_id)
+            return bool(await self._client.eval(_FLUSH, 1, prefix, self._worker, number, KEPT_MS, text))
+        except UNREACHABLE as error:
+            raise Unavailable(f"the control Redis did not take the counts: {error}") from error
+
+    async def stop(self) -> None:
+        """End the connection."""
+        await self._client.aclose()
+
+
+class RolloutCounts:
+    """A controller's view of one rollout's counts, over a blocking client. Raises what redis-py does."""
+
+    def __init__(self, client: blocking.Redis, rollout_id: str) -> None:
+        self._client = client
+        self._prefix = keys.rollout(rollout_id)
+
+    def read(self) -> dict[StratumName, dict[str, int]]:
+        """Counts of all strata that are not closed yet, by `row|event`, `requests|arm` and `keys|arm`."""
+        after = int(cast("bytes | None", self._client.get(f"{self._prefix}:closed")) or -1)
+        names = cast("list[bytes]", self._client.zrangebyscore(f"{self._prefix}:strata", f"({after}", "+inf"))
+        with self._client.pipeline(transaction=False) as steps:
+            for name in names:
+                steps.hgetall(f"{self._prefix}:counts:{name.decode()}")
+            found = steps.execute()
+        strata = [StratumName.parse(name.decode()) for name in names]
+        return {stratum: _numbers(fields) for stratum, fields in sorted(zip(strata, found, strict=True))}
+
+    def close(self, through: int) -> None:
+        """Slices up to this one take no more: what comes for them is late, and counted apart."""
+        self._client.set(f"{self._prefix}:closed", through, px=KEPT_MS)
+
+    def late(self) -> int:
+        """Requests that were told of too late to be judged."""
+        fields = _numbers(cast("dict[bytes, bytes]", self._client.hgetall(f"{self._prefix}:late")))
+        return fields.get(f"requests|{CANARY}", 0) + fields.get(f"requests|{STABLE}", 0)
+
+    def crashes(self, arm: int) -> int:
+        """Batches that replicas of an arm's version took with them."""
+        return int(cast("bytes | None", self._client.hget(f"{self._prefix}:incidents", f"crashes|{arm}")) or 0)
+
+    def clear(self) -> None:
+        """Remove everything, some hundred keys at a time."""
+        for key in self._client.scan_iter(f"{_literal(self._prefix)}:*", count=500):
+            self._client.unlink(key)
+
+
+def _numbers(fields: Mapping[bytes, bytes]) -> dict[str, int]:
+    return {field.decode(): int(count) for field, count in fields.items()}
+
+
+def _literal(prefix: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[]" else letter for letter in prefix)

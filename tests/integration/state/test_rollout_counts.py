@@ -1,0 +1,113 @@
+"""Counts of a rollout in a real Valkey: added once, keys counted once over all workers, late ones apart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import redis
+
+from serving.errors import Unavailable
+from serving.state.rollout_counts import CANARY, STABLE, ArmCounts, CountsWriter, RolloutCounts, StratumName
+from tests.integration.valkey_server import Server
+
+STRATUM = StratumName(3, 7, 1, 500)
+
+
+@pytest.fixture
+async def writer(server: Server) -> AsyncIterator[CountsWriter]:
+    writer = CountsWriter(server.url, "worker-1")
+    yield writer
+    await writer.stop()
+
+
+@pytest.fixture
+async def other(server: Server) -> AsyncIterator[CountsWriter]:
+    writer = CountsWriter(server.url, "worker-2")
+    yield writer
+    await writer.stop()
+
+
+def counts_of(server: Server) -> RolloutCounts:
+    return RolloutCounts(server.client(), "r-1")
+
+
+def part(arm: int = CANARY, stratum: StratumName = STRATUM, requests: int = 5, **events: int) -> ArmCounts:
+    return ArmCounts(stratum, arm, sticky=False, requests=requests, events=events)
+
+
+def keyed(*firsts: tuple[str, str, int], arm: int = CANARY, stratum: StratumName = STRATUM) -> ArmCounts:
+    return ArmCounts(stratum, arm, sticky=True, requests=1, events={"errors": 1}, firsts=firsts)
+
+
+async def test_counts_of_workers_add_up(server: Server, writer: CountsWriter, other: CountsWriter) -> None:
+    await writer.add("r-1", 1, [part(errors=2), part(STABLE, errors=1)])
+    await other.add("r-1", 1, [part(errors=3)])
+    (fields,) = counts_of(server).read().values()
+    assert (fields["0|errors"], fields["2|errors"], fields["4|errors"], fields["1|errors"]) == (5, 5, 5, 1)
+    assert (fields["requests|0"], fields["requests|1"], fields["keys|0"]) == (10, 5, 10)
+
+
+async def test_a_flush_that_is_sent_again_counts_once(server: Server, writer: CountsWriter) -> None:
+    assert await writer.add("r-1", 1, [part(errors=2)])
+    assert not await writer.add("r-1", 1, [part(errors=2)])
+    assert counts_of(server).read()[STRATUM]["4|errors"] == 2
+
+
+async def test_a_key_counts_once_over_all_workers_and_arms(
+    server: Server, writer: CountsWriter, other: CountsWriter
+) -> None:
+    await writer.add("r-1", 1, [keyed(("keys", "keys", 11), ("errors", "errors", 11))])
+    await other.add(
+        "r-1", 1, [keyed(("keys", "keys", 11), ("errors", "errors", 11), ("errors", "errors", 12), arm=STABLE)]
+    )
+    fields = counts_of(server).read()[STRATUM]
+    assert (fields["0|errors"], fields["1|errors"]) == (1, 1)
+    assert (fields["keys|0"], fields.get("keys|1", 0)) == (1, 0)
+    assert (fields["4|errors"], fields["5|errors"]) == (1, 1)
+
+
+async def test_in_the_next_step_a_key_counts_again_for_the_step_alone(server: Server, writer: CountsWriter) -> None:
+    later = StratumName(9, 8, 2, 1_000)
+    await writer.add("r-1", 1, [keyed(("keys", "keys", 11), ("errors", "errors", 11))])
+    await writer.add("r-1", 2, [keyed(("keys", "keys", 11), ("errors", "errors", 11), stratum=later)])
+    found = counts_of(server).read()
+    assert list(found) == [STRATUM, later]
+    assert "0|errors" not in found[later]
+    assert (found[later]["2|errors"], found[later]["keys|0"]) == (1, 1)
+
+
+async def test_only_the_first_score_of_a_key_counts_whatever_its_bin(server: Server, writer: CountsWriter) -> None:
+    await writer.add("r-1", 1, [keyed(("scores", "scores.2", 11), ("scores", "scores.4", 11))])
+    fields = counts_of(server).read()[STRATUM]
+    assert (fields["0|scores.2"], fields.get("0|scores.4", 0)) == (1, 0)
+
+
+async def test_a_slice_that_is_closed_takes_no_more(server: Server, writer: CountsWriter) -> None:
+    counts = counts_of(server)
+    await writer.add("r-1", 1, [part(errors=1)])
+    counts.close(STRATUM.slice)
+    await writer.add("r-1", 2, [part(errors=1)])
+    await writer.add("r-1", 3, [part(stratum=StratumName(4, 7, 1, 500))])
+    assert list(counts.read()) == [StratumName(4, 7, 1, 500)]
+    assert counts.late() == 5
+
+
+async def test_crashes_are_counted_by_arm_and_nothing_is_left_after_all(server: Server, writer: CountsWriter) -> None:
+    counts = counts_of(server)
+    await writer.add("r-1", 1, [ArmCounts(STRATUM, CANARY, sticky=False, requests=0, events={}, crashes=2)])
+    assert (counts.crashes(CANARY), counts.crashes(STABLE)) == (2, 0)
+    counts.clear()
+    assert server.client().keys("sluice:rollout:*") == []
+
+
+async def test_everything_of_a_rollout_goes_by_itself_in_the_end(server: Server, writer: CountsWriter) -> None:
+    await writer.add("r-1", 1, [keyed(("keys", "keys", 11), ("errors", "errors", 11)), part()])
+    client: redis.Redis = server.client()
+    assert all(client.pttl(key) > 0 for key in client.keys("sluice:rollout:*"))
+
+
+async def test_a_server_that_is_away_is_told(server: Server, writer: CountsWriter) -> None:
+    server.kill()
+    with pytest.raises(Unavailable, match="did not take the counts"):
+        await writer.add("r-1", 1, [part()])

@@ -1,0 +1,233 @@
+"""What a trial counts: of whom, for which arm, and once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from struct import pack
+
+import pytest
+
+from serving.errors import BadRequest, DeadlineExceeded
+from serving.inference import Hosted, Outputs, Request, Tensor, VersionKey
+from serving.request_path.trial_scores import RowScores, rows_not_finite
+from serving.request_path.trials import CANARY, Tally, Trials, answered, failed
+from serving.routing.table import Route, RouteTable, Served, Split, Trial
+from serving.testing.backend import KEY, SIGNATURE, EchoBackend, row_of
+from tests.unit.request_path.conftest import Bench, Caller
+
+SECOND = VersionKey(KEY.model, 2)
+TRIAL = Trial("r-1", 2, 0, 5_000, sticky=False, began_s=0.0, count_from_s=0.0, latency_bounds_us=(1_000, 10_000))
+SCORED = replace(TRIAL, score_output="y", score_index=1, score_edges=(0.25, 0.5))
+
+
+def table_of(trial: Trial | None, epoch: int = 2) -> RouteTable:
+    splits = (Split("stable", 1, 5_000), Split(CANARY, 2, 5_000))
+    route = Route(KEY.model, "salt", splits, (Served(1, "pool"), Served(2, "pool")), trial)
+    return RouteTable(epoch, {KEY.model: route})
+
+
+def trials_of(trial: Trial, now_s: float = 100.0) -> Trials:
+    trials = Trials(lambda: now_s)
+    trials.adopt(table_of(trial))
+    return trials
+
+
+def request_of(key: bytes | None = None) -> Request:
+    request = Request(KEY.model, [], Caller(), 0.0)
+    request.key = key
+    return request
+
+
+def assigned(trials: Trials, variant: str, key: bytes | None = None) -> Request:
+    request = request_of(key)
+    trials.assign(request, variant)
+    return request
+
+
+def outputs_of(*scores: float) -> Outputs:
+    data = b"".join(pack("<2f", 0.0, score) for score in scores)
+    return Outputs((Tensor("y", "FP32", (len(scores), 2), data),))
+
+
+def arms(trials: Trials) -> dict[bool, Tally]:
+    return {tally.canary: tally for tally in trials.take()}
+
+
+def firsts(tally: Tally) -> list[tuple[str, str]]:
+    return sorted({(first.seen, first.event) for first in tally.firsts})
+
+
+def test_answers_are_counted_for_the_arm_by_latency_and_score() -> None:
+    trials = trials_of(SCORED)
+    mine = [assigned(trials, CANARY) for _ in range(3)]
+    answered([(request, row) for row, request in enumerate(mine)], outputs_of(0.1, 0.3, 0.5), 0.005)
+    answered([(assigned(trials, "stable"), 0)], outputs_of(0.9), 0.02)
+    found = arms(trials)
+    canary, stable = found[True], found[False]
+    assert (canary.requests, stable.requests) == (3, 1)
+    assert canary.events == {"split": 3, "latency.0": 3, "scores.0": 1, "scores.1": 1, "scores.2": 1}
+    assert stable.events == {"split": 1, "latency.0": 1, "latency.1": 1, "scores.2": 1}
+
+
+def test_what_was_taken_is_not_taken_again() -> None:
+    trials = trials_of(TRIAL)
+    answered([(assigned(trials, CANARY), 0)], outputs_of(0.1), 0.0)
+    assert len(arms(trials)) == 1
+    assert arms(trials) == {}
+
+
+def test_a_bound_is_passed_by_what_takes_longer_and_not_by_what_takes_just_as_long() -> None:
+    trials = trials_of(TRIAL)
+    answered([(assigned(trials, CANARY), 0)], outputs_of(0.1), 0.001)
+    assert arms(trials)[True].events == {"split": 1}
+
+
+def test_errors_of_a_version_are_counted_and_those_of_callers_are_not() -> None:
+    trials = trials_of(TRIAL)
+    failed(assigned(trials, CANARY), DeadlineExceeded("late"))
+    failed(assigned(trials, CANARY), BadRequest("wrong"))
+    tally = arms(trials)[True]
+    assert tally.requests == 1
+    assert tally.events == {"split": 2, "errors": 1}
+
+
+def test_degraded_requests_and_outputs_that_are_no_numbers_are_told() -> None:
+    trials = trials_of(TRIAL)
+    poor, bad, good = (assigned(trials, CANARY) for _ in range(3))
+    poor.degraded = "plane=not_found"
+    answered([(poor, 0), (bad, 1), (good, 2)], outputs_of(0.1, float("nan"), 0.2), 0.0)
+    events = arms(trials)[True].events
+    assert (events["features_missing"], events["outputs_invalid"]) == (1, 1)
+
+
+def test_nothing_is_counted_before_the_warm_up_is_over_for_either_arm() -> None:
+    trials = trials_of(replace(TRIAL, count_from_s=200.0), now_s=199.0)
+    for variant in (CANARY, "stable"):
+        assert assigned(trials, variant).judged is None
+    assert arms(trials) == {}
+
+
+def test_a_request_that_is_assigned_again_is_judged_no_more() -> None:
+    trials = trials_of(TRIAL)
+    request = assigned(trials, CANARY)
+    trials.assign(request, "stable")
+    assert request.judged is None
+
+
+def test_a_key_is_told_once_for_each_kind_and_each_bound() -> None:
+    trials = trials_of(replace(SCORED, sticky=True))
+    for run_s in (0.005, 0.005, 0.02):
+        answered([(assigned(trials, CANARY, b"N14228"), 0)], outputs_of(0.3), run_s)
+    tally = arms(trials)[True]
+    assert tally.requests == 3
+    assert firsts(tally) == [
+        ("keys", "keys"),
+        ("latency.0", "latency.0"),
+        ("latency.1", "latency.1"),
+        ("scores", "scores.1"),
+        ("split", "split"),
+    ]
+    assert len(tally.firsts) == 5
+
+
+def test_the_first_score_of_a_key_is_its_only_one() -> None:
+    trials = trials_of(replace(SCORED, sticky=True))
+    for score in (0.3, 0.9):
+        answered([(assigned(trials, CANARY, b"N14228"), 0)], outputs_of(score), 0.0)
+    assert [first.event for first in arms(trials)[True].firsts if first.seen == "scores"] == ["scores.1"]
+
+
+def test_without_a_key_nobody_is_judged_where_keys_are() -> None:
+    trials = trials_of(replace(TRIAL, sticky=True))
+    assert assigned(trials, CANARY).judged is None
+
+
+def test_a_sample_of_keys_is_the_same_in_every_worker_and_about_as_large_as_it_should_be() -> None:
+    trial = replace(TRIAL, sticky=True, key_sample=1 << 30)
+    both = [trials_of(trial), trials_of(trial)]
+    keys = [b"key-%d" % number for number in range(4_000)]
+    taken = [{key for key in keys if assigned(trials, CANARY, key).judged is not None} for trials in both]
+    assert taken[0] == taken[1]
+    # Four standard deviations around a quarter.
+    assert 890 < len(taken[0]) < 1_110
+
+
+def test_an_arm_goes_on_where_another_table_has_the_same_trial_and_is_taken_where_it_has_not() -> None:
+    trials = trials_of(TRIAL)
+    answered([(assigned(trials, CANARY), 0)], outputs_of(0.1), 0.0)
+    trials.adopt(table_of(TRIAL, epoch=3))
+    answered([(assigned(trials, CANARY), 0)], outputs_of(0.1), 0.0)
+    late = assigned(trials, CANARY)
+    trials.adopt(table_of(replace(TRIAL, step=1, generation=4), epoch=4))
+    answered([(late, 0)], outputs_of(0.1), 0.0)
+    (tally,) = trials.take()
+    assert (tally.requests, tally.trial.step) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "data", "bin_of"),
+    [("FP64", pack("<4d", 0, 0, 0, 0.6), 2), ("INT64", pack("<4q", 0, 0, 0, 0), 0), ("UINT8", bytes(4), -1)],
+)
+def test_scores_of_any_number_find_their_bin(datatype: str, data: bytes, bin_of: int) -> None:
+    outputs = Outputs((Tensor("y", datatype, (2, 2), data),))
+    assert RowScores("y", 1, (0.25, 0.5)).bin_of(outputs, 1) == bin_of
+
+
+def test_an_output_without_the_score_has_no_bin() -> None:
+    assert RowScores("other", 0, (0.5,)).bin_of(outputs_of(0.1), 0) == -1
+    assert RowScores("y", 2, (0.5,)).bin_of(outputs_of(0.1), 0) == -1
+    assert RowScores("y", 0, (0.5,)).bin_of(outputs_of(0.1), 7) == -1
+    assert RowScores("y", 1, (0.5,)).bin_of(outputs_of(float("nan")), 0) == -1
+
+
+def test_rows_with_numbers_that_are_none_are_found_by_row() -> None:
+    assert rows_not_finite(outputs_of(0.1, float("inf"), 0.2, float("nan"))) == frozenset({1, 3})
+    assert rows_not_finite(Outputs((Tensor("n", "INT64", (2,), pack("<2q", 1, 2)),))) == frozenset()
+
+
+def bench_of(*keys: VersionKey, trial: Trial = TRIAL) -> Bench:
+    bench = Bench(EchoBackend([Hosted(key, SIGNATURE, batchable=True) for key in keys]), Served(1, "pool"))
+    bench.predictor.variants.adopt(table_of(trial))
+    return bench
+
+
+async def test_requests_on_the_way_of_a_prediction_are_counted_once_each() -> None:
+    bench = bench_of(KEY, SECOND)
+    for _ in range(100):
+        bench.ask(1.0)
+    bench.backend.bad.add(row_of(7.0))
+    bench.ask(7.0)
+    await bench.settle()
+    both = list(bench.predictor.variants.trials.take())
+    assert sum(tally.requests for tally in both) == 101
+    assert sum(tally.events.get("errors", 0) for tally in both) == 1
+    assert sum(tally.events["split"] for tally in both) == 101
+
+
+async def test_who_chooses_for_himself_is_not_counted() -> None:
+    bench = bench_of(KEY, SECOND)
+    request = Request(KEY.model, [], Caller(), asyncio.get_running_loop().time())
+    request.pinned = CANARY
+    bench.predictor.variants.choose(request)
+    assert request.judged is None
+
+
+async def test_where_nothing_hosts_the_canary_its_requests_are_answered_and_count_against_it() -> None:
+    bench = bench_of(KEY)
+    callers = [bench.ask(1.0) for _ in range(100)]
+    await bench.settle()
+    found = {tally.canary: tally for tally in bench.predictor.variants.trials.take()}
+    assert all(caller.data == row_of(1.0) for caller in callers)
+    assert found[True].requests == found[True].events["errors"] == found[True].events["split"] > 0
+    assert "errors" not in found[False].events
+
+
+async def test_a_crash_is_charged_to_the_version_that_ran() -> None:
+    bench = bench_of(KEY, SECOND)
+    bench.backend.replicas = 2
+    bench.backend.deadly.add(row_of(9.0))
+    bench.ask(9.0)
+    await bench.settle()
+    crashed = [tally.canary for tally in bench.predictor.variants.trials.take() if tally.crashes]
+    assert len(crashed) == 1
