@@ -42,6 +42,15 @@ def test_each_row_has_the_same_bytes(datatype: str, rows: list[tuple[Any, ...]])
         assert BlockConversion(conversion).of_all(block).tobytes() == b"".join(map(conversion.convert, packed))
 
 
+def test_a_large_whole_number_is_rounded_as_struct_rounds_it() -> None:
+    pieces = Pieces([LAYOUT], [], [])
+    segments_of([Column("v", "q")], "FP32", pieces)
+    # Halfway between two float32 once it is a float64, and above the middle before.
+    packed = LAYOUT.pack((False, 0, 2**60 + 2**36 + 1, 0, 0), 0)
+    block = np.frombuffer(packed, np.uint8).reshape(1, -1)
+    assert BlockConversion(pieces.conversions[0]).of_all(block).tobytes() == pieces.conversions[0].convert(packed)
+
+
 def test_a_boolean_of_any_byte_is_one() -> None:
     pieces = Pieces([LAYOUT], [], [])
     segments_of([Column("v", "b")], "FP32", pieces)
