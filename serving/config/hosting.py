@@ -112,8 +112,8 @@ class PoolSection(Section):
         le=20,
     )
     look_us: int = noted(
-        "Microseconds for which a replica looks for the next batch before it sleeps, where batches come right after "
-        "one another; 0 sleeps at once.",
+        "Microseconds for which a replica looks for the next batch before it sleeps, where batches of few rows come "
+        "right after one another from one gateway worker; 0 sleeps at once.",
         200,
         ge=0,
         le=10_000,

@@ -23,7 +23,7 @@ from serving.pool.aside import Aside
 from serving.pool.batch_answer import answer, expired
 from serving.pool.host import Host
 from serving.pool.inbox import Inbox, Waiting
-from serving.pool.looking import Looking
+from serving.pool.looking import Looking, Turn
 from serving.pool.permits import RunPermits
 from serving.pool.run_lengths import RunLengths
 from serving.pool.wire_options import WireOptions
@@ -67,7 +67,7 @@ class Shared:
     published: Published
     permits: RunPermits
     lengths: RunLengths
-    looking: threading.Lock
+    looking: Turn
     clock: Callable[[], float] = time.monotonic
 
 
@@ -171,6 +171,7 @@ class WireConnection:
             return ()
         shared = self._shared
         waiting = self._inbox.take()
+        self._looking.answered(waiting.run.rows)
         began = shared.clock()
         if began >= waiting.expires_at:
             return (expired(waiting),)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from serving.pool.host import Host
 from serving.pool.listening import Listener, listen
+from serving.pool.looking import Turn
 from serving.pool.permits import RunPermits
 from serving.pool.replica_load import ReplicaLoad, worst_of
 from serving.pool.run_lengths import RunLengths
@@ -48,7 +49,7 @@ class WireServer:
         self._published = Published(Catalogue())
         permits = RunPermits(self._options.parallel_runs)
         lengths = RunLengths(self._options.long_run_s)
-        self._shared = Shared(host, secret, self._options, self._published, permits, lengths, threading.Lock(), clock)
+        self._shared = Shared(host, secret, self._options, self._published, permits, lengths, Turn(), clock)
         self._slots = SlotNumbers()
         self._listeners: list[Listener] = []
         self._threads: list[threading.Thread] = []
