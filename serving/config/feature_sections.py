@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from serving.config.near_cache_sections import ViewCacheSection
 from serving.config.section import Section, noted
 from serving.features.feast.feast_source import FeastSource, JoinKey, KeyType
 from serving.features.feature_view import Feature, FeatureView, feature
@@ -89,6 +90,8 @@ class FeatureViewSection(Section):
         "`year: {dtype: float32, default: 2001}`.",
         min_length=1,
     )
+
+    near_cache: ViewCacheSection = noted("What is different for this view's rows.", ViewCacheSection())
 
     @model_validator(mode="after")
     def _values_fit(self) -> Self:

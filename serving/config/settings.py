@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from serving.config.feature_sections import FeatureViewSection, Word
 from serving.config.hosting import EngineSection, PoolSection, RepositorySection, StateSection
 from serving.config.listeners import ControlSection, GrpcSection, HttpSection, MetricsSection
+from serving.config.near_cache_sections import FeaturesSection
 from serving.config.section import Name, Section, noted
 from serving.config.serving_models import GATEWAY, TRIAL, ModelSection
 
@@ -32,6 +33,7 @@ class Settings(Section):
         "Models by name; a model of the repository that is not named here is served with defaults.",
         default_factory=dict,
     )
+    features: FeaturesSection = noted("How features are read.", FeaturesSection())
     feature_views: dict[Word, FeatureViewSection] = noted(
         "What is known of entities, by the view's name; rows are in the features Redis.", default_factory=dict
     )

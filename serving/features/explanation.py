@@ -8,8 +8,9 @@ from struct import Struct
 from typing import NamedTuple
 
 from serving.errors import BadRequest
+from serving.features.cached_rows import CachedRows
 from serving.features.entity_rows import EntityRows
-from serving.features.feature_status import PRESENT, WORDS
+from serving.features.feature_status import OUTDATED, PRESENT, WORDS
 from serving.features.filling import ViewRead
 from serving.features.segments import FORMATS
 from serving.features.value_words import shown
@@ -78,10 +79,11 @@ class Explanation:
             data = None if found is None else found.get(key)
             gap = None if data is not None and read.whole(data, now_ms) else read.mended(data, now_ms, away=away)[0]
             age_s = read.age_s(data, now_ms)
+            used = OUTDATED if isinstance(found, CachedRows) and key in found.outdated else PRESENT
             for name in read.used:
-                status = gap.status if gap is not None and name in gap.features else PRESENT
+                status = gap.status if gap is not None and name in gap.features else used
                 told: dict[str, object] = {"status": WORDS[status], "age_s": age_s}
-                if status != PRESENT:
+                if status != used:
                     told["filled_by"] = read.filled_by[name]
                 if WORDS[status].lower() != status:
                     told["why"] = status

@@ -12,12 +12,14 @@ NULL = "null"
 NOT_FOUND = "not_found"
 # Older than the view's `max_age`.
 STALE = "stale"
+# From the near cache, while the store does not answer: used, though it may have been written anew.
+OUTDATED = "stale_used"
 # Written for another form of the view, or no row of ours at all.
 UNREADABLE = "unreadable"
 # The store is away, or answered too late.
 UNAVAILABLE = "unavailable"
 
-STATUSES = (PRESENT, NULL, NOT_FOUND, STALE, UNREADABLE, UNAVAILABLE)
+STATUSES = (PRESENT, NULL, NOT_FOUND, STALE, OUTDATED, UNREADABLE, UNAVAILABLE)
 
 # What an answer says of a value (see docs/features.md): of a row that cannot be read nothing is known but the default.
 WORDS = {
@@ -25,6 +27,7 @@ WORDS = {
     NULL: "NULL",
     NOT_FOUND: "NOT_FOUND",
     STALE: "STALE",
+    OUTDATED: "STALE",
     UNREADABLE: "DEFAULT",
     UNAVAILABLE: "DEFAULT",
 }

@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from serving.errors import ModelFailed, Overloaded, ServingError, TooLarge
+from serving.features.cached_rows import CachedRows
 from serving.features.entity_rows import EntityRows
 from serving.features.feature_status import FULL, FeatureObserver
 from serving.features.filling import Filled
@@ -115,8 +116,11 @@ class Features:
             if waiting.request.waiting:
                 groups.setdefault(waiting.rows.plan, []).append(waiting)
         now_ms = int(self._now() * 1000)
+        told_of = isinstance(found, CachedRows) and bool(found.outdated)
         for plan, group in groups.items():
-            tensors = None if found is None else plan.whole_rows.tensors([one.rows for one in group], found, now_ms)
+            tensors = None
+            if found is not None and not told_of:
+                tensors = plan.whole_rows.tensors([one.rows for one in group], found, now_ms)
             if tensors is None:
                 self._fill_each(group, found)
                 continue

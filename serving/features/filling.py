@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from serving.errors import FeaturesAway, ServingError, UnknownEntity
-from serving.features.feature_status import NOT_FOUND, NULL, STALE, UNAVAILABLE, UNREADABLE
+from serving.features.feature_status import NOT_FOUND, NULL, OUTDATED, STALE, UNAVAILABLE, UNREADABLE
 from serving.features.feature_view import Feature, FeatureView
 from serving.features.keys import values_of
 from serving.features.model_inputs import OnMissing, UsedView
@@ -91,6 +91,8 @@ class ViewRead:
         self._stand_ins = tuple(stand_in(feature, on_missing) for feature in used.view.features)
         self._stand_in_row = bytes(layout.values_at) + layout.values.pack(*self._stand_ins)
         self._gaps: dict[str | bytes, Gap] = {}
+        # No gap at all: the values are used, and told of.
+        self.outdated = Gap(used.view, self.used, OUTDATED)
 
     def mended(self, data: bytes | None, now_ms: int, *, away: bool) -> tuple[Gap, bytes]:
         """What a row that is not whole lacks, and a row of what stands in for it."""

@@ -12,6 +12,9 @@ from serving.features.value_words import kind_of
 
 _LONGEST_VALUE = 512
 
+# What every key of ours begins with.
+PREFIX = b"sluice:f:"
+
 EntityValue = str | int
 
 
@@ -19,7 +22,7 @@ def prefix(view: FeatureView) -> bytes:
     """What every key of the view begins with."""
     if view.feast is not None:
         return entity_key.prefix(view.name)
-    return b"sluice:f:%b:" % view.name.encode()
+    return b"%b%b:" % (PREFIX, view.name.encode())
 
 
 def row_key(view: FeatureView, values: Sequence[object]) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 
 from serving.errors import ServingError
+from serving.features.cached_rows import outdated_of
 from serving.features.derivation import Derivation
 from serving.features.entity_rows import EntityRows
 from serving.features.explanation import Explanation
@@ -99,19 +100,22 @@ class ReadPlan:
     ) -> list[bytes]:
         """The bytes of each tensor for some of the rows; adds what they lack to `gaps`."""
         parts: list[list[bytes]] = [[] for _ in self._tensors]
+        outdated = outdated_of(found)
+        known: Found = {} if found is None else found
         key = positions.start * len(self._reads)
         for position in positions:
             pieces: list[bytes] = []
             for read in self._reads:
                 wanted = rows.keys[key]
-                data = None if found is None else found.get(wanted)
+                data = known.get(wanted)
                 key += 1
                 if data is None or not read.whole(data, now_ms):
-                    gap, data = read.mended(data, now_ms, away=found is None or wanted not in found)
+                    gap, data = read.mended(data, now_ms, away=wanted not in known)
                     if gap.error is not None:
                         raise gap.refusal(position, wanted)
-                    if gap.features:
-                        gaps[gap] = gaps.get(gap, 0) + 1
+                    _count(gap, gaps)
+                elif wanted in outdated:
+                    _count(read.outdated, gaps)
                 pieces.append(data)
             pieces += rows.sent[position]
             for conversion in self._conversions:
@@ -139,6 +143,11 @@ class ReadPlan:
             # The id as it is, so that a caller who sends it in x-sluice-key gets the same variant.
             return str(first[names[0]]).encode()
         return b"".join(netstring(name, first[name]) for name in names)
+
+
+def _count(gap: Gap, gaps: dict[Gap, int]) -> None:
+    if gap.features:
+        gaps[gap] = gaps.get(gap, 0) + 1
 
 
 def _read_by(instances: Sequence[object], plan: ReadPlan, told: Callable[[EntityRows | ServingError], None]) -> None:

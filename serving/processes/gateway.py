@@ -13,6 +13,7 @@ from serving.backends.backend import Backend
 from serving.backends.pool_client import PoolClient
 from serving.config.grpc_limits import grpc_limits
 from serving.config.http_limits import http_limits
+from serving.config.lifetimes import lifetimes
 from serving.config.model_inputs import all_model_inputs
 from serving.config.settings import Settings
 from serving.deadline import LoopTimers
@@ -23,12 +24,14 @@ from serving.errors import ModelUnservable
 from serving.features.feast.hash_row import hash_rows
 from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.node_reader import ReaderOptions
+from serving.features.store.store_address import parse_store
 from serving.features.store.topology import feature_reader
 from serving.inference import VersionKey
 from serving.processes.asking import Ask
 from serving.processes.gateway_batching import batching_of
 from serving.processes.gateway_learning import GatewayLearning
 from serving.processes.gateway_versions import GatewayVersions
+from serving.processes.near_cache import NearCacheOfWorker
 from serving.processes.pool_backends import PoolBackends, pools_of
 from serving.processes.release import release
 from serving.processes.session_administration import SessionAdministration
@@ -81,6 +84,7 @@ class Gateway:
     learning: GatewayLearning
     administration: SessionAdministration
     followers: Sequence[Follower] = field(default_factory=tuple)
+    near_cache: NearCacheOfWorker | None = None
 
     def ready(self) -> bool:
         """Every pool that a route leads to lives, and has loaded what it can."""
@@ -117,6 +121,8 @@ class Gateway:
                 if backend.hedges:
                     recorder.counted(HEDGED_BATCHES, (name,), backend.hedged_batches)
                     recorder.counted(HEDGE_WINS, (name,), backend.hedge_wins)
+        if self.near_cache is not None:
+            self.near_cache.tell(recorder)
         recorder.measured(LOOP_LAG, (), self.predictor.queues.lag_s)
         recorder.measured(CONNECTIONS, (), self.http.connections + self.grpc.connections)
         recorder.measured(INFLIGHT_BYTES, (), self.http.in_flight_bytes)
@@ -192,7 +198,10 @@ async def build_gateway(start: StartMessage) -> Gateway:
     recorder = Recorder()
     clock = time.monotonic
     reader = _features_reader(start, settings, recorder)
-    look_ups = LookUps(ReadPlans(all_model_inputs(settings)), reader, recorder)
+    near_cache = _near_cache(start, settings, reader)
+    look_ups = LookUps(
+        ReadPlans(all_model_inputs(settings)), reader if near_cache is None else near_cache.reader, recorder
+    )
     predictor = Predictor(backends, LoopTimers(clock), recorder, clock, look_ups)
     predictor.queues.total.most = settings.http.max_queued_rows
     learning = GatewayLearning(predictor.queues.estimates, start.models, start.estimates)
@@ -210,9 +219,10 @@ async def build_gateway(start: StartMessage) -> Gateway:
         reporter = TrialReporter(start.control_url, predictor.variants.trials, time.time)
         reporter.start()
         followers += [members, store, reporter]
-    if reader is not None:
-        await reader.start()
-        followers.append(reader)
+    features = near_cache or reader
+    if features is not None:
+        await features.start()
+        followers.append(features)
     for backend in backends.values():
         await backend.start()
     versions = GatewayVersions(settings, backends, predictor.variants, pools.backend)
@@ -223,7 +233,9 @@ async def build_gateway(start: StartMessage) -> Gateway:
     http = HttpServer(predictor, http_limits(settings.http), recorder, clock, release())
     shared = Worker(http.budget, clock, release())
     grpc = GrpcServer(predictor, grpc_limits(settings), recorder, shared)
-    return Gateway(http, grpc, predictor, backends, feed, recorder, versions, learning, administration, followers)
+    return Gateway(
+        http, grpc, predictor, backends, feed, recorder, versions, learning, administration, followers, near_cache
+    )
 
 
 def _kept(start: StartMessage) -> Path | None:
@@ -247,3 +259,14 @@ def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder
     options = ReaderOptions(timeout_s=settings.state.features_timeout_ms / 1000)
     views = [section.compiled(name) for name, section in settings.feature_views.items()]
     return feature_reader(start.features_url, recorder, options, hash_rows(views))
+
+
+def _near_cache(start: StartMessage, settings: Settings, reader: FeatureReader | None) -> NearCacheOfWorker | None:
+    if reader is None:
+        return None
+    store = parse_store(start.features_url)
+    # Of several nodes each tells of its own rows only, and a replica may be read before it has what was told.
+    kept = lifetimes(settings, told=store.kind == "node" and not store.from_replica)
+    if not kept:
+        return None
+    return NearCacheOfWorker(start.features_url, reader, int(settings.features.near_cache.max_mb * 1e6), kept)

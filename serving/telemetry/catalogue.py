@@ -54,7 +54,7 @@ FEATURE_VALUES = MetricSpec(
     "sluice_feature_values_total",
     "counter",
     ("model", "version", "variant", "view", "feature", "status"),
-    "Values that requests by entity took: present, or why a default stood in.",
+    "Values that requests by entity took: present, stale_used (kept near, nothing answers), or why a default stood in.",
 )
 FEATURE_READ_ERRORS = MetricSpec(
     "sluice_feature_read_errors_total",
@@ -62,6 +62,36 @@ FEATURE_READ_ERRORS = MetricSpec(
     ("reason",),
     "Reads of features without an answer: away, late, refused by the server, full (too many keys in flight), or open "
     "(a node that mostly answered late or with errors is left alone).",
+)
+CACHE_LOOK_UPS = MetricSpec(
+    "sluice_near_cache_look_ups_total",
+    "counter",
+    ("outcome",),
+    "Rows looked up in the workers' near caches: hit, negative (known to have no row), refreshing (used while it is "
+    "read anew), joined (being read already), miss, or stale (a row of before: the features Redis did not answer).",
+)
+CACHE_REFRESHES = MetricSpec(
+    "sluice_near_cache_refreshes_total", "counter", (), "Rows read anew before anybody had to wait for them."
+)
+CACHE_INVALIDATIONS = MetricSpec(
+    "sluice_near_cache_invalidations_total",
+    "counter",
+    ("what",),
+    "What the features Redis told the workers of writes: row for each key, all for each time that it was emptied.",
+)
+CACHE_EVICTIONS = MetricSpec(
+    "sluice_near_cache_evictions_total", "counter", (), "Rows that left near caches because there was no room."
+)
+CACHE_ROWS = MetricSpec("sluice_near_cache_rows", "gauge", (), "Rows in near caches, ids without a row included.")
+CACHE_BYTES = MetricSpec(
+    "sluice_near_cache_bytes", "gauge", (), "Memory of near caches, all that belongs to rows counted."
+)
+CACHE_HEARD = MetricSpec(
+    "sluice_near_cache_heard",
+    "gauge",
+    (),
+    "1 while every worker is told of writes; 0: rows are read again after a second at most.",
+    "min",
 )
 QUEUE_ROWS = MetricSpec("sluice_queue_rows", "gauge", ("model", "version", "variant"), "Rows waiting for a batch.")
 BATCH_WINDOW_ROWS = MetricSpec(
@@ -128,6 +158,7 @@ CATALOGUE: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
         *(STAGE_SECONDS, BATCH_ROWS, BATCH_SLACK, REQUESTS, ROWS, REFUSED_ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
+        *(CACHE_LOOK_UPS, CACHE_REFRESHES, CACHE_INVALIDATIONS, CACHE_EVICTIONS, CACHE_ROWS, CACHE_BYTES, CACHE_HEARD),
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
         *(INFLIGHT_BYTES, CONNECTIONS),
         *(VERSION_READY, POOL_REPLICAS, POOL_SLOTS, HEDGED_BATCHES, HEDGE_WINS, WORKERS, RESTARTS, ENGINE_REPLICAS),

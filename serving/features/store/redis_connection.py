@@ -20,9 +20,13 @@ Reply = Callable[[object], None]
 
 
 class RedisConnection(asyncio.Protocol):
-    """`ended` has the reason once the connection is over; replies that were still expected never come."""
+    """`ended` has the reason once the connection is over; replies that were still expected never come.
 
-    def __init__(self) -> None:
+    `pushed` gets what the server sends by itself; it does so only where RESP3 was asked for.
+    """
+
+    def __init__(self, pushed: Callable[[Sequence[object]], None] | None = None) -> None:
+        self._pushed = pushed
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader()
@@ -60,6 +64,9 @@ class RedisConnection(asyncio.Protocol):
             self._reader.feed(data)
             # False is hiredis's word for "not yet": RESP2 has no booleans.
             while (reply := self._reader.gets()) is not False:
+                if self._pushed is not None and isinstance(reply, hiredis.PushNotification):
+                    self._pushed(reply)
+                    continue
                 if not self._expected:
                     self.abort("it sent what nobody asked for")
                     return
@@ -97,8 +104,8 @@ def packed(command: Sequence[bytes]) -> bytes:
     return cast("bytes", hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]
 
 
-async def connect(address: RedisAddress) -> RedisConnection:
-    """A connection that is logged in and answers.
+async def connect(address: RedisAddress, pushed: Callable[[Sequence[object]], None] | None = None) -> RedisConnection:
+    """A connection that is logged in and answers; `pushed` as for `RedisConnection`.
 
     Raises:
         OSError: nobody listens there, or TLS fails.
@@ -106,7 +113,7 @@ async def connect(address: RedisAddress) -> RedisConnection:
         ConfigInvalid: certificates cannot be read.
     """
     loop = asyncio.get_running_loop()
-    connection = RedisConnection()
+    connection = RedisConnection(pushed)
     try:
         await _open(loop, connection, address)
         if address.login:

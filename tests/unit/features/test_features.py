@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from serving.errors import Overloaded, ServingError, TooLarge, UnknownEntity
+from serving.features.cached_rows import CachedRows
 from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows
 from serving.features.explanation import Wants
@@ -326,3 +327,18 @@ def test_one_that_cannot_be_handed_on_does_not_strand_the_others(
     assert bench.handed_on == [one for one in requests if one is not requests[7]]
     assert [(one, error.reason) for one, error in bench.refused] == [(requests[7], "model_failed")]
     assert "could not be filled in" in caplog.text
+
+
+def test_rows_of_before_are_used_and_told_of(bench: Bench, plan: ReadPlan) -> None:
+    found = CachedRows()
+    found.update(FOUND)
+    plane, route = FOUND
+    found.outdated.add(plane)
+    requests = [bench.fill(plan, INSTANCE) for _ in range(20)]
+    _, _, then = bench.reader.asked[0]
+    then([who for _, who, _ in bench.reader.asked], found)
+    assert {request.degraded for request in requests} == {"plane=stale_used"}
+    assert struct.unpack("<6f", requests[0].inputs[0].data)[0] == 1999
+    del found[route]
+    then([bench.reader.asked[0][1]], found)
+    assert bench.handed_on[-1].degraded == "plane=stale_used, route=unavailable"

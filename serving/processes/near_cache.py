@@ -1,0 +1,75 @@
+"""Puts the near cache of a gateway worker together: rows in front of the reader, a listener beside it, its figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from serving.features.cache.cached_reader import CachedReader
+from serving.features.cache.lifetime import Lifetime
+from serving.features.cache.write_listener import WriteListener
+from serving.features.keys import PREFIX
+from serving.features.store.feature_reader import FeatureReader
+from serving.telemetry.catalogue import (
+    CACHE_BYTES,
+    CACHE_EVICTIONS,
+    CACHE_HEARD,
+    CACHE_INVALIDATIONS,
+    CACHE_LOOK_UPS,
+    CACHE_REFRESHES,
+    CACHE_ROWS,
+)
+from serving.telemetry.recorder import Recorder
+
+
+class NearCacheOfWorker:
+    """`reader` is for the request path; starts and ends what the cache needs."""
+
+    def __init__(self, url: str, reader: FeatureReader, most_bytes: int, lifetimes: Mapping[bytes, Lifetime]) -> None:
+        self.reader = CachedReader(reader, most_bytes, lifetimes, time.monotonic)
+        heard = [prefix for prefix, lifetime in lifetimes.items() if lifetime.heard]
+        self._listener = WriteListener(url, told_of(lifetimes), self.reader) if heard else None
+
+    async def start(self) -> None:
+        """Over once both connections succeeded or failed for the first time."""
+        await self.reader.start()
+        if self._listener is not None:
+            await self._listener.start()
+
+    async def stop(self) -> None:
+        """End tasks and connections."""
+        if self._listener is not None:
+            await self._listener.stop()
+        await self.reader.stop()
+
+    def tell(self, recorder: Recorder) -> None:
+        """The figures as they stand now."""
+        counts, cache = self.reader.counts, self.reader.cache
+        for outcome, number in (
+            ("hit", counts.hits),
+            ("negative", counts.negatives),
+            ("refreshing", counts.refreshing),
+            ("joined", counts.joined),
+            ("miss", counts.misses),
+            ("stale", counts.outdated),
+        ):
+            recorder.counted(CACHE_LOOK_UPS, (outcome,), number)
+        recorder.counted(CACHE_REFRESHES, (), counts.refreshes)
+        recorder.counted(CACHE_INVALIDATIONS, ("row",), counts.invalidations)
+        recorder.counted(CACHE_INVALIDATIONS, ("all",), counts.flushes)
+        recorder.counted(CACHE_EVICTIONS, (), cache.evictions)
+        recorder.measured(CACHE_ROWS, (), len(cache.entries))
+        recorder.measured(CACHE_BYTES, (), cache.used_bytes)
+        if self._listener is not None:
+            recorder.measured(CACHE_HEARD, (), float(self.reader.heard))
+
+
+def told_of(lifetimes: Mapping[bytes, Lifetime]) -> list[bytes]:
+    """The prefixes whose writes the server is to tell of.
+
+    One for all of ours where none is left out: the server then tells what one command wrote in one message.
+    """
+    ours = {prefix: lifetime for prefix, lifetime in lifetimes.items() if prefix.startswith(PREFIX)}
+    if all(lifetime.heard for lifetime in ours.values()):
+        return [PREFIX]
+    return [prefix for prefix, lifetime in ours.items() if lifetime.heard]
