@@ -19,7 +19,7 @@ Made by `python -m benchmarks.canary.run`; the rule is the shipped code (`servin
 plan, unless a row says otherwise. Sticky users are busy and error-prone in very different measure. Latency and scores
 are drawn, not measured, so this says what the statistics do, and nothing of queues and caches.
 
-The others are written from their documented rules, under the same plans and with the same traffic, at most 200 runs
+The others are written from their documented rules, under the same plans and with the same traffic, at most 100 runs
 each: *thresholds*, Argo Rollouts' example (success rate >= 95 % each minute, three failures allowed); *peeked z-test*,
 one-sided tests of pooled counts at 5 % looked at every minute; *Kayenta-like*, the interval of the Hodges-Lehmann shift
 of a point a minute. They do not judge scores. Each cell: rolled back / paused / promoted, in percent.

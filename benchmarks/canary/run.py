@@ -30,7 +30,7 @@ from serving.rollouts.world import measured
 
 RESULTS = Path(__file__).parent.parent / "results"
 OTHERS = ("thresholds", "peeked z-test", "Kayenta-like")
-_OTHER_RUNS = 200
+_OTHER_RUNS = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

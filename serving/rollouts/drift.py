@@ -20,8 +20,7 @@ _SHARES = {"linear": 0.5, "quadratic": 0.2, "one_sided": 0.2, "single": 0.1}
 
 def tilts(first_column: int, bins: int) -> Family:
     """Shifts, changes of spread, changes of one tail, and single bins that gain or lose."""
-    middles = [(place + 0.5) / bins for place in range(bins)]
-    z = np.array([NormalDist().inv_cdf(middle) for middle in middles])
+    z = _middles(bins)
     shapes = {
         "linear": [np.exp(theta * z) for theta in (-1.0, -0.5, -0.25, -0.1, 0.1, 0.25, 0.5, 1.0)],
         "quadratic": [np.exp(theta * z * z) for theta in (-0.4, -0.2, -0.1, 0.1, 0.2, 0.4)],
@@ -31,6 +30,17 @@ def tilts(first_column: int, bins: int) -> Family:
     phis = np.array([shape / shape.mean() for family in shapes.values() for shape in family]).T
     shares = np.concatenate([np.full(len(family), _SHARES[name] / len(family)) for name, family in shapes.items()])
     return Family(tuple(range(first_column, first_column + bins)), phis, shares)
+
+
+def shift(spreads: float, bins: int) -> Floats:
+    """Density ratios of scores that have moved by so many of their standard deviations."""
+    shape = np.exp(spreads * _middles(bins))
+    moved: Floats = shape / shape.mean()
+    return moved
+
+
+def _middles(bins: int) -> Floats:
+    return np.array([NormalDist().inv_cdf((place + 0.5) / bins) for place in range(bins)])
 
 
 def _single(bins: int, place: int, size: float) -> Floats:

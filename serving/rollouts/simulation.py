@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from serving.rollouts import transition
-from serving.rollouts.evidence import Evidence, nothing, with_strata
+from serving.rollouts.evidence import nothing, with_strata
 from serving.rollouts.gate import GateSet
 from serving.rollouts.plan import Plan, gates_of
 from serving.rollouts.simulated_traffic import traffic_of
@@ -44,16 +44,16 @@ class ShippedRule:
 
     def __init__(self, plan: Plan, gates: GateSet) -> None:
         self._plan, self._gates = plan, gates
-        self._folded: Evidence = nothing(gates)
+        self._folded = self._latest = nothing(gates)
         self._open: StratumCounts | None = None
 
     def look(self, counts: StratumCounts, look: Look) -> Verdict:
         """One more tick of counts, and the verdict."""
         if self._open is not None and self._open.stratum != counts.stratum:
-            self._folded = with_strata(self._gates, self._folded, [self._open])
-            self._open = None
+            self._folded, self._open = self._latest, None
         self._open = counts if self._open is None else self._open.plus(counts)
-        return judge(self._plan, self._gates, with_strata(self._gates, self._folded, [self._open]), look)
+        self._latest = with_strata(self._gates, self._folded, [self._open])
+        return judge(self._plan, self._gates, self._latest, look)
 
 
 def simulate(world: World, plan: Plan, seed: int, rule: Judge | None = None, most_s: float = _MOST_S) -> Result:
