@@ -22,7 +22,8 @@ are drawn, not measured, so this says what the statistics do, and nothing of que
 The others are written from their documented rules, under the same plans and with the same traffic, at most 100 runs
 each: *thresholds*, Argo Rollouts' example (success rate >= 95 % each minute, three failures allowed); *peeked z-test*,
 one-sided tests of pooled counts at 5 % looked at every minute; *Kayenta-like*, the interval of the Hodges-Lehmann shift
-of a point a minute. They do not judge scores. Each cell: rolled back / paused / promoted, in percent.
+of a point a minute. They do not judge scores. Each cell: rolled back /
+paused / promoted, in percent, and the median time where most were rolled back.
 """
 
 
@@ -49,7 +50,7 @@ def render(results: dict[str, Any]) -> str:
 
 def _row(name: str, world: dict[str, Any]) -> str:
     shipped = world["shipped"]
-    others = " | ".join(_ends(world[other]) if other in world else "" for other in _OTHERS)
+    others = " | ".join(_ends_after(world[other]) if other in world else "" for other in _OTHERS)
     mark = "holds" if world["holds"] else "**missed**"
     times = f"{_time(shipped['p50_s'])} ({_time(shipped['p95_s'])})"
     return f"| {name} | {world['target']} | {mark} | {_ends(shipped)} (n={shipped['runs']}) | {times} | {others} |"
@@ -57,6 +58,12 @@ def _row(name: str, world: dict[str, Any]) -> str:
 
 def _ends(summary: dict[str, Any]) -> str:
     return " / ".join(f"{100 * summary['ended'].get(phase, 0) / summary['runs']:.3g}" for phase, _ in _PHASES)
+
+
+def _ends_after(summary: dict[str, Any]) -> str:
+    """With the median time where most are rolled back, as a verdict that comes late may be worth little."""
+    mostly = summary["ended"].get("rolled_back", 0) > summary["runs"] / 2
+    return f"{_ends(summary)}{', ' + _time(summary['p50_s']) if mostly else ''}"
 
 
 def _reasons(summary: dict[str, Any]) -> str:

@@ -34,11 +34,3 @@ def choose_split(route: Route, sticky_key: bytes) -> Split:
 def bucket_of(salt: str, sticky_key: bytes) -> int:
     """The key's bucket, 0 to 9,999: XXH3 (64 bits, seed 0) of salt, a NUL, and the key (docs/rollouts.md)."""
     return xxh3_64_intdigest(salt.encode() + b"\0" + sticky_key) % WHOLE_BP
-
-
-def in_sample(salt: str, sticky_key: bytes, share_bp: int) -> bool:
-    """Whether a key is among those that are counted where not all can be.
-
-    By a hash of its own: a sample by `bucket_of` would be of one variant. A larger share has all keys of a smaller one.
-    """
-    return xxh3_64_intdigest(b"sample\0" + salt.encode() + b"\0" + sticky_key) % WHOLE_BP < share_bp

@@ -71,3 +71,9 @@ def test_the_evidence_is_near_that_of_ville_for_a_constant_weight() -> None:
     # One-sided and with another prior: so many times more or less, where the evidence is over 10,000.
     assert ours == pytest.approx(np.log(theirs.e_values_[-1]), abs=2.0)
     assert ours > 9.0
+
+
+def test_alternatives_of_scores_leave_their_number_as_it_is() -> None:
+    """Else they would bet on the split as well, which has a gate of its own."""
+    assert tilts(0, 10).phis.mean(axis=0) == pytest.approx(np.ones(tilts(0, 10).shares.size))
+    assert tilts(0, 10).shares.sum() == pytest.approx(1.0)

@@ -61,3 +61,25 @@ def test_where_keys_have_run_out_nothing_is_shown() -> None:
 def test_gates_without_margins_ask_for_no_proof() -> None:
     gates = GateSet([Gate("split", Kind.SPLIT, 0.001)])
     assert proofs(gates, nothing(gates)) == []
+
+
+def test_each_route_has_half_of_alpha() -> None:
+    """A ratio needs evidence of 40; 20 would do if there were no other route."""
+    found = proof(seen(4, (500, 500), (58, 58)))
+    assert 20 < found.e < 40
+    assert not found.shown
+
+
+def test_of_canaries_at_the_margin_few_are_ever_shown_to_be_harmless() -> None:
+    draw, shown = np.random.default_rng(5), 0
+    for _ in range(150):
+        evidence, found = nothing(GATES), False
+        for time_slice in range(60):
+            stratum = Stratum(time_slice, 4, 4, 5_000)
+            requests = draw.poisson([200, 200])
+            events = draw.binomial(requests, [0.035, 0.02])
+            counts = per_request(stratum, requests, events[:1], events[1:])
+            evidence = with_strata(GATES, evidence, [counts])
+            found = found or proofs(GATES, evidence)[0].shown
+        shown += found
+    assert shown <= 12

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.routing.split import bucket_of, choose_split, in_sample
+from serving.routing.split import bucket_of, choose_split
 from serving.routing.table import Route, Served, Split
 
 KEYS = [f"user-{number}".encode() for number in range(20_000)]
@@ -107,12 +107,3 @@ def test_a_million_keys_fall_into_all_buckets_alike() -> None:
 @pytest.mark.parametrize("weight", [0, 10_000])
 def test_nothing_and_everything_are_exact(weight: int) -> None:
     assert len(canary_keys(weight)) == (len(KEYS) if weight else 0)
-
-
-def test_the_sample_is_independent_of_the_split() -> None:
-    sample = [key for key in KEYS if in_sample("rollout-1", key, 2_000)]
-    assert abs(len(sample) / len(KEYS) - 0.2) < 5 * (0.2 * 0.8 / len(KEYS)) ** 0.5
-    canary = canary_keys(1_000)
-    of_canary = sum(key in canary for key in sample) / len(sample)
-    assert abs(of_canary - 0.1) < 5 * (0.1 * 0.9 / len(sample)) ** 0.5
-    assert set(sample) <= {key for key in KEYS if in_sample("rollout-1", key, 3_000)}
