@@ -138,7 +138,7 @@ class Loads:
         return ", ".join(f"{len(when)} x {said} in {when[-1] - when[0]:.2f} s" for said, when in runs[:50])
 
     def _told(self, model: str, status: int, head: str, body: bytes) -> None:
-        self.answers.append((time.monotonic(), model, _said(status, head, body)))
+        self.answers.append((time.monotonic(), model, said(status, head, body)))
 
 
 @pytest.mark.timeout(240)
@@ -292,7 +292,7 @@ def _right(body: bytes) -> bool:
     return json.loads(body)["predictions"] in ([STORED], [DEFAULTS])
 
 
-def _said(status: int, head: str, body: bytes) -> str:
+def said(status: int, head: str, body: bytes) -> str:
     """`whole`, what the header names beside defaults, or the status of a refusal."""
     if status != HTTPStatus.OK:
         return str(status)

@@ -59,12 +59,12 @@ class RedisProcess:
         self._sentinel = sentinel
         self._extra = tuple(extra)
         self._process: subprocess.Popen[bytes] | None = None
-        self._password: str | None = None
+        self.password: str | None = None
         self.port = port
 
     def start(self, password: str | None = None) -> None:
         """Start it, with nothing in it but the options, of which `password` may be one."""
-        self._password = password
+        self.password = password
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         config = self._folder / "server.conf"
@@ -91,7 +91,7 @@ class RedisProcess:
             self._process.send_signal(signal.SIGCONT)
 
     def client(self, **options: Any) -> redis.Redis:
-        return redis.Redis(port=self.port, password=self._password, socket_timeout=5, **options)
+        return redis.Redis(port=self.port, password=self.password, socket_timeout=5, **options)
 
     def ask(self, *command: Any) -> Any:
         """What it answers, as it comes."""

@@ -10,7 +10,10 @@ from typing import Any
 
 
 class SlowProxy:
-    """Listens at `path`; answers of the server at `target` come `delay_s` later, or `nonsense` instead of them."""
+    """Listens at `path`; answers of the server at `target` come `delay_s` later, or `nonsense` instead of them.
+
+    With `cut` only half of an answer comes, and the connection ends.
+    """
 
     def __init__(self, target: Path, path: Path) -> None:
         self._target = target
@@ -20,6 +23,7 @@ class SlowProxy:
         self.url = f"unix://{path}"
         self.delay_s = 0.0
         self.nonsense = b""
+        self.cut = False
         self.asked = b""
 
     async def start(self) -> None:
@@ -39,7 +43,11 @@ class SlowProxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(self._target)
+        try:
+            there, back = await asyncio.open_unix_connection(self._target)
+        except OSError:
+            writer.close()
+            return
         self._own(self._ask(reader, back))
         late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         self._own(self._answer(there, late))
@@ -70,6 +78,9 @@ class SlowProxy:
         try:
             while (arrived := await late.get())[1]:
                 await asyncio.sleep(arrived[0] - loop.time())
+                if self.cut:
+                    writer.write(arrived[1][: len(arrived[1]) // 2])
+                    return
                 writer.write(self.nonsense or arrived[1])
         finally:
             writer.close()
