@@ -56,7 +56,7 @@ HOT_PATH = (
     "serving.batching.loop_lag",
     "serving.batching.micro_batcher",
     "serving.batching.pace",
-    "serving.batching.percentile",
+    "serving.percentile",
     "serving.batching.row_queue",
     "serving.batching.surroundings",
     "serving.batching.window",

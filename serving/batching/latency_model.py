@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from serving.batching.percentile import followed
+from serving.percentile import followed
 
 _FORGET = 0.98
 # Runs after which what was believed at the start no longer bounds what counts.

@@ -6,8 +6,8 @@ from serving.batching.admission import Ahead, finish_s
 from serving.batching.drain import Drain
 from serving.batching.fair_share import LONG_RUN_S
 from serving.batching.latency_model import Estimate, LatencyModel
-from serving.batching.percentile import followed
 from serving.batching.window import Window, rows_now, window
+from serving.percentile import followed
 
 # Rows that may wait join a batch of those that may not as long as it runs no more than a tenth longer.
 _JOINING_SHARE = 0.1

@@ -57,11 +57,19 @@ class StateSection(Section):
         "(else the machine's authorities are trusted), `ssl_certfile` and `ssl_keyfile`; characters of a password that "
         "an address gives a meaning to are percent-encoded. A cluster: `redis+cluster://HOST:PORT,HOST:PORT`; a master "
         "that Sentinels know: `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/0`, into which one gets with the options "
-        "`sentinel_username` and `sentinel_password`; both with TLS as `rediss+`.",
+        "`sentinel_username` and `sentinel_password`; both with TLS as `rediss+`. With `read_from=replica` rows "
+        "are read from replicas, and from masters where none answers.",
         "embedded",
     )
     features_timeout_ms: int = noted(
         "Longest wait for one read of features; then models answer by their `on_missing`.", 50, ge=1, le=60_000
+    )
+    features_hedge_percent: float = noted(
+        "Of 100 reads of features, so many may be asked of a replica as well when the master takes longer than 95 of "
+        "100 did; the answer that comes first counts. A replica may be behind its master. 0 asks masters only.",
+        0.0,
+        ge=0,
+        le=5,
     )
     features_memory_mb: int = noted("Memory of the embedded feature cache.", 256, ge=16, le=1 << 20)
     dir: str | None = noted(

@@ -22,12 +22,13 @@ from serving.edge.http.server import HttpServer
 from serving.edge.worker import Worker
 from serving.errors import ModelUnservable
 from serving.features.feast.hash_row import hash_rows
-from serving.features.store.feature_reader import FeatureReader
+from serving.features.store.feature_reader import FeatureReader, StoreReader
 from serving.features.store.node_reader import ReaderOptions
 from serving.features.store.store_address import parse_store
 from serving.features.store.topology import feature_reader
 from serving.inference import VersionKey
 from serving.processes.asking import Ask
+from serving.processes.feature_figures import tell_figures
 from serving.processes.gateway_batching import batching_of
 from serving.processes.gateway_learning import GatewayLearning
 from serving.processes.gateway_versions import GatewayVersions
@@ -85,6 +86,7 @@ class Gateway:
     administration: SessionAdministration
     followers: Sequence[Follower] = field(default_factory=tuple)
     near_cache: NearCacheOfWorker | None = None
+    features: StoreReader | None = None
 
     def ready(self) -> bool:
         """Every pool that a route leads to lives, and has loaded what it can."""
@@ -123,6 +125,8 @@ class Gateway:
                     recorder.counted(HEDGE_WINS, (name,), backend.hedge_wins)
         if self.near_cache is not None:
             self.near_cache.tell(recorder)
+        if self.features is not None:
+            tell_figures(recorder, self.features.figures())
         recorder.measured(LOOP_LAG, (), self.predictor.queues.lag_s)
         recorder.measured(CONNECTIONS, (), self.http.connections + self.grpc.connections)
         recorder.measured(INFLIGHT_BYTES, (), self.http.in_flight_bytes)
@@ -234,7 +238,18 @@ async def build_gateway(start: StartMessage) -> Gateway:
     shared = Worker(http.budget, clock, release())
     grpc = GrpcServer(predictor, grpc_limits(settings), recorder, shared)
     return Gateway(
-        http, grpc, predictor, backends, feed, recorder, versions, learning, administration, followers, near_cache
+        http,
+        grpc,
+        predictor,
+        backends,
+        feed,
+        recorder,
+        versions,
+        learning,
+        administration,
+        followers,
+        near_cache,
+        reader,
     )
 
 
@@ -253,10 +268,12 @@ def _members(start: StartMessage, table: RouteTable) -> Members | None:
     return Members(start.control_url, pools_of(table), Path(start.state_dir) / "members.json")
 
 
-def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder) -> FeatureReader | None:
+def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder) -> StoreReader | None:
     if not (start.features_url and settings.feature_views):
         return None
-    options = ReaderOptions(timeout_s=settings.state.features_timeout_ms / 1000)
+    options = ReaderOptions(
+        timeout_s=settings.state.features_timeout_ms / 1000, hedge_share=settings.state.features_hedge_percent / 100
+    )
     views = [section.compiled(name) for name, section in settings.feature_views.items()]
     return feature_reader(start.features_url, recorder, options, hash_rows(views))
 
@@ -266,7 +283,8 @@ def _near_cache(start: StartMessage, settings: Settings, reader: FeatureReader |
         return None
     store = parse_store(start.features_url)
     # Of several nodes each tells of its own rows only, and a replica may be read before it has what was told.
-    kept = lifetimes(settings, told=store.kind == "node" and not store.from_replica)
+    replicas = store.from_replica or settings.state.features_hedge_percent > 0
+    kept = lifetimes(settings, told=store.kind == "node" and not replicas)
     if not kept:
         return None
     return NearCacheOfWorker(start.features_url, reader, int(settings.features.near_cache.max_mb * 1e6), kept)

@@ -93,6 +93,22 @@ CACHE_HEARD = MetricSpec(
     "1 while every worker is told of writes; 0: rows are read again after a second at most.",
     "min",
 )
+FEATURE_NODES_LEFT = MetricSpec(
+    "sluice_feature_node_left",
+    "gauge",
+    ("node",),
+    "Workers that answer reads of this node of the features store without it: no connection, answers owed, or its "
+    "circuit breaker is open.",
+)
+FEATURE_REDIRECTS = MetricSpec(
+    "sluice_feature_redirects_total", "counter", (), "Keys of features that were on another node of the cluster."
+)
+FEATURE_HEDGES = MetricSpec(
+    "sluice_feature_hedged_reads_total", "counter", (), "Reads of features that were asked of a replica as well."
+)
+FEATURE_HEDGE_WINS = MetricSpec(
+    "sluice_feature_hedge_wins_total", "counter", (), "Reads of those that the replica answered first."
+)
 QUEUE_ROWS = MetricSpec("sluice_queue_rows", "gauge", ("model", "version", "variant"), "Rows waiting for a batch.")
 BATCH_WINDOW_ROWS = MetricSpec(
     "sluice_batch_window_rows",
@@ -159,6 +175,7 @@ CATALOGUE: dict[str, MetricSpec] = {
     for spec in (
         *(STAGE_SECONDS, BATCH_ROWS, BATCH_SLACK, REQUESTS, ROWS, REFUSED_ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
         *(CACHE_LOOK_UPS, CACHE_REFRESHES, CACHE_INVALIDATIONS, CACHE_EVICTIONS, CACHE_ROWS, CACHE_BYTES, CACHE_HEARD),
+        *(FEATURE_NODES_LEFT, FEATURE_REDIRECTS, FEATURE_HEDGES, FEATURE_HEDGE_WINS),
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
         *(INFLIGHT_BYTES, CONNECTIONS),
         *(VERSION_READY, POOL_REPLICAS, POOL_SLOTS, HEDGED_BATCHES, HEDGE_WINS, WORKERS, RESTARTS, ENGINE_REPLICAS),

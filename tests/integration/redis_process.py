@@ -42,7 +42,7 @@ def until(done: Callable[[], bool], what: str) -> None:
         try:
             if done():
                 return
-        except redis.RedisError:
+        except (redis.RedisError, IndexError):
             pass
         assert time.monotonic() < ends, f"never: {what}"
         time.sleep(0.02)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from serving.errors import ServingError, Unavailable
-from serving.features.store.feature_reader import FeatureReader
+from serving.features.store.feature_reader import FeatureReader, StoreReader
 from serving.features.store.node_reader import NodeReader
 from serving.features.store.redis_connection import RedisConnection, connect
 from serving.features.store.redis_node import RedisNode
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 MakeReader = Callable[[RedisNode], NodeReader]
 # The reader of a shard, made of its master's and of those of its replicas.
-Pair = Callable[[NodeReader, Sequence[NodeReader]], FeatureReader]
+Pair = Callable[[NodeReader, Sequence[NodeReader]], StoreReader]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ClusterNodes:
         self._slots: list[FeatureReader | None] = [None] * SLOTS
         self._nodes: dict[Place, NodeReader] = {}
         self._starting: set[asyncio.Task[None]] = set()
-        self._pairs: dict[tuple[NodeReader, ...], FeatureReader] = {}
+        self._pairs: dict[tuple[NodeReader, ...], StoreReader] = {}
         self._wanted = asyncio.Event()
         self._tried = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -84,6 +84,11 @@ class ClusterNodes:
     def nodes(self) -> Sequence[NodeReader]:
         """All that are known now."""
         return list(self._nodes.values())
+
+    def hedges(self) -> tuple[int, int]:
+        """Reads that were asked of a replica as well, and those that it answered first."""
+        pairs = [pair.figures() for pair in self._pairs.values()]
+        return sum(pair.hedged for pair in pairs), sum(pair.hedge_wins for pair in pairs)
 
     def at(self, place: Place) -> NodeReader:
         """The node there; one that was not known begins to connect."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from serving.features.feast.hash_row import HashRow, hash_row_of
 from serving.features.feature_status import AWAY, FeatureObserver
 from serving.features.store.cluster_nodes import ClusterNodes
-from serving.features.store.feature_reader import FeatureReader
+from serving.features.store.feature_reader import FeatureReader, Figures
 from serving.features.store.node_reader import ReaderOptions
 from serving.features.store.reading import ClusteredRows, Found, Then, told
 from serving.features.store.slot_map import Place, redirect_of, slot_of
@@ -103,6 +103,12 @@ class ClusterReader:
     def has_room(self, keys: int) -> bool:
         """So many more keys may be read now."""
         return self._keys + keys <= self._options.most_keys
+
+    def figures(self) -> Figures:
+        """Of all nodes."""
+        hedged, wins = self._nodes.hedges()
+        nodes = {node.name: node.answers for node in self._nodes.nodes()}
+        return Figures(nodes, self.redirects, hedged, wins)
 
     def fetch(self, keys: Collection[bytes], who: Who, then: Callable[[Sequence[Who], Found | None], None]) -> None:
         """Read these keys; `then` gets an entry for each whose node answers, and None where none of them does."""

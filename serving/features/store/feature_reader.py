@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from serving.features.store.reading import Found
@@ -32,3 +33,24 @@ class FeatureReader(Protocol):
         `then` gets `who` together with others who asked with the same `then`, and what was found: None where nothing
         answers, and no entry for a key whose part of the store does not answer.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a store's reader tells of itself: nodes by name, with whether reads of them are sent, and counts.
+
+    `redirects` are keys that were on another node of a cluster; `hedged` reads were asked of a second node as well,
+    which answered `hedge_wins` of them first.
+    """
+
+    nodes: Mapping[str, bool]
+    redirects: int = 0
+    hedged: int = 0
+    hedge_wins: int = 0
+
+
+class StoreReader(FeatureReader, Protocol):
+    """A `FeatureReader` that asks servers, not another reader."""
+
+    def figures(self) -> Figures:
+        """How its nodes are now."""

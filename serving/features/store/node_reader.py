@@ -15,6 +15,7 @@ from serving.errors import ServingError
 from serving.features.feast.hash_row import HashRow
 from serving.features.feature_status import AWAY, LATE, OPEN, REFUSED, FeatureObserver
 from serving.features.store.breaker import Breaker, BreakerOptions
+from serving.features.store.feature_reader import Figures
 from serving.features.store.reading import Found, Read
 from serving.features.store.redis_connection import RedisConnection
 from serving.features.store.redis_node import RedisNode
@@ -34,7 +35,8 @@ class ReaderOptions:
     """Bounds of one reader; times in seconds.
 
     A read that is not answered within `timeout_s` is given up, and until the server has caught up nobody waits for it;
-    a server that says nothing for `silence_s` is left and tried anew.
+    a server that says nothing for `silence_s` is left and tried anew. `hedge_share` of the reads may be asked of a
+    replica as well.
     """
 
     timeout_s: float = 0.05
@@ -43,6 +45,7 @@ class ReaderOptions:
     silence_s: float = 1.0
     first_pause_s: float = 0.05
     longest_pause_s: float = 1.0
+    hedge_share: float = 0.0
     breaker: BreakerOptions = field(default_factory=BreakerOptions)
 
 
@@ -97,6 +100,10 @@ class NodeReader:
     def most_keys(self) -> int:
         """More are never read at the same time."""
         return self._options.most_keys
+
+    def figures(self) -> Figures:
+        """Of one node."""
+        return Figures({self.name: self.answers})
 
     def has_room(self, keys: int) -> bool:
         """So many more keys may be read now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,19 @@ class Sentinels:
         self._master = at
         return connection
 
+    async def open_replica(self) -> RedisConnection:
+        """A connection to any replica that its Sentinels find well.
+
+        Raises:
+            OSError: nobody listens there.
+            Unavailable: no Sentinel answers, or there is no such replica.
+        """
+        reply = await self._told(b"REPLICAS", self._store.service.encode())
+        places = [at for at in map(_well, reply if isinstance(reply, list) else []) if at is not None]
+        if not places:
+            raise Unavailable(f"the service {self._store.service!r} has no replica that is well")
+        return await connect(self._store.at(*random.choice(places)))  # noqa: S311 - no secret
+
     async def follow(self, connection: RedisConnection) -> None:
         """End the connection once the Sentinels name another master: the old one may live on, cut off."""
         while True:
@@ -95,6 +109,16 @@ class Sentinels:
                     return reply
                 why.append(f"{place(sentinel)} knows no service {self._store.service!r}")
         raise Unavailable(f"no Sentinel tells where it is ({'; '.join(why)})")
+
+
+def _well(told: object) -> Place | None:
+    """Where a replica is; None where it is down, or has lost its master."""
+    words = told if isinstance(told, list) else []
+    facts = dict(zip(words[::2], words[1::2], strict=False))
+    host, port, flags = facts.get(b"ip"), facts.get(b"port"), facts.get(b"flags")
+    if not (isinstance(host, bytes) and isinstance(port, bytes) and port.isdigit() and flags == b"slave"):
+        return None
+    return Place(host.decode(), int(port))
 
 
 async def _asked(sentinel: RedisAddress, question: Sequence[bytes]) -> object:

@@ -202,3 +202,31 @@ def _end_to_move(cluster: RedisCluster, key: bytes, to: RedisProcess) -> None:
     name = to.ask("CLUSTER", "MYID").decode()
     for node in (to, *(one for one in cluster.nodes if one is not to)):
         node.ask("CLUSTER", "SETSLOT", slot_of(key), "NODE", name)
+
+
+@pytest.mark.parametrize("option", ["?read_from=replica", ""])
+async def test_replicas_answer_where_they_are_asked_for_and_while_a_master_is_away(
+    replicated: RedisCluster, option: str
+) -> None:
+    reading = Reader(replicated.url + option, hedge_share=0.05, timeout_s=1.0)
+    await reading.reader.start()
+    try:
+        assert await reading.get(*KEYS) == FOUND
+        replica = replicated.replicas[0]
+        before = _reads(replica)
+        lost = [key for key in KEYS if slot_of(key) < 16_384 // 3]
+        if not option:
+            replicated.masters[0].kill()
+            await reading.comes_back(lost[0])
+        for _ in range(5):
+            assert await reading.get(*lost) == {key: FOUND[key] for key in lost}
+        assert _reads(replica) > before
+        assert cast("ClusterReader", reading.reader).redirects == 0
+    finally:
+        await reading.reader.stop()
+
+
+def _reads(node: RedisProcess) -> int:
+    told = node.ask("INFO", "commandstats").decode()
+    (line,) = [line for line in told.splitlines() if line.startswith("cmdstat_get:")] or ["cmdstat_get:calls=0,"]
+    return int(line.partition("calls=")[2].partition(",")[0])

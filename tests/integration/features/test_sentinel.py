@@ -46,7 +46,7 @@ class Watched:
             one.start("inside")
         until(lambda: b"master_link_status:up" in self.replica.ask("INFO", "replication"), "the replica follows")
         self.sentinel.start("outside")
-        until(lambda: len(self.sentinel.ask("SENTINEL", "REPLICAS", "rows")) == 1, "the Sentinel knows both")
+        until(lambda: b"slave" in self.sentinel.ask("SENTINEL", "REPLICAS", "rows")[0], "the Sentinel knows both well")
 
     def close(self) -> None:
         for one in (self.sentinel, self.master, self.replica):
@@ -103,6 +103,24 @@ async def test_another_master_is_followed(watched: Watched, how: str) -> None:
         assert await reading.get(b"a") == {b"a": b"2"}
     finally:
         watched.master.go_on()
+        await reading.reader.stop()
+
+
+@pytest.mark.parametrize("by", ["its Sentinels", "itself"])
+async def test_rows_are_read_from_a_replica_where_that_is_asked_for(watched: Watched, by: str) -> None:
+    watched.master.ask("SET", "a", "1")
+    until(lambda: watched.replica.ask("GET", "a") == b"1", "the replica has it")
+    single = f"redis://:inside@127.0.0.1:{watched.master.port}?read_from=replica"
+    reading = Reader(f"{watched.url}&read_from=replica" if by == "its Sentinels" else single)
+    await reading.reader.start()
+    try:
+        await reading.comes_back(b"a")
+        watched.replica.ask("CONFIG", "RESETSTAT")
+        assert await reading.get(b"a") == {b"a": b"1"}
+        assert b"cmdstat_mget:calls=1," in watched.replica.ask("INFO", "commandstats")
+        watched.replica.kill()
+        await reading.comes_back(b"a")
+    finally:
         await reading.reader.stop()
 
 
