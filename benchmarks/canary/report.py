@@ -63,7 +63,7 @@ def _ends(summary: dict[str, Any]) -> str:
 def _ends_after(summary: dict[str, Any]) -> str:
     """With the median time where most are rolled back, as a verdict that comes late may be worth little."""
     mostly = summary["ended"].get("rolled_back", 0) > summary["runs"] / 2
-    return f"{_ends(summary)}{', ' + _time(summary['p50_s']) if mostly else ''}"
+    return f"{_ends(summary)} (n={summary['runs']}){', ' + _time(summary['p50_s']) if mostly else ''}"
 
 
 def _reasons(summary: dict[str, Any]) -> str:

@@ -60,6 +60,10 @@ def _at_least(phase: Phase, least: float) -> Target:
     return Target(words, lambda results: share(results, phase) >= least)
 
 
+def _rolled_back_at_most(most: float) -> Target:
+    return Target(f"rolled back <= {100 * most:g} %", lambda results: share(results, Phase.ROLLED_BACK) <= most)
+
+
 def _promoted_at_most(most: float) -> Target:
     return Target(f"promoted <= {100 * most:g} %", lambda results: share(results, Phase.PROMOTED) <= most)
 
@@ -102,6 +106,8 @@ def _at_50_percent(world: World) -> World:
 
 
 _SLOW = World(50.0, look_s=30)
+_FEW_KEYS = replace(_SLOW, keys=1_000)
+_UNEQUAL = replace(_STICKY, key_spread=2.0, error_spread=5.0)
 TRIALS = (
     Trial("identical, sticky", _STICKY, _NORMAL, _identical()),
     Trial("identical, per request", _PLAIN, _NORMAL, _identical()),
@@ -146,19 +152,25 @@ TRIALS = (
         _promoted_at_most(0.02),
     ),
     Trial("scores + 0.25 sd", _with(_PLAIN, score_shift=0.25), _NORMAL, _at_least(Phase.PAUSED, 0.95)),
-    Trial("50/min, identical, per request", _SLOW, _LOW, _at_least(Phase.PROMOTED, 0.95)),
-    Trial("50/min, identical, sticky", replace(_SLOW, keys=20_000), _LOW, _at_least(Phase.PROMOTED, 0.95)),
-    Trial(
-        "50/min, errors 1 to 2 %, per request",
-        _with(_SLOW, error_ratio=2),
-        _LOW,
-        _promoted_at_most(0.03),
-    ),
+    Trial("50/min, identical, per request", _SLOW, _LOW, _at_least(Phase.PROMOTED, 0.95), 200),
+    Trial("50/min, identical, sticky", replace(_SLOW, keys=20_000), _LOW, _at_least(Phase.PROMOTED, 0.95), 200),
+    Trial("50/min, errors 1 to 2 %, per request", _with(_SLOW, error_ratio=2), _LOW, _promoted_at_most(0.03), 200),
     Trial(
         "50/min, errors 1 to 2 %, sticky",
         _with(replace(_SLOW, keys=20_000), error_ratio=2),
         _LOW,
         _promoted_at_most(0.03),
+        200,
+    ),
+    Trial("identical, sticky, very unequal users", _UNEQUAL, _NORMAL, _rolled_back_at_most(0.03), 200, compared=False),
+    Trial("50/min, identical, 1,000 keys", _FEW_KEYS, _LOW, _rolled_back_at_most(0.03), 100, compared=False),
+    Trial(
+        "50/min, errors 1 to 2 %, 1,000 keys",
+        _with(_FEW_KEYS, error_ratio=2),
+        _LOW,
+        _promoted_at_most(0.03),
+        200,
+        compared=False,
     ),
     Trial("no traffic", World(0.0, look_s=60), _NORMAL, _inconclusive(), 20),
 )
