@@ -70,7 +70,8 @@ class NodeReader:
         self._hashes = hashes or {}
         self._breaker = Breaker(options.breaker, time.monotonic)
         self._connection: RedisConnection | None = None
-        self._gathered: Read | None = None
+        # Of this turn, in order; only the last one may take more.
+        self._gathered: list[Read] = []
         # In the order of their commands; the first one is answered first.
         self._reads: deque[Read] = deque()
         # Those of them that have commands left to send, and the turn in which it goes on.
@@ -110,7 +111,7 @@ class NodeReader:
         return self._keys + keys <= self._options.most_keys
 
     def fetch(self, keys: Collection[bytes], who: Who, then: Callable[[Sequence[Who], Found | None], None]) -> None:
-        """Read these keys with all others of this turn; never raises.
+        """Read these keys with others of this turn, in one command where they fit into one; never raises.
 
         `then` gets `who` together with others who asked with the same `then`; None: the store does not answer.
         """
@@ -119,14 +120,19 @@ class NodeReader:
             self._observer.feature_read_failed(LATE if self._behind else AWAY)
             then((who,), None)
             return
-        read = self._gathered
-        if read is None:
+        gathered = self._gathered
+        read = gathered[-1] if gathered else None
+        # A read has one value for each key. So whoever would have to be cut begins another, which reads again what
+        # both want: else some of these rows could be of before a write, and some of after it.
+        if read is None or not read.takes(len(keys)):
             if not self._breaker.allows():
                 self._observer.feature_read_failed(OPEN)
                 then((who,), None)
                 return
-            read = self._gathered = Read(hashes=self._hashes, clustered=self._node.clustered)
-            asyncio.get_running_loop().call_soon(self._send)
+            if not gathered:
+                asyncio.get_running_loop().call_soon(self._send)
+            read = Read(hashes=self._hashes, clustered=self._node.clustered)
+            gathered.append(read)
         read.lots.append(keys)
         read.asked += len(keys)
         others = read.waiting.get(then)
@@ -144,7 +150,7 @@ class NodeReader:
             then((who,), None)
             return
         self._keys += len(keys)
-        self._put(Read(asked=len(keys), lots=[keys], waiting={then: [who]}, clustered=True, asking=True))
+        self._put([Read(asked=len(keys), lots=[keys], waiting={then: [who]}, clustered=True, asking=True)])
 
     @property
     def answers(self) -> bool:
@@ -152,17 +158,19 @@ class NodeReader:
         return self._connection is not None and not self._behind and self._breaker.state == "closed"
 
     def _send(self) -> None:
-        read, self._gathered = self._gathered, None
-        if read is not None:
-            self._put(read)
+        reads, self._gathered = self._gathered, []
+        self._put(reads)
 
-    def _put(self, read: Read) -> None:
+    def _put(self, reads: Sequence[Read]) -> None:
         if self._connection is None:
-            self._failed(read, AWAY)
+            for read in reads:
+                self._failed(read, AWAY)
             return
-        read.sent_at = time.monotonic()
-        self._reads.append(read)
-        self._unsent.append(read)
+        now = time.monotonic()
+        for read in reads:
+            read.sent_at = now
+        self._reads.extend(reads)
+        self._unsent.extend(reads)
         if self._sending is None:
             self._send_some()
         if self._timer is None:

@@ -1,4 +1,6 @@
-"""One read: the keys that requests of one turn of the loop want, and what came back."""
+"""One read: the keys that requests of one turn of the loop want, in one command if no request wants more, and what
+came back.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +81,10 @@ class Read:
     def late(self) -> bool:
         """Nobody waits for it any more."""
         return not self.waiting
+
+    def takes(self, keys: int) -> bool:
+        """So many more keys still go into one command with those that are asked for; a cluster has no such command."""
+        return self.clustered or self.asked + keys <= self._most
 
     def command(self) -> bytes | None:
         """The next packed command, or several, of `replies` replies; None where all that is left was read before.

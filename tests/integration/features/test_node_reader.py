@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
@@ -11,7 +12,7 @@ import pytest
 
 from serving.errors import ConfigInvalid
 from serving.features.store.node_reader import ReaderOptions
-from serving.features.store.reading import Found
+from serving.features.store.reading import MOST_KEYS_A_COMMAND, Found
 from serving.features.store.topology import feature_reader
 from serving.inference import VersionKey
 from tests.integration.features.slow_proxy import SlowProxy
@@ -232,6 +233,41 @@ async def test_a_caller_that_raises_does_not_strand_the_others(
     reader.reader.fetch([b"a"], "somebody", raises)
     assert await reader.get(b"a") == {b"a": b"1"}
     assert "a defect" in caplog.text
+
+
+async def test_two_views_that_one_command_writes_are_never_seen_half_old_in_turns_of_many_commands(
+    server: Server,
+) -> None:
+    """Writes go on all the time, 16 requests of 90 rows a turn share keys, and each wants both views of some ids."""
+    planes, routes = ([b"%s%d" % (view, number) for number in range(200)] for view in (b"plane:", b"route:"))
+    requests = [planes[start : start + 45] + routes[start : start + 45] for start in range(0, 155, 10)]
+    assert sum(map(len, requests)) > MOST_KEYS_A_COMMAND
+    reading, done, seen = Reader(server.url, timeout_s=PATIENT_S), threading.Event(), set[bytes | None]()
+    server.client().mset(dict.fromkeys([*planes, *routes], b"0"))
+    await reading.reader.start()
+    writer = threading.Thread(target=_write_until, args=(done, server, [*planes, *routes]))
+    writer.start()
+    try:
+        async with asyncio.timeout(PATIENT_S):
+            while len(seen) < 200:
+                for keys, found in zip(
+                    requests, await asyncio.gather(*(reading.asks(*r) for r in requests)), strict=True
+                ):
+                    assert found is not None
+                    (value,) = {found[key] for key in keys}
+                    seen.add(value)
+    finally:
+        done.set()
+        writer.join()
+        await reading.reader.stop()
+
+
+def _write_until(done: threading.Event, server: Server, keys: Sequence[bytes]) -> None:
+    with server.client() as client:
+        number = 0
+        while not done.is_set():
+            number += 1
+            client.mset(dict.fromkeys(keys, b"%d" % number))
 
 
 async def test_keys_in_flight_are_bounded_and_freed(server: Server) -> None:

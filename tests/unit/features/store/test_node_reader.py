@@ -42,10 +42,14 @@ class Connection:
             self.ended.set_result(why)
 
     def answer(self) -> None:
+        self.answer_with(lambda _, key: key)
+
+    def answer_with(self, value: Callable[[int, bytes], bytes]) -> None:
+        """Each key with what `value` says of the number of its command and of itself."""
         answered = len(self.commands) - len(self.replies)
         replies, self.replies = self.replies, []
-        for keys, reply in zip(self.commands[answered:], replies, strict=True):
-            reply(list(keys))
+        for number, (keys, reply) in enumerate(zip(self.commands[answered:], replies, strict=True), answered):
+            reply([value(number, key) for key in keys])
 
 
 class Observer:
@@ -167,3 +171,37 @@ async def test_nothing_asked_for_is_found_at_once_and_takes_nobody_elses_reply(b
     await asyncio.sleep(0)
     connection.answer()
     assert bench.told == [("nothing", {}), ("something", {b"a": b"a"})]
+
+
+async def test_who_fits_into_one_command_gets_all_rows_from_one_also_those_that_others_of_the_turn_want(
+    bench: Bench,
+) -> None:
+    (connection,) = bench.connections
+    bench.ask("first", KEYS[:600])
+    bench.ask("with it", KEYS[300:700])
+    bench.ask("would be cut", KEYS[690:1_000])
+    bench.ask("large", KEYS[: MOST_KEYS_A_COMMAND + 1])
+    bench.ask("after it", KEYS[:2])
+    await asyncio.sleep(0)
+    assert [len(keys) for keys in connection.commands] == [700, 310, MOST_KEYS_A_COMMAND, 1, 2]
+    connection.answer_with(lambda number, _: b"%d" % number)
+    values = {who: set((found or {}).values()) for who, found in bench.told}
+    assert values == {
+        "first": {b"0"},
+        "with it": {b"0"},
+        "would be cut": {b"1"},
+        "large": {b"2", b"3"},
+        "after it": {b"4"},
+    }
+    assert bench.reader.has_room(bench.reader.most_keys)
+
+
+async def test_no_turn_packs_more_than_eight_commands_however_many_ask(bench: Bench) -> None:
+    (connection,) = bench.connections
+    for number in range(20):
+        bench.ask(str(number), KEYS[:900])
+    for sent in (8, 16, 20, 20):
+        await asyncio.sleep(0)
+        assert len(connection.commands) == sent
+    connection.answer()
+    assert [who for who, _ in bench.told] == [str(number) for number in range(20)]
