@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from serving.cli import completion, config, conformance, demo, features, models, predict, restart, up
+from serving.cli import completion, config, conformance, demo, features, models, predict, restart, rollout, up
 
 app = typer.Typer(
     name="sluice",
@@ -22,6 +22,7 @@ restart.add_to(app)
 demo.add_to(app)
 predict.add_to(app)
 models.add_to(app)
+rollout.add_to(app)
 features.add_to(app)
 config.add_to(app)
 conformance.add_to(app)

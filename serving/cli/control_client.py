@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import orjson
+
 from serving.cli.failure import CommandFailed, not_reachable, wrong_usage
 from serving.cli.gateway_client import GatewayClient, Reply
 from serving.cli.session_screen import control_url
@@ -40,6 +42,32 @@ class ControlClient:
         path = f"/api/v1/models/{quote(model, safe='')}:{verb}?{urlencode(given)}"
         client = GatewayClient(self.url, _TIMEOUT_S)
         reply = client.order(path, {"authorization": f"Bearer {self.token}"})
+        client.close()
+        return self._worked(reply)
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """What is read there.
+
+        Raises:
+            CommandFailed: it was refused, or nothing answers.
+        """
+        client = GatewayClient(self.url, _READ_WITHIN_S)
+        reply = client.ask("GET", f"/api/v1{path}", headers={"authorization": f"Bearer {self.token}"})
+        client.close()
+        return self._worked(reply)
+
+    def post(self, path: str, query: Mapping[str, object], body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """What became of an order.
+
+        Raises:
+            CommandFailed: it was refused, or nothing answers.
+        """
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        client = GatewayClient(self.url, _TIMEOUT_S)
+        content = b"" if body is None else orjson.dumps(body)
+        kind = {"content-type": "application/json"} if content else {}
+        headers = {"authorization": f"Bearer {self.token}", **kind}
+        reply = client.order(f"/api/v1{path}?{given}", headers, content)
         client.close()
         return self._worked(reply)
 

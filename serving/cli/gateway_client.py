@@ -76,14 +76,14 @@ class GatewayClient:
         except (OSError, http.client.HTTPException) as error:
             raise self._silent(error) from error
 
-    def order(self, path: str, headers: Mapping[str, str]) -> Reply:
+    def order(self, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """The reply to a POST that changes something, which is never sent twice.
 
         Raises:
             CommandFailed: nothing answers there, or what was sent got no answer.
         """
         try:
-            return self._once("POST", path, b"", headers)
+            return self._once("POST", path, body, headers)
         except ConnectionRefusedError as error:
             raise self._silent(error) from error
         except (OSError, http.client.HTTPException) as error:

@@ -1,4 +1,4 @@
-"""`sluice models list | show | load | unload | check`: what a gateway serves, and what a repository could."""
+"""`sluice models list | show | load | unload | pin | check`: what a gateway serves, and what a repository could."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ def add_to(app: typer.Typer) -> None:
         short_help="Let a version go while the session runs.",
         epilog="Example: sluice models unload flight-delay 1",
     )(unload)
+    group.command(
+        "pin",
+        short_help="All traffic to one version, now.",
+        epilog="Example: sluice models pin flight-delay 1",
+    )(pin)
     group.command(
         "check",
         short_help="Can every version be served, and if not, why?",
@@ -156,6 +161,29 @@ def unload(
         print_json(done)
     else:
         typer.echo(f"unloaded {', '.join(f'{model}/{number}' for number in done['versions'])}")
+
+
+def pin(
+    model: Name,
+    version: Annotated[int, typer.Argument(help="Number of a version that is loaded.", min=1)],
+    http_port: HttpPort = 8080,
+    control_url: ControlUrl = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give all traffic of a model to one version now; a rollout of it ends with that."""
+    from urllib.parse import quote
+
+    from serving.cli.control_client import control_client
+    from serving.cli.output import print_json
+    from serving.cli.rollout import me
+
+    client = control_client(http_port, control_url, token_file)
+    done = client.post(f"/models/{quote(model, safe='')}:pin", {"version": version, "by": me()})
+    if as_json:
+        print_json(done)
+    else:
+        typer.echo(f"{model}/{version} answers every request of {model} that names no version")
 
 
 def check(

@@ -10,11 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from serving.control import api, feature_api
+from serving.control import api, feature_api, rollout_api
 from serving.control.auth import is_loopback, refusal
 from serving.control.document import truthful
 from serving.control.feature_rows import FeatureRows
 from serving.control.pages import documentation
+from serving.control.rollouts import Rollouts
 from serving.control.session import AskSession, ControlOptions
 from serving.control.status import status_of
 from serving.errors import ServingError
@@ -28,7 +29,9 @@ def control_app(session: AskSession, options: ControlOptions) -> FastAPI:
     app = FastAPI(title="Sluice control API", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.session = session
     app.state.rows = FeatureRows(options.features_url, options.views)
+    app.state.rollouts = Rollouts(options.control_url, session)
     app.include_router(api.router)
+    app.include_router(rollout_api.router)
     app.include_router(feature_api.router)
     app.get("/docs", include_in_schema=False)(lambda: HTMLResponse(documentation(app.openapi())))
     _answer_errors(app)

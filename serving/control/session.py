@@ -10,7 +10,7 @@ from serving.features.feature_view import FeatureView
 
 
 class AskSession(Protocol):
-    """Asks the supervisor; `what` is "models", "batching", "pools", "load", "unload" or "health"."""
+    """Asks the supervisor; `what` is "models", "batching", "pools", "load", "unload", "split", "score" or "health"."""
 
     async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever JSON can say
         """What it answered.
@@ -22,9 +22,13 @@ class AskSession(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ControlOptions:
-    """`host` is what the server is bound to; rows of `views` are in the Redis of `features_url`."""
+    """`host` is what the server is bound to.
+
+    Rows of `views` are in the Redis of `features_url`, rollouts in that of `control_url`, where there is one.
+    """
 
     host: str
     token: str
     features_url: str = ""
     views: Mapping[str, FeatureView] = field(default_factory=dict)
+    control_url: str = ""

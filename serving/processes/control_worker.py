@@ -37,13 +37,15 @@ async def main(channel_fd: int) -> None:
     leave = asyncio.Event()
     listening = asyncio.create_task(_listen(channel, asking, leave))
     app = control_app(asking.ask, _options(first["options"]))
+    app.state.rollouts.start()
     await serve(app, socket.socket(fileno=first["fd"]), leave)
+    await app.state.rollouts.stop()
     listening.cancel()
 
 
 def _options(told: Mapping[str, Any]) -> ControlOptions:
     views = {name: FeatureViewSection.model_validate(view).compiled(name) for name, view in told["views"].items()}
-    return ControlOptions(told["host"], told["token"], told["features_url"], views)
+    return ControlOptions(told["host"], told["token"], told["features_url"], views, told["control_url"])
 
 
 async def _listen(channel: ControlChannel, asking: Asking, leave: asyncio.Event) -> None:

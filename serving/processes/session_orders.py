@@ -22,7 +22,9 @@ from serving.processes.session_plan import SessionPlan
 from serving.processes.session_versions import SessionVersions
 from serving.processes.session_view import models_seen, pools_seen
 from serving.processes.shared_round import SharedRound
-from serving.routing.table import Route
+from serving.registry.manifest import read_manifest
+from serving.registry.repository import MANIFEST_FILE
+from serving.routing.table import Route, Split, trial_of
 from serving.telemetry.log import LogSettings
 from serving.telemetry.snapshot import dump_usage, load_usage
 
@@ -52,6 +54,8 @@ class SessionOrders:
             "pools": self._pools_seen,
             "load": self._load,
             "unload": self._unload,
+            "split": self._split,
+            "score": self._score,
             "statistics": self._statistics,
             "batching": self._batching,
             "index": self._index,
@@ -90,6 +94,19 @@ class SessionOrders:
 
     async def _unload(self, asked: Facts) -> Facts:
         return await self._versions.unload(asked["model"], asked["version"], force=asked["force"])
+
+    async def _split(self, asked: Facts) -> Facts:
+        splits = [Split(one["variant"], one["version"], one["weight_bp"]) for one in asked["splits"]]
+        trial = None if asked["trial"] is None else trial_of(asked["trial"])
+        return await self._versions.split(asked["model"], splits, trial, salt=asked["salt"], fence=asked["fence"])
+
+    async def _score(self, asked: Facts) -> Facts:
+        """Which output of a version is its score, as its owner says; "" where none is named."""
+        folder = self._versions.folder(VersionKey(asked["model"], asked["version"]))
+        if folder is None:
+            return {"output": "", "index": 0}
+        manifest = await asyncio.to_thread(read_manifest, folder / MANIFEST_FILE)
+        return {"output": manifest.score or "", "index": manifest.score_index or 0}
 
     async def _index(self, _asked: Facts) -> Facts:
         return {"entries": await self._indexed()}

@@ -149,6 +149,7 @@ def _control(
         "host": plan.control_host,
         "token": token_in(token_file(plan, start.run_dir)),
         "features_url": start.features_url,
+        "control_url": start.control_url,
         "views": plan.config.get("feature_views") or {},
     }
     log = Path(start.run_dir) / "logs" / "control.log"

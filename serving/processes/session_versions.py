@@ -10,7 +10,7 @@ from pathlib import Path
 from serving.config.first_table import first_route
 from serving.config.owner_facts import with_owner_facts
 from serving.config.settings import Settings
-from serving.errors import BadRequest, ModelUnservable, NotReady, ServingError, Unavailable, UnknownModel
+from serving.errors import BadRequest, InUse, ModelUnservable, NotReady, ServingError, Unavailable, UnknownModel
 from serving.inference import VersionKey
 from serving.processes.asking import Facts
 from serving.processes.events import Emit, Event, Kind
@@ -19,8 +19,8 @@ from serving.processes.session_plan import ServedModel, SessionPlan
 from serving.processes.session_table import session_table
 from serving.processes.table_place import HeldTable, RedisTable, TablePlace
 from serving.registry.repository import Repository, RepositoryVersion
-from serving.routing.table import RouteTable, dump
-from serving.routing.table_change import with_limits, with_version, without_version
+from serving.routing.table import RouteTable, Split, Trial, dump
+from serving.routing.table_change import with_limits, with_split, with_version, without_version
 from serving.runtime.check import check_version
 from serving.runtime.inspector import Inspector
 
@@ -42,6 +42,8 @@ class SessionVersions:
         # One order after the other, the engine's part of it too.
         self._ordering = asyncio.Lock()
         self._emit = emit
+        # The highest number that a controller of rollouts gave: one that was replaced has a lower one.
+        self._fence = 0
         self._models = {VersionKey(served.model, served.version): served for served in plan.models}
         self._settings = Settings.model_validate(plan.config)
         self._seen = session_table(parts.start)
@@ -124,6 +126,33 @@ class SessionVersions:
         async with self._changing:
             table = await self._publish(lambda now: with_limits(now, model, limits))
             self._in_force(self._models, table)
+
+    async def split(self, model: str, splits: Sequence[Split], trial: Trial | None, *, salt: str, fence: int) -> Facts:
+        """Share a model's requests out otherwise; `fence` is the number of the controller that wants it.
+
+        Raises:
+            InUse: another controller has taken over.
+            UnknownModel: model or version are not served.
+            BadRequest: shares that do not add up.
+            Unavailable: the control Redis cannot be asked now.
+        """
+        async with self._changing:
+            if fence < self._fence:
+                raise InUse(
+                    f"controller {fence} of rollouts was replaced by {self._fence} and changes nothing any more"
+                )
+            self._fence = fence
+            before = await self._tables.current()
+            table = await self._publish(lambda now: with_split(now, model, splits, trial, salt))
+            if table.epoch != before.epoch:
+                self._in_force(self._models, table)
+            in_force = table.routes[model].trial
+        return {"epoch": table.epoch, "generation": in_force.generation if in_force else 0}
+
+    def folder(self, key: VersionKey) -> Path | None:
+        """Where the file of a version is, with its model's manifest beside it."""
+        served = self._models.get(key)
+        return Path(served.path).parent.parent if served else None
 
     async def _host(self, served: ServedModel) -> None:
         """Have the engine's replicas load it."""

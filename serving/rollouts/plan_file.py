@@ -12,7 +12,7 @@ from serving.errors import ConfigInvalid
 from serving.rollouts.plan import DEFAULT_GATES, GateSettings, Otherwise, Plan, ShadowStage, Step, default_steps
 from serving.rollouts.stratum import WHOLE_BP
 
-_KEYS = (
+KEYS = (
     *("steps", "gates", "shadow", "min_requests", "min_events"),
     *("on_inconclusive", "on_no_data", "expect_drift", "webhooks"),
 )
@@ -48,8 +48,8 @@ def parse(document: Mapping[str, Any], requests_per_min: float = 1_000.0) -> Pla
     """
     problems = _Problems()
     if not isinstance(document, Mapping):
-        raise ConfigInvalid("a plan is a mapping with any of the keys " + ", ".join(_KEYS))
-    problems.unknown("plan", document, _KEYS)
+        raise ConfigInvalid("a plan is a mapping with any of the keys " + ", ".join(KEYS))
+    problems.unknown("plan", document, KEYS)
     plan = Plan(
         steps=_steps(document.get("steps"), requests_per_min, problems),
         gates=_gates(document.get("gates"), problems),

@@ -125,12 +125,13 @@ def _route(entry: dict[str, Any]) -> Route:
     splits = tuple(Split(s["variant"], int(s["version"]), int(s["weight_bp"])) for s in entry["splits"])
     served = tuple(_served(s) for s in entry["served"])
     trial = entry.get("trial")
-    route = Route(str(entry["model"]), str(entry["salt"]), splits, served, None if trial is None else _trial(trial))
+    route = Route(str(entry["model"]), str(entry["salt"]), splits, served, None if trial is None else trial_of(trial))
     _check(route)
     return route
 
 
-def _trial(entry: dict[str, Any]) -> Trial:
+def trial_of(entry: Mapping[str, Any]) -> Trial:
+    """A trial of its JSON form."""
     return Trial(
         rollout=str(entry["rollout"]),
         generation=int(entry["generation"]),

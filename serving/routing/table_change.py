@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from serving.errors import BadRequest, InUse, UnknownModel
 from serving.routing.split import STABLE
-from serving.routing.table import Route, RouteTable, Served, Split
+from serving.routing.table import WHOLE_BP, Route, RouteTable, Served, Split, Trial
 
 
 def with_version(table: RouteTable, alone: Route, version: int) -> RouteTable:
@@ -53,6 +53,42 @@ def _limited(served: Served, limits: Mapping[str, int]) -> Served:
     return changed
 
 
+def with_split(table: RouteTable, model: str, splits: Sequence[Split], trial: Trial | None, salt: str) -> RouteTable:
+    """Other shares for versions that are served, and what is counted of them; the same table where nothing changes.
+
+    The trial's generation is the epoch of the table with which its step or weight changed.
+
+    Raises:
+        UnknownModel: the table has no such model, or no such version of it.
+        BadRequest: shares that do not add up.
+    """
+    route = table.routes.get(model)
+    if route is None:
+        raise UnknownModel(f"there is no model {model!r}; known are {sorted(table.routes)}")
+    numbers = [served.version for served in route.served]
+    unknown = [split.version for split in splits if split.version not in numbers]
+    if unknown:
+        raise UnknownModel(f"model {model!r} has no version {unknown[0]} that is served; known are {numbers}")
+    total = sum(split.weight_bp for split in splits)
+    if total != WHOLE_BP or any(split.weight_bp < 0 for split in splits):
+        raise BadRequest(f"the shares of {model!r} add up to {total} basis points, not {WHOLE_BP}")
+    epoch = table.epoch + 1
+    changed = replace(route, splits=tuple(splits), salt=salt, trial=_dated(route.trial, trial, epoch))
+    return table if changed == route else RouteTable(epoch, {**table.routes, model: changed})
+
+
+def _dated(before: Trial | None, trial: Trial | None, epoch: int) -> Trial | None:
+    if trial is None:
+        return None
+    if before is not None and _under(before) == _under(trial):
+        return replace(trial, generation=before.generation)
+    return replace(trial, generation=epoch)
+
+
+def _under(trial: Trial) -> tuple[str, int, int]:
+    return trial.rollout, trial.step, trial.weight_bp
+
+
 def without_version(table: RouteTable, model: str, version: int | None, *, force: bool = False) -> RouteTable:
     """The version, or with None the whole model, is asked for no more.
 
@@ -69,9 +105,12 @@ def without_version(table: RouteTable, model: str, version: int | None, *, force
         raise UnknownModel(f"model {model!r} has no version {version}; known are {numbers}")
     if version is None or numbers == [version]:
         return _without_model(table, route, force=force)
+    splits = _splits_without(route, version, force=force)
     kept = replace(
         route,
-        splits=_splits_without(route, version, force=force),
+        splits=splits,
+        # Nothing is compared where one version is left.
+        trial=route.trial if splits == route.splits else None,
         served=tuple(served for served in route.served if served.version != version),
     )
     return _changed(table, {**table.routes, model: kept})

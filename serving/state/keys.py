@@ -28,3 +28,17 @@ def tombstone(pool: str, replica: str) -> str:
 def rollout(rollout_id: str) -> str:
     """What every key of a rollout begins with; the braces keep them together in a cluster."""
     return f"sluice:rollout:{{{rollout_id}}}"
+
+
+# Rollouts by id, as JSON, and the ids of those that are not over yet.
+ROLLOUTS = "sluice:{rollouts}"
+LIVE_ROLLOUTS = "sluice:{rollouts}:live"
+# Who judges rollouts now, the number of the last one who did, and whether nothing may change.
+CONTROLLER = "sluice:{rollouts}:lease"
+CONTROLLER_NUMBER = "sluice:{rollouts}:fence"
+FROZEN = "sluice:{rollouts}:frozen"
+
+
+def audit(rollout_id: str) -> str:
+    """The list of all that was done in a rollout, the oldest first."""
+    return f"sluice:{{rollouts}}:audit:{rollout_id}"

@@ -171,9 +171,13 @@ class RolloutCounts:
         self._client = client
         self._prefix = keys.rollout(rollout_id)
 
-    def read(self) -> dict[StratumName, dict[str, int]]:
-        """Counts of all strata that are not closed yet, by `row|event`, `requests|arm` and `keys|arm`."""
-        after = int(cast("bytes | None", self._client.get(f"{self._prefix}:closed")) or -1)
+    def read(self, after: int | None = None) -> dict[StratumName, dict[str, int]]:
+        """Counts of all strata after a slice, or that are not closed yet.
+
+        They are by `row|event`, `requests|arm` and `keys|arm`.
+        """
+        if after is None:
+            after = int(cast("bytes | None", self._client.get(f"{self._prefix}:closed")) or -1)
         names = cast("list[bytes]", self._client.zrangebyscore(f"{self._prefix}:strata", f"({after}", "+inf"))
         with self._client.pipeline(transaction=False) as steps:
             for name in names:

@@ -66,6 +66,18 @@ LINES = (
     Line("models unload flight-delay 1 --http-port {http}", DONE, "unloaded flight-delay/1"),
     Line("models unload flight-delay 1 --http-port {http}", FAILED, "has no version 1; known are [2]"),
     Line("models unload flight-delay 1 --http-port {dead}", NOT_REACHABLE, "no session of yours runs on port {dead}"),
+    Line("models pin flight-delay 2 --http-port {http}", DONE, "flight-delay/2 answers every request"),
+    Line("models pin flight-delay 9 --http-port {http}", FAILED, "has no version 9 that is served; known are [2]"),
+    Line("models pin flight-delay 2 --http-port {dead}", NOT_REACHABLE, "no session of yours runs on port {dead}"),
+    Line("rollout plan --requests-per-min 3000", DONE, "the last step needs about"),
+    Line("rollout plan --plan nowhere.yaml", WRONG_USAGE, "nowhere.yaml: it cannot be read: No such file"),
+    Line("rollout plan --plan {config}", WRONG_USAGE, "unknown key"),
+    Line("rollout simulate --error-ratio 10 --runs 2", DONE, "rolled back"),
+    Line("rollout status --http-port {http}", DONE, "no rollout yet; `sluice rollout start MODEL VERSION` begins one"),
+    Line("rollout status flight-delay --http-port {http}", FAILED, "there is no rollout 'flight-delay'"),
+    Line("rollout start flight-delay 2 --http-port {http}", FAILED, "has none of; use `--engine ray`"),
+    Line("rollout freeze --http-port {http}", FAILED, "has none of; use `--engine ray`"),
+    Line("rollout wait flight-delay --for ever --http-port {http}", WRONG_USAGE, "one of promoted, rolled-back"),
     Line("models check {models} --config {config}", DONE, "rows of several callers run together"),
     Line("models check {folder}/empty --config {config}", FAILED, "has no model; put one at"),
     Line("models check nowhere --config {config}", WRONG_USAGE, "there is no such folder"),
@@ -116,12 +128,21 @@ LINES = (
     Line("completion bash", DONE, "complete -o default"),
     Line("completion tcsh", WRONG_USAGE, "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
 )
+# Of rollouts.
+JUDGED = ("start", "wait", "replay", "explain", "history")
+ORDERS = ("promote", "pause", "resume", "abort", "freeze", "unfreeze")
 # These start sessions of their own.
 ELSEWHERE = {
     "demo": "tests/e2e/test_demo.py::test_once_predicts_real_flights_with_the_in_process_engine_and_stops_cleanly",
     "up": "tests/e2e/test_up.py::",
+    # These need a control Redis.
+    **{f"rollout {verb}": "tests/e2e/test_rollouts.py::test_a_version_that_fails" for verb in JUDGED},
+    **{f"rollout {verb}": "tests/e2e/test_rollouts.py::test_without_its_controller" for verb in ORDERS},
 }
-READS = ("models list", "models show", "models check", "features get", "predict", "config show", "config check")
+READS = (
+    *("models list", "models show", "models check", "features get", "predict", "config show", "config check"),
+    *("rollout status", "rollout plan", "rollout simulate"),
+)
 
 
 def commands(path: tuple[str, ...] = (), command: Any = None) -> Iterator[str]:
@@ -196,7 +217,8 @@ def test_every_read_can_be_had_as_json() -> None:
     flags = {name for name in commands() if "--json" in _options(name)}
     assert set(READS) <= flags
     # Changes tell programs too, where there is something to tell; the report of conformance goes into a file.
-    assert flags - set(READS) == {"models load", "models unload", "features load", "conformance"}
+    changes = {"models load", "models unload", "models pin", "features load", "conformance"}
+    assert flags - set(READS) == changes | {f"rollout {verb}" for verb in (*JUDGED, *ORDERS)}
 
 
 @pytest.mark.slow

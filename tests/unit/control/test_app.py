@@ -44,6 +44,7 @@ class FakeSession:
             "pools": {"pools": [{"name": "default", "versions": ["a/1"], "replicas": [], "alive": 1}]},
             "load": {"model": "a", "version": 1, "changed": True},
             "unload": {"model": "a", "versions": [1]},
+            "split": {"epoch": 2, "generation": 0},
         }
         return answers[what]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,7 +17,7 @@ from serving.processes.session_plan import ServedModel, SessionPlan
 from serving.processes.session_versions import SessionVersions
 from serving.processes.start_message import StartMessage
 from serving.processes.table_place import HeldTable
-from serving.routing.table import RouteTable, load
+from serving.routing.table import RouteTable, Split, Trial, load
 from serving.testing.models import doubler, save
 
 NEW = VersionKey("doubler", 2)
@@ -174,3 +175,26 @@ async def test_while_the_control_redis_is_away_the_last_table_is_shown_and_no_or
     with pytest.raises(Unavailable):
         await session.versions.unload("doubler", 2, force=False)
     assert session.gateways.hosted == {"doubler/1", "doubler/2"}
+
+
+STABLE_ONLY = (Split("stable", 1, 10_000),)
+TENTH = (Split("stable", 1, 9_000), Split("canary", 2, 1_000))
+
+
+async def test_a_split_is_in_force_in_every_worker_and_dated_by_its_table(session: Session) -> None:
+    await session.versions.load(NEW)
+    trial = Trial("r", 0, 1, 1_000, sticky=False, began_s=1.0, count_from_s=2.0)
+    told = await session.versions.split("doubler", TENTH, trial, salt="r", fence=1)
+    route = session.gateways.tables[-1].routes["doubler"]
+    assert (route.splits, route.salt) == (TENTH, "r")
+    assert route.trial == replace(trial, generation=told["epoch"])
+    again = await session.versions.split("doubler", TENTH, trial, salt="r", fence=1)
+    assert (again, len(session.gateways.tables)) == (told, 2)
+
+
+async def test_a_controller_that_was_replaced_splits_nothing(session: Session) -> None:
+    await session.versions.load(NEW)
+    await session.versions.split("doubler", TENTH, None, salt="r", fence=2)
+    with pytest.raises(InUse, match="controller 1 of rollouts was replaced by 2"):
+        await session.versions.split("doubler", STABLE_ONLY, None, salt="s", fence=1)
+    assert session.gateways.tables[-1].routes["doubler"].splits == TENTH

@@ -1,0 +1,156 @@
+"""`sluice rollout plan | simulate`: what a plan comes to, and the rule that ships against a described world."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import inf
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from serving.cli.config import AsJson
+from serving.cli.failure import wrong_usage
+
+PlanFile = Annotated[Path | None, typer.Option("--plan", help="The plan, as YAML; without it one that fits the load.")]
+PerMinute = Annotated[float, typer.Option("--requests-per-min", help="Requests a minute of the model.", min=0.1)]
+ErrorRate = Annotated[float, typer.Option("--error-rate", help="Of the stable version.", min=0, max=1)]
+# What is tried where nothing else is said: enough to tell a rule that works from one that does not.
+_RUNS = 10
+_HOUR_S = 3_600
+
+
+def read_plan(file: Path | None) -> dict[str, Any]:
+    """The plan as it is written; nothing where there is no file.
+
+    Raises:
+        CommandFailed: the file cannot be read.
+        ConfigInvalid: it is no YAML.
+    """
+    from serving.config.document import read_yaml
+
+    if file is None:
+        return {}
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise wrong_usage(f"--plan {file}: it cannot be read: {why}") from error
+    return read_yaml(text, str(file)).values
+
+
+def plan(
+    file: PlanFile = None,
+    requests_per_min: PerMinute = 1_000.0,
+    error_rate: ErrorRate = 0.01,
+    as_json: AsJson = False,
+) -> None:
+    """Check a plan and show what it comes to: its steps, and how long each gate will need to see which change.
+
+    Nothing is asked of a session; `sluice rollout start --dry-run` asks whether it could begin there.
+    """
+    from serving.cli.output import console, print_json, table
+    from serving.rollouts.estimate import Traffic, budget_share, forecasts, proof_minutes
+    from serving.rollouts.plan_file import parse
+
+    found = parse(read_plan(file), requests_per_min)
+    steps = [
+        {
+            "weight_percent": step.weight_bp / 100,
+            "least_s": step.least_s,
+            "most_s": step.most_s,
+            "approval": step.approval,
+            "canary_requests": round(requests_per_min * step.least_s / 60 * step.weight_bp / 10_000),
+        }
+        for step in found.steps
+    ]
+    traffic = Traffic(requests_per_min, error_rate)
+    gates = [one._asdict() | {"budget_share": budget_share(one.excess, traffic)} for one in forecasts(found, traffic)]
+    proof_min = proof_minutes(found, traffic)
+    if as_json:
+        print_json({"steps": steps, "gates": gates, "proof_minutes": proof_min if proof_min < inf else None})
+        return
+    columns = ["step", "canary's share", "at least", "at most", "requests of the canary", "approval"]
+    rows = [
+        (
+            str(place),
+            f"{step['weight_percent']:g} %",
+            f"{step['least_s'] / 60:g} min",
+            f"{step['most_s'] / 60:g} min",
+            f"{step['canary_requests']:,}",
+            "yes" if step["approval"] else "",
+        )
+        for place, step in enumerate(steps, start=1)
+    ]
+    out = console()
+    out.print(table(columns, rows, right=columns[:5]))
+    least_s = sum(step.least_s for step in found.steps)
+    out.print(f"\n100 % follows after {least_s / _HOUR_S:.1f} h at the earliest\n", markup=False)
+    shown = [
+        (
+            gate["gate"],
+            gate["change"],
+            "not at all" if gate["step"] is None else f"{gate['minutes']:.1f} min",
+            "" if gate["step"] is None else str(gate["step"] + 1),
+            f"{100 * gate['budget_share']:.2g} %" if gate["excess"] else "",
+        )
+        for gate in gates
+    ]
+    names = ["gate", "a change", "is seen after", "in step", "of a month's errors at 99.9 %"]
+    out.print(table(names, shown, right=names[2:]))
+    out.print(f"\nthe last step needs about {proof_min:.0f} min to show that an equal canary is no worse", markup=False)
+
+
+def simulate(
+    file: PlanFile = None,
+    requests_per_min: PerMinute = 1_000.0,
+    error_rate: ErrorRate = 0.01,
+    error_ratio: Annotated[
+        float, typer.Option("--error-ratio", help="Errors of the canary: so many times as many.", min=0, max=1_000)
+    ] = 1.0,
+    latency_factor: Annotated[
+        float, typer.Option("--latency-factor", help="The canary takes so many times as long.", min=0.01, max=100)
+    ] = 1.0,
+    score_shift: Annotated[
+        float, typer.Option("--score-shift", help="In standard deviations of the stable version's scores.")
+    ] = 0.0,
+    from_s: Annotated[float, typer.Option("--from", help="Seconds after which this begins.", min=0)] = 0.0,
+    keys: Annotated[int, typer.Option("--keys", help="Sticky users; 0: each request by itself.", min=0)] = 0,
+    runs: Annotated[int, typer.Option("--runs", help="How many rollouts.", min=1, max=1_000)] = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Try the rule that judges rollouts in a described world, and count how rollouts ended and when."""
+    from serving.cli.output import console, print_json, table
+    from serving.cli.spinner import spinner
+    from serving.rollouts.plan_file import parse
+    from serving.rollouts.simulation import simulate as run
+    from serving.rollouts.world import Fault, World
+
+    fault = Fault(error_ratio, latency_factor, score_shift=score_shift, from_s=from_s)
+    world = World(requests_per_min, error_rate, keys=keys, fault=fault)
+    found = parse(read_plan(file), requests_per_min)
+    results = []
+    with spinner("simulating", silent=as_json) as tell:
+        for seed in range(runs):
+            results.append(run(world, found, seed))
+            tell(f"simulating, {seed + 1} of {runs} rollouts done")
+    ends = Counter((str(one.phase), one.reason) for one in results)
+    rows: list[dict[str, Any]] = [
+        {
+            "phase": phase,
+            "reason": reason,
+            "rollouts": count,
+            "median_s": sorted(one.at_s for one in results if (str(one.phase), one.reason) == (phase, reason))[
+                count // 2
+            ],
+        }
+        for (phase, reason), count in ends.most_common()
+    ]
+    if as_json:
+        print_json({"runs": runs, "ends": rows})
+        return
+    shown = [
+        (row["phase"].replace("_", " "), row["reason"], str(row["rollouts"]), f"{row['median_s'] / 60:.1f} min")
+        for row in rows
+    ]
+    console().print(table(["ended", "reason", "rollouts", "median time"], shown, right=["rollouts", "median time"]))

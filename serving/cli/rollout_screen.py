@@ -1,0 +1,71 @@
+"""A rollout in text, as commands print it: where it stands, its steps, its gates in sentences."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Seen = Mapping[str, Any]
+COLUMNS = ("rollout", "model", "versions", "phase", "canary's share", "why")
+
+
+def row(seen: Seen) -> tuple[str, ...]:
+    """Of the table of rollouts, in the order of `COLUMNS`."""
+    versions = f"{seen['stable']} to {seen['canary']}"
+    return seen["id"], seen["model"], versions, _phase(seen), f"{seen['weight_percent']:g} %", seen["sentence"]
+
+
+def tree(seen: Seen, now_s: float | None = None) -> Iterator[str]:
+    """One rollout with everything that is known of it, line by line."""
+    now_s = time.time() if now_s is None else now_s
+    yield f"{seen['id']}: {seen['model']}, version {seen['stable']} to {seen['canary']}"
+    yield f"├─ {_phase(seen)} for {_long(now_s - seen['since_s'])}, {seen['weight_percent']:g} % to the canary"
+    yield f"│  {seen['sentence']}"
+    if seen["said"] not in ("", seen["sentence"]) and not seen["over"]:
+        yield f"│  now: {seen['said']}"
+    yield f"├─ steps: {_steps(seen)}"
+    on = seen["requests"]
+    late = f", {seen['late_requests']:,} told too late" if seen["late_requests"] else ""
+    yield (
+        f"├─ requests: {on['canary']:,} on the canary, {on['stable']:,} on the stable version, counted by "
+        f"{seen['counted_by']}{late}"
+    )
+    yield "└─ gates" if seen["gates"] else "└─ gates: none before the stable version is measured"
+    for sentence in explained(seen):
+        yield f"   {sentence}"
+
+
+def explained(seen: Seen) -> Iterator[str]:
+    """Every gate in one sentence with its numbers, and what a promotion still lacks."""
+    for gate in seen["gates"]:
+        yield f"{gate['name']}: {gate['sentence']}"
+    for sentence in seen["lacking"]:
+        yield f"to promote: {sentence}"
+
+
+def history_row(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """When, who, what and why."""
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at_s"]))
+    return at, entry["who"], entry["what"].replace("_", " "), str(entry["step"] + 1), entry["why"]
+
+
+def _phase(seen: Seen) -> str:
+    words = str(seen["phase"]).replace("_", " ")
+    return f"{words}, frozen" if seen["frozen"] else words
+
+
+def _steps(seen: Seen) -> str:
+    # Before it begins, the steps are those of a usual traffic, unless the plan names them.
+    before = seen["phase"] == "measuring"
+    marks = []
+    for place, step in enumerate(seen["steps"]):
+        here = place == seen["step"] and not before and not seen["over"]
+        marks.append(f"[{step['weight_percent']:g} %]" if here else f"{step['weight_percent']:g} %")
+    return ", ".join([*marks, "100 %"])
+
+
+def _long(seconds: float) -> str:
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

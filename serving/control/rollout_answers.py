@@ -1,0 +1,124 @@
+"""What the control API answers about rollouts, as its OpenAPI document shows it, and what it is asked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from serving.rollouts.plan_file import KEYS
+
+Who = Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f]*$", description="Who wants it, for the audit.")]
+
+
+class NewRollout(BaseModel):
+    """A version that is served, and by what plan it takes over."""
+
+    canary: int = Field(ge=1, le=2**53 - 1, description="Number of the version.")
+    plan: dict[str, Any] = Field(default_factory=dict, description=f"Any of the keys {', '.join(KEYS)}.")
+    sticky: bool | None = Field(
+        None, description="Count keys once (true) or each request (false); null finds out from the first requests."
+    )
+    dry_run: bool = Field(default=False, description="Only say whether it could begin.")
+    by: Who = ""
+
+
+class Arms(BaseModel):
+    """A number of each arm."""
+
+    canary: int
+    stable: int
+
+
+class StepSeen(BaseModel):
+    """One step of the plan in force; 100 % follows the last one."""
+
+    weight_percent: float
+    least_s: int
+    most_s: int
+    approval: bool
+
+
+class RolloutLine(BaseModel):
+    """Where a rollout stands; `sentence` says why, with the numbers that decided."""
+
+    id: str
+    model: str
+    stable: int
+    canary: int
+    phase: str = Field(
+        description="measuring, shadow, step, paused, awaiting_approval, promoted, rolled_back or aborted."
+    )
+    over: bool
+    frozen: bool
+    step: int
+    steps: list[StepSeen]
+    weight_percent: float
+    started_s: float
+    since_s: float
+    by: str
+    outcome: str
+    reason: str
+    sentence: str
+
+
+class GateSeen(BaseModel):
+    """`evidence` from `needed` on decides; `ratio` is how many times as often it happens on the canary."""
+
+    name: str
+    evidence: float
+    needed: float
+    events: Arms
+    requests: Arms
+    ratio: float
+    ratio_between: list[float | None]
+    sentence: str
+
+
+class RolloutSeen(RolloutLine):
+    """`said` is the last verdict, `lacking` what a promotion still needs to be shown."""
+
+    said: str
+    counted_by: str
+    requests: Arms
+    step_requests: Arms
+    late_requests: int
+    gates: list[GateSeen]
+    lacking: list[str]
+
+
+class Rollouts(BaseModel):
+    """The newest first."""
+
+    rollouts: list[RolloutLine]
+
+
+class HistoryEntry(BaseModel):
+    """Something that was done; `replayed` is the verdict that its counts give now, null where none was taken."""
+
+    at_s: float
+    who: str
+    what: str
+    step: int
+    why: str
+    replayed: str | None
+    same: bool | None
+
+
+class History(BaseModel):
+    """The oldest first."""
+
+    entries: list[HistoryEntry]
+
+
+class Frozen(BaseModel):
+    """Whether rollouts may change."""
+
+    frozen: bool
+
+
+class Pinned(BaseModel):
+    """Which version answers every request of a model now."""
+
+    model: str
+    version: int

@@ -1,0 +1,274 @@
+"""Carries rollouts from their start to their end: looks once a second, and what it finds is stored before it is done.
+
+Nothing is kept here between two looks but the number under which this controller writes: any other one goes on from
+the same store, after any crash. Weights change by its orders alone, so that without it they stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from serving.errors import BadRequest, InUse, NotReady, ServingError, UnknownModel
+from serving.rollouts import look, plan_file, rollout, transition
+from serving.rollouts.look import Facts, Looked
+from serving.rollouts.rollout import Rollout
+from serving.rollouts.shares import measured_as, shares_of
+from serving.rollouts.store import Document, Store
+from serving.rollouts.transition import Order, Phase, Standing
+
+log = logging.getLogger(__name__)
+
+# The order that is in force is given again every so many looks, should a table have been lost with its server.
+_AGAIN_AFTER_LOOKS = 5
+
+
+class Session(Protocol):
+    """Asks the supervisor of the session."""
+
+    async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever JSON can say
+        """What it answered.
+
+        Raises:
+            ServingError: why it was refused; nothing has changed then.
+        """
+
+
+class Controller:
+    """`now` is the time of day in seconds; looks and people's orders come one after the other."""
+
+    def __init__(self, store: Store, session: Session, now: Callable[[], float]) -> None:
+        self._store = store
+        self._session = session
+        self._now = now
+        self._holder = secrets.token_hex(8)
+        self._one_at_a_time = asyncio.Lock()
+        self._in_force: dict[str, str] = {}
+        self._looks = 0
+
+    async def look(self) -> None:
+        """One look at every rollout that is not over.
+
+        Raises:
+            ServingError: the store cannot be reached, or another controller took over meanwhile.
+        """
+        async with self._one_at_a_time:
+            number = await asyncio.to_thread(self._store.acquire, self._holder)
+            if not number:
+                return
+            self._looks += 1
+            if self._looks % _AGAIN_AFTER_LOOKS == 0:
+                self._in_force.clear()
+            for document in await asyncio.to_thread(self._store.live):
+                try:
+                    await self._look_at(rollout.load(document), number)
+                except (ServingError, ValueError) as error:
+                    # What was stored is done with the next look; the other rollouts need not wait for it.
+                    log.warning("rollout %s stays as it is for now: %s", document.get("id"), error)
+
+    async def start(self, model: str, canary: int, plan: Document, *, by: str, sticky: bool | None) -> Rollout:
+        """Begin to roll out a version that is served beside the one that answers.
+
+        Raises:
+            ServingError: why it cannot begin.
+        """
+        async with self._one_at_a_time:
+            number = await self._number()
+            if await asyncio.to_thread(self._store.frozen):
+                raise InUse("rollouts are frozen: nothing changes before `sluice rollout unfreeze`")
+            begun = await self.checked(model, canary, plan, by=by, sticky=sticky)
+            entry = {
+                "at_s": self._now(),
+                "who": by,
+                "what": "start",
+                "from": "",
+                "to": begun.phase,
+                "step": 0,
+                "why": "",
+            }
+            await asyncio.to_thread(self._store.drop_oldest)
+            await self._kept(Looked(begun, entry), number)
+            return begun
+
+    async def checked(self, model: str, canary: int, plan: Document, *, by: str, sticky: bool | None) -> Rollout:
+        """The rollout as it would begin; nothing is changed.
+
+        Raises:
+            ServingError: why it cannot begin.
+        """
+        for document in await asyncio.to_thread(self._store.live):
+            if document["model"] == model:
+                raise InUse(f"rollout {document['id']} of {model!r} is not over; abort it, or wait for it")
+        if plan_file.parse(plan).shadow is not None:
+            raise BadRequest("shadow: this release has no shadow stage yet; leave it out")
+        stable = _stable_of(await self._session("models"), model, canary)
+        score = await self._session("score", model=model, version=stable)
+        now_s = self._now()
+        return Rollout(
+            f"{model}-{canary}-{secrets.token_hex(4)}",
+            model,
+            stable,
+            canary,
+            plan,
+            started_s=now_s,
+            began_s=now_s,
+            by=by,
+            sticky=sticky,
+            score=(score["output"], score["index"]),
+        )
+
+    async def order(self, rollout_id: str, order: Order, by: str) -> Rollout:
+        """Do what a person says.
+
+        Raises:
+            ServingError: it makes no sense where the rollout stands, or there is none.
+        """
+        async with self._one_at_a_time:
+            number = await self._number()
+            document = await asyncio.to_thread(self._store.get, rollout_id)
+            if document is None:
+                raise UnknownModel(f"there is no rollout {rollout_id!r}; `sluice rollout status` lists them")
+            held = rollout.load(document)
+            after = _after_order(held, order, self._now())
+            return await self._kept(look.ordered(held, by, str(order), after, self._now()), number)
+
+    async def freeze(self, by: str, *, frozen: bool) -> None:
+        """From now on nothing changes but by people's orders, not even back; or: all goes on.
+
+        Raises:
+            ServingError: the store cannot be reached, or another controller judges.
+        """
+        async with self._one_at_a_time:
+            number = await self._number()
+            await asyncio.to_thread(lambda: self._store.freeze(number, frozen=frozen))
+            order = Order.FREEZE if frozen else Order.UNFREEZE
+            for document in await asyncio.to_thread(self._store.live):
+                held = rollout.load(document)
+                if held.standing is not None and not held.over:
+                    standing = transition.after_order(held.standing, held.in_force(), order, self._now())
+                    await self._kept(look.ordered(held, by, str(order), standing, self._now()), number)
+
+    async def pin(self, model: str, version: int, by: str) -> None:
+        """All traffic of a model to one version, now; a rollout of it ends with that.
+
+        Raises:
+            ServingError: the version is not served, or the order could not be given.
+        """
+        async with self._one_at_a_time:
+            number = await self._number()
+            ended = [rollout.load(one) for one in await asyncio.to_thread(self._store.live) if one["model"] == model]
+            split = {"variant": "stable", "version": version, "weight_bp": 10_000}
+            await self._session("split", model=model, splits=[split], trial=None, salt=model, fence=number)
+            for held in ended:
+                standing = Standing(Phase.ABORTED, 0, self._now(), f"all traffic was given to version {version}")
+                pinned = replace(held, pinned=version)
+                await self._kept(look.ordered(pinned, by, "pin", standing, self._now()), number)
+
+    async def _number(self) -> int:
+        number = await asyncio.to_thread(self._store.acquire, self._holder)
+        if not number:
+            raise NotReady("another control app judges rollouts, or did until a few seconds ago; try again in a moment")
+        return number
+
+    async def _look_at(self, held: Rollout, number: int) -> None:
+        if held.over:
+            await self._kept(Looked(held), number)
+            return
+        if held.standing is None:
+            if await asyncio.to_thread(self._store.frozen):
+                return
+            counted = await asyncio.to_thread(self._store.counts, measured_as(held), -1)
+            found = look.measured(held, counted, await self._facts(held), self._now())
+        elif held.standing.frozen:
+            return
+        else:
+            found = await self._judged(held)
+        await self._kept(found, number, before=held)
+
+    async def _judged(self, held: Rollout) -> Looked:
+        now_s = self._now()
+        through = look.complete(held, now_s)
+        if through > held.folded:
+            # Closed before it is read: what a worker brings later is told as late, and in no evidence.
+            await asyncio.to_thread(self._store.close, held.id, through)
+        counted = await asyncio.to_thread(self._store.counts, held.id, held.folded)
+        return look.judged(held, counted, await self._facts(held), now_s)
+
+    async def _facts(self, held: Rollout) -> Facts:
+        try:
+            unusable = _unusable(await self._session("models"), held.model, held.canary)
+        except ServingError as error:
+            # Nobody who could say is there: that speaks neither for the canary nor against it.
+            log.debug("the session does not say what it serves: %s", error.message)
+            unusable = ""
+        return Facts(unusable, await asyncio.to_thread(self._store.crashes, held.id))
+
+    async def _kept(self, found: Looked, number: int, before: Rollout | None = None) -> Rollout:
+        """Store it, then have the session do it; what could not be done is tried again with the next look."""
+        held = replace(found.rollout, number=number)
+        if before is None or replace(before, number=number) != held:
+            await self._save(held, number, found.entry)
+        shares = shares_of(held)
+        wanted = repr(shares)
+        if self._in_force.get(held.id) != wanted:
+            try:
+                await self._session("split", model=held.model, salt=held.id, fence=number, **shares.as_json())
+            except UnknownModel as error:
+                # Of an ended rollout nothing is left to be done.
+                if not held.over:
+                    raise
+                log.warning("the end of rollout %s finds nothing to change: %s", held.id, error.message)
+            self._in_force[held.id] = wanted
+        if held.over and not held.settled:
+            held = replace(held, settled=True)
+            await self._save(held, number, None)
+            self._in_force.pop(held.id, None)
+        return held
+
+    async def _save(self, held: Rollout, number: int, entry: Document | None) -> None:
+        document, live = rollout.dump(held), not held.settled
+        await asyncio.to_thread(lambda: self._store.save(number, document, live=live, entry=entry))
+
+
+def _after_order(held: Rollout, order: Order, now_s: float) -> Standing:
+    if held.standing is not None:
+        return transition.after_order(held.standing, held.in_force(), order, now_s)
+    if order is not Order.ABORT:
+        raise BadRequest(f"the stable version is being measured, so {order} does nothing; what is possible: abort")
+    return Standing(Phase.ABORTED, 0, now_s, "aborted")
+
+
+def _stable_of(seen: Mapping[str, Any], model: str, canary: int) -> int:
+    """The version that answers now, against which the canary is held."""
+    found = next((one for one in seen["models"] if one["name"] == model), None)
+    if found is None:
+        raise UnknownModel(f"there is no model {model!r}; known are {[one['name'] for one in seen['models']][:20]}")
+    versions = {one["version"]: one for one in found["versions"]}
+    stable = int(found["default"])
+    if canary not in versions:
+        raise UnknownModel(
+            f"version {canary} of {model!r} is not served, only {sorted(versions)}; "
+            f"`sluice models load {model} {canary}` comes first"
+        )
+    if canary == stable:
+        raise BadRequest(f"version {canary} of {model!r} answers all requests already")
+    sharing = [number for number, one in versions.items() if any(one["variants"].values()) and number != stable]
+    if sharing:
+        raise InUse(f"version {sharing[0]} of {model!r} has a share by the configuration; set its canary_percent to 0")
+    for number in (stable, canary):
+        if versions[number]["state"] != "ready":
+            why = versions[number]["why"] or "it is being loaded; try again in a moment"
+            raise NotReady(f"version {number} of {model!r} cannot answer: {why}")
+    return stable
+
+
+def _unusable(seen: Mapping[str, Any], model: str, canary: int) -> str:
+    versions: list[Any] = next((one["versions"] for one in seen["models"] if one["name"] == model), [])
+    found = next((one for one in versions if one["version"] == canary), None)
+    if found is None:
+        return f"version {canary} is not served any more"
+    return f"version {canary} was refused: {found['why']}" if found["state"] == "refused" else ""

@@ -1,0 +1,182 @@
+"""One look at a rollout: what is stored and what was counted since give what to store next; no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from serving.rollouts import record, transition
+from serving.rollouts.counted import stratum_counts
+from serving.rollouts.evidence import Evidence, with_strata
+from serving.rollouts.gate import GateSet
+from serving.rollouts.measuring import Measurement
+from serving.rollouts.rollout import Rollout, Said
+from serving.rollouts.stratum import SLICE_S, StratumCounts
+from serving.rollouts.transition import Phase
+from serving.rollouts.verdict import Action, Look, Outcome, Verdict, judge
+from serving.state.rollout_counts import StratumName
+
+Counted = Mapping[StratumName, Mapping[str, int]]
+# Workers bring what they counted once a second; a slice that has been over for three of these is complete.
+GRACE_S = 3.0
+# Of both arms alike: the first answers of a version fill caches.
+WARM_UP_S = 5.0
+# How long the stable version is measured, and how many of its answers are enough sooner.
+MEASURE_LEAST_S, MEASURE_MOST_S, MEASURE_REQUESTS = 10.0, 60.0, 1_000
+# After so long without a request that has a key, none is expected.
+KEYLESS_S = 8.0
+# One replica may be ended by anybody; so many take batches with them because of what they run.
+MOST_CRASHES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known besides counts: why the canary's version cannot be used, and batches that crashes took, by arm."""
+
+    unusable: str = ""
+    crashes: tuple[int, int] = (0, 0)
+
+    @property
+    def hard_stop(self) -> str:
+        """What needs no statistics, in words."""
+        on_canary, on_stable = self.crashes
+        if self.unusable:
+            return self.unusable
+        if on_canary >= MOST_CRASHES and on_canary > on_stable:
+            return f"replicas of the canary's version crashed with {on_canary} batches, of the stable one's {on_stable}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The rollout after the look, and what the audit keeps of a verdict that changed something; None of others."""
+
+    rollout: Rollout
+    entry: Mapping[str, Any] | None = None
+
+
+def complete(rollout: Rollout, now_s: float) -> int:
+    """The last slice that takes no more counts; -1 before there is one."""
+    return max(rollout.folded, int((now_s - rollout.began_s - GRACE_S) // SLICE_S) - 1, -1)
+
+
+def measured(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Looked:
+    """While the stable version is measured; at its end the first step begins."""
+    if facts.hard_stop:
+        return _stopped(rollout, facts, now_s)
+    seen, passed_s = Measurement.of(counted.values()), now_s - rollout.began_s
+    if rollout.sticky is None:
+        if seen.requests:
+            rollout = replace(rollout, sticky=True)
+        elif passed_s >= KEYLESS_S:
+            return Looked(replace(rollout, sticky=False, began_s=now_s))
+    enough = seen.requests >= MEASURE_REQUESTS and passed_s >= MEASURE_LEAST_S
+    if rollout.sticky is None or not (enough or passed_s >= MEASURE_MOST_S):
+        return Looked(rollout)
+    return _begun(rollout, seen, passed_s, now_s)
+
+
+def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Looked:
+    """Fold what is complete, judge with what is not, and follow the verdict."""
+    standing = rollout.standing
+    if standing is None or standing.over:
+        return Looked(rollout)
+    plan, gates = rollout.in_force(), rollout.gates()
+    through = complete(rollout, now_s)
+    strata = [stratum_counts(gates, name, fields) for name, fields in counted.items() if name.slice > rollout.folded]
+    folded = rollout.folded_evidence(gates)
+    done = [counts for counts in strata if counts.stratum.slice <= through]
+    if done:
+        folded = with_strata(gates, folded, done)
+    # Also where nothing was seen: slices that are closed are over.
+    if through > rollout.folded:
+        rollout = rollout.with_evidence(folded, through)
+    still_open = [counts for counts in strata if counts.stratum.slice > through]
+    look = Look(standing.judged_step, now_s - standing.since_s, hard_stop=facts.hard_stop, accepted=standing.accepted)
+    verdict = judge(plan, gates, with_strata(gates, folded, still_open), look)
+    after = transition.after_verdict(standing, plan, _allowed(standing.phase, verdict), now_s)
+    changed = replace(rollout, standing=after, said=Said.of(verdict))
+    if after == standing:
+        return Looked(changed)
+    return Looked(changed, _entry(rollout, changed, look, (gates, folded, still_open), now_s))
+
+
+def replayed(entry: Mapping[str, Any], rollout: Rollout) -> Verdict:
+    """The verdict that the counts of an audit entry give, by the rule as it is now."""
+    gates = rollout.gates()
+    evidence = record.load(gates, entry["evidence"])
+    still_open = [record.load_counts(gates, counts) for counts in entry["open"]]
+    seen = entry["look"]
+    look = Look(
+        seen["step"], seen["elapsed_s"], seen["hard_stop"], seen["guardrail"], seen["store_error"],
+        frozenset(seen["accepted"]),
+    )  # fmt: skip
+    return judge(rollout.in_force(), gates, with_strata(gates, evidence, still_open), look)
+
+
+def _allowed(phase: Phase, verdict: Verdict) -> Verdict:
+    """A rollout that waits for a person is ended by harm alone, not because time passes."""
+    if phase is Phase.STEP or verdict.outcome is Outcome.FAIL:
+        return verdict
+    return replace(verdict, action=Action.HOLD)
+
+
+def _begun(rollout: Rollout, seen: Measurement, passed_s: float, now_s: float) -> Looked:
+    sticky = rollout.sticky
+    if not seen.requests:
+        # Nobody knows whether requests to come have keys: counted by key, those without only say too little.
+        sticky = True
+    begun = replace(
+        rollout,
+        sticky=sticky,
+        requests_per_min=60 * seen.requests / passed_s,
+        basis=seen.basis(),
+        began_s=now_s,
+        count_from_s=now_s + WARM_UP_S,
+    )
+    begun = replace(begun, standing=transition.start(begun.in_force(), now_s))
+    basis = begun.basis.dump() if begun.basis else None
+    entry = told("controller", "begun", rollout, begun, now_s) | {"basis": basis, "requests": seen.requests}
+    return Looked(begun, entry)
+
+
+def _stopped(rollout: Rollout, facts: Facts, now_s: float) -> Looked:
+    said = Said("fail", "rollback", "hard_stop", facts.hard_stop)
+    standing = transition.Standing(Phase.ROLLED_BACK, 0, now_s, facts.hard_stop)
+    stopped = replace(rollout, standing=standing, said=said)
+    return Looked(stopped, told("controller", "rolled_back", rollout, stopped, now_s))
+
+
+def _entry(
+    before: Rollout, after: Rollout, look: Look, seen: tuple[GateSet, Evidence, Sequence[StratumCounts]], now_s: float
+) -> dict[str, Any]:
+    gates, folded, still_open = seen
+    return told("controller", after.phase, before, after, now_s) | {
+        "verdict": asdict(after.said),
+        "look": {**asdict(look), "accepted": sorted(look.accepted)},
+        "evidence": record.dump(folded),
+        "open": [record.dump_counts(gates, counts) for counts in still_open],
+    }
+
+
+def told(who: str, what: str, before: Rollout | None, after: Rollout, now_s: float) -> dict[str, Any]:
+    """What every entry of the audit says."""
+    standing = after.standing
+    return {
+        "at_s": now_s,
+        "who": who,
+        "what": what,
+        "from": "" if before is None else before.phase,
+        "to": after.phase,
+        "step": 0 if standing is None else standing.step,
+        "why": after.said.sentence if standing is None else standing.reason or after.said.sentence,
+    }
+
+
+def ordered(rollout: Rollout, who: str, what: str, standing: transition.Standing, now_s: float) -> Looked:
+    """After a person's order."""
+    after = replace(rollout, standing=standing)
+    if standing.over:
+        after = replace(after, said=Said("error", "hold", what, standing.reason))
+    return Looked(after, told(who, what, rollout, after, now_s))

@@ -1,0 +1,124 @@
+"""A rollout as it is kept: everything from which a controller goes on, whichever one and after whatever crash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from serving.rollouts import plan_file, record
+from serving.rollouts.evidence import Evidence, nothing
+from serving.rollouts.gate import GateSet
+from serving.rollouts.measuring import Basis
+from serving.rollouts.plan import Plan, gates_of
+from serving.rollouts.transition import Phase, Standing
+from serving.rollouts.verdict import Verdict
+
+FORMAT = 1
+MEASURING = "measuring"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The last verdict, as people are told it."""
+
+    outcome: str
+    action: str
+    reason: str
+    sentence: str
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Said:
+        """Without the numbers, which are made anew for whoever asks."""
+        return cls(str(verdict.outcome), str(verdict.action), verdict.reason, verdict.sentence)
+
+
+NOTHING_SAID = Said("waiting", "hold", MEASURING, "the stable version is measured before the first step")
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """`plan` is as somebody wrote it. Without `standing` the stable version is being measured, since `began_s`.
+
+    `sticky` None is not known yet: it is seen from the first requests. `evidence` is that of all slices up to `folded`.
+    `pinned` is the version that somebody gave all traffic to, and with which the rollout ended. `settled`: it is over,
+    and its last routing table is in force.
+    """
+
+    id: str
+    model: str
+    stable: int
+    canary: int
+    plan: Mapping[str, Any]
+    started_s: float
+    began_s: float
+    by: str = ""
+    score: tuple[str, int] = ("", 0)
+    sticky: bool | None = None
+    requests_per_min: float = 0.0
+    basis: Basis | None = None
+    count_from_s: float = 0.0
+    standing: Standing | None = None
+    evidence: Mapping[str, Any] | None = None
+    folded: int = -1
+    said: Said = NOTHING_SAID
+    pinned: int = 0
+    settled: bool = False
+    number: int = 0
+
+    @property
+    def phase(self) -> str:
+        """In one word."""
+        return MEASURING if self.standing is None else str(self.standing.phase)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing follows."""
+        return self.standing is not None and self.standing.over
+
+    def in_force(self) -> Plan:
+        """The plan, with steps that fit the traffic where it says none."""
+        return plan_file.parse(self.plan, self.requests_per_min)
+
+    def gates(self) -> GateSet:
+        """The gates, with the bins that the stable version's measurement gave."""
+        basis = self.basis or Basis()
+        return GateSet(gates_of(self.in_force(), basis.measured()))
+
+    def folded_evidence(self, gates: GateSet) -> Evidence:
+        """Of all slices that are over."""
+        return nothing(gates) if self.evidence is None else record.load(gates, self.evidence)
+
+    def with_evidence(self, evidence: Evidence, folded: int) -> Rollout:
+        """With slices up to `folded` in it."""
+        return replace(self, evidence=record.dump(evidence), folded=folded)
+
+
+def dump(rollout: Rollout) -> dict[str, Any]:
+    """Plain JSON, from which `load` makes the same rollout."""
+    document = {"format": FORMAT, **asdict(rollout)}
+    if rollout.standing is not None:
+        document["standing"]["accepted"] = sorted(rollout.standing.accepted)
+    return document
+
+
+def load(document: Mapping[str, Any]) -> Rollout:
+    """What `dump` wrote; fields that are not known are left alone.
+
+    Raises:
+        ValueError: of another format.
+    """
+    if document.get("format") != FORMAT:
+        raise ValueError(f"a rollout of format {document.get('format')}; this release reads format {FORMAT}")
+    known: dict[str, Any] = {name: document[name] for name in Rollout.__slots__ if name in document}
+    known["score"] = tuple(document["score"])
+    known["said"] = Said(**document["said"])
+    known["basis"] = None if document["basis"] is None else Basis.load(document["basis"])
+    known["standing"] = None if document["standing"] is None else load_standing(document["standing"])
+    return Rollout(**known)
+
+
+def load_standing(document: Mapping[str, Any]) -> Standing:
+    """A standing of its JSON form."""
+    accepted = frozenset(document["accepted"])
+    return Standing(**{**document, "phase": Phase(document["phase"]), "accepted": accepted})

@@ -1,0 +1,91 @@
+"""The routing that a rollout wants now: who gets which share, and what is counted of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from serving.rollouts import transition
+from serving.rollouts.measuring import FINE_BOUNDS_US, FINE_EDGES, Basis
+from serving.rollouts.rollout import Rollout
+from serving.rollouts.stratum import WHOLE_BP
+from serving.rollouts.transition import Phase
+from serving.routing.table import Split, Trial
+
+# Workers that answer requests with a key count those alone while it is not known whether there are any.
+MEASURED_BY_KEY, MEASURED_BY_REQUEST = "-keys", "-requests"
+
+
+class Shares(NamedTuple):
+    """Splits, trial and salt as the supervisor is asked for them."""
+
+    splits: tuple[Split, ...]
+    trial: Trial | None
+
+    def as_json(self) -> dict[str, Any]:
+        """For the order."""
+        trial = None if self.trial is None else asdict(self.trial)
+        return {"splits": [asdict(split) for split in self.splits], "trial": trial}
+
+
+def shares_of(rollout: Rollout) -> Shares:
+    """The whole to one version before and after; between, the step's weight to the canary and never more."""
+    if rollout.pinned:
+        return Shares(_whole(rollout.pinned), None)
+    standing = rollout.standing
+    if standing is None:
+        return Shares(_split(rollout, 0), _measuring(rollout))
+    if standing.phase is Phase.PROMOTED:
+        return Shares(_whole(rollout.canary), None)
+    weight_bp = transition.weight_bp(standing, rollout.in_force())
+    if weight_bp == 0:
+        return Shares(_whole(rollout.stable), None)
+    return Shares(_split(rollout, weight_bp), _trial(rollout, standing.judged_step, weight_bp))
+
+
+def measured_as(rollout: Rollout) -> str:
+    """Under which id the stable version is counted while it is measured."""
+    return rollout.id + (MEASURED_BY_REQUEST if rollout.sticky is False else MEASURED_BY_KEY)
+
+
+def _whole(version: int) -> tuple[Split, ...]:
+    return (Split("stable", version, WHOLE_BP),)
+
+
+def _split(rollout: Rollout, weight_bp: int) -> tuple[Split, ...]:
+    return (Split("stable", rollout.stable, WHOLE_BP - weight_bp), Split("canary", rollout.canary, weight_bp))
+
+
+def _measuring(rollout: Rollout) -> Trial:
+    output, index = rollout.score
+    return Trial(
+        rollout=measured_as(rollout),
+        generation=0,
+        step=0,
+        weight_bp=0,
+        sticky=rollout.sticky is not False,
+        began_s=rollout.began_s,
+        count_from_s=rollout.began_s,
+        latency_bounds_us=FINE_BOUNDS_US,
+        score_output=output,
+        score_index=index,
+        score_edges=FINE_EDGES if output else (),
+    )
+
+
+def _trial(rollout: Rollout, step: int, weight_bp: int) -> Trial:
+    basis = rollout.basis or Basis()
+    output, index = rollout.score
+    return Trial(
+        rollout=rollout.id,
+        generation=0,
+        step=step,
+        weight_bp=weight_bp,
+        sticky=rollout.sticky is not False,
+        began_s=rollout.began_s,
+        count_from_s=rollout.count_from_s,
+        latency_bounds_us=basis.latency_bounds_us,
+        score_output=output if basis.score_edges else "",
+        score_index=index,
+        score_edges=basis.score_edges,
+    )

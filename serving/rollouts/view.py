@@ -1,0 +1,100 @@
+"""A rollout as people see it: where it stands, and every gate with its numbers and its sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving.rollouts import explain, transition
+from serving.rollouts.counted import stratum_counts
+from serving.rollouts.evidence import Evidence, at_step, values, with_strata
+from serving.rollouts.gate import GateSet
+from serving.rollouts.look import Counted
+from serving.rollouts.no_harm import proofs
+from serving.rollouts.plan import Plan
+from serving.rollouts.reading import Reading, effect, read
+from serving.rollouts.rollout import Rollout
+
+_ARMS = ("canary", "stable")
+
+
+def summary(rollout: Rollout) -> dict[str, Any]:
+    """One line of a list, which needs no counts."""
+    standing, plan = rollout.standing, rollout.in_force()
+    return {
+        "id": rollout.id,
+        "model": rollout.model,
+        "stable": rollout.stable,
+        "canary": rollout.canary,
+        "phase": rollout.phase,
+        "over": rollout.over,
+        "frozen": standing is not None and standing.frozen,
+        "step": 0 if standing is None else standing.step,
+        "steps": [_step(plan, place) for place in range(len(plan.steps))],
+        "weight_percent": 0.0 if standing is None else transition.weight_bp(standing, plan) / 100,
+        "started_s": rollout.started_s,
+        "since_s": rollout.began_s if standing is None else standing.since_s,
+        "by": rollout.by,
+        "outcome": rollout.said.outcome,
+        "reason": rollout.said.reason,
+        "sentence": rollout.said.sentence if standing is None else standing.reason or rollout.said.sentence,
+    }
+
+
+def view(rollout: Rollout, counted: Counted, late: int) -> dict[str, Any]:
+    """All of it; `counted` are the counts of slices that are in no evidence yet."""
+    gates = rollout.gates()
+    strata = [stratum_counts(gates, name, fields) for name, fields in counted.items() if name.slice > rollout.folded]
+    evidence = with_strata(gates, rollout.folded_evidence(gates), strata)
+    if rollout.standing is not None:
+        evidence = at_step(gates, evidence, rollout.standing.judged_step)
+    return {
+        **summary(rollout),
+        "said": rollout.said.sentence,
+        "counted_by": {True: "key", False: "request", None: "unknown"}[rollout.sticky],
+        "requests": _by_arm(evidence.requests),
+        "step_requests": _by_arm(evidence.step.requests),
+        "late_requests": late,
+        "gates": _gates(gates, evidence) if rollout.standing is not None else [],
+        "lacking": [explain.of_proof(proof) for proof in proofs(gates, evidence) if not proof.shown]
+        if rollout.standing is not None and not rollout.over
+        else [],
+    }
+
+
+def _step(plan: Plan, place: int) -> dict[str, Any]:
+    step = plan.steps[place]
+    return {
+        "weight_percent": step.weight_bp / 100,
+        "least_s": step.least_s,
+        "most_s": step.most_s,
+        "approval": step.approval,
+    }
+
+
+def _gates(gates: GateSet, evidence: Evidence) -> list[dict[str, Any]]:
+    found = values(gates, evidence)
+    return [_gate(gates, evidence, read(gates, evidence, gate, found)) for gate in gates.gates]
+
+
+def _gate(gates: GateSet, evidence: Evidence, reading: Reading) -> dict[str, Any]:
+    sizes = effect(gates, evidence, reading)
+    return {
+        "name": reading.gate.name,
+        "evidence": reading.evidence,
+        "needed": reading.needed,
+        "events": _by_arm(reading.events),
+        "requests": _by_arm(reading.requests),
+        "ratio": reading.ratio,
+        "ratio_between": [_finite(bound) for bound in sizes.ratio],
+        "sentence": explain.of_reading(gates, evidence, reading),
+    }
+
+
+def _by_arm(pair: Any) -> Mapping[str, int]:  # noqa: ANN401 - two whole numbers of any kind
+    return {arm: int(count) for arm, count in zip(_ARMS, pair, strict=True)}
+
+
+def _finite(bound: float) -> float | None:
+    """JSON has no infinity; None is no bound."""
+    return float(bound) if bound - bound == 0 else None

@@ -1,0 +1,281 @@
+"""The controller with a store in memory and a clock of the test's: what it decides, does, and leaves to be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import pytest
+
+from serving.errors import BadRequest, ConfigInvalid, InUse, NotReady, Unavailable, UnknownModel
+from serving.rollouts import rollout
+from serving.rollouts.controller import Controller
+from serving.rollouts.look import replayed
+from serving.rollouts.rollout import Rollout
+from serving.rollouts.transition import Order, Phase
+from serving.state.rollout_counts import StratumName
+from tests.unit.rollouts.fake_store import FakeSession, FakeStore
+
+PLAN = {
+    "steps": [
+        {"weight": 10, "duration": "1m", "max_duration": "30m"},
+        {"weight": 50, "duration": "2m", "max_duration": "30m"},
+    ]
+}
+
+
+@dataclass
+class World:
+    """Two thousand requests a second, of which the arms fail some; `tick` is a second of them, and a look."""
+
+    store: FakeStore = field(default_factory=FakeStore)
+    session: FakeSession = field(default_factory=FakeSession)
+    now_s: float = 1_000_000.0
+    canary_errors: float = 0.01
+    stable_errors: float = 0.01
+    requests: int = 2_000
+    weights: list[int] = field(default_factory=list)
+    restarts: bool = False
+
+    def __post_init__(self) -> None:
+        self.controller = self.another()
+        self._left = [0.0, 0.0]
+
+    def another(self) -> Controller:
+        return Controller(self.store, self.session, lambda: self.now_s)
+
+    def take_over(self) -> None:
+        """The controller died, its lease ran out, and another one is there."""
+        self.store.holder = ""
+        self.controller = self.another()
+
+    async def begin(self, plan: dict[str, Any] | None = None) -> str:
+        begun = await self.controller.start("m", 2, PLAN if plan is None else plan, by="anna", sticky=False)
+        return begun.id
+
+    async def tick(self) -> None:
+        self.now_s += 1
+        self._count()
+        if self.restarts:
+            self.take_over()
+        await self.controller.look()
+        self.weights.append(self.session.canary_bp)
+
+    async def until(self, ends: str, rollout_id: str, most_s: int = 1_500) -> Rollout:
+        for _ in range(most_s):
+            await self.tick()
+            if self.held(rollout_id).phase == ends:
+                return self.held(rollout_id)
+        raise AssertionError(f"not {ends} but {self.held(rollout_id)}")
+
+    def held(self, rollout_id: str) -> Rollout:
+        document = self.store.get(rollout_id)
+        assert document is not None
+        return rollout.load(document)
+
+    def _count(self) -> None:
+        trial = self.session.splits[-1]["trial"]
+        if trial is None or self.now_s <= trial["count_from_s"]:
+            return
+        name = StratumName(int((self.now_s - 1 - trial["began_s"]) // 5), 1, trial["step"], trial["weight_bp"])
+        on_canary = self.requests * trial["weight_bp"] // 10_000
+        fields: dict[str, int] = {}
+        arms = ((on_canary, self.canary_errors), (self.requests - on_canary, self.stable_errors))
+        for arm, (requests, rate) in enumerate(arms):
+            self._left[arm] += requests * rate
+            errors = int(self._left[arm])
+            self._left[arm] -= errors
+            seen = {"split": requests, "errors": errors, "latency.0": requests, "latency.1": requests // 20}
+            for row in (0, 2, 4):
+                fields |= {f"{row + arm}|{event}": count for event, count in seen.items()}
+            fields |= {f"requests|{arm}": requests, f"keys|{arm}": requests}
+        self.store.add(trial["rollout"], name, fields)
+
+
+async def test_a_canary_like_the_stable_version_is_promoted_step_by_step() -> None:
+    world = World()
+    held = await world.until("promoted", await world.begin())
+    assert [weight for weight, _ in groupby(world.weights)] == [0, 1_000, 5_000, 10_000]
+    assert held.settled
+    assert [entry["what"] for entry in world.store.entries] == ["start", "begun", "step", "promoted"]
+
+
+async def test_more_errors_roll_it_back_at_the_first_step_and_say_so() -> None:
+    world = World(canary_errors=0.05)
+    held = await world.until("rolled_back", await world.begin())
+    assert held.said.reason == "errors"
+    assert "times as many; evidence" in held.said.sentence
+    assert [weight for weight, _ in groupby(world.weights)] == [0, 1_000, 0]
+    assert world.session.splits[-1]["trial"] is None
+
+
+async def test_restarted_between_any_two_looks_it_does_the_same() -> None:
+    worlds = World(), World(restarts=True)
+    for world in worlds:
+        world.canary_errors = 0.013
+        await world.begin()
+        for _ in range(400):
+            await world.tick()
+    one, other = ([{**entry, "who": ""} for entry in world.store.entries] for world in worlds)
+    assert one == other
+    assert worlds[0].weights == worlds[1].weights
+
+
+async def test_every_verdict_is_replayed_to_the_last_bit() -> None:
+    world = World(canary_errors=0.03)
+    held = await world.until("rolled_back", await world.begin())
+    entry = world.store.entries[-1]
+    verdict = replayed(entry, held)
+    assert (verdict.reason, verdict.sentence) == (entry["verdict"]["reason"], entry["verdict"]["sentence"])
+
+
+async def test_a_controller_that_was_replaced_changes_nothing() -> None:
+    world = World(canary_errors=0.05)
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    stale, number = world.controller, world.store.number
+    world.take_over()
+    await world.controller.look()
+    before = dict(world.store.documents)
+    # It holds itself for the one that judges: what it stores is refused all the same.
+    world.store.claims = number
+    world.now_s += 30
+    await stale.look()
+    assert world.store.documents == before
+    with pytest.raises(InUse):
+        await stale.order(rollout_id, Order.PROMOTE_FULL, "old")
+    assert world.session.canary_bp == 1_000
+
+
+async def test_of_two_controllers_one_acts() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    other = world.another()
+    await other.look()
+    with pytest.raises(NotReady, match="another control app"):
+        await other.order(rollout_id, Order.ABORT, "bert")
+    assert world.held(rollout_id).phase == "measuring"
+
+
+async def test_what_could_not_be_ordered_is_ordered_with_the_next_look() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    world.session.away = Unavailable("no table")
+    with pytest.raises(Unavailable):
+        await world.controller.order(rollout_id, Order.ABORT, "anna")
+    await world.tick()
+    assert world.session.canary_bp == 1_000
+    world.session.away = None
+    await world.tick()
+    assert world.session.canary_bp == 0
+    assert world.held(rollout_id).settled
+
+
+async def test_a_version_that_is_refused_is_rolled_back_without_statistics() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    world.session.state, world.session.why = "refused", "its file is gone"
+    await world.tick()
+    held = world.held(rollout_id)
+    assert (held.phase, held.said.reason) == ("rolled_back", "hard_stop")
+    assert "its file is gone" in held.said.sentence
+
+
+async def test_crashes_of_the_canary_alone_roll_it_back() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    world.store.crashed = (3, 3)
+    await world.tick()
+    assert world.held(rollout_id).phase == "step"
+    world.store.crashed = (4, 3)
+    await world.tick()
+    assert world.held(rollout_id).phase == "rolled_back"
+
+
+async def test_frozen_nothing_changes_and_then_it_goes_on() -> None:
+    world = World(canary_errors=0.2)
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    await world.controller.freeze("anna", frozen=True)
+    for _ in range(60):
+        await world.tick()
+    assert world.session.canary_bp == 1_000
+    with pytest.raises(InUse, match="frozen"):
+        await world.begin()
+    await world.controller.freeze("anna", frozen=False)
+    held = await world.until("rolled_back", rollout_id, 60)
+    assert held.said.reason == "errors"
+
+
+async def test_a_pin_gives_all_to_one_version_and_ends_the_rollout() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    await world.controller.pin("m", 1, "anna")
+    await world.tick()
+    held = world.held(rollout_id)
+    assert (held.phase, held.settled, world.session.canary_bp) == ("aborted", True, 0)
+
+
+async def test_without_requests_it_pauses_at_the_end_of_the_step() -> None:
+    world = World(requests=0)
+    held = await world.until("paused", await world.begin(), 2_000)
+    assert held.said.reason in ("no_traffic", "few_requests")
+    assert held.standing is not None
+    assert "of at least 50 requests" in held.standing.reason
+
+
+async def test_people_pause_resume_and_promote_and_the_audit_says_who() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    await world.controller.order(rollout_id, Order.PAUSE, "bert")
+    await world.tick()
+    assert world.held(rollout_id).phase == "paused"
+    assert world.session.canary_bp == 1_000
+    await world.controller.order(rollout_id, Order.RESUME, "bert")
+    await world.controller.order(rollout_id, Order.PROMOTE, "carl")
+    assert world.session.canary_bp == 5_000
+    assert [(entry["who"], entry["what"]) for entry in world.store.entries][-3:] == [
+        ("bert", "pause"),
+        ("bert", "resume"),
+        ("carl", "promote"),
+    ]
+
+
+async def test_what_cannot_begin_is_refused_with_a_sentence() -> None:
+    world = World()
+    with pytest.raises(ConfigInvalid, match="weights must grow"):
+        await world.begin({"steps": [{"weight": 10}, {"weight": 5}]})
+    with pytest.raises(BadRequest, match="shadow"):
+        await world.begin({"shadow": {"percent": 10}})
+    with pytest.raises(UnknownModel, match="is not served"):
+        await world.controller.start("m", 3, {}, by="", sticky=None)
+    with pytest.raises(BadRequest, match="answers all requests already"):
+        await world.controller.start("m", 1, {}, by="", sticky=None)
+    with pytest.raises(UnknownModel, match="no model"):
+        await world.controller.start("n", 2, {}, by="", sticky=None)
+    world.session.state = "waiting"
+    with pytest.raises(NotReady, match="being loaded"):
+        await world.begin()
+    world.session.state = "ready"
+    await world.begin()
+    with pytest.raises(InUse, match="is not over"):
+        await world.begin()
+    assert len(world.store.documents) == 1
+
+
+async def test_a_rollout_that_measures_can_only_be_aborted() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    with pytest.raises(BadRequest, match="being measured"):
+        await world.controller.order(rollout_id, Order.PROMOTE, "anna")
+    await world.controller.order(rollout_id, Order.ABORT, "anna")
+    held = world.held(rollout_id)
+    assert held.standing is not None
+    assert held.standing.phase is Phase.ABORTED
+    assert world.session.canary_bp == 0
