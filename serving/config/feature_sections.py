@@ -37,7 +37,7 @@ class FeatureSection(Section):
     model_config = ConfigDict(
         json_schema_extra={
             "type": ["object", "string"],
-            "permitted": "the name of a dtype, or a mapping with the keys dtype, default, impute",
+            "permitted": "the name of a dtype, or a mapping with the keys dtype, default, impute, range",
         }
     )
 
@@ -50,6 +50,18 @@ class FeatureSection(Section):
         "`on_missing: impute`. null: the default does.",
         None,
     )
+    range: Annotated[list[float | int], Field(min_length=2, max_length=2)] | None = noted(
+        "The lowest and the highest value that is written; tables and callers with others are told. null: any.", None
+    )
+
+    def compiled(self, name: str) -> Feature:
+        """As views have it.
+
+        Raises:
+            ValueError: a value that the dtype cannot hold, or a range without anything in between.
+        """
+        bounds = None if self.range is None else (self.range[0], self.range[1])
+        return feature(name, self.dtype, self.default, self.impute, bounds)
 
 
 class JoinKeySection(Section):
@@ -85,6 +97,15 @@ class FeatureViewSection(Section):
     max_age: str | None = noted(
         "Older rows are not used, as if their values were missing; 30d, 12h, 90s.", None, pattern=r"^[0-9]+[smhd]$"
     )
+    expire_after: str | None = noted(
+        "So long after it was written the server forgets a row; null: never.", None, pattern=r"^[1-9][0-9]{0,7}[smhd]$"
+    )
+    generation: int = noted(
+        "Part of the rows' keys: rows for a changed view are loaded as the next generation, beside those in use.",
+        1,
+        ge=1,
+        le=1_000_000,
+    )
     features: dict[Word, Annotated[FeatureSection, BeforeValidator(_spelled_out)]] = noted(
         "By name, in the order in which they are packed: `seats: float32`, or with a default "
         "`year: {dtype: float32, default: 2001}`.",
@@ -101,18 +122,22 @@ class FeatureViewSection(Section):
             raise PydanticCustomError("feast", "{problem}", {"problem": problem})
         for name, section in self.features.items():
             try:
-                feature(name, section.dtype, section.default, section.impute)
+                section.compiled(name)
             except ValueError as error:
                 raise PydanticCustomError("feature", "{problem}", {"problem": str(error)}) from error
         return self
 
     def compiled(self, name: str) -> FeatureView:
         """As the gateway uses it."""
-        features: tuple[Feature, ...] = tuple(
-            feature(name, section.dtype, section.default, section.impute) for name, section in self.features.items()
+        return FeatureView(
+            name,
+            tuple(self.entity),
+            tuple(section.compiled(name) for name, section in self.features.items()),
+            _seconds(self.max_age),
+            self._source(name),
+            _seconds(self.expire_after),
+            self.generation,
         )
-        age_s = int(self.max_age[:-1]) * SECONDS[self.max_age[-1]] if self.max_age else None
-        return FeatureView(name, tuple(self.entity), features, age_s, self._source(name))
 
     def _why_no_feast(self) -> str:
         if (self.feast is None) == (self.store == "feast"):
@@ -124,6 +149,8 @@ class FeatureViewSection(Section):
             )
         if self.feast is not None and set(self.feast.join_keys) != set(self.entity):
             return f"feast.join_keys must name the fields of entity and no other: {', '.join(self.entity)}"
+        if self.feast is not None and (self.expire_after is not None or self.generation != 1):
+            return "expire_after and generation are for rows that Sluice writes; with store: feast, Feast does"
         return ""
 
     def _source(self, name: str) -> FeastSource | None:
@@ -132,6 +159,10 @@ class FeatureViewSection(Section):
         join_keys = [(field, self.feast.join_keys[field]) for field in self.entity]
         named = tuple(JoinKey(key.name or field, key.type) for field, key in join_keys)
         return FeastSource(self.feast.project, self.feast.view or name, named)
+
+
+def _seconds(words: str | None) -> int | None:
+    return int(words[:-1]) * SECONDS[words[-1]] if words else None
 
 
 def _entry(value: Any) -> Any:  # noqa: ANN401 - whatever the file says

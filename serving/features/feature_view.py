@@ -23,23 +23,35 @@ FINGERPRINT_BYTES = 8
 class Feature:
     """One value of a row; `default` stands in where it is missing: NaN or zero if its owner names none.
 
-    `impute` is what training put in the place of missing values; None where that was the default.
+    `impute` is what training put in the place of missing values; None where that was the default. `bounds` are the
+    lowest and the highest value that may be written; None for any.
     """
 
     name: str
     dtype: str = "float32"
     default: float = nan
     impute: float | None = None
+    bounds: tuple[float, float] | None = None
 
 
-def feature(name: str, dtype: str = "float32", default: float | None = None, impute: float | None = None) -> Feature:
+def feature(
+    name: str,
+    dtype: str = "float32",
+    default: float | None = None,
+    impute: float | None = None,
+    bounds: tuple[float, float] | None = None,
+) -> Feature:
     """A feature whose default is the dtype's own where none is given.
 
     Raises:
-        ValueError: no such dtype, or a default or a value to impute that the dtype cannot hold.
+        ValueError: no such dtype, a default or a value to impute that the dtype cannot hold, or bounds without anything
+            in between.
     """
     if dtype not in DTYPES:
         raise ValueError(f"feature {name!r} has the unknown dtype {dtype!r}; there are {', '.join(DTYPES)}")
+    # NaN is in order with nothing.
+    if bounds is not None and not bounds[0] <= bounds[1]:
+        raise ValueError(f"feature {name!r} has the range {list(bounds)!r}; write [lowest, highest]")
     fractional = dtype in {"float32", "float64"}
     own = nan if fractional else 0
     return Feature(
@@ -47,6 +59,7 @@ def feature(name: str, dtype: str = "float32", default: float | None = None, imp
         dtype,
         own if default is None else _held(name, dtype, "default", default),
         None if impute is None else _held(name, dtype, "impute", impute),
+        bounds,
     )
 
 
@@ -72,6 +85,9 @@ class FeatureView:
 
     `feast` says where Feast keeps the rows; None for packed rows, which are ours.
 
+    `expire_after_s` after it was written the server forgets a row; None for never. Rows of another `generation` have
+    other keys, so that those of two forms are stored side by side.
+
     `fingerprint` changes with everything that decides what the bytes of a row mean, so that rows written for another
     form of the view are known at sight. Defaults, what is imputed and ages are no part of it: they mean the same bytes.
     """
@@ -81,6 +97,8 @@ class FeatureView:
     features: tuple[Feature, ...]
     max_age_s: float | None = None
     feast: FeastSource | None = None
+    expire_after_s: float | None = None
+    generation: int = 1
     fingerprint: bytes = field(init=False)
 
     def __post_init__(self) -> None:

@@ -22,7 +22,9 @@ def prefix(view: FeatureView) -> bytes:
     """What every key of the view begins with."""
     if view.feast is not None:
         return entity_key.prefix(view.name)
-    return b"%b%b:" % (PREFIX, view.name.encode())
+    # The first generation has the keys that views had before there were any. No name of a view has an @.
+    later = b"@%d" % view.generation if view.generation != 1 else b""
+    return b"%b%b%b:" % (PREFIX, view.name.encode(), later)
 
 
 def row_key(view: FeatureView, values: Sequence[object]) -> bytes:

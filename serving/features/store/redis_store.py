@@ -99,20 +99,21 @@ class RedisStore:
         while some := list(islice(pending, ROWS_A_COMMAND)):
             packed = {row_key(view, row.entity): layout.pack(row.values, row.event_time_s) for row in some}
             try:
-                self._set(packed)
+                self._set(packed, view.expire_after_s)
             except _FAILURES as error:
                 raise _away(error) from error
             written += len(some)
         return written
 
-    def _set(self, rows: dict[bytes, bytes]) -> None:
-        if self._store.kind != "cluster":
+    def _set(self, rows: dict[bytes, bytes], expire_after_s: float | None) -> None:
+        if self._store.kind != "cluster" and expire_after_s is None:
             self._client.mset(rows)
             return
-        # Each key may be on another node, which this client sorts out.
+        # Each key may be on another node, which this client sorts out; and MSET knows no expiry.
+        milliseconds = None if expire_after_s is None else int(expire_after_s * 1000)
         pipeline = self._client.pipeline(transaction=False)
         for key, row in rows.items():
-            pipeline.set(key, row)
+            pipeline.set(key, row, px=milliseconds)
         pipeline.execute()
 
     def get(self, view: FeatureView, entity: Sequence[EntityValue], now_s: float) -> StoredRow:

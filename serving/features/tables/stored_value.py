@@ -34,6 +34,8 @@ def feature_value(feature: Feature, given: object, struct: Struct | None = None)
         raise ValueError(f"{shown(given)} is no {feature.dtype}") from None
     if isinf(value):
         raise ValueError(f"{shown(given)} is not finite")
+    if feature.bounds is not None and not feature.bounds[0] <= value <= feature.bounds[1]:
+        raise ValueError(f"{shown(given)} is out of range, from {feature.bounds[0]} to {feature.bounds[1]}")
     return value
 
 

@@ -337,3 +337,30 @@ def test_a_file_that_is_no_such_table_says_what_was_found(commands: Commands, co
     assert said in ended.err
     assert ended.err.isprintable() or ended.err[:-1].isprintable()
     assert ended.err.count("\n") == 1
+
+
+def test_rows_for_a_changed_view_are_loaded_beside_those_in_use(commands: Commands) -> None:
+    old, new = commands.table("old.csv", HEADER, "N1,1999,149,1"), commands.table("new.csv", "tailnum,year", "N1,2004")
+    assert commands.run("load", str(old), "--view", "plane").code == 0
+    in_use = commands.config.read_text()
+    next_form = "{entity: [tailnum], generation: 2, features: {year: int32}}"
+    commands.config.write_text(f"feature_views:\n  plane: {next_form}\n")
+    assert commands.run("load", str(new), "--view", "plane").code == 0
+
+    def values() -> object:
+        return json.loads(commands.run("get", "plane", "--entity", "tailnum=N1", "--json").out)["values"]
+
+    assert values() == {"year": 2004}
+    commands.config.write_text(in_use)
+    assert values() == {"year": 1999.0, "seats": 149, "jet": True}
+
+
+def test_a_value_out_of_range_is_rejected_whoever_writes_it(commands: Commands) -> None:
+    ranged = "seats: {dtype: int64, range: [1, 900]}"
+    commands.config.write_text(CONFIG.replace("seats: int64", ranged))
+    ended = commands.run("load", str(commands.table("plane.csv", HEADER, "N1,1999,901,1", "N2,1999,900,1")))
+    assert ended.code == 1
+    assert "line 2, column seats: '901' is out of range, from 1 to 900" in ended.err
+    assert ended.out.startswith("loaded 1 row")
+    refused = commands.run("set", "plane", "--entity", "tailnum=N1", "--set", "seats=0")
+    assert (refused.code, refused.err) == (2, "sluice: --set seats: '0' is out of range, from 1 to 900\n")

@@ -53,3 +53,26 @@ def test_an_address_that_is_none_is_refused_without_repeating_it() -> None:
     with pytest.raises(ConfigInvalid) as refused:
         RedisStore("http://:secret@host")
     assert "secret" not in refused.value.message
+
+
+def test_rows_of_a_view_that_expires_are_forgotten_by_the_server(server: Server) -> None:
+    expiring = replace(VIEW, expire_after_s=3_600)
+    with RedisStore(server.url) as store:
+        store.put(expiring, [EntityRow((f"N{number}",), (1, 2), NOW_S) for number in range(1_234)])
+        left_ms = [server.client().pttl(key) for key in server.client().scan_iter()]
+        assert len(left_ms) == 1_234
+        assert all(3_000_000 < left <= 3_600_000 for left in left_ms)
+        # A view that does not expire takes the end away from rows that it replaces.
+        store.put(VIEW, [EntityRow(("N1",), (1, 2), NOW_S)])
+        assert server.client().pttl(b"sluice:f:v:2:N1") == -1
+
+
+def test_two_forms_of_a_view_are_stored_side_by_side_as_generations(server: Server) -> None:
+    wider = replace(VIEW, features=(feature("x", "float64"), feature("y")), generation=2)
+    with RedisStore(server.url) as store:
+        store.put(VIEW, [EntityRow(("N1",), (0.5, 2), NOW_S)])
+        store.put(wider, [EntityRow(("N1",), (1.5, 7), NOW_S)])
+        before, after = store.get(VIEW, ["N1"], NOW_S), store.get(wider, ["N1"], NOW_S)
+    assert before.row is not None
+    assert after.row is not None
+    assert (before.row.values, after.row.values) == ((0.5, 2), (1.5, 7))

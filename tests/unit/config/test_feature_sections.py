@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from serving.config.effective import effective
 from serving.config.feature_sections import FeatureViewSection
@@ -60,3 +61,28 @@ def test_what_does_not_fit_is_named(changed: dict[str, Any], why: str, tmp_path:
         effective(file, {}, {})
     assert why in refused.value.message
     assert "1 problem:" in refused.value.message
+
+
+def test_a_view_says_when_rows_are_forgotten_and_which_generation_they_are() -> None:
+    ranged = {"dtype": "int32", "range": [1, 900]}
+    given = {"entity": ["id"], "features": {"x": ranged}, "expire_after": "30d", "generation": 2}
+    view = FeatureViewSection.model_validate(given).compiled("v")
+    assert (view.expire_after_s, view.generation, view.features[0].bounds) == (2_592_000, 2, (1, 900))
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"expire_after": "30d"}, "expire_after and generation are for rows that Sluice writes"),
+        ({"generation": 2}, "expire_after and generation are for rows that Sluice writes"),
+    ],
+)
+def test_what_feast_writes_has_neither(changed: dict[str, object], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        FeatureViewSection.model_validate({**FEAST, **changed})
+
+
+def test_a_range_without_anything_in_between_is_refused() -> None:
+    empty = {"entity": ["id"], "features": {"x": {"dtype": "int32", "range": [2, 1]}}}
+    with pytest.raises(ValidationError, match=r"has the range \[2, 1\]; write \[lowest, highest\]"):
+        FeatureViewSection.model_validate(empty)

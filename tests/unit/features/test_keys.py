@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView, feature
-from serving.features.keys import row_key, values_of
+from serving.features.keys import prefix, row_key, values_of
 
 PAIR = FeatureView("pair", ("a", "b"), (feature("x"),))
 IDS = st.text(max_size=20) | st.integers()
@@ -47,3 +49,11 @@ def test_what_is_no_id_is_refused_by_its_name(value: object, why: str) -> None:
         row_key(PAIR, ["x", value])
     assert "field 'b'" in refused.value.message
     assert why in refused.value.message
+
+
+@given(st.tuples(IDS, IDS), st.integers(2, 1_000_000))
+def test_generations_of_a_view_share_no_key(ids: tuple[object, object], generation: int) -> None:
+    later = replace(PAIR, generation=generation)
+    assert row_key(later, ids) != row_key(PAIR, ids)
+    assert not row_key(later, ids).startswith(prefix(PAIR))
+    assert values_of(later, row_key(later, ids)) == [str(value) for value in ids]
