@@ -17,8 +17,7 @@ from serving.features.feature_status import AWAY, LATE, OPEN, REFUSED, FeatureOb
 from serving.features.store.breaker import Breaker, BreakerOptions
 from serving.features.store.feature_reader import Figures
 from serving.features.store.reading import Found, Read
-from serving.features.store.redis_connection import RedisConnection
-from serving.features.store.redis_node import RedisNode
+from serving.features.store.redis_node import Connection, RedisNode
 from serving.features.store.telling import tell
 from serving.features.store.tls_failure import in_words
 
@@ -69,7 +68,7 @@ class NodeReader:
         self._options = options
         self._hashes = hashes or {}
         self._breaker = Breaker(options.breaker, time.monotonic)
-        self._connection: RedisConnection | None = None
+        self._connection: Connection | None = None
         # Of this turn, in order; only the last one may take more.
         self._gathered: list[Read] = []
         # In the order of their commands; the first one is answered first.

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from serving.features.store.redis_address import RedisAddress
-from serving.features.store.redis_connection import RedisConnection, connect
+from serving.features.store.redis_connection import Reply, connect
+
+
+class Connection(Protocol):
+    """What a reader needs of a connection to a node; `ended` has the reason once it is over."""
+
+    ended: asyncio.Future[str]
+
+    def send(self, command: bytes, reply: Reply) -> None:
+        """Write one packed command; `reply` is called with its answer."""
+
+    def send_all(self, commands: bytes, count: int, reply: Reply) -> None:
+        """Write several packed commands at once; `reply` is called for each."""
+
+    def abort(self, why: str) -> None:
+        """End it now."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,8 +36,8 @@ class RedisNode:
     """
 
     name: str
-    open: Callable[[], Awaitable[RedisConnection]]
-    follow: Callable[[RedisConnection], Awaitable[None]] | None = None
+    open: Callable[[], Awaitable[Connection]]
+    follow: Callable[[Connection], Awaitable[None]] | None = None
     clustered: bool = False
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from serving.errors import ServingError, Unavailable
 from serving.features.store.redis_address import RedisAddress
 from serving.features.store.redis_connection import RedisConnection, connect
-from serving.features.store.redis_node import place
+from serving.features.store.redis_node import Connection, place
 from serving.features.store.slot_map import Place
 from serving.features.store.store_address import StoreAddress
 from serving.features.store.tls_failure import in_words
@@ -66,7 +66,7 @@ class Sentinels:
             raise Unavailable(f"the service {self._store.service!r} has no replica that is well")
         return await connect(self._store.at(*random.choice(places)))  # noqa: S311 - no secret
 
-    async def follow(self, connection: RedisConnection) -> None:
+    async def follow(self, connection: Connection) -> None:
         """End the connection once the Sentinels name another master: the old one may live on, cut off."""
         while True:
             await asyncio.sleep(self._options.every_s)

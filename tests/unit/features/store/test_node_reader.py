@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import cast
 
 import hiredis
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from serving.features.feature_status import AWAY
 from serving.features.store.node_reader import NodeReader, ReaderOptions
 from serving.features.store.reading import MOST_KEYS_A_COMMAND, Found
-from serving.features.store.redis_connection import RedisConnection, Reply
+from serving.features.store.redis_connection import Reply
 from serving.features.store.redis_node import RedisNode
 from serving.inference import VersionKey
 
@@ -36,6 +35,9 @@ class Connection:
         assert name == b"MGET"
         self.commands.append(keys)
         self.replies.append(reply)
+
+    def send_all(self, commands: bytes, count: int, reply: Reply) -> None:
+        raise AssertionError("neither a cluster nor rows of Feast")
 
     def abort(self, why: str) -> None:
         if not self.ended.done():
@@ -71,9 +73,9 @@ class Bench:
         self.reader = NodeReader(RedisNode("nowhere", self.connect), self.observer, options)
         self.told: list[tuple[str, Found | None]] = []
 
-    async def connect(self) -> RedisConnection:
+    async def connect(self) -> Connection:
         self.connections.append(Connection())
-        return cast("RedisConnection", self.connections[-1])
+        return self.connections[-1]
 
     def ask(self, who: str, keys: Sequence[bytes]) -> None:
         self.reader.fetch(keys, who, self._tell)
