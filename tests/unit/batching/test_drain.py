@@ -36,6 +36,16 @@ def test_a_slow_moment_is_forgotten_where_each_batch_takes_all_that_wait() -> No
     for number in range(50):
         drain.took(1, 4, number * 0.02)
     assert drain.row_s == pytest.approx(0.02)
-    for number in range(100):
+    for number in range(2_000):
         drain.took(4, 0, 1.0 + number * 0.005)
     assert drain.row_s < 0.001
+
+
+def test_a_queue_that_is_empty_for_a_moment_forgets_little() -> None:
+    drain = Drain()
+    for number in range(50):
+        drain.took(64, 400, number * 0.002)
+    before = drain.row_s
+    for number in range(50):
+        drain.took(40, 0, 0.1 + number * 0.001)
+    assert drain.row_s > 0.9 * before
