@@ -4,8 +4,8 @@ from __future__ import annotations
 
 # A batch weighs 5 % less than the next one.
 _FORGET = 0.95
-# Where nobody waits for another batch, what is remembered fades over such a time. By the batch it would be gone in 20 of
-# them, which quick models have in 10 ms, and with them what keeps their gateway from letting too many in.
+# Where nobody waits for another batch, what is remembered fades over such a time. By the batch it would be gone in 20
+# of them, which quick models have in 10 ms, and with it what keeps their gateway from letting too many in.
 _FADES_IN_S = 2.0
 
 
