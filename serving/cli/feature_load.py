@@ -1,88 +1,65 @@
-"""Loads a table into a feature view: progress where somebody watches, bad rows beside the file."""
+"""Loads a table into a feature view: progress where somebody watches, bad rows beside the file, resumable."""
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from serving.cli.failure import CommandFailed
+from serving.cli.load_mark import LoadMark, Reached
+from serving.cli.rejects import Rejects
 from serving.errors import BadRequest
 from serving.features.feature_view import FeatureView
-from serving.features.store.redis_store import EntityRow, RedisStore
+from serving.features.store.redis_store import RedisStore
+from serving.features.tables.block_packer import PackedRows
 from serving.features.tables.row_file import RowFile
 from serving.features.tables.row_parser import BadRow
 
-_SHOW_EVERY = 1_000
+# A few times a second; what is read again after an interruption is not more.
+_MARK_EVERY = 20_000
 
 Seen = Callable[[int], None]
 
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of a table's rows; `first` is the first one that was not taken."""
+    """What became of a table's rows, with those of interrupted runs, which had come to `before`.
 
+    `first` tells of the first row that was not taken.
+    """
+
+    before: Reached = field(default_factory=Reached)
     rows: int = 0
     rejected: int = 0
-    first: BadRow | None = None
+    first: str = ""
     took_s: float = 0.0
 
     @property
     def rows_per_s(self) -> int:
         """How quick it was."""
-        return round(self.rows / self.took_s) if self.took_s else 0
+        return round((self.rows - self.before.rows) / self.took_s) if self.took_s else 0
 
 
-@dataclass(slots=True)
-class Rejects:
-    """The file of rows that were not taken; made with the first one."""
-
-    path: Path
-    columns: tuple[str, ...]
-    _files: ExitStack = field(default_factory=ExitStack)
-    _file: TextIO | None = None
-
-    def add(self, bad: BadRow) -> None:
-        """Write the row, and why, such that it can be mended and loaded.
-
-        Raises:
-            CommandFailed: the file cannot be written.
-        """
-        try:
-            if self._file is None:
-                # Bytes that are no UTF-8 go back as they came.
-                opened = self.path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-                self._file = self._files.enter_context(opened)
-                csv.writer(self._file).writerow(("line", "column", "reason", *self.columns))
-            csv.writer(self._file).writerow((bad.line, bad.column, bad.reason, *bad.cells))
-        except OSError as error:
-            raise CommandFailed(f"{self.path} cannot be written: {error.strerror}; name another --rejects") from error
-
-    def close(self) -> None:
-        """Everything is on disk."""
-        self._files.close()
-
-
-def load_rows(file: RowFile, view: FeatureView, store: RedisStore, rejects: Rejects) -> Loaded:
-    """Put every row that can be taken, and reject the others.
+def load_rows(file: RowFile, view: FeatureView, store: RedisStore, rejects: Rejects, mark: LoadMark) -> Loaded:
+    """Put every row that can be taken, and reject the others; goes on where an interrupted run had come to.
 
     Raises:
         CommandFailed: the file cannot be read to its end.
     """
-    loaded = Loaded()
+    before = mark.reached(rejects.path)
+    rejects.kept_bytes = before.rejects_bytes
+    loaded = Loaded(before, before.rows, before.rejected, before.first)
     began = time.monotonic()
     with _progress(view, file) as seen:
         try:
-            store.put(view, _good(file, rejects, loaded, seen))
+            _put(file.blocks(before.taken), _Job(view, store, rejects, mark, loaded), seen)
         except BadRequest as broken:
             # In the middle of the file: what came before is on its way, or there.
             raise CommandFailed(
@@ -90,8 +67,47 @@ def load_rows(file: RowFile, view: FeatureView, store: RedisStore, rejects: Reje
             ) from broken
         finally:
             rejects.close()
+    mark.drop()
     loaded.took_s = time.monotonic() - began
     return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    view: FeatureView
+    store: RedisStore
+    rejects: Rejects
+    mark: LoadMark
+    loaded: Loaded
+
+    def put(self, block: PackedRows) -> None:
+        self.store.put_packed(self.view, block.keys, block.rows)
+        for bad in block.bad:
+            self.rejects.add(bad)
+        self.loaded.rows += len(block.rows)
+        self.loaded.rejected += len(block.bad)
+        if block.bad and not self.loaded.first:
+            self.loaded.first = _told(block.bad[0])
+
+    def keep_mark(self) -> None:
+        done = self.loaded
+        self.mark.keep(Reached(done.rows, done.rejected, self.rejects.bytes_written(), done.first))
+
+
+def _put(blocks: Iterator[PackedRows], job: _Job, seen: Seen) -> None:
+    marked = job.loaded.before.taken
+    for block in blocks:
+        job.put(block)
+        seen(job.loaded.rows)
+        taken = job.loaded.rows + job.loaded.rejected
+        if taken - marked >= _MARK_EVERY:
+            job.keep_mark()
+            marked = taken
+
+
+def _told(bad: BadRow) -> str:
+    column = f", column {bad.column}" if bad.column else ""
+    return f"line {bad.line}{column}: {bad.reason}"
 
 
 class _Rate(ProgressColumn):
@@ -112,16 +128,3 @@ def _progress(view: FeatureView, file: RowFile) -> Iterator[Seen]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"loading {view.name}", total=file.total, rows=0)
         yield lambda rows: progress.update(task, completed=file.done(), rows=rows)
-
-
-def _good(file: RowFile, rejects: Rejects, loaded: Loaded, seen: Seen) -> Iterator[EntityRow]:
-    for row in file.rows:
-        if isinstance(row, BadRow):
-            rejects.add(row)
-            loaded.rejected += 1
-            loaded.first = loaded.first or row
-            continue
-        loaded.rows += 1
-        if loaded.rows % _SHOW_EVERY == 0:
-            seen(loaded.rows)
-        yield row

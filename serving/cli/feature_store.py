@@ -72,13 +72,22 @@ def store_of(settings: Settings, where: Where) -> Iterator[RedisStore]:
     Raises:
         CommandFailed: there is none, it does not answer, or stops to.
     """
-    url = where.redis_url or settings.state.features_url
-    with RedisStore(_of_session(settings, where) if url == _EMBEDDED else url) as store:
+    with RedisStore(url_of(settings, where)) as store:
         try:
             store.check()
             yield store
         except FeaturesAway as away:
             raise not_reachable(away.message) from away
+
+
+def url_of(settings: Settings, where: Where) -> str:
+    """Where that server is.
+
+    Raises:
+        CommandFailed: there is none.
+    """
+    url = where.redis_url or settings.state.features_url
+    return _of_session(settings, where) if url == _EMBEDDED else url
 
 
 def _of_session(settings: Settings, where: Where) -> str:

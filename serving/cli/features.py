@@ -1,4 +1,4 @@
-"""`sluice features load | get | set | import-feast`: rows of feature views in the features Redis."""
+"""`sluice features load | get | set | import-feast | doctor | bench`: rows of feature views in the features Redis."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(name="features", help="Read and write features.", no_args_is_help=True, rich_markup_mode=None)
     group.command(
         "load",
-        short_help="A CSV or Parquet file into a feature view.",
+        short_help="A CSV, JSON Lines or Parquet file into a feature view.",
         epilog="Example: sluice features load plane.csv --config sluice.yaml",
     )(load)
     group.command(
@@ -49,11 +49,21 @@ def add_to(app: typer.Typer) -> None:
         short_help="Feature views from a Feast repository.",
         epilog="Example: sluice features import-feast feature_repo --python feast-env/bin/python --output views.yaml",
     )(import_feast)
+    group.command(
+        "doctor",
+        short_help="What is wrong with the rows of a view.",
+        epilog="Example: sluice features doctor all --config sluice.yaml",
+    )(doctor)
+    group.command(
+        "bench",
+        short_help="How long reads of rows take.",
+        epilog="Example: sluice features bench all --redis-url redis://features:6379/0",
+    )(bench)
     app.add_typer(group)
 
 
 def load(
-    file: Annotated[Path, typer.Argument(help="CSV or .parquet; its columns are the view's entity and features.")],
+    file: Annotated[Path, typer.Argument(help="CSV, .jsonl or .parquet, with the view's entity and features.")],
     view: Annotated[str | None, typer.Option("--view", help="The view; by default the file's name.")] = None,
     event_time: Annotated[
         str | None,
@@ -62,17 +72,25 @@ def load(
     rejects: Annotated[
         Path | None, typer.Option("--rejects", help="Where bad rows go; by default FILE.rejects.csv.")
     ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin at the first row, also where an interrupted load could go on.")
+    ] = False,
     config: File = None,
     redis_url: RedisUrl = None,
     http_port: HttpPort = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load a table into a feature view, row by row replaced as a whole; exit code 1 when rows were rejected."""
+    """Load a table into a feature view, row by row replaced as a whole; exit code 1 when rows were rejected.
+
+    The same command goes on where it was interrupted.
+    """
     import time
 
-    from serving.cli.feature_load import Rejects, load_rows
+    from serving.cli.feature_load import load_rows
     from serving.cli.feature_store import Where, store_of, writable_view_of
-    from serving.cli.output import print_json
+    from serving.cli.load_mark import LoadMark
+    from serving.cli.output import note, print_json
+    from serving.cli.rejects import Rejects
     from serving.features.tables.row_file import open_rows
 
     where = Where(config, redis_url, http_port)
@@ -81,7 +99,12 @@ def load(
     rows = open_rows(file, target, event_time, time.time())
     bad = Rejects(rejects or file.with_name(f"{file.name}.rejects.csv"), tuple(rows.columns))
     with store_of(settings, where) as store:
-        done = load_rows(rows, target, store, bad)
+        mark = LoadMark(store, file, target, event_time)
+        if restart:
+            mark.drop()
+        done = load_rows(rows, target, store, bad, mark)
+    if done.before.taken:
+        note(f"went on after row {done.before.taken:,}, where an interrupted load had come to; --restart begins anew")
     if as_json:
         print_json(
             {
@@ -89,6 +112,7 @@ def load(
                 "loaded": done.rows,
                 "rejected": done.rejected,
                 "rejects": str(bad.path) if done.rejected else None,
+                "resumed_after": done.before.taken,
                 "took_s": round(done.took_s, 3),
                 "rows_per_s": done.rows_per_s,
             }
@@ -96,12 +120,11 @@ def load(
     else:
         rows_read = "1 row" if done.rows == 1 else f"{done.rows:,} rows"
         typer.echo(f"loaded {rows_read} into {target.name} in {done.took_s:.2f} s ({done.rows_per_s:,} rows/s)")
-    if done.first is not None:
-        column = f", column {done.first.column}" if done.first.column else ""
+    if done.first:
         verb, stand = ("was", "stands") if done.rejected == 1 else ("were", "stand")
         raise CommandFailed(
             f"{done.rejected:,} of {done.rows + done.rejected:,} rows {verb} rejected and {stand} in {bad.path}; "
-            f"the first: line {done.first.line}{column}: {done.first.reason}"
+            f"the first: {done.first}"
         )
 
 
@@ -204,6 +227,61 @@ def import_feast(
         raise CommandFailed(f"{output} cannot be written: {error.strerror}") from error
     views = "1 view" if imported.views == 1 else f"{imported.views} views"
     typer.echo(f"{views} of project {repository['project']} in {output}")
+
+
+def doctor(
+    view: Annotated[str, typer.Argument(metavar="VIEW", help="Name of the view; all by default.")] = "all",
+    sample: Annotated[
+        int, typer.Option("--sample", min=1, max=1_000_000, help="So many rows of each view are looked at.")
+    ] = 10_000,
+    config: File = None,
+    redis_url: RedisUrl = None,
+    http_port: HttpPort = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at some rows of a view: what is missing, stale or unreadable, how large they are, and what to do."""
+    from serving.cli import feature_health as health
+    from serving.cli.feature_store import Where
+    from serving.cli.output import console, print_json
+
+    where = Where(config, redis_url, http_port)
+    settings = where.settings()
+    views = health.views_of(settings, view)
+    facts, found = health.examined(settings, where, views, sample)
+    if as_json:
+        print_json(health.health_document(facts, found, views))
+        return
+    out = console()
+    out.print(health.health_table(found))
+    out.print(health.missing_table(found))
+    for line in [*health.hottest_lines(found), *health.sentences(facts, found, views)]:
+        typer.echo(line)
+
+
+def bench(
+    view: Annotated[str, typer.Argument(metavar="VIEW", help="Name of the view; all by default.")] = "all",
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.05, max=60, help="For so long each line of the table is measured.")
+    ] = 1.0,
+    config: File = None,
+    redis_url: RedisUrl = None,
+    http_port: HttpPort = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read 1, 10 and 100 stored rows at a time, one read after the other, by the reader that gateways use."""
+    from dataclasses import asdict
+
+    from serving.cli import feature_health as health
+    from serving.cli.feature_store import Where
+    from serving.cli.output import console, print_json
+
+    where = Where(config, redis_url, http_port)
+    settings = where.settings()
+    found = health.measured(settings, where, health.views_of(settings, view), seconds)
+    if as_json:
+        print_json([{"view": name, **asdict(one)} for name, some in found for one in some])
+        return
+    console().print(health.bench_table(found))
 
 
 def _why_none(view: FeatureView, key: tuple[str, ...], stored: StoredRow) -> str:

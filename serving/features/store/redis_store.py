@@ -97,24 +97,47 @@ class RedisStore:
         pending = iter(rows)
         written = 0
         while some := list(islice(pending, ROWS_A_COMMAND)):
-            packed = {row_key(view, row.entity): layout.pack(row.values, row.event_time_s) for row in some}
-            try:
-                self._set(packed, view.expire_after_s)
-            except _FAILURES as error:
-                raise _away(error) from error
+            keys = [row_key(view, row.entity) for row in some]
+            self.put_packed(view, keys, [layout.pack(row.values, row.event_time_s) for row in some])
             written += len(some)
         return written
 
-    def _set(self, rows: dict[bytes, bytes], expire_after_s: float | None) -> None:
-        if self._store.kind != "cluster" and expire_after_s is None:
-            self._client.mset(rows)
-            return
-        # Each key may be on another node, which this client sorts out; and MSET knows no expiry.
-        milliseconds = None if expire_after_s is None else int(expire_after_s * 1000)
+    def put_packed(self, view: FeatureView, keys: Sequence[bytes], rows: Sequence[bytes]) -> None:
+        """Replace rows of the view, packed as `RowLayout` does, in their order; all in one round trip."""
+        try:
+            self._set(keys, rows, view.expire_after_s)
+        except _FAILURES as error:
+            raise _away(error) from error
+
+    def _set(self, keys: Sequence[bytes], rows: Sequence[bytes], expire_after_s: float | None) -> None:
         pipeline = self._client.pipeline(transaction=False)
-        for key, row in rows.items():
-            pipeline.set(key, row, px=milliseconds)
+        if self._store.kind != "cluster" and expire_after_s is None:
+            for at in range(0, len(keys), ROWS_A_COMMAND):
+                end = at + ROWS_A_COMMAND
+                pipeline.mset(dict(zip(keys[at:end], rows[at:end], strict=True)))
+        else:
+            # Each key may be on another node, which this client sorts out; and MSET knows no expiry.
+            end_words = () if expire_after_s is None else (b"PX", int(expire_after_s * 1000))
+            for key, row in zip(keys, rows, strict=True):
+                pipeline.execute_command("SET", key, row, *end_words)  # type: ignore[no-untyped-call]
         pipeline.execute()
+
+    def mark(self, name: bytes) -> bytes | None:
+        """What `set_mark` left, if it is still there."""
+        try:
+            return cast("bytes | None", self._client.get(name))
+        except _FAILURES as error:
+            raise _away(error) from error
+
+    def set_mark(self, name: bytes, text: bytes | None, keep_s: int) -> None:
+        """Leave a word beside the rows for `keep_s`, or take it away."""
+        try:
+            if text is None:
+                self._client.delete(name)
+            else:
+                self._client.set(name, text, ex=keep_s)
+        except _FAILURES as error:
+            raise _away(error) from error
 
     def get(self, view: FeatureView, entity: Sequence[EntityValue], now_s: float) -> StoredRow:
         """What is stored of an entity; `now_s` is the time of day, for rows that have become too old.

@@ -35,16 +35,23 @@ class RowParser:
     def __init__(self, view: FeatureView, columns: Sequence[str], event_time: str | None, now_s: float) -> None:
         _check(view, columns, event_time)
         place = {name: position for position, name in enumerate(columns)}
-        self._columns = columns
         self._entity = [(name, place[name]) for name in view.entity]
         self._features = [(one, place[one.name], Struct("<" + DTYPES[one.dtype])) for one in view.features]
         self._event_time = None if event_time is None else (event_time, place[event_time])
         self._now_s = now_s
 
+    def event_times_s(self, columns: Sequence[Sequence[object]], count: int) -> list[float]:
+        """When the facts of rows held, of which there are the columns.
+
+        Raises:
+            ValueError: one is no time.
+        """
+        if self._event_time is None:
+            return [self._now_s] * count
+        return [_seconds(cell) for cell in columns[self._event_time[1]]]
+
     def row(self, line: int, cells: Sequence[object]) -> EntityRow | BadRow:
-        """The row of one line."""
-        if len(cells) != len(self._columns):
-            return BadRow(line, "", f"has {len(cells)} cells, the header has {len(self._columns)}", cells)
+        """The row of one line, with a cell for each column."""
         column = ""
         try:
             entity = []

@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import subprocess
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,45 +16,11 @@ from serving.processes import running_sessions
 from serving.processes.embedded_state import features_spec
 from serving.processes.running_sessions import RunningSession
 from serving.processes.session_members import started_at
-from tests.integration.cli.sluice_command import PROGRAM, ROOT, Ended, environment, sluice
+from tests.integration.cli.sluice_command import PROGRAM, ROOT, environment
+from tests.integration.features.feature_commands import CONFIG, HEADER, Commands
 from tests.integration.valkey_server import Server
 
 pytestmark = pytest.mark.integration
-
-CONFIG = """
-feature_views:
-  plane:
-    entity: [tailnum]
-    max_age: 30d
-    features: {year: {dtype: float32, default: 2001.5}, seats: int64, jet: bool}
-  route:
-    entity: [origin, dest]
-    features: {delay: float64}
-"""
-HEADER = "tailnum,year,seats,jet"
-
-
-class Commands:
-    """The commands with one configuration and one server."""
-
-    def __init__(self, folder: Path, server: Server) -> None:
-        self.folder = folder
-        self.config = folder / "sluice.yaml"
-        self.config.write_text(CONFIG)
-        self.flags: tuple[str, ...] = ("--config", str(self.config), "--redis-url", server.url)
-
-    def table(self, name: str, *lines: str) -> Path:
-        path = self.folder / name
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return path
-
-    def run(self, *arguments: str) -> Ended:
-        return sluice("features", *arguments, *self.flags, cwd=self.folder)
-
-
-@pytest.fixture
-def commands(tmp_path: Path, server: Server) -> Commands:
-    return Commands(tmp_path, server)
 
 
 def test_a_table_is_loaded_and_a_row_is_shown(commands: Commands) -> None:

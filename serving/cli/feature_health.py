@@ -1,0 +1,152 @@
+"""What `sluice features doctor` and `sluice features bench` print."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+
+from rich.table import Table
+
+from serving.cli.failure import not_reachable, wrong_usage
+from serving.cli.feature_store import Where, store_of, url_of, view_of
+from serving.cli.output import table
+from serving.config.settings import Settings
+from serving.errors import FeaturesAway
+from serving.features.feature_view import FeatureView
+from serving.features.health.read_bench import Timed, timed
+from serving.features.health.sample import Sampler, ServerFacts
+from serving.features.health.view_health import ViewHealth, advice_for, health_of, server_advice
+
+ALL = "all"
+ROWS = (1, 10, 100)
+_KEYS = 10_000
+
+
+def views_of(settings: Settings, name: str) -> list[FeatureView]:
+    """The view of that name, or all; without those of Feast where all are meant, whose keys no SCAN finds.
+
+    Raises:
+        CommandFailed: there is none, or Feast writes its rows.
+    """
+    if name != ALL:
+        view = view_of(settings, name)
+        if view.feast is not None:
+            raise wrong_usage(
+                f"the rows of view {name!r} are Feast's, whose keys do not tell their view; this is for packed views"
+            )
+        return [view]
+    views = [section.compiled(one) for one, section in settings.feature_views.items()]
+    packed = [view for view in views if view.feast is None]
+    if not packed:
+        raise wrong_usage("no feature view with packed rows is configured; name the file that has them with --config")
+    return packed
+
+
+def examined(
+    settings: Settings, where: Where, views: Sequence[FeatureView], most: int
+) -> tuple[ServerFacts, list[ViewHealth]]:
+    """The server and each view, by samples of so many rows.
+
+    Raises:
+        CommandFailed: the server does not answer.
+    """
+    with _sampler(settings, where) as sampler:
+        found = [health_of(view, sampler.sample(view, most), time.time()) for view in views]
+        return sampler.facts(), found
+
+
+def measured(
+    settings: Settings, where: Where, views: Sequence[FeatureView], spend_s: float
+) -> list[tuple[str, list[Timed]]]:
+    """For each view that has rows, and for all of them together if there are more, reads of 1, 10 and 100 rows.
+
+    Raises:
+        CommandFailed: the server does not answer, or has no rows.
+    """
+    with _sampler(settings, where) as sampler:
+        lots = {view.name: list(sampler.sample(view, _KEYS).rows) for view in views}
+        lots = {name: keys for name, keys in lots.items() if keys}
+        if not lots:
+            raise wrong_usage("there is no row to read; `sluice features load` writes some")
+        if len(lots) > 1:
+            lots[f"{ALL} {len(lots)}"] = [key for keys in lots.values() for key in keys]
+        return list(zip(lots, timed(url_of(settings, where), list(lots.values()), ROWS, spend_s), strict=True))
+
+
+def health_table(found: Sequence[ViewHealth]) -> Table:
+    """A line for each view."""
+    columns = ["view", "rows", "sampled", "unreadable", "stale", "bytes a row", "memory", "decode"]
+    lines = [
+        [
+            one.view,
+            f"{one.rows:,}" if one.complete else f"about {one.rows:,}",
+            f"{one.sampled:,}",
+            _share(one.unreadable),
+            _share(one.stale),
+            one.row_bytes,
+            "-" if one.memory_bytes is None else f"{one.memory_bytes / 1e6:,.1f} MB",
+            "-" if one.decode_us is None else f"{one.decode_us:.2f} us",
+        ]
+        for one in found
+    ]
+    return table(columns, lines, right=columns[1:])
+
+
+def missing_table(found: Sequence[ViewHealth]) -> Table:
+    """A line for each feature."""
+    lines = [(one.view, name, _share(share)) for one in found for name, share in one.missing.items()]
+    return table(["view", "feature", "missing"], lines, right=["missing"])
+
+
+def sentences(facts: ServerFacts, found: Sequence[ViewHealth], views: Sequence[FeatureView]) -> list[str]:
+    """What is worth saying, and what to do."""
+    told = server_advice(facts)
+    for one, view in zip(found, views, strict=True):
+        told += [f"{view.name}: {sentence}" for sentence in advice_for(one, view)]
+    return told or ["Nothing to do."]
+
+
+def hottest_lines(found: Sequence[ViewHealth]) -> list[str]:
+    """The most used entities among the sampled ones."""
+    known = [one for one in found if one.hottest]
+    if not known:
+        return ["Hottest keys: the server counts uses only with maxmemory-policy allkeys-lfu or volatile-lfu."]
+    return [f"Hottest of {one.view}: {', '.join(f'{e} ({n})' for e, n in one.hottest or ())}" for one in known]
+
+
+def health_document(facts: ServerFacts, found: Sequence[ViewHealth], views: Sequence[FeatureView]) -> dict[str, object]:
+    """The same for programs."""
+    return {
+        "server": asdict(facts),
+        "views": [asdict(one) for one in found],
+        "advice": sentences(facts, found, views),
+    }
+
+
+def bench_table(found: Sequence[tuple[str, list[Timed]]]) -> Table:
+    """A line for each view and number of rows."""
+    columns = ["view", "rows a read", "p50", "p99", "rows/s", "reads"]
+    lines = [
+        (name, one.rows, f"{one.p50_ms:.3f} ms", f"{one.p99_ms:.3f} ms", f"{one.rows_per_s:,.0f}", f"{one.reads:,}")
+        for name, some in found
+        for one in some
+    ]
+    return table(columns, lines, right=columns[1:])
+
+
+@contextmanager
+def _sampler(settings: Settings, where: Where) -> Iterator[Sampler]:
+    # Whoever writes rows tells best why there is no way to them.
+    with store_of(settings, where):
+        pass
+    try:
+        with closing(Sampler(url_of(settings, where))) as sampler:
+            yield sampler
+    except FeaturesAway as away:
+        raise not_reachable(away.message) from away
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"

@@ -1,0 +1,95 @@
+"""How long reads of rows take, by the reader that gateways use, one read after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from serving.errors import FeaturesAway
+from serving.features.store.feature_reader import FeatureReader
+from serving.features.store.node_reader import ReaderOptions
+from serving.features.store.reading import Found
+from serving.features.store.topology import feature_reader
+from serving.inference import VersionKey
+
+# Longer than gateways wait: what is slow is measured, not given up.
+_PATIENCE_S = 2.0
+_WARM_UP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """So many rows were read at a time."""
+
+    rows: int
+    reads: int
+    p50_ms: float
+    p99_ms: float
+    rows_per_s: float
+
+
+class _Unobserved:
+    """The figures are the reads themselves."""
+
+    def feature_values(self, key: VersionKey, variant: str, feature: tuple[str, str], counts: dict[str, int]) -> None:
+        """Nobody asks."""
+
+    def feature_read_failed(self, reason: str) -> None:
+        """The read is called back with nothing, and the bench ends."""
+
+
+def timed(url: str, lots: Sequence[Sequence[bytes]], rows: Sequence[int], spend_s: float) -> list[list[Timed]]:
+    """For each lot of keys, reads of so many distinct ones (or all, where there are fewer), each for `spend_s`.
+
+    Raises:
+        FeaturesAway: a read was not answered.
+    """
+    return asyncio.run(_all(url, lots, rows, spend_s))
+
+
+async def _all(url: str, lots: Sequence[Sequence[bytes]], rows: Sequence[int], spend_s: float) -> list[list[Timed]]:
+    options = ReaderOptions(timeout_s=_PATIENCE_S, silence_s=_PATIENCE_S)
+    reader = feature_reader(url, _Unobserved(), options)
+    await reader.start()
+    try:
+        return [[await _timed(reader, keys, min(count, len(keys)), spend_s) for count in rows] for keys in lots]
+    finally:
+        await reader.stop()
+
+
+async def _timed(reader: FeatureReader, keys: Sequence[bytes], count: int, spend_s: float) -> Timed:
+    # The same ones each time, so that two runs may be compared.
+    draw = random.Random(count)  # noqa: S311 - which rows are read is no secret
+    for _ in range(_WARM_UP):
+        await _read(reader, draw.sample(keys, count))
+    took: list[float] = []
+    while sum(took) < spend_s:
+        took.append(await _read(reader, draw.sample(keys, count)))
+    return summary(count, took)
+
+
+def summary(rows: int, took_s: Sequence[float]) -> Timed:
+    """Percentiles are reads that were measured (nearest rank)."""
+    ordered = sorted(took_s)
+    p50, p99 = (ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.99))
+    return Timed(rows, len(ordered), p50 * 1000, p99 * 1000, rows * len(ordered) / sum(ordered))
+
+
+async def _read(reader: FeatureReader, keys: Sequence[bytes]) -> float:
+    answered: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
+    began = time.perf_counter()
+    tell: Callable[[Sequence[asyncio.Future[Found | None]], Found | None], None] = _tell
+    reader.fetch(keys, answered, tell)
+    found = await answered
+    took = time.perf_counter() - began
+    if found is None or len(found) < len(keys):
+        raise FeaturesAway(f"the features Redis did not answer a read of {len(keys)} rows within {_PATIENCE_S:.0f} s")
+    return took
+
+
+def _tell(asked: Sequence[asyncio.Future[Found | None]], found: Found | None) -> None:
+    for one in asked:
+        one.set_result(found)

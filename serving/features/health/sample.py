@@ -1,0 +1,165 @@
+"""A bounded look into the features Redis: some rows of a view, and what the server says of itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import redis
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
+
+from serving.errors import FeaturesAway
+from serving.features.feature_view import FeatureView
+from serving.features.keys import prefix
+from serving.features.store.blocking_client import client_of
+from serving.features.store.store_address import parse_store
+from serving.features.store.tls_failure import in_words
+
+# What one SCAN looks at: a server takes about half a millisecond for so many.
+_KEYS_A_SCAN = 1_000
+# A view with few rows among very many other keys is given up on after a million of them.
+_MOST_SCANS = 1_000
+_ROWS_A_READ = 500
+_MEASURED = 200
+_GLOB = str.maketrans({character: f"\\{character}" for character in "*?[]\\"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Keys of a view with their rows. `estimated_rows` is what is stored of it, exactly if `complete`.
+
+    `key_bytes` is what the server takes for a key with its row, by its own account; `frequencies` are its counters of
+    how often keys are used, by key. Both None where it does not tell.
+    """
+
+    rows: Mapping[bytes, bytes]
+    complete: bool
+    estimated_rows: int
+    key_bytes: float | None = None
+    frequencies: Mapping[bytes, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """None where the server does not say, or is a cluster of many; the clock is so much ahead of ours."""
+
+    clock_ahead_s: float | None = None
+    used_bytes: int | None = None
+    limit_bytes: int | None = None
+    policy: str | None = None
+
+
+class Sampler:
+    """One connection; the methods raise `FeaturesAway`."""
+
+    def __init__(self, url: str) -> None:
+        store = parse_store(url)
+        self._clustered = store.kind == "cluster"
+        try:
+            self._client = client_of(store)
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise _away(error) from error
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._client.close()
+
+    def facts(self) -> ServerFacts:
+        """Clock, memory and what happens when that is full."""
+        if self._clustered:
+            return ServerFacts()
+        ahead = self._told(self._clock_ahead_s)
+        memory = cast("dict[str, Any]", self._told(lambda: self._client.info("memory")) or {})
+        return ServerFacts(
+            ahead, memory.get("used_memory"), memory.get("maxmemory") or None, memory.get("maxmemory_policy")
+        )
+
+    def sample(self, view: FeatureView, most: int) -> Sample:
+        """Up to so many rows of a packed view, from wherever the server begins to look."""
+        try:
+            return self._sample(view, most)
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise _away(error) from error
+
+    def _sample(self, view: FeatureView, most: int) -> Sample:
+        keys: dict[bytes, None] = {}
+        looked_at, complete = 0, True
+        for lot, seen in self._scanned(prefix(view)):
+            looked_at += seen
+            keys.update(dict.fromkeys(lot))
+            if len(keys) >= most or looked_at >= _MOST_SCANS * _KEYS_A_SCAN:
+                complete = False
+                break
+        total = len(keys)
+        if not complete:
+            total = round(len(keys) / max(looked_at, 1) * self._client.dbsize())
+        chosen = list(keys)[:most]
+        rows = self._rows(chosen)
+        return Sample(rows, complete, max(total, len(rows)), self._key_bytes(chosen), self._frequencies(chosen))
+
+    def _scanned(self, start: bytes) -> Iterator[tuple[Sequence[bytes], int]]:
+        """Keys that begin so, and how many keys were looked at for them."""
+        match = start.decode().translate(_GLOB) + "*"
+        if self._clustered:
+            for key in self._client.scan_iter(match=match, count=_KEYS_A_SCAN):
+                yield [key], 1
+            return
+        cursor = 0
+        while True:
+            cursor, keys = cast("tuple[int, list[bytes]]", self._client.scan(cursor, match, _KEYS_A_SCAN))
+            yield keys, _KEYS_A_SCAN
+            if cursor == 0:
+                return
+
+    def _rows(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        rows = {}
+        for at in range(0, len(keys), _ROWS_A_READ):
+            pipeline = self._client.pipeline(transaction=False)
+            for key in keys[at : at + _ROWS_A_READ]:
+                pipeline.get(key)
+            # A key of ours that is no text is no row: an answer of its own, not the end of the others.
+            found = pipeline.execute(raise_on_error=False)
+            for key, row in zip(keys[at:], found, strict=False):
+                if row is not None:
+                    rows[key] = row if isinstance(row, bytes) else b""
+        return rows
+
+    def _key_bytes(self, keys: Sequence[bytes]) -> float | None:
+        sizes = [self._told(lambda key=key: self._client.memory_usage(key)) for key in keys[:_MEASURED]]
+        known = [size for size in sizes if size]
+        return sum(known) / len(known) if known else None
+
+    def _frequencies(self, keys: Sequence[bytes]) -> dict[bytes, int] | None:
+        """By the server's own counters, which it only has where it evicts by them (LFU)."""
+        found: dict[bytes, int] = {}
+        for at in range(0, len(keys), _ROWS_A_READ):
+            some = keys[at : at + _ROWS_A_READ]
+            pipeline = self._client.pipeline(transaction=False)
+            for key in some:
+                pipeline.execute_command("OBJECT", "FREQ", key)  # type: ignore[no-untyped-call]
+            counts = zip(some, pipeline.execute(raise_on_error=False), strict=True)
+            found |= {key: count for key, count in counts if isinstance(count, int)}
+            if not found:
+                return None
+        return found or None
+
+    def _clock_ahead_s(self) -> float:
+        began = time.time()
+        seconds, microseconds = self._client.time()
+        return seconds + microseconds / 1e6 - (began + time.time()) / 2
+
+    def _told(self, ask: Any) -> Any:  # noqa: ANN401 - whatever the command answers
+        """None where the server does not let us ask."""
+        with suppress(ResponseError):
+            try:
+                return ask()
+            except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+                raise _away(error) from error
+        return None
+
+
+def _away(error: Exception) -> FeaturesAway:
+    return FeaturesAway(f"the features Redis does not answer: {in_words(error)}")

@@ -1,0 +1,143 @@
+"""`sluice features doctor | bench`, run as a person does, against a real Valkey."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from serving.features.feature_view import FeatureView, feature
+from serving.features.store.redis_store import EntityRow, RedisStore
+from tests.integration.cli.sluice_command import Ended, sluice
+from tests.integration.valkey_server import Server
+
+pytestmark = pytest.mark.integration
+
+CONFIG = """
+feature_views:
+  plane:
+    entity: [tailnum]
+    max_age: 30d
+    features: {year: float32, seats: int64}
+  route:
+    entity: [origin, dest]
+    features: {delay: float64}
+  stats:
+    store: feast
+    entity: [id]
+    feast: {project: p, join_keys: {id: int64}}
+    features: {x: float32}
+"""
+PLANE = FeatureView("plane", ("tailnum",), (feature("year"), feature("seats", "int64")))
+ROUTE = FeatureView("route", ("origin", "dest"), (feature("delay", "float64"),))
+
+
+class Commands:
+    """The commands with one configuration and one server."""
+
+    def __init__(self, folder: Path, server: Server) -> None:
+        self._folder = folder
+        (folder / "sluice.yaml").write_text(CONFIG)
+        self._server = server
+
+    def run(self, *arguments: str) -> Ended:
+        flags = ("--config", str(self._folder / "sluice.yaml"), "--redis-url", self._server.url)
+        return sluice("features", *arguments, *flags, cwd=self._folder)
+
+
+@pytest.fixture
+def commands(tmp_path: Path, server: Server) -> Commands:
+    return Commands(tmp_path, server)
+
+
+@pytest.fixture
+def filled(server: Server) -> None:
+    now_s = time.time()
+    old_s = now_s - 31 * 86_400
+    with RedisStore(server.url) as store:
+        store.put(
+            PLANE, [EntityRow((f"N{n}",), (None if n % 4 else 1.0, n), now_s if n % 2 else old_s) for n in range(1_000)]
+        )
+        store.put(ROUTE, [EntityRow(("EWR", "IAH"), (1.5,), now_s)])
+    # Among the view's keys, and no rows of it.
+    server.client().set(b"sluice:f:plane:1:x", b"nonsense")
+    server.client().lpush(b"sluice:f:plane:1:y", b"nonsense")
+    server.client().set(b"elsewhere", b"1")
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_doctor_says_what_is_missing_stale_and_unreadable_and_what_to_do(commands: Commands) -> None:
+    ended = commands.run("doctor", "plane", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    document = json.loads(ended.out)
+    (view,) = document["views"]
+    assert (view["sampled"], view["rows"], view["complete"]) == (1_002, 1_002, True)
+    assert view["missing"] == {"year": 0.75, "seats": 0.0}
+    assert view["stale"] == 0.5
+    assert view["unreadable"] == pytest.approx(2 / 1_002)
+    assert view["row_bytes"] == 30
+    assert view["memory_bytes"] > 1_002 * 30
+    assert view["hottest"] is None
+    assert abs(document["server"]["clock_ahead_s"]) < 1
+    assert [line.split(" of the rows ")[0] for line in document["advice"][:2]] == ["plane: 0.2%", "plane: 50.0%"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_doctor_tells_people_of_all_views_and_says_what_the_server_does_not_count(commands: Commands) -> None:
+    ended = commands.run("doctor")
+    assert (ended.code, ended.err) == (0, "")
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert [line[:3] for line in lines if line[:1] == ["route"]] == [["route", "1", "1"], ["route", "delay", "0.0%"]]
+    assert ["plane", "year", "75.0%"] in lines
+    assert "Hottest keys: the server counts uses only with maxmemory-policy allkeys-lfu or volatile-lfu." in ended.out
+    assert "plane: Mostly without a value, so that the default is what models see: year (75.0%)." in ended.out
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_sample_is_bounded_and_what_is_stored_is_estimated(commands: Commands) -> None:
+    (view,) = json.loads(commands.run("doctor", "plane", "--sample", "100", "--json").out)["views"]
+    assert (view["sampled"], view["complete"]) == (100, False)
+
+
+def test_the_hottest_are_told_where_the_server_counts_uses(commands: Commands, server: Server) -> None:
+    server.client().config_set("maxmemory-policy", "allkeys-lfu")
+    with RedisStore(server.url) as store:
+        store.put(PLANE, [EntityRow((f"N{number}",), (1.0, 1), time.time()) for number in range(50)])
+        for _ in range(200):
+            store.get(PLANE, ["N7"], time.time())
+    assert "Hottest of plane: N7 (" in commands.run("doctor", "plane").out
+
+
+@pytest.mark.usefixtures("filled")
+def test_reads_are_timed_for_each_view_and_for_all(commands: Commands) -> None:
+    ended = commands.run("bench", "--seconds", "0.05", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    lines = json.loads(ended.out)
+    assert [(line["view"], line["rows"]) for line in lines] == [
+        *(("plane", 1), ("plane", 10), ("plane", 100)),
+        *[("route", 1)] * 3,
+        *(("all 2", 1), ("all 2", 10), ("all 2", 100)),
+    ]
+    assert all(0 < line["p50_ms"] <= line["p99_ms"] and line["rows_per_s"] > 0 for line in lines)
+    assert "rows a read" in commands.run("bench", "plane", "--seconds", "0.05").out
+
+
+def test_nothing_to_read_feasts_rows_and_a_lost_server_are_one_line(commands: Commands, server: Server) -> None:
+    assert (
+        "No row is stored; `sluice features load FILE --view plane` writes them." in commands.run("doctor", "plane").out
+    )
+    empty = commands.run("bench", "plane")
+    assert (empty.code, empty.err) == (2, "sluice: there is no row to read; `sluice features load` writes some\n")
+    feast = commands.run("doctor", "stats")
+    assert (feast.code, feast.out) == (2, "")
+    assert "the rows of view 'stats' are Feast's" in feast.err
+    unknown = commands.run("bench", "ship")
+    assert (unknown.code, "there is no feature view 'ship'" in unknown.err) == (2, True)
+    server.kill()
+    for name in ("doctor", "bench"):
+        ended = commands.run(name, "plane")
+        assert ended.code == 3
+        assert ended.err.startswith("sluice: the features Redis does not answer: ")
+        assert len(ended.err.splitlines()) == 1
