@@ -132,3 +132,37 @@ def test_a_table_goes_on_after_any_row_good_or_bad(tmp_path: Path, skip: int) ->
     good, bad = at_once(path, PAIR, skip)
     assert [key for key, _ in good] == [row_key(PAIR, row.entity) for row in rows if not isinstance(row, BadRow)]
     assert told(bad) == told([row for row in rows if isinstance(row, BadRow)])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("float32", 1e39),
+        ("float32", "inf"),
+        ("float64", "-inf"),
+        ("int32", 2**31),
+        ("int64", 2**63),
+        ("int64", 1.5),
+        ("bool", 2),
+        ("held", 6),
+        ("id", ""),
+        ("id", "x" * 513),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_one_value_that_does_not_fit_among_plain_ones_costs_its_own_row(
+    tmp_path: Path, name: str, value: object, suffix: str
+) -> None:
+    path = tmp_path / f"v.{suffix}"
+    plain: dict[str, object] = {"id": "N1", "float32": 1.5, "float64": 2.5, "int32": 3, "int64": 4, "held": 5}
+    rows = [{**plain, "bool": "1"} for _ in range(40)]
+    rows[20][name] = value
+    if suffix == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([COLUMNS, *([row[column] for column in COLUMNS] for row in rows)])
+    good, bad = at_once(path)
+    assert len(good) == 39
+    assert [row.column for row in bad] == [name]
+    check(path)
