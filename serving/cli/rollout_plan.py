@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serving.cli.config import AsJson
 from serving.cli.failure import wrong_usage
+
+if TYPE_CHECKING:
+    from serving.rollouts.plan import Plan
 
 PlanFile = Annotated[Path | None, typer.Option("--plan", help="The plan, as YAML; without it one that fits the load.")]
 PerMinute = Annotated[float, typer.Option("--requests-per-min", help="Requests a minute of the model.", min=0.1)]
@@ -39,6 +42,17 @@ def read_plan(file: Path | None) -> dict[str, Any]:
     return read_yaml(text, str(file)).values
 
 
+def _parsed(file: Path | None, requests_per_min: float) -> Plan:
+    from serving.errors import ConfigInvalid
+    from serving.rollouts.plan_file import parse
+
+    document = read_plan(file)
+    try:
+        return parse(document, requests_per_min)
+    except ConfigInvalid as error:
+        raise wrong_usage(f"--plan {file}: {'; '.join(error.message.splitlines())}") from error
+
+
 def plan(
     file: PlanFile = None,
     requests_per_min: PerMinute = 1_000.0,
@@ -51,9 +65,8 @@ def plan(
     """
     from serving.cli.output import console, print_json, table
     from serving.rollouts.estimate import Traffic, budget_share, forecasts, proof_minutes
-    from serving.rollouts.plan_file import parse
 
-    found = parse(read_plan(file), requests_per_min)
+    found = _parsed(file, requests_per_min)
     steps = [
         {
             "weight_percent": step.weight_bp / 100,
@@ -122,13 +135,12 @@ def simulate(
     """Try the rule that judges rollouts in a described world, and count how rollouts ended and when."""
     from serving.cli.output import console, print_json, table
     from serving.cli.spinner import spinner
-    from serving.rollouts.plan_file import parse
     from serving.rollouts.simulation import simulate as run
     from serving.rollouts.world import Fault, World
 
     fault = Fault(error_ratio, latency_factor, score_shift=score_shift, from_s=from_s)
     world = World(requests_per_min, error_rate, keys=keys, fault=fault)
-    found = parse(read_plan(file), requests_per_min)
+    found = _parsed(file, requests_per_min)
     results = []
     with spinner("simulating", silent=as_json) as tell:
         for seed in range(runs):

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from serving.errors import BadRequest, InUse, NotReady, ServingError, UnknownModel
+from serving.errors import BadRequest, ConfigInvalid, InUse, NotReady, ServingError, UnknownModel
 from serving.rollouts import look, plan_file, rollout, transition
 from serving.rollouts.look import Facts, Looked
+from serving.rollouts.plan import Plan
 from serving.rollouts.rollout import Rollout
 from serving.rollouts.shares import measured_as, shares_of
 from serving.rollouts.store import Document, Store
@@ -103,7 +104,7 @@ class Controller:
         for document in await asyncio.to_thread(self._store.live):
             if document["model"] == model:
                 raise InUse(f"rollout {document['id']} of {model!r} is not over; abort it, or wait for it")
-        if plan_file.parse(plan).shadow is not None:
+        if _asked_for(plan).shadow is not None:
             raise BadRequest("shadow: this release has no shadow stage yet; leave it out")
         stable = _stable_of(await self._session("models"), model, canary)
         score = await self._session("score", model=model, version=stable)
@@ -232,6 +233,14 @@ class Controller:
     async def _save(self, held: Rollout, number: int, entry: Document | None) -> None:
         document, live = rollout.dump(held), not held.settled
         await asyncio.to_thread(lambda: self._store.save(number, document, live=live, entry=entry))
+
+
+def _asked_for(plan: Document) -> Plan:
+    try:
+        return plan_file.parse(plan)
+    except ConfigInvalid as error:
+        # Whoever asks can change it, and is answered on one line.
+        raise BadRequest("; ".join(error.message.splitlines())) from error
 
 
 def _after_order(held: Rollout, order: Order, now_s: float) -> Standing:

@@ -222,6 +222,7 @@ def test_every_read_can_be_had_as_json() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_each_command_as_a_person_types_it(session: SluiceUp, where: dict[str, str]) -> None:
     for line in LINES:
         ended = sluice(line.typed, where, session.folder)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serving.errors import BadRequest, ConfigInvalid, InUse, NotReady, Unavailable, UnknownModel
+from serving.errors import BadRequest, InUse, NotReady, Unavailable, UnknownModel
 from serving.rollouts import rollout
 from serving.rollouts.controller import Controller
 from serving.rollouts.look import replayed
@@ -215,10 +215,10 @@ async def test_a_pin_gives_all_to_one_version_and_ends_the_rollout() -> None:
     world = World()
     rollout_id = await world.begin()
     await world.until("step", rollout_id)
-    await world.controller.pin("m", 1, "anna")
+    await world.controller.pin("m", 2, "anna")
     await world.tick()
     held = world.held(rollout_id)
-    assert (held.phase, held.settled, world.session.canary_bp) == ("aborted", True, 0)
+    assert (held.phase, held.settled, world.session.canary_bp) == ("aborted", True, 10_000)
 
 
 async def test_without_requests_it_pauses_at_the_end_of_the_step() -> None:
@@ -249,7 +249,7 @@ async def test_people_pause_resume_and_promote_and_the_audit_says_who() -> None:
 
 async def test_what_cannot_begin_is_refused_with_a_sentence() -> None:
     world = World()
-    with pytest.raises(ConfigInvalid, match="weights must grow"):
+    with pytest.raises(BadRequest, match="weights must grow"):
         await world.begin({"steps": [{"weight": 10}, {"weight": 5}]})
     with pytest.raises(BadRequest, match="shadow"):
         await world.begin({"shadow": {"percent": 10}})

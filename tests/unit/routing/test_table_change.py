@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import BadRequest, InUse, UnknownModel
-from serving.routing.table import Route, RouteTable, Served, Split, dump, load
-from serving.routing.table_change import with_limits, with_version, without_version
+from serving.routing.table import Route, RouteTable, Served, Split, Trial, dump, load
+from serving.routing.table_change import with_limits, with_split, with_version, without_version
 
 TRIAL = Route(
     "a", "a/2", (Split("stable", 1, 9_500), Split("canary", 2, 500)), tuple(Served(n, "p") for n in (1, 2, 3))
@@ -117,3 +119,41 @@ def test_other_limits_hold_for_every_version_of_the_model_and_no_other_model() -
         with_limits(table, "a", {"default_priority": 4})
     with pytest.raises(UnknownModel):
         with_limits(table, "c", {})
+
+
+HALF = (Split("stable", 1, 5_000), Split("canary", 3, 5_000))
+COUNTED = Trial("r", 0, step=1, weight_bp=5_000, sticky=True, began_s=1.0, count_from_s=2.0)
+
+
+def test_another_split_has_the_next_epoch_and_dates_what_is_counted_of_it() -> None:
+    table = with_split(TABLE, "a", HALF, COUNTED, "r")
+    route = table.routes["a"]
+    assert (table.epoch, route.splits, route.salt) == (8, HALF, "r")
+    assert route.trial == replace(COUNTED, generation=8)
+    assert load(dump(table)) == table
+    assert with_split(table, "a", HALF, COUNTED, "r") is table
+
+
+def test_what_is_counted_is_dated_anew_with_step_or_weight_and_not_with_anything_else() -> None:
+    table = with_split(TABLE, "a", HALF, COUNTED, "r")
+    later = with_split(table, "a", HALF, replace(COUNTED, count_from_s=9.0), "r")
+    assert later.routes["a"].trial == replace(COUNTED, generation=8, count_from_s=9.0)
+    grown = with_split(later, "a", HALF, replace(COUNTED, step=2), "r")
+    assert grown.routes["a"].trial == replace(COUNTED, generation=10, step=2)
+
+
+def test_a_split_that_cannot_be_is_refused() -> None:
+    with pytest.raises(UnknownModel, match="no model 'z'"):
+        with_split(TABLE, "z", HALF, None, "r")
+    with pytest.raises(UnknownModel, match="no version 9 that is served"):
+        with_split(TABLE, "a", (Split("stable", 9, 10_000),), None, "r")
+    with pytest.raises(BadRequest, match="add up to 9999"):
+        with_split(TABLE, "a", (Split("stable", 1, 9_999),), None, "r")
+    with pytest.raises(BadRequest, match="add up to 10000"):
+        with_split(TABLE, "a", (Split("stable", 1, 10_001), Split("canary", 2, -1)), None, "r")
+
+
+def test_a_trial_that_is_ended_by_force_is_counted_no_more() -> None:
+    table = with_split(TABLE, "a", HALF, COUNTED, "r")
+    assert without_version(table, "a", 2).routes["a"].trial is not None
+    assert without_version(table, "a", 3, force=True).routes["a"].trial is None
