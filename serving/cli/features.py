@@ -1,4 +1,4 @@
-"""`sluice features load | get | set | import-feast | doctor | bench`: rows of feature views in the features Redis."""
+"""`sluice features`: rows of feature views in the features Redis, and the log of what was served."""
 
 from __future__ import annotations
 
@@ -59,6 +59,11 @@ def add_to(app: typer.Typer) -> None:
         short_help="How long reads of rows take.",
         epilog="Example: sluice features bench all --redis-url redis://features:6379/0",
     )(bench)
+    group.command(
+        "join-outcomes",
+        short_help="The served-feature log with what became of its predictions.",
+        epilog="Example: sluice features join-outcomes served --outcomes late.csv --on request_id --out joined.parquet",
+    )(join_outcomes)
     app.add_typer(group)
 
 
@@ -282,6 +287,30 @@ def bench(
         print_json([{"view": name, **asdict(one)} for name, some in found for one in some])
         return
     console().print(health.bench_table(found))
+
+
+def join_outcomes(
+    served: Annotated[Path, typer.Argument(metavar="LOG", help="Folder of the log, or one file of it.")],
+    outcomes: Annotated[Path, typer.Option("--outcomes", help="CSV or .parquet: keys, and what became of them.")],
+    on: Annotated[
+        list[str], typer.Option("--on", metavar="COLUMN", help="request_id, instance or an entity's field; repeat.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The Parquet file to write.")],
+) -> None:
+    """Write the logged rows that have an outcome, with its columns beside them as outcome.NAME."""
+    from importlib.util import find_spec
+
+    from serving.errors import ConfigInvalid
+
+    if find_spec("pyarrow") is None:
+        raise CommandFailed("joining outcomes needs pyarrow: pip install 'sluice-gateway[parquet]'")
+    from serving.features.served_log import outcomes as tables
+
+    try:
+        written, rows = tables.join_outcomes(served, outcomes, on, out)
+    except ConfigInvalid as refused:
+        raise CommandFailed(refused.message) from refused
+    typer.echo(f"{written:,} of {rows:,} logged rows have an outcome; they stand in {out}")
 
 
 def _why_none(view: FeatureView, key: tuple[str, ...], stored: StoredRow) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from serving.config.section import Section, noted
+from serving.config.served_log_section import ServedLogSection
 from serving.features.cache.lifetime import Lifetime
 
 Invalidation = Literal["server", "ttl_only"]
@@ -74,3 +75,4 @@ class FeaturesSection(Section):
     """How gateway workers read features."""
 
     near_cache: NearCacheSection = noted("Rows kept in each gateway worker.", NearCacheSection())
+    served_log: ServedLogSection = noted("A sample of what models were given and predicted.", ServedLogSection())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Self
 
 from pydantic import model_validator
@@ -40,7 +41,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:
-        problems = [*self._misplaced_models(), *self._unknown_features()]
+        problems = [*self._misplaced_models(), *self._unknown_features(), *self._not_installed()]
         if problems:
             raise PydanticCustomError("sections", "{problems}", {"problems": "\n".join(problems)})
         return self
@@ -55,6 +56,10 @@ class Settings(Section):
             if model.pool != GATEWAY and model.pool not in self.pool_names():
                 known = ", ".join([*self.pool_names(), GATEWAY])
                 yield f"models.{name}.pool: there is no pool {model.pool!r}; permitted: {known}"
+
+    def _not_installed(self) -> Iterator[str]:
+        if self.features.served_log.folder is not None and find_spec("pyarrow") is None:
+            yield "features.served_log.folder: needs pyarrow: pip install 'sluice-gateway[parquet]'"
 
     def _unknown_features(self) -> Iterator[str]:
         if "request" in self.feature_views:

@@ -22,9 +22,10 @@ class EntityRows:
     `key` is the first instance's entity, for sticky assignment; None where the model reads no view. `count` is how many
     rows the tensors will have. `plan` is the one that read them: another version's plan reads them by `again`.
     `wants` is what the caller asks to be told of its values, and `told` what it is told once they are there.
+    `request_id` is the `id` of the request, where it is text.
     """
 
-    __slots__ = ("again", "count", "key", "keys", "plan", "sent", "told", "wants")
+    __slots__ = ("again", "count", "key", "keys", "plan", "request_id", "sent", "told", "wants")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a dataclass in all but name
         self,
@@ -45,3 +46,4 @@ class EntityRows:
         self.again = again
         self.wants = wants
         self.told: Mapping[str, object] | None = None
+        self.request_id: str | None = None

@@ -64,14 +64,15 @@ class Explanation:
         wants = rows.wants
         told: dict[str, object] = {}
         if wants is not None and wants.status:
-            told[STATUS] = [self._statuses(rows, position, found, now_ms) for position in range(rows.count)]
+            told[STATUS] = [self.statuses(rows, position, found, now_ms) for position in range(rows.count)]
         if wants is not None and wants.values:
             told["features"] = self._values(rows.count, tensors)
         return told
 
-    def _statuses(
+    def statuses(
         self, rows: EntityRows, position: int, found: Mapping[bytes, bytes | None] | None, now_ms: int
     ) -> dict[str, dict[str, object]]:
+        """What is told of each feature of one instance, by view and name."""
         statuses: dict[str, dict[str, object]] = {}
         for number, read in enumerate(self.reads):
             key = rows.keys[position * len(self.reads) + number]

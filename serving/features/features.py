@@ -15,6 +15,8 @@ from serving.features.feature_status import FULL, FeatureObserver
 from serving.features.filling import Filled
 from serving.features.plan import ROWS_A_TURN, Found, ReadPlan
 from serving.features.plan_in_use import PlanInUse
+from serving.features.served_log.entry import Seen
+from serving.features.served_log.served_log import ServedLog
 from serving.features.store.feature_reader import FeatureReader
 from serving.inference import Request, Tensor
 
@@ -57,6 +59,8 @@ class Features:
         # Kept, since the reader knows by it who may be told together.
         self._single_rows_found = self._fill_together
         self._counted: list[PlanInUse] = []
+        # None where nothing is logged, which is usual.
+        self.served_log: ServedLog | None = None
 
     def fill(self, request: Request, in_use: PlanInUse, then: Then) -> None:
         """Set `inputs`, `degraded` and `features_s`, and call `then`; or refuse. Skips a request that has left.
@@ -80,6 +84,7 @@ class Features:
             return
         if isinstance(request.entities, EntityRows):
             came.wants = request.entities.wants
+            came.request_id = request.entities.request_id
         request.entities = came
         self._fill(request, came, in_use, then)
 
@@ -125,6 +130,8 @@ class Features:
                 self._fill_each(group, found)
                 continue
             for waiting, inputs in zip(group, tensors, strict=True):
+                if self.served_log is not None:
+                    self.served_log.seen(waiting.request, Seen(waiting.rows, found, now_ms, inputs))
                 self._done(waiting, inputs, "")
 
     def _fill_each(self, told: Sequence[Waiting], found: Found | None) -> None:
@@ -172,6 +179,8 @@ class Features:
         rows = waiting.rows
         if rows.wants is not None:
             rows.told = rows.plan.explanation.told(rows, found, now_ms, filled.tensors)
+        if self.served_log is not None:
+            self.served_log.seen(waiting.request, Seen(rows, found, now_ms, filled.tensors))
         self._filled(waiting, filled)
 
     def _filled(self, waiting: Waiting, filled: Filled) -> None:

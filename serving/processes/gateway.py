@@ -22,6 +22,7 @@ from serving.edge.http.server import HttpServer
 from serving.edge.worker import Worker
 from serving.errors import ModelUnservable
 from serving.features.feast.hash_row import hash_rows
+from serving.features.served_log.served_log import ServedLog
 from serving.features.store.feature_reader import FeatureReader, StoreReader
 from serving.features.store.node_reader import ReaderOptions
 from serving.features.store.store_address import parse_store
@@ -35,6 +36,7 @@ from serving.processes.gateway_versions import GatewayVersions
 from serving.processes.near_cache import NearCacheOfWorker
 from serving.processes.pool_backends import PoolBackends, pools_of
 from serving.processes.release import release
+from serving.processes.served_log import served_log_of, tell_served_log
 from serving.processes.session_administration import SessionAdministration
 from serving.processes.session_plan import ServedModel
 from serving.processes.session_table import session_table
@@ -87,6 +89,7 @@ class Gateway:
     followers: Sequence[Follower] = field(default_factory=tuple)
     near_cache: NearCacheOfWorker | None = None
     features: StoreReader | None = None
+    served_log: ServedLog | None = None
 
     def ready(self) -> bool:
         """Every pool that a route leads to lives, and has loaded what it can."""
@@ -125,6 +128,8 @@ class Gateway:
                     recorder.counted(HEDGE_WINS, (name,), backend.hedge_wins)
         if self.near_cache is not None:
             self.near_cache.tell(recorder)
+        if self.served_log is not None:
+            tell_served_log(self.served_log, recorder)
         if self.features is not None:
             tell_figures(recorder, self.features.figures())
         recorder.measured(LOOP_LAG, (), self.predictor.queues.lag_s)
@@ -227,6 +232,10 @@ async def build_gateway(start: StartMessage) -> Gateway:
     if features is not None:
         await features.start()
         followers.append(features)
+    predictor.features.served_log = served_log = served_log_of(settings.features.served_log)
+    if served_log is not None:
+        served_log.start()
+        followers.append(served_log)
     for backend in backends.values():
         await backend.start()
     versions = GatewayVersions(settings, backends, predictor.variants, pools.backend)
@@ -250,6 +259,7 @@ async def build_gateway(start: StartMessage) -> Gateway:
         followers,
         near_cache,
         reader,
+        predictor.features.served_log,
     )
 
 

@@ -103,6 +103,12 @@ FEATURE_NODES_LEFT = MetricSpec(
 FEATURE_REDIRECTS = MetricSpec(
     "sluice_feature_redirects_total", "counter", (), "Keys of features that were on another node of the cluster."
 )
+SERVED_LOG_ROWS = MetricSpec(
+    "sluice_served_log_rows_total",
+    "counter",
+    ("outcome",),
+    "Rows of the served-feature log's sample: written, or dropped (no room in the queue, or the disk refused them).",
+)
 FEATURE_HEDGES = MetricSpec(
     "sluice_feature_hedged_reads_total", "counter", (), "Reads of features that were asked of a replica as well."
 )
@@ -175,7 +181,7 @@ CATALOGUE: dict[str, MetricSpec] = {
     for spec in (
         *(STAGE_SECONDS, BATCH_ROWS, BATCH_SLACK, REQUESTS, ROWS, REFUSED_ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
         *(CACHE_LOOK_UPS, CACHE_REFRESHES, CACHE_INVALIDATIONS, CACHE_EVICTIONS, CACHE_ROWS, CACHE_BYTES, CACHE_HEARD),
-        *(FEATURE_NODES_LEFT, FEATURE_REDIRECTS, FEATURE_HEDGES, FEATURE_HEDGE_WINS),
+        *(FEATURE_NODES_LEFT, FEATURE_REDIRECTS, FEATURE_HEDGES, FEATURE_HEDGE_WINS, SERVED_LOG_ROWS),
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
         *(INFLIGHT_BYTES, CONNECTIONS),
         *(VERSION_READY, POOL_REPLICAS, POOL_SLOTS, HEDGED_BATCHES, HEDGE_WINS, WORKERS, RESTARTS, ENGINE_REPLICAS),

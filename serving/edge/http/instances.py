@@ -46,6 +46,8 @@ def entities(body: bytes, plan: ReadPlan) -> EntityRows:
     document = parse(body)
     rows = plan.read(_listed(document))
     if len(document) > 1:
+        given = document.get("id")
+        rows.request_id = given if isinstance(given, str) else None
         rows.wants = wants_of(document.get("parameters"))
         if rows.wants is not None:
             plan.explanation.check(rows.count)

@@ -103,8 +103,10 @@ def decoded_entities(plan: ReadPlan, head: bytes, blob: bytes, again: Again) -> 
         BadRequest: what the plan refused.
     """
     count = _reply(head)
-    keys, sent, key, wants = marshal.loads(blob)  # noqa: S302 - written by our own child
-    return EntityRows(plan, count, keys, sent, key, again, None if wants is None else Wants(*wants))
+    keys, sent, key, wants, request_id = marshal.loads(blob)  # noqa: S302 - written by our own child
+    rows = EntityRows(plan, count, keys, sent, key, again, None if wants is None else Wants(*wants))
+    rows.request_id = request_id
+    return rows
 
 
 def reply_frame(head: bytes, body: bytes) -> list[Buffer]:
@@ -126,7 +128,7 @@ def _decode(head: bytes, body: bytes) -> tuple[list[Buffer], object]:
     if isinstance(form, ReadPlan):
         rows = instances.entities(body, form)
         wants = None if rows.wants is None else tuple(rows.wants)
-        return [marshal.dumps((rows.keys, rows.sent, rows.key, wants))], rows.count
+        return [marshal.dumps((rows.keys, rows.sent, rows.key, wants, rows.request_id))], rows.count
     tensors, count = instances.decode(body, form.signature, form.limits)
     return [t.data for t in tensors], ([(t.name, t.datatype, t.shape, len(t.data)) for t in tensors], count)
 

@@ -1,0 +1,99 @@
+"""What became of predictions, joined to the served-feature log: rows of a table beside what a model was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from serving.errors import ConfigInvalid
+from serving.features.served_log import entity_ids
+from serving.features.served_log.log_files import HASHED
+
+_OWN = ("request_id", "instance")
+
+
+def join_outcomes(served: Path, outcomes: Path, on: Sequence[str], out: Path) -> tuple[int, int]:
+    """Write the logged rows that have an outcome, with its columns as `outcome.NAME`; how many, and of how many.
+
+    Raises:
+        ConfigInvalid: a file or a column is missing, or two outcomes have the same key.
+    """
+    files = sorted(served.glob("served-*.parquet")) if served.is_dir() else [served]
+    if not files:
+        raise ConfigInvalid(f"{served} has no file served-*.parquet")
+    try:
+        table = _outcomes(outcomes, on)
+        known = _by_key(table, on, outcomes)
+        schemas = [pq.read_schema(file) for file in files]
+        added = [pa.field(f"outcome.{one.name}", one.type) for one in table.schema if one.name not in on]
+        schema = pa.schema([*pa.unify_schemas([one.remove_metadata() for one in schemas]), *added])
+        rows = written = 0
+        with pq.ParquetWriter(out, schema) as writer:
+            for file in files:
+                logged = pq.read_table(file)
+                joined = _joined(logged, file, on, known, table)
+                rows += logged.num_rows
+                written += joined.num_rows
+                if joined.num_rows:
+                    writer.write_table(pa.concat_tables([schema.empty_table(), joined], promote_options="default"))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ConfigInvalid(f"outcomes cannot be joined: {error}") from error
+    return written, rows
+
+
+def _outcomes(path: Path, on: Sequence[str]) -> pa.Table:
+    if path.suffix == ".parquet":
+        table = pq.read_table(path)
+    else:
+        # Ids are text: 007 is not 7.
+        table = pacsv.read_csv(path, convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(on, pa.string())))
+    for name in on:
+        if name not in table.column_names:
+            raise ConfigInvalid(f"{path} has no column {name!r}; it has {', '.join(table.column_names)}")
+    return table
+
+
+def _by_key(table: pa.Table, on: Sequence[str], path: Path) -> Mapping[tuple[str, ...], int]:
+    known: dict[tuple[str, ...], int] = {}
+    for number, key in enumerate(_keys(table, on)):
+        if known.setdefault(key, number) != number:
+            shown = ", ".join(f"{name}={value}" for name, value in zip(on, key, strict=True))
+            raise ConfigInvalid(f"{path} has two rows with {shown}; each key may have one outcome")
+    return known
+
+
+def _keys(table: pa.Table, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    texts = [[str(value) for value in table[name].to_pylist()] for name in columns]
+    return list(zip(*texts, strict=True))
+
+
+def _joined(
+    logged: pa.Table, file: Path, on: Sequence[str], known: Mapping[tuple[str, ...], int], outcomes: pa.Table
+) -> pa.Table:
+    names = [name if name in _OWN else f"entity.{name}" for name in on]
+    for name in names:
+        if name not in logged.column_names:
+            entities = [one.removeprefix("entity.") for one in logged.column_names if one.startswith("entity.")]
+            wanted = name.removeprefix("entity.")
+            raise ConfigInvalid(
+                f"{file.name} cannot be joined on {wanted!r}; permitted: {', '.join([*_OWN, *entities])}"
+            )
+    if (logged.schema.metadata or {}).get(HASHED) == b"true":
+        hashes = entity_ids.hashed(file.parent)
+        known = {
+            tuple(part if name in _OWN else hashes(part) for name, part in zip(on, key, strict=True)): number
+            for key, number in known.items()
+        }
+    found: list[Any] = [known.get(key) for key in _keys(logged, names)]
+    kept = [place for place, number in enumerate(found) if number is not None]
+    joined = logged.take(pa.array(kept, pa.int64())).replace_schema_metadata()
+    taken = outcomes.take(pa.array([found[place] for place in kept], pa.int64()))
+    for name in outcomes.column_names:
+        if name not in on:
+            joined = joined.append_column(f"outcome.{name}", taken[name])
+    return joined
