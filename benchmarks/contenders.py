@@ -55,8 +55,8 @@ def _sluice(name: str, title: str, engine: str, workers: int) -> Contender:
     return Contender(name, title, "sluice", "sluice", PROJECT_PYTHON, arguments, workloads, ready_s=90)
 
 
-def _entities(name: str, title: str, engine: str) -> Contender:
-    arguments = ("--engine", engine)
+def _entities(name: str, title: str, near_mb: int) -> Contender:
+    arguments = ("--engine", "ray", "--near-mb", str(near_mb))
     return Contender(name, title, "sluice", "sluice_entities", PROJECT_PYTHON, arguments, ("entities", "mlp"), 90)
 
 
@@ -83,7 +83,8 @@ CONTENDERS = (
     _sluice("sluice-ray-2", "Sluice, Ray pool, two gateway workers", "ray", 2),
     _sluice("sluice-in-process", "Sluice, in-process engine", "in-process", 1),
     _sluice("sluice-in-process-2", "Sluice, in-process engine, two gateway workers", "in-process", 2),
-    _entities("sluice-entities", "Sluice, Ray pool, feature views", "ray"),
+    _entities("sluice-entities", "Sluice, Ray pool, feature views, no near cache", 0),
+    _entities("sluice-entities-warm", "Sluice, Ray pool, feature views, near cache", 64),
     Contender(
         "fastapi-redis", "FastAPI + redis-py + onnxruntime by hand", "fastapi-redis", "fastapi_redis", PEERS_PYTHON,
         workloads=("entities",),

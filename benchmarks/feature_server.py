@@ -34,8 +34,8 @@ def running(folder: Path) -> Iterator[None]:
         server.stop()
 
 
-def configuration(models: Path) -> dict[str, Any]:
-    """What a user of Sluice would write for this model."""
+def configuration(models: Path, near_mb: int) -> dict[str, Any]:
+    """What a user of Sluice would write for this model; `near_mb` of rows are kept near."""
     views = {
         view: {"entity": [view], "features": dict.fromkeys(entity_rows.COLUMNS, "float32")}
         for view in entity_rows.VIEWS
@@ -44,6 +44,7 @@ def configuration(models: Path) -> dict[str, Any]:
     return {
         "repository": {"models_dir": str(models)},
         "state": {"features_url": (models / ADDRESS).read_text()},
+        "features": {"near_cache": {"max_mb": near_mb}},
         "feature_views": views,
         "models": {"mlp": {"inputs": [{"name": "input", "features": columns}]}},
     }

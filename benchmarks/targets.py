@@ -37,6 +37,7 @@ RAY_SERVE = ("ray-serve", "ray-serve-fastest", "ray-serve-inline")
 MOSEC = ("mosec-0", "mosec-1")
 ENTITIES = "sluice-entities"
 _BY_ENTITY = (ENTITIES, "entities")
+_NEAR = ("sluice-entities-warm", "entities")
 _BY_HAND = ("fastapi-redis",)
 _LARGEST = ("copy-16M", "copy-16M")
 TARGETS = (
@@ -66,6 +67,8 @@ TARGETS = (
     Target(
         "by entity: p50 of one caller, to FastAPI and redis-py", _BY_HAND, 1, "p50_us", 0.6, *_BY_ENTITY, "entities"
     ),
+    Target("by entity, rows near: throughput, to finished rows", (ENTITIES,), 64, "per_second", 0.8, *_NEAR, "mlp"),
+    Target("by entity, rows near: p50 of one caller, to finished rows", (ENTITIES,), 1, "p50_us", 1.4, *_NEAR, "mlp"),
     Target(
         "binary: throughput, to the bare handler", ("bare-binary",), 64, "per_second", 0.7, OURS, "binary", "binary"
     ),

@@ -11,10 +11,10 @@ from benchmarks.peers import options, ray_cluster
 from benchmarks.peers.sluice import START
 
 if __name__ == "__main__":
-    given = options.read("engine")
+    given = options.read("engine", "near-mb")
     file = given.scratch / "sluice.yaml"
     # JSON is YAML.
-    file.write_text(json.dumps(configuration(given.models)))
+    file.write_text(json.dumps(configuration(given.models, int(given.near_mb))))
     ports = {
         "--http-port": given.port,
         "--grpc-port": given.grpc_port,

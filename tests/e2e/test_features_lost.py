@@ -10,11 +10,12 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,13 +44,16 @@ VIEW = {
 }
 # Far beyond the 50 ms of a read: whoever waited for the store would be answered 504, and counted as a failure.
 DEADLINE_MS = 400
-CONFIG = {
+CONFIG: dict[str, Any] = {
+    # What was read before would be used while the store is away.
+    "features": {"near_cache": {"max_mb": 0}},
     "feature_views": {"row": VIEW},
     "models": {
         "lenient": {"inputs": INPUTS, "deadline_ms": DEADLINE_MS},
         "strict": {"inputs": INPUTS, "deadline_ms": DEADLINE_MS, "on_missing": "fail"},
     },
 }
+NEAR = {**CONFIG, "features": {"near_cache": {"max_mb": 1, "ttl": "1h"}}}
 STORED = [20.0, 40.0, 60.0, 80.0]
 DEFAULTS = [2.0, 4.0, 6.0, 8.0]
 
@@ -57,12 +61,12 @@ DEFAULTS = [2.0, 4.0, 6.0, 8.0]
 class Session(SluiceUp):
     """Three doublers: `doubler` of tensors, `lenient` and `strict` of features."""
 
-    def __init__(self, folder: Path, features_url: str, **more: str) -> None:
+    def __init__(self, folder: Path, features_url: str, config: Mapping[str, Any] = CONFIG, **more: str) -> None:
         for name in ("doubler", "lenient", "strict"):
             save(folder / "models", name, 1, doubler())
         self.config = folder / "sluice.yaml"
         # JSON is YAML.
-        self.config.write_text(json.dumps(CONFIG))
+        self.config.write_text(json.dumps(config))
         where = ("--models", str(folder / "models"), "--config", str(self.config))
         super().__init__(*where, SLUICE_STATE__FEATURES_URL=features_url, **more)
 
@@ -225,6 +229,25 @@ def test_the_sessions_own_store_is_started_again_when_it_is_killed(tmp_path: Pat
         loads.back(killed, "row=unavailable")
         loads.back(killed, "row=not_found")
         session.stored(url)
+        _whole_again(session)
+
+
+def test_rows_that_were_read_before_are_used_while_the_store_is_away_and_told_of(
+    tmp_path: Path, server: Server
+) -> None:
+    with _running(Session(tmp_path, server.url, NEAR)) as session:
+        session.stored(server.url)
+        _whole_again(session)
+        server.kill()
+        until(lambda: session.ask("lenient").headers.get("x-sluice-degraded") == "row=stale_used", "it is noticed")
+        answer = session.ask("lenient")
+        assert (answer.status, answer.json()) == (200, {"predictions": [STORED]})
+        # Nothing stands in for anything, so that this one answers as well.
+        assert session.ask("strict").headers["x-sluice-degraded"] == "row=stale_used"
+        server.start()
+        until(lambda: session.ask("lenient").headers.get("x-sluice-degraded") == "row=not_found", "it is read again")
+        assert session.ask("lenient").json() == {"predictions": [DEFAULTS]}
+        session.stored(server.url)
         _whole_again(session)
 
 
