@@ -284,7 +284,7 @@ def bench(
     settings = where.settings()
     found = health.measured(settings, where, health.views_of(settings, view), seconds)
     if as_json:
-        print_json([{"view": name, **asdict(one)} for name, some in found for one in some])
+        print_json({"reads": [{"view": name, **asdict(one)} for name, some in found for one in some]})
         return
     console().print(health.bench_table(found))
 

@@ -94,6 +94,11 @@ LINES = (
     Line("features get plane --entity tailnum=none {features}", FAILED, "there is no row of plane, tailnum none"),
     Line("features get plane --entity tail=N14228 {features}", WRONG_USAGE, "'tail' does not identify a row of plane"),
     Line("features get plane --entity tailnum=N1 {unreachable}", NOT_REACHABLE, "the features Redis does not answer"),
+    Line("features doctor plane {features}", DONE, "plane"),
+    Line("features doctor nothing {features}", WRONG_USAGE, "nothing"),
+    Line("features doctor plane {unreachable}", NOT_REACHABLE, "the features Redis does not answer"),
+    Line("features bench {features}", DONE, "plane"),
+    Line("features bench {unreachable}", NOT_REACHABLE, "the features Redis does not answer"),
     Line("features set plane --entity tailnum=N1 --set seats=149 {features}", DONE, "set seats of plane, tailnum N1"),
     Line(
         "features set plane --entity tailnum=N1 --set seats=many {features}", WRONG_USAGE, "--set seats: 'many' is no"
@@ -135,13 +140,25 @@ ORDERS = ("promote", "pause", "resume", "abort", "freeze", "unfreeze")
 ELSEWHERE = {
     "demo": "tests/e2e/test_demo.py::test_once_predicts_real_flights_with_the_in_process_engine_and_stops_cleanly",
     "up": "tests/e2e/test_up.py::",
+    # These need what Feast keeps, and a log of what was served.
+    "features import-feast": "tests/e2e/clients/test_feast.py::test_the_repository_is_imported",
+    "features join-outcomes": "tests/unit/features/served_log/test_outcomes.py::",
     # These need a control Redis.
     **{f"rollout {verb}": "tests/e2e/test_rollouts.py::test_a_version_that_fails" for verb in JUDGED},
     **{f"rollout {verb}": "tests/e2e/test_rollouts.py::test_without_its_controller" for verb in ORDERS},
 }
 READS = (
-    *("models list", "models show", "models check", "features get", "predict", "config show", "config check"),
-    *("rollout status", "rollout plan", "rollout simulate"),
+    *(
+        "models list",
+        "models show",
+        "models check",
+        "features get",
+        "features doctor",
+        "predict",
+        "config show",
+        "config check",
+    ),
+    *("features bench", "rollout status", "rollout plan", "rollout simulate"),
 )
 
 
@@ -248,9 +265,9 @@ def test_each_read_gives_programs_one_document(session: SluiceUp, where: dict[st
 
 @pytest.mark.parametrize("command", sorted(commands()))
 def test_an_option_that_is_not_there_is_one_line_that_says_where_to_look(command: str, tmp_path: Path) -> None:
-    ended = sluice(f"{command} --nothing", {}, tmp_path)
+    ended = sluice(f"{command} --qqq", {}, tmp_path)
     assert (ended.returncode, ended.stdout) == (WRONG_USAGE, "")
-    assert ended.stderr == f"sluice: No such option: --nothing; `sluice {command} -h` shows how\n"
+    assert ended.stderr == f"sluice: No such option: --qqq; `sluice {command} -h` shows how\n"
 
 
 def _options(name: str) -> set[str]:

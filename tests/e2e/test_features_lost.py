@@ -61,7 +61,7 @@ DEFAULTS = [2.0, 4.0, 6.0, 8.0]
 class Session(SluiceUp):
     """Three doublers: `doubler` of tensors, `lenient` and `strict` of features."""
 
-    def __init__(self, folder: Path, features_url: str, config: Mapping[str, Any] = CONFIG, **more: str) -> None:
+    def __init__(self, folder: Path, features_url: str, config: Mapping[str, Any] = CONFIG, /, **more: str) -> None:
         for name in ("doubler", "lenient", "strict"):
             save(folder / "models", name, 1, doubler())
         self.config = folder / "sluice.yaml"
