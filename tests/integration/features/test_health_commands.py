@@ -114,7 +114,7 @@ def test_the_hottest_are_told_where_the_server_counts_uses(commands: Commands, s
 def test_reads_are_timed_for_each_view_and_for_all(commands: Commands) -> None:
     ended = commands.run("bench", "--seconds", "0.05", "--json")
     assert (ended.code, ended.err) == (0, "")
-    lines = json.loads(ended.out)
+    lines = json.loads(ended.out)["reads"]
     assert [(line["view"], line["rows"]) for line in lines] == [
         *(("plane", 1), ("plane", 10), ("plane", 100)),
         *[("route", 1)] * 3,
