@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,17 +17,20 @@ from benchmarks.targets import ENTITIES, OURS, judge
 from benchmarks.under_load import page as under_load
 
 RESULTS = Path(__file__).parent / "results"
+# The last side-by-side run; then, for what it did not ask for, the ones before.
+EARLIER = ("encodings.json", "plain-python.json")
 # Over this, somebody else used the machine so much that the figures say little.
 QUIET_CORES = 0.2
 COMPARED_AT = 64
 
 
-def render(results: dict[str, Any]) -> str:
-    """The whole report of one results file."""
+def render(results: dict[str, Any], without: Collection[str] = ()) -> str:
+    """The whole report of one results file, or what it says of workloads that an earlier one does not have."""
     cells = results["cells"]
-    parts = [_head(results)]
-    parts += [_workload(results, name) for name in results["workloads"] if any(c["workload"] == name for c in cells)]
-    parts += [_targets(cells), _stages(cells), _turns(results)]
+    shown = [name for name in results["workloads"] if name not in without and any(c["workload"] == name for c in cells)]
+    parts = [_head(results), *(_workload(results, name) for name in shown)]
+    parts += [_targets(cells, shown), _stages([c for c in cells if c["workload"] in shown])]
+    parts += [] if without else [_turns(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -108,10 +111,10 @@ def _with_range(measured: Spread | None) -> str:
     return f"{measured.median:.2f} ({measured.least:.2f}-{measured.most:.2f})" if measured else ""
 
 
-def _targets(cells: Sequence[Cell]) -> str:
+def _targets(cells: Sequence[Cell], workloads: Collection[str]) -> str:
     rows = []
     for target in judge(cells):
-        if target["met"] is None:
+        if target["met"] is None or target["workload"] not in workloads:
             continue
         sign = ">=" if target["at_least"] else "<="
         figure = f"{target['measured']:.2f} ({target['least']:.2f}-{target['most']:.2f})"
@@ -194,8 +197,12 @@ def main(paths: Sequence[str]) -> int:
     print("# Performance\n")
     peers = Path(paths[0]) if paths else RESULTS / "peers.json"
     parts = Path(paths[1]) if len(paths) > 1 else RESULTS / "components.json"
-    if peers.exists():
-        print(render(json.loads(peers.read_text())))
+    shown: set[str] = set()
+    for path in (peers, *(RESULTS / name for name in EARLIER)):
+        if path.exists():
+            results = json.loads(path.read_text())
+            print(render(results, shown))
+            shown |= results["workloads"].keys()
     if (grown := RESULTS / "growth.json").exists():
         print(growth.render(json.loads(grown.read_text())))
     if loads := [json.loads(path.read_text()) for path in sorted(RESULTS.glob("under-load-*.json"))]:

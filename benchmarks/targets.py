@@ -100,6 +100,7 @@ def _judged(target: Target, cells: Sequence[Cell], workload: str) -> dict[str, A
     measured = ratio(ours, best_by_round(cells, peers, target.figure, best))
     return {
         "text": target.text,
+        "workload": target.workload or workload,
         "connections": target.connections,
         "bound": target.bound,
         "at_least": target.figure == "per_second",

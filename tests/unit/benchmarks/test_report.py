@@ -73,3 +73,12 @@ def test_components_are_listed_with_least_and_median() -> None:
 
 def test_a_table_is_markdown() -> None:
     assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_of_an_earlier_run_only_what_was_not_asked_since_is_shown() -> None:
+    cells = [cell("sluice-ray", 50_000), cell("mosec-0", 20_000), cell("sluice-ray", 40_000, workload="binary")]
+    workloads = {name: {"model": "mlp", "version": 1, "body_bytes": 250} for name in ("mlp", "binary")}
+    text = render(results(*cells, workloads=workloads), without={"mlp"})
+    assert "### binary" in text
+    assert "### mlp" not in text
+    assert "to the better mosec" not in text
