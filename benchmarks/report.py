@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.growth import page as growth
 from benchmarks.markdown import table
-from benchmarks.summary import Cell, Key, Spread, by_round, keys, ratio, spread
+from benchmarks.summary import DISTURBED_CORES, Cell, Key, Spread, by_round, disturbed, keys, ratio, spread
 from benchmarks.targets import ENTITIES, OURS, judge
 from benchmarks.under_load import page as under_load
 
@@ -48,7 +48,11 @@ def _head(results: dict[str, Any]) -> str:
     ]
     if results["quick"]:
         lines.insert(0, "**A trial run: these figures mean nothing.**")
-    loudest = max((cell["other_cores"] for cell in results["cells"]), default=0.0)
+    left_out = sum(disturbed(cell) for cell in results["cells"])
+    if left_out:
+        total = len(results["cells"])
+        lines.append(f"Left out: {left_out} of {total} loads, during which others used over {DISTURBED_CORES:g} cores.")
+    loudest = max((cell["other_cores"] for cell in results["cells"] if not disturbed(cell)), default=0.0)
     if loudest > QUIET_CORES:
         lines.append(f"**The machine was not quiet: others used up to {loudest:.2f} cores during a load.**")
     return "\n\n".join(lines)
@@ -77,6 +81,11 @@ class Lines:
         values = by_round(self.cells, Key(contender, self.workload, connections), figure).values()
         return spread(values).median if values else 0.0
 
+    def shown(self, contender: str, connections: int, figure: str) -> str:
+        """As text; a dash where no round has it."""
+        found = self.median(contender, connections, figure)
+        return f"{found:,.0f}" if found else "-"
+
 
 def _workload(results: dict[str, Any], workload: str) -> str:
     facts = results["workloads"][workload]
@@ -93,11 +102,9 @@ def _workload(results: dict[str, Any], workload: str) -> str:
 
 
 def _row(name: str, lines: Lines) -> list[str]:
-    row = [f"{lines.median(name, c, 'per_second'):,.0f}" for c in lines.connections[-2:]]
-    row += [
-        f"{lines.median(name, c, 'p50_us'):,.0f} / {lines.median(name, c, 'p99_us'):,.0f}" for c in lines.connections
-    ]
-    row.append(f"{lines.median(name, lines.middle, 'server_cpu_us'):,.0f}")
+    row = [lines.shown(name, c, "per_second") for c in lines.connections[-2:]]
+    row += [f"{lines.shown(name, c, 'p50_us')} / {lines.shown(name, c, 'p99_us')}" for c in lines.connections]
+    row.append(lines.shown(name, lines.middle, "server_cpu_us"))
     theirs, ours = (
         by_round(lines.cells, Key(who, lines.workload, lines.middle), "per_second") for who in (name, lines.reference)
     )
@@ -151,7 +158,7 @@ def _stage_names(cells: Sequence[Cell]) -> list[str]:
 
 
 def _stage_means(cells: Sequence[Cell], key: Key, stage: str) -> list[float]:
-    own = [c for c in cells if Key(c["contender"], c["workload"], c["connections"]) == key]
+    own = [c for c in cells if Key(c["contender"], c["workload"], c["connections"]) == key and not disturbed(c)]
     return [cell["stages"][stage] for cell in own if stage in cell.get("stages", {})]
 
 

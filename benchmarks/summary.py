@@ -9,6 +9,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 Cell = dict[str, Any]
+# A load during which others used more of the machine than this says little: it is left out, whoever it is of.
+DISTURBED_CORES = 0.5
 
 
 class Key(NamedTuple):
@@ -44,7 +46,12 @@ def spread(values: Iterable[float]) -> Spread:
 
 def by_round(cells: Iterable[Cell], key: Key, figure: str) -> dict[int, float]:
     """One figure of one line, for each round that has it."""
-    return {cell["round"]: cell[figure] for cell in cells if _key(cell) == key and not cell["failed"]}
+    return {c["round"]: c[figure] for c in cells if _key(c) == key and not c["failed"] and not disturbed(c)}
+
+
+def disturbed(cell: Cell) -> bool:
+    """Others used the machine during this load."""
+    return bool(cell.get("other_cores", 0.0) > DISTURBED_CORES)
 
 
 def best_by_round(

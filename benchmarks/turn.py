@@ -85,11 +85,11 @@ def _load(server: Server, workload: Workload, plan: Plan, connections: int, seco
 
 
 def _cell(server: Server, workload: Workload, plan: Plan, connections: int) -> Cell:
-    server_before, client_before, busy_before = server.cpu_s(), _children_cpu_s(), _busy_s()
+    server_before, client_before, busy_before = server.cpu_s(), children_cpu_s(), busy_s()
     began = time.monotonic()
     load = _load(server, workload, plan, connections, plan.seconds)
     took = time.monotonic() - began
-    server_s, client_s = server.cpu_s() - server_before, _children_cpu_s() - client_before
+    server_s, client_s = server.cpu_s() - server_before, children_cpu_s() - client_before
     return {
         "connections": connections,
         "per_second": load.per_second,
@@ -106,15 +106,17 @@ def _cell(server: Server, workload: Workload, plan: Plan, connections: int) -> C
         "server_cores": server_s / took,
         "client_cores": client_s / took,
         # What neither side used: anything else that ran meanwhile, the kernel's work for the loopback included.
-        "other_cores": max(0.0, (_busy_s() - busy_before - server_s - client_s) / took),
+        "other_cores": max(0.0, (busy_s() - busy_before - server_s - client_s) / took),
     }
 
 
-def _children_cpu_s() -> float:
+def children_cpu_s() -> float:
+    """CPU seconds of the load generators that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def _busy_s() -> float:
+def busy_s() -> float:
+    """CPU seconds of everything on this machine since it started."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - times.iowait)

@@ -7,8 +7,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.markdown import table
+from benchmarks.summary import disturbed
 
-Cell = Mapping[str, Any]
+Cell = dict[str, Any]
 TITLES = {
     "sluice-ray": "Ray pool",
     "sluice-ray-2": "Ray pool, 2 workers",
@@ -23,7 +24,7 @@ HEADS = {
 
 
 def render(results: Mapping[str, Any]) -> str:
-    """The section; a load of which some answers failed or came late has no figure."""
+    """The section; a load of which some answers failed or came late, or that others disturbed, has no figure."""
     facts = results["machine"]
     compiled = "the hot path compiled" if facts.get("compiled") else "all of it plain Python"
     head = (
@@ -47,7 +48,7 @@ def _series(cells: Sequence[Cell], series: str) -> str:
 
 
 def _point(cells: Sequence[Cell], name: str, size: int, series: str) -> str:
-    found = [c for c in cells if (c["contender"], c["size"]) == (name, size) and not c["failed"]]
+    found = [c for c in cells if (c["contender"], c["size"]) == (name, size) and not c["failed"] and not disturbed(c)]
     if not found:
         return ""
     rate = median(cell["rows_per_second" if series == "rows" else "per_second"] for cell in found)

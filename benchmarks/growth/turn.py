@@ -13,6 +13,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.growth.questions import over_models
 from benchmarks.load import Load as Measured
 from benchmarks.server import Server
+from benchmarks.turn import busy_s, children_cpu_s
 from benchmarks.workload import Workload
 
 CLIENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -80,8 +81,10 @@ def take(name: str, round_number: int, seconds: float, questions: Questions) -> 
 
 
 def _cell(server: Server, load: Load, seconds: float) -> dict[str, Any]:
-    before = server.cpu_s()
+    before, ours_before, busy_before = server.cpu_s(), children_cpu_s(), busy_s()
     measured = _apply(server, load, seconds)
+    server_s = server.cpu_s() - before
+    others_s = busy_s() - busy_before - server_s - (children_cpu_s() - ours_before)
     return {
         "series": load.series,
         "size": load.size,
@@ -90,7 +93,8 @@ def _cell(server: Server, load: Load, seconds: float) -> dict[str, Any]:
         "p50_us": measured.p50_us,
         "p99_us": measured.p99_us,
         "failed": measured.failed + measured.late,
-        "server_cpu_us": (server.cpu_s() - before) / max(1, measured.requests) * 1e6,
+        "server_cpu_us": server_s / max(1, measured.requests) * 1e6,
+        "other_cores": max(0.0, others_s / seconds),
     }
 
 

@@ -50,7 +50,7 @@ def test_a_met_and_a_missed_target_can_be_told_apart() -> None:
 
 def test_a_noisy_machine_and_a_trial_run_are_said_so() -> None:
     assert "not quiet" not in render(results(cell("mosec-0", 1)))
-    assert "not quiet" in render(results(cell("mosec-0", 1, other_cores=0.9)))
+    assert "not quiet" in render(results(cell("mosec-0", 1, other_cores=0.4)))
     assert "mean nothing" in render(results(quick=True))
 
 
@@ -82,3 +82,10 @@ def test_of_an_earlier_run_only_what_was_not_asked_since_is_shown() -> None:
     assert "### binary" in text
     assert "### mlp" not in text
     assert "to the better mosec" not in text
+
+
+def test_a_load_that_others_disturbed_is_left_out_and_said_so() -> None:
+    text = render(results(cell("sluice-ray", 50_000), cell("mosec-0", 20_000, other_cores=0.9)))
+    assert "Left out: 1 of 2 loads" in text
+    assert "20,000" not in text
+    assert "| MOSEC-0 | - |" in text

@@ -68,3 +68,8 @@ def test_of_several_peers_the_better_one_of_each_round_counts() -> None:
 
 def test_every_line_is_listed_once() -> None:
     assert keys([cell("b", 0, 1), cell("a", 0, 1), cell("b", 1, 1)]) == [Key("b", "mlp", 64), Key("a", "mlp", 64)]
+
+
+def test_loads_during_which_others_used_the_machine_do_not_count_whoever_they_are_of() -> None:
+    cells = [cell("a", 0, 1.0) | {"other_cores": 0.6}, cell("a", 1, 2.0) | {"other_cores": 0.4}, cell("a", 2, 3.0)]
+    assert by_round(cells, Key("a", "mlp", 64), "per_second") == {1: 2.0, 2: 3.0}
