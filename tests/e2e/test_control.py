@@ -95,10 +95,12 @@ def test_no_operation_of_the_document_changes_a_session_without_its_token(sessio
     _, document = told(session, "GET", "/openapi.json")
     for path, operations in document["paths"].items():
         url = path.replace("{model}", "doubler").replace("{view}", "plane") + "?version=8&force=true&key=N1"
+        # What is read needs no token here; there is no rollout of any name.
+        read = 404 if "{rollout}" in path else 200
         for method in operations:
             for wrong in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {token(session)}"}):
                 status, _ = told(session, method.upper(), url, **wrong)
-                assert status == (200 if method == "get" else 401), (method, path)
+                assert status == (read if method == "get" else 401), (method, path)
     assert state(session) == before
 
 
