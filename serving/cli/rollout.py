@@ -6,17 +6,19 @@ import getpass
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from serving.cli import rollout_plan
 from serving.cli.config import AsJson
-from serving.cli.control_client import ControlClient
 from serving.cli.failure import CommandFailed, ExitCode
 from serving.cli.models import ControlUrl, HttpPort, Name, TokenFile
 from serving.cli.rollout_plan import PlanFile, read_plan
+
+if TYPE_CHECKING:
+    from serving.cli.control_client import ControlClient
 
 Which = Annotated[str, typer.Argument(help="Id of a rollout, or a model for its last one.", show_default=False)]
 _LOOK_EVERY_S = 1.0

@@ -54,8 +54,15 @@ class HeldSession:
                 return self._batching(facts["model"])
             case "load":
                 return self._load(VersionKey(facts["model"], facts["version"]))
+            case "split":
+                return self._split(facts["model"])
             case _:
                 return self._unload(**facts)
+
+    def _split(self, model: str) -> Mapping[str, Any]:
+        if model not in self.table.routes:
+            raise UnknownModel(f"there is no model {model!r}")
+        raise NotReady("the engine is not ready; try again in a moment")
 
     def _batching(self, model: str) -> Mapping[str, Any]:
         if model not in self.table.routes:
