@@ -39,7 +39,7 @@ async def start(request: Request, model: ModelName, new: NewRollout) -> RolloutL
     return RolloutLine.model_validate(summary(await begin(model, new.canary, new.plan, by=new.by, sticky=new.sticky)))
 
 
-@router.get("/models/{model}/rollouts", responses=failures(400))
+@router.get("/models/{model}/rollouts", responses=failures(400, 404))
 async def of_model(request: Request, model: ModelName) -> RolloutLines:
     """The rollouts of a model, the newest first."""
     return RolloutLines.model_validate({"rollouts": await _rollouts(request).lines(model)})

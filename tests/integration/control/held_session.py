@@ -62,7 +62,7 @@ class HeldSession:
     def _split(self, model: str) -> Mapping[str, Any]:
         if model not in self.table.routes:
             raise UnknownModel(f"there is no model {model!r}")
-        raise NotReady("the engine is not ready; try again in a moment")
+        raise UnknownModel(f"model {model!r} has no such version")
 
     def _batching(self, model: str) -> Mapping[str, Any]:
         if model not in self.table.routes:
