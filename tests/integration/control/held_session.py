@@ -54,10 +54,8 @@ class HeldSession:
                 return self._batching(facts["model"])
             case "load":
                 return self._load(VersionKey(facts["model"], facts["version"]))
-            case "split":
-                return self._split(facts["model"])
             case _:
-                return self._unload(**facts)
+                return self._split(facts["model"]) if what == "split" else self._unload(**facts)
 
     def _split(self, model: str) -> Mapping[str, Any]:
         if model not in self.table.routes:
