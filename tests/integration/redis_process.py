@@ -94,8 +94,8 @@ class RedisProcess:
         return redis.Redis(port=self.port, password=self.password, socket_timeout=5, **options)
 
     def ask(self, *command: Any) -> Any:
-        """What it answers, as it comes."""
-        with self.client() as client:
+        """What it answers, as lists and bytes, whichever protocol the client library would choose."""
+        with self.client(protocol=2) as client:
             client.response_callbacks.clear()
             return client.execute_command(*command)
 
