@@ -26,10 +26,13 @@ def names_in(path: Path) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-def test_promises_are_numbered_in_one_row() -> None:
+def test_promises_have_numbers_of_their_own_that_rise_within_a_section() -> None:
     numbers = [number for number, _ in promises()]
     assert numbers
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(set(numbers)) == len(numbers)
+    for section in re.split(r"^## ", read(PAGE), flags=re.MULTILINE)[1:]:
+        within = [int(number) for number, _ in PROMISE.findall(section)]
+        assert within == sorted(within), section.splitlines()[0]
 
 
 @pytest.mark.parametrize(("number", "text"), promises(), ids=[str(number) for number, _ in promises()])

@@ -45,7 +45,12 @@ async def test_a_table_never_goes_back(server: Server) -> None:
 
 async def test_publishers_side_by_side_leave_the_highest_epoch(server: Server) -> None:
     stores = [TableStore(server.url) for _ in range(4)]
-    await asyncio.gather(*(stores[epoch % 4].publish(table(epoch), epoch) for epoch in range(1, 101)))
+
+    async def publish(number: int) -> None:
+        for epoch in range(1 + number, 101, len(stores)):
+            await stores[number].publish(table(epoch), epoch)
+
+    await asyncio.gather(*map(publish, range(len(stores))))
     assert await stores[0].current() == table(100)
     for store in stores:
         await store.stop()
