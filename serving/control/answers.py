@@ -21,7 +21,7 @@ _FAILURES = {
     401: "The token is missing or wrong.",
     403: "The Host header names another machine.",
     404: "There is no such thing.",
-    409: "Requests still need it.",
+    409: "Requests still need it, or it is not so far.",
     422: "The version cannot be loaded.",
     500: "It failed here.",
     503: "Not now; try again.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import ipaddress
 import os
@@ -28,8 +29,20 @@ def refusal(bound_to: str, token: str, method: str, host: str, authorization: st
         return 403, f"Host {host[:100]!r} is not this machine; ask for http://127.0.0.1 or http://localhost"
     if local and method in _READS:
         return None
-    refused = bearer_refusal(token, authorization)
+    refused = bearer_refusal(token, _as_bearer(authorization))
     return (401, refused) if refused else None
+
+
+def _as_bearer(authorization: str) -> str:
+    """Clients that can be given an address and no header send what stands before its @ so (RFC 7617)."""
+    scheme, _, given = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return authorization
+    try:
+        _, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return ""
+    return f"Bearer {password}"
 
 
 def bearer_refusal(token: str, authorization: str) -> str:

@@ -87,6 +87,31 @@ class RolloutSeen(RolloutLine):
     lacking: list[str]
 
 
+class VerdictSeen(BaseModel):
+    """A rollout in a few words, for other rollout controllers."""
+
+    rollout: str
+    model: str
+    stable: int
+    canary: int
+    verdict: str = Field(description="pass, fail, inconclusive, error, or waiting while nothing is decided.")
+    phase: str
+    over: bool
+    step: int
+    weight_percent: float
+    reason: str
+    sentence: str
+
+
+class Asker(BaseModel):
+    """What Flagger sends with its webhooks; nothing of it changes the answer."""
+
+    name: str = ""
+    namespace: str = ""
+    phase: str = ""
+    metadata: dict[str, str] | None = None
+
+
 class Rollouts(BaseModel):
     """The newest first."""
 

@@ -8,20 +8,33 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from serving.control.answers import failures
 from serving.control.api import ModelName, VersionNumber
-from serving.control.rollout_answers import Frozen, History, NewRollout, Pinned, RolloutLine, RolloutSeen
+from serving.control.rollout_answers import (
+    Asker,
+    Frozen,
+    History,
+    NewRollout,
+    Pinned,
+    RolloutLine,
+    RolloutSeen,
+    VerdictSeen,
+)
 from serving.control.rollout_answers import Rollouts as RolloutLines
 from serving.control.rollouts import LOOK_EVERY_S, Rollouts
 from serving.errors import ServingError
+from serving.rollouts.bridge import Go, goes, told
 from serving.rollouts.transition import Order
 from serving.rollouts.view import summary
 
+Which = Annotated[str, Path(min_length=1, max_length=200, description="Id of a rollout, or a model for its last one.")]
 RolloutId = Annotated[str, Path(min_length=1, max_length=200, description="Id of the rollout.")]
 By = Annotated[str, Query(max_length=100, pattern=r"^[^\x00-\x1f]*$", description="Who wants it, for the audit.")]
 _KEEP_ALIVE_LOOKS = 15
+# Not one of the statuses that mean that nothing answered: those are asked again.
+_NO_GO = 409
 
 router = APIRouter(prefix="/api/v1", tags=["rollouts"], responses=failures(401, 403, 500, 503))
 
@@ -82,6 +95,27 @@ async def rollout(request: Request, rollout: RolloutId) -> RolloutSeen:
 async def history(request: Request, rollout: RolloutId) -> History:
     """What was done by whom and why; each verdict is taken again from the counts that were kept with it."""
     return History.model_validate({"entries": await _rollouts(request).history(rollout)})
+
+
+@router.get("/rollouts/{rollout}/verdict", responses=failures(400, 404))
+async def verdict(request: Request, rollout: Which) -> VerdictSeen:
+    """The verdict in a few words, for analyses that ask again and again; also by the name of the model."""
+    return VerdictSeen.model_validate(told(await _rollouts(request).latest(rollout)))
+
+
+@router.post("/rollouts/{rollout}/verdict", responses=failures(400, 404, 409), response_model=VerdictSeen)
+async def may_go_on(
+    request: Request,
+    rollout: Which,
+    go: Annotated[Go, Query(description="On what the one who asks goes on.")] = Go.UNHARMED,
+    asker: Asker | None = None,
+) -> Response | VerdictSeen:
+    """Whether somebody else's step may go on: 200 if so, else 409; changes nothing. For webhooks of Flagger."""
+    held = await _rollouts(request).latest(rollout)
+    if goes(held, go):
+        return VerdictSeen.model_validate(told(held))
+    who = f" {asker.name}" if asker and asker.name else ""
+    return JSONResponse({"error": f"no go{who}: {held.id} is {held.phase}: {told(held)['sentence']}"}, _NO_GO)
 
 
 @router.get(

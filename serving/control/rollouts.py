@@ -88,6 +88,22 @@ class Rollouts:
         """
         return await asyncio.to_thread(self._seen, rollout_id)
 
+    async def latest(self, which: str) -> Rollout:
+        """The rollout of that id, or the last one of the model of that name.
+
+        Raises:
+            UnknownModel: there is neither.
+        """
+        if self._store is None:
+            raise UnknownModel(f"there is no rollout {which!r}, and none of a model of that name")
+        document = await asyncio.to_thread(self._store.get, which)
+        if document is not None:
+            return rollout.load(document)
+        held = [rollout.load(one) for one in await asyncio.to_thread(self._store.all) if one["model"] == which]
+        if not held:
+            raise UnknownModel(f"there is no rollout {which!r}, and none of a model of that name")
+        return max(held, key=lambda one: one.started_s)
+
     async def history(self, rollout_id: str) -> list[dict[str, Any]]:
         """What was done in it, each verdict with what its counts give by the rule as it is now.
 

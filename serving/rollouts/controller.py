@@ -187,15 +187,15 @@ class Controller:
         elif held.standing.frozen:
             return
         else:
-            found = await self._judged(held)
+            found = await self._judged(held, number)
         await self._kept(found, number, before=held)
 
-    async def _judged(self, held: Rollout) -> Looked:
+    async def _judged(self, held: Rollout, number: int) -> Looked:
         now_s = self._now()
         through = look.complete(held, now_s)
         if through > held.folded:
             # Closed before it is read: what a worker brings later is told as late, and in no evidence.
-            await asyncio.to_thread(self._store.close, held.id, through)
+            await asyncio.to_thread(self._store.close, number, held.id, through)
         counted = await asyncio.to_thread(self._store.counts, held.id, held.folded)
         return look.judged(held, counted, await self._facts(held), now_s)
 

@@ -34,8 +34,8 @@ class Store(Protocol):
     def counts(self, rollout_id: str, after: int) -> Counted:
         """What workers counted in the slices after this one."""
 
-    def close(self, rollout_id: str, through: int) -> None:
-        """Slices up to this one take no more."""
+    def close(self, number: int, rollout_id: str, through: int) -> None:
+        """Slices up to this one take no more; InUse once a later controller has begun."""
 
     def crashes(self, rollout_id: str) -> tuple[int, int]:
         """Batches that replicas took with them: of the canary, of the stable version."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving.rollouts import explain, transition
+from serving.rollouts.bridge import sentence
 from serving.rollouts.counted import stratum_counts
 from serving.rollouts.evidence import Evidence, at_step, values, with_strata
 from serving.rollouts.gate import GateSet
@@ -37,7 +38,7 @@ def summary(rollout: Rollout) -> dict[str, Any]:
         "by": rollout.by,
         "outcome": rollout.said.outcome,
         "reason": rollout.said.reason,
-        "sentence": rollout.said.sentence if standing is None else standing.reason or rollout.said.sentence,
+        "sentence": sentence(rollout),
     }
 
 

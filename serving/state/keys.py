@@ -30,6 +30,11 @@ def rollout(rollout_id: str) -> str:
     return f"sluice:rollout:{{{rollout_id}}}"
 
 
+def closed(rollout_id: str) -> str:
+    """The last slice of a rollout that takes no more counts."""
+    return f"{rollout(rollout_id)}:closed"
+
+
 # Rollouts by id, as JSON, and the ids of those that are not over yet.
 ROLLOUTS = "sluice:{rollouts}"
 LIVE_ROLLOUTS = "sluice:{rollouts}:live"

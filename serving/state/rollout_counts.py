@@ -170,6 +170,7 @@ class RolloutCounts:
     def __init__(self, client: blocking.Redis, rollout_id: str) -> None:
         self._client = client
         self._prefix = keys.rollout(rollout_id)
+        self._closed = keys.closed(rollout_id)
 
     def read(self, after: int | None = None) -> dict[StratumName, dict[str, int]]:
         """Counts of all strata after a slice, or that are not closed yet.
@@ -177,7 +178,7 @@ class RolloutCounts:
         They are by `row|event`, `requests|arm` and `keys|arm`.
         """
         if after is None:
-            after = int(cast("bytes | None", self._client.get(f"{self._prefix}:closed")) or -1)
+            after = int(cast("bytes | None", self._client.get(self._closed)) or -1)
         names = cast("list[bytes]", self._client.zrangebyscore(f"{self._prefix}:strata", f"({after}", "+inf"))
         with self._client.pipeline(transaction=False) as steps:
             for name in names:
@@ -185,10 +186,6 @@ class RolloutCounts:
             found = steps.execute()
         strata = [StratumName.parse(name.decode()) for name in names]
         return {stratum: _numbers(fields) for stratum, fields in sorted(zip(strata, found, strict=True))}
-
-    def close(self, through: int) -> None:
-        """Slices up to this one take no more: what comes for them is late, and counted apart."""
-        self._client.set(f"{self._prefix}:closed", through, px=KEPT_MS)
 
     def late(self) -> int:
         """Requests that were told of too late to be judged."""

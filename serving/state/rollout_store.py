@@ -54,6 +54,17 @@ end
 return 1
 """
 
+# A slice that was closed stays closed, whatever anybody's clock says: what is folded already must take no more.
+_CLOSE = """
+if tonumber(ARGV[1]) ~= tonumber(redis.call('GET', KEYS[1]) or '0') then
+  return 0
+end
+if tonumber(ARGV[2]) > tonumber(redis.call('GET', KEYS[2]) or '-1') then
+  redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+end
+return 1
+"""
+
 _FREEZE = """
 if tonumber(ARGV[1]) ~= tonumber(redis.call('GET', KEYS[1]) or '0') then
   return 0
@@ -142,10 +153,14 @@ class RolloutStore:
         with _answering():
             return RolloutCounts(self._client, rollout_id).read(after)
 
-    def close(self, rollout_id: str, through: int) -> None:
-        """Slices up to this one take no more."""
+    def close(self, number: int, rollout_id: str, through: int) -> None:
+        """Slices up to this one take no more.
+
+        Raises:
+            InUse: a later controller has begun.
+        """
         with _answering():
-            RolloutCounts(self._client, rollout_id).close(through)
+            self._fenced(_CLOSE, (keys.CONTROLLER_NUMBER, keys.closed(rollout_id)), number, through, KEPT_MS)
 
     def crashes(self, rollout_id: str) -> tuple[int, int]:
         """Batches that replicas took with them: of the canary, of the stable version."""

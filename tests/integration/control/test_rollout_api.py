@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 from fastapi import FastAPI
 
 from serving.control.app import control_app
@@ -92,6 +95,78 @@ async def test_frozen_nothing_begins_and_a_pin_goes_through(api: httpx.AsyncClie
     assert session.canary_bp == 10_000
     assert (await api.post("/models/m:pin?version=3")).status_code == 404
     assert (await api.post("/rollouts:unfreeze")).json() == {"frozen": False}
+
+
+async def measured(api: httpx.AsyncClient, model: str) -> str:
+    """As Argo Rollouts measures by the example of the documentation: GET, 2xx, JSON, the path in it, the conditions."""
+    (metric,) = example("AnalysisTemplate")["spec"]["metrics"]
+    web = metric["provider"]["web"]
+    (header,) = web["headers"]
+    given = {header["key"]: header["value"].replace("{{args.token}}", TOKEN)}
+    answer = await api.get(within_api(web["url"]).replace("{{args.model}}", model), headers=given)
+    if not answer.is_success:
+        return "Error"
+    found = answer.json()[web["jsonPath"].removeprefix("{$.").removesuffix("}")]
+    if holds(metric["failureCondition"], found):
+        return "Failed"
+    return "Successful" if holds(metric["successCondition"], found) else "Inconclusive"
+
+
+def holds(condition: str, result: str) -> bool:
+    """Of the language of Argo's conditions what the example uses: `result == "a"` and `result in ["a", "b"]`."""
+    _, operator, values = condition.split(" ", 2)
+    return result == json.loads(values) if operator == "==" else result in json.loads(values)
+
+
+def hooks() -> dict[str, str]:
+    """Flagger's webhooks of the documentation: type and address without what comes before the control API's paths."""
+    return {
+        hook["type"]: within_api(hook["url"]).replace("flight-delay", "m")
+        for hook in example("Canary")["spec"]["analysis"]["webhooks"]
+    }
+
+
+def example(kind: str) -> dict[str, Any]:
+    page = (Path(__file__).parents[3] / "docs" / "rollout-bridges.md").read_text(encoding="utf-8")
+    found = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
+    document: dict[str, Any] = next(one for one in found if one.get("kind") == kind)
+    return document
+
+
+def within_api(url: str) -> str:
+    return url.partition(":8000/api/v1")[2]
+
+
+async def asked(api: httpx.AsyncClient, path: str, kind: str) -> bool:
+    """As Flagger asks a webhook: POST of JSON; anything over 202 is no."""
+    body = {
+        "name": "gateway",
+        "namespace": "ml",
+        "phase": "Progressing",
+        "checksum": "85d557f47b",
+        "type": kind,
+        "canaryWeight": 10,
+        "metadata": {"owner": "anna"},
+    }
+    answer = await api.post(path, json=body)
+    if answer.status_code > 202:
+        assert list(answer.json()) == ["error"]
+    return answer.status_code <= 202
+
+
+async def test_argo_rollouts_and_flagger_ask_for_the_verdict(api: httpx.AsyncClient) -> None:
+    assert await measured(api, "m") == "Error"
+    assert not await asked(api, hooks()["rollout"], "rollout")
+    rollout = (await begun(api))["id"]
+    assert [await measured(api, which) for which in (rollout, "m")] == ["Successful"] * 2
+    said = {kind: await asked(api, path, kind) for kind, path in hooks().items()}
+    assert said == {"rollout": True, "confirm-promotion": False, "rollback": False}
+    await api.post(f"/rollouts/{rollout}:abort")
+    assert await measured(api, "m") == "Inconclusive"
+    assert not await asked(api, hooks()["rollout"], "rollout")
+    refused = await api.post("/rollouts/m/verdict", json={"name": "gateway"})
+    assert (refused.status_code, refused.json()["error"]) == (409, f"no go gateway: {rollout} is aborted: aborted")
+    assert (await api.post("/rollouts/m/verdict?go=perhaps")).status_code == 400
 
 
 async def test_what_there_is_not_and_a_redis_that_is_gone_are_told(api: httpx.AsyncClient, server: Server) -> None:

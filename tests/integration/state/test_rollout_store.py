@@ -45,6 +45,18 @@ def test_who_was_replaced_writes_nothing(server: Server, store: RolloutStore) ->
     assert not store.frozen()
 
 
+def test_a_slice_that_is_closed_stays_so_and_who_was_replaced_closes_none(server: Server, store: RolloutStore) -> None:
+    old = store.acquire("one")
+    store.close(old, "r", 7)
+    store.close(old, "r", 3)  # a clock that was set back
+    assert server.client().get(keys.closed("r")) == b"7"
+    server.client().delete(keys.CONTROLLER)
+    store.acquire("two")
+    with pytest.raises(InUse, match="controller 1 of rollouts was replaced"):
+        store.close(old, "r", 9)
+    assert server.client().get(keys.closed("r")) == b"7"
+
+
 def test_what_is_over_is_live_no_more_and_is_kept(store: RolloutStore) -> None:
     number = store.acquire("one")
     store.save(number, {"id": "r", "started_s": 1.0}, live=True, entry=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def test_a_change_needs_the_token(method: str, given: str) -> None:
 def test_with_the_token_everything_goes() -> None:
     assert refusal("127.0.0.1", TOKEN, "POST", HERE, f"Bearer {TOKEN}") is None
     assert refusal("0.0.0.0", TOKEN, "POST", "anything", f"bearer {TOKEN}") is None
+
+
+def test_who_can_only_be_given_an_address_has_the_token_in_it() -> None:
+    for user in ("", "flagger"):
+        given = base64.b64encode(f"{user}:{TOKEN}".encode()).decode()
+        assert refusal("0.0.0.0", TOKEN, "POST", "anything", f"Basic {given}") is None
+    for wrong in (f"u:{TOKEN}x", TOKEN, "", ":", "u:ü"):
+        given = base64.b64encode(wrong.encode()).decode()
+        refused = refusal("0.0.0.0", TOKEN, "POST", "anything", f"Basic {given}")
+        assert refused is not None
+        assert refused[0] == 401
 
 
 def test_reading_needs_the_token_where_others_reach_the_server() -> None:

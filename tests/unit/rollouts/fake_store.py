@@ -55,8 +55,9 @@ class FakeStore:
         held = self.counted.get(rollout_id, {})
         return {name: dict(fields) for name, fields in sorted(held.items()) if name.slice > after}
 
-    def close(self, rollout_id: str, through: int) -> None:
-        self.closed[rollout_id] = through
+    def close(self, number: int, rollout_id: str, through: int) -> None:
+        self._fence(number)
+        self.closed[rollout_id] = max(through, self.closed.get(rollout_id, -1))
 
     def crashes(self, rollout_id: str) -> tuple[int, int]:
         return self.crashed
