@@ -63,7 +63,10 @@ class RolloutLine(BaseModel):
 
 
 class GateSeen(BaseModel):
-    """`evidence` from `needed` on decides; `ratio` is how many times as often it happens on the canary."""
+    """`evidence` from `needed` on decides; `ratio` is how many times as often it happens on the canary.
+
+    Bounds hold at all times at once with 95 %.
+    """
 
     name: str
     evidence: float
@@ -72,6 +75,7 @@ class GateSeen(BaseModel):
     requests: Arms
     ratio: float
     ratio_between: list[float | None]
+    rates_between: dict[str, list[float]] = Field(description="Of the share of requests with it, by arm.")
     sentence: str
 
 

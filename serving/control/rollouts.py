@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from serving.control.rollout_figures import RolloutFigures
 from serving.control.session import AskSession
 from serving.errors import BadRequest, ServingError, UnknownModel
 from serving.rollouts import rollout
@@ -29,19 +30,24 @@ class Rollouts:
     def __init__(self, url: str, session: AskSession) -> None:
         self._store = RolloutStore(url) if url else None
         self._controller = Controller(self._store, session, time.time) if self._store else None
+        self._figures = RolloutFigures(self._store, session, time.time) if self._store else None
         self._session = session
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to look, until `stop`."""
-        if self._controller is not None:
-            self._task = asyncio.create_task(self._keep(self._controller), name="rollouts")
+        if self._controller is not None and self._figures is not None:
+            self._tasks = [
+                asyncio.create_task(self._keep(self._controller), name="rollouts"),
+                asyncio.create_task(self._figures.keep_telling(), name="rollout figures"),
+            ]
 
     async def stop(self) -> None:
         """Look no more; weights stay as they are."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     @property
     def controller(self) -> Controller:

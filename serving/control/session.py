@@ -10,7 +10,7 @@ from serving.features.feature_view import FeatureView
 
 
 class AskSession(Protocol):
-    """Asks the supervisor; `what` is "models", "batching", "pools", "load", "unload", "split", "score" or "health"."""
+    """Asks the supervisor; `what` is one of those that `processes.session_orders` answers."""
 
     async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever JSON can say
         """What it answered.

@@ -6,7 +6,7 @@ import platform
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from serving.batching.learned import Learned
 from serving.processes.release import release
@@ -32,7 +32,10 @@ _ESTIMATE = (RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN)
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """`restarts` counts by part and reason (crash, roll), replicas there and `wished` by pool; `learned` of runs."""
+    """`restarts` counts by part and reason (crash, roll), replicas there and `wished` by pool; `learned` of runs.
+
+    `rollouts` are gauges as the control app told them.
+    """
 
     ready: bool
     workers: int
@@ -40,6 +43,7 @@ class SessionFacts:
     replicas: Mapping[str, int] = field(default_factory=dict)
     wished: Mapping[str, int] = field(default_factory=dict)
     learned: Sequence[Learned] = ()
+    rollouts: Mapping[Series, float] = field(default_factory=dict)
 
 
 class SessionMetrics:
@@ -72,6 +76,7 @@ class SessionMetrics:
             Series(START_TIME.name, ()): self._started_at,
             Series(READY.name, ()): int(facts.ready),
             Series(WORKERS.name, ()): facts.workers,
+            **facts.rollouts,
         }
         gauges |= {Series(ENGINE_REPLICAS.name, (pool,)): alive for pool, alive in facts.replicas.items()}
         gauges |= {Series(ENGINE_REPLICAS_WISHED.name, (pool,)): count for pool, count in facts.wished.items()}
@@ -87,8 +92,10 @@ def facts(parts: SessionParts, *, ready: bool) -> SessionFacts:
     restarts |= {(valkey.part, "crash"): valkey.crashes for valkey in parts.valkeys}
     if parts.control is not None:
         restarts["control", "crash"] = parts.control.crashes
-    alive, learned = parts.gateways.alive(), parts.learned.known()
+    seen = SessionFacts(
+        ready, parts.gateways.alive(), restarts, learned=parts.learned.known(), rollouts=parts.rollouts.known()
+    )
     if parts.engine is None:
-        return SessionFacts(ready, alive, restarts, learned=learned)
+        return seen
     restarts["engine", "crash"] = parts.engine.crashes
-    return SessionFacts(ready, alive, restarts, parts.engine.replicas, parts.engine.wished, learned)
+    return replace(seen, replicas=parts.engine.replicas, wished=parts.engine.wished)

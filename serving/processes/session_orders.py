@@ -56,6 +56,7 @@ class SessionOrders:
             "unload": self._unload,
             "split": self._split,
             "score": self._score,
+            "rollout_series": self._rollout_series,
             "statistics": self._statistics,
             "batching": self._batching,
             "index": self._index,
@@ -107,6 +108,10 @@ class SessionOrders:
             return {"output": "", "index": 0}
         manifest = await asyncio.to_thread(read_manifest, folder / MANIFEST_FILE)
         return {"output": manifest.score or "", "index": manifest.score_index or 0}
+
+    async def _rollout_series(self, asked: Facts) -> Facts:
+        self._parts.rollouts.use(asked["gauges"])
+        return {}
 
     async def _index(self, _asked: Facts) -> Facts:
         return {"entries": await self._indexed()}

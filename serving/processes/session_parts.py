@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from serving.processes.gateways import Gateways, Reports
 from serving.processes.guardian_process import GuardianProcess
 from serving.processes.learned_estimates import LearnedEstimates
 from serving.processes.listeners import Listeners, open_listeners
+from serving.processes.rollout_series import RolloutSeries
 from serving.processes.running_sessions import RunningSession
 from serving.processes.session_members import started_at
 from serving.processes.session_plan import EMBEDDED, SessionPlan
@@ -59,6 +61,7 @@ class SessionParts:
     counts: FleetCounts = field(default_factory=FleetCounts)
     learned: LearnedEstimates = field(default_factory=LearnedEstimates)
     estimates_file: EstimatesFile | None = None
+    rollouts: RolloutSeries = field(default_factory=lambda: RolloutSeries(time.monotonic))
 
 
 def open_sockets(plan: SessionPlan) -> Sockets:

@@ -88,6 +88,7 @@ def _gate(gates: GateSet, evidence: Evidence, reading: Reading) -> dict[str, Any
         "requests": _by_arm(reading.requests),
         "ratio": reading.ratio,
         "ratio_between": [_finite(bound) for bound in sizes.ratio],
+        "rates_between": {arm: list(bounds) for arm, bounds in zip(_ARMS, (sizes.canary, sizes.stable), strict=True)},
         "sentence": explain.of_reading(gates, evidence, reading),
     }
 

@@ -172,6 +172,62 @@ ENGINE_REPLICAS_WISHED = MetricSpec(
     ("pool",),
     "Replicas that a pool should have; only of pools whose number of replicas follows the load.",
 )
+_ROLLOUT = ("model", "rollout")
+ROLLOUT_PHASE = MetricSpec(
+    "sluice_rollout_phase",
+    "gauge",
+    (*_ROLLOUT, "phase"),
+    "1 for the phase that a rollout is in; it and its other series stay for ten minutes after its end.",
+)
+ROLLOUT_VERDICT = MetricSpec(
+    "sluice_rollout_verdict",
+    "gauge",
+    (*_ROLLOUT, "verdict", "reason"),
+    "1 for the last verdict (pass, fail, inconclusive, error, waiting) and its reason: a gate, or what it waits for.",
+)
+ROLLOUT_WEIGHT = MetricSpec(
+    "sluice_rollout_weight", "gauge", _ROLLOUT, "Share of the requests that the canary is to get, 0 to 1."
+)
+ROLLOUT_STEP = MetricSpec("sluice_rollout_step", "gauge", _ROLLOUT, "Step of the plan, from 1; 0 before the first one.")
+ROLLOUT_STEPS = MetricSpec("sluice_rollout_steps", "gauge", _ROLLOUT, "Steps of the plan.")
+ROLLOUT_REQUESTS = MetricSpec(
+    "sluice_rollout_judged_requests",
+    "gauge",
+    (*_ROLLOUT, "arm"),
+    "Requests that are in the evidence, of the canary and of the stable version.",
+)
+ROLLOUT_LATE = MetricSpec(
+    "sluice_rollout_late_requests", "gauge", _ROLLOUT, "Requests that were told of too late to be judged."
+)
+ROLLOUT_EVIDENCE = MetricSpec(
+    "sluice_rollout_evidence",
+    "gauge",
+    (*_ROLLOUT, "gate"),
+    "Evidence against the canary by gate; split: that its share is not its weight, guardrail: that the whole model is "
+    "worse than before the start.",
+)
+ROLLOUT_NEEDED = MetricSpec(
+    "sluice_rollout_evidence_needed", "gauge", (*_ROLLOUT, "gate"), "Evidence from which on a gate decides."
+)
+ROLLOUT_RATIO = MetricSpec(
+    "sluice_rollout_ratio",
+    "gauge",
+    (*_ROLLOUT, "gate"),
+    "How many times as often a gate's events happen on the canary; 0 where there is nothing to compare.",
+)
+ROLLOUT_RATIO_BOUND = MetricSpec(
+    "sluice_rollout_ratio_bound",
+    "gauge",
+    (*_ROLLOUT, "gate", "bound"),
+    "Bounds of that ratio, lower and upper, that hold at all times at once with 95 %.",
+)
+ROLLOUT_RATE_BOUND = MetricSpec(
+    "sluice_rollout_rate_bound",
+    "gauge",
+    (*_ROLLOUT, "gate", "arm", "bound"),
+    "Bounds of the share of requests with a gate's event on each arm, likewise.",
+)
+ROLLOUTS_FROZEN = MetricSpec("sluice_rollouts_frozen", "gauge", (), "1 while nothing of rollouts may change.", "max")
 READY = MetricSpec("sluice_ready", "gauge", (), "1 once a prediction of every default model has worked.")
 START_TIME = MetricSpec("sluice_start_time_seconds", "gauge", (), "When the supervisor started, in seconds since 1970.")
 BUILD_INFO = MetricSpec("sluice_build_info", "gauge", ("version", "python"), "1; the labels tell what runs.", "max")
@@ -185,6 +241,17 @@ CATALOGUE: dict[str, MetricSpec] = {
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
         *(INFLIGHT_BYTES, CONNECTIONS),
         *(VERSION_READY, POOL_REPLICAS, POOL_SLOTS, HEDGED_BATCHES, HEDGE_WINS, WORKERS, RESTARTS, ENGINE_REPLICAS),
-        *(ENGINE_REPLICAS_WISHED, READY, START_TIME, BUILD_INFO),
+        *(ENGINE_REPLICAS_WISHED, ROLLOUT_PHASE, ROLLOUT_VERDICT, ROLLOUT_WEIGHT, ROLLOUT_STEP, ROLLOUT_STEPS),
+        *(
+            ROLLOUT_REQUESTS,
+            ROLLOUT_LATE,
+            ROLLOUT_EVIDENCE,
+            ROLLOUT_NEEDED,
+            ROLLOUT_RATIO,
+            ROLLOUT_RATIO_BOUND,
+            ROLLOUT_RATE_BOUND,
+            ROLLOUTS_FROZEN,
+        ),
+        *(READY, START_TIME, BUILD_INFO),
     )
 }

@@ -16,6 +16,7 @@ from onnx import TensorProto
 from serving.testing.load_client import Load, Question, running
 from serving.testing.models import echo, raises_on_13, save
 from tests.e2e.parts import parts, until
+from tests.e2e.scrape import Scrape
 from tests.e2e.sluice_up import PROGRAM, SluiceUp, environment
 
 CONTROL_APP = "serving.processes.control_worker"
@@ -85,6 +86,12 @@ def test_a_version_that_fails_on_some_rows_is_rolled_back_for_its_errors(session
     seen = status(session)
     assert (seen["reason"], seen["weight_percent"]) == ("errors", 0)
     assert seen["counted_by"] == "request"
+    of = {"model": "echoes", "rollout": seen["id"]}
+    until(lambda: Scrape(session).total("sluice_rollout_phase", phase="rolled_back", **of), "the end is on the page")
+    page = Scrape(session)
+    assert page.total("sluice_rollout_verdict", verdict="fail", reason="errors", **of) == 1
+    evidence, needed = (page.total(f"sluice_rollout_evidence{what}", gate="errors", **of) for what in ("", "_needed"))
+    assert evidence >= needed > 0
 
 
 @pytest.mark.timeout(240)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from serving.control.rollout_figures import RolloutFigures
 from serving.errors import NotReady, Unavailable
 from serving.rollouts import rollout
 from serving.rollouts.controller import Controller
@@ -14,6 +15,7 @@ from serving.rollouts.transition import Order
 from serving.state import keys
 from serving.state.rollout_counts import CANARY, STABLE, ArmCounts, CountsWriter, StratumName
 from serving.state.rollout_store import RolloutStore
+from serving.telemetry.catalogue import CATALOGUE
 from tests.integration.valkey_server import Server
 from tests.unit.rollouts.fake_store import FakeSession
 
@@ -99,6 +101,37 @@ async def test_while_the_redis_stands_still_nothing_changes_and_then_it_goes_on(
         await world.tick()
         await controller.look()
     assert rollout.load(world.store.all()[0]).phase == "rolled_back"
+
+
+async def test_prometheus_sees_a_rollout_and_ten_minutes_of_its_end(world: World) -> None:
+    figures = RolloutFigures(world.store, world.session, lambda: world.now_s)
+    controller = world.controller()
+    rollout_id = await begun(world, controller)
+    of = ("m", rollout_id)
+    await figures.tell()
+    assert world.session.gauges["sluice_rollout_phase", *of, "step"] == 1
+    assert world.session.gauges["sluice_rollout_weight", *of] == 0.5
+    for _ in range(20):
+        await world.tick()
+        await controller.look()
+    await figures.tell()
+    gauges = world.session.gauges
+    assert gauges["sluice_rollout_verdict", *of, "fail", "errors"] == 1
+    assert gauges["sluice_rollout_phase", *of, "rolled_back"] == 1
+    assert ("sluice_rollout_phase", *of, "step") not in gauges
+    evidence, needed = (gauges[f"sluice_rollout_evidence{what}", *of, "errors"] for what in ("", "_needed"))
+    assert evidence is not None
+    assert needed is not None
+    assert evidence >= needed
+    assert gauges["sluice_rollout_ratio_bound", *of, "errors", "upper"] is None  # the stable version had none
+    rates = [gauges["sluice_rollout_rate_bound", *of, "errors", arm, "lower"] for arm in ("canary", "stable")]
+    assert rates[0] is not None
+    assert 0.02 < rates[0] < 0.1
+    assert rates[1] == 0.0
+    assert {gauge[0] for gauge in gauges} <= set(CATALOGUE)
+    world.now_s += 601
+    await figures.tell()
+    assert world.session.gauges == {("sluice_rollouts_frozen",): 0}
 
 
 async def test_what_comes_for_a_closed_slice_is_told_as_late_and_judged_by_nobody(world: World) -> None:

@@ -85,6 +85,7 @@ class FakeSession:
         self.state, self.why = "ready", ""
         self.fence = 0
         self.away: Exception | None = None
+        self.gauges: dict[tuple[str, ...], float | None] = {}
 
     async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:
         if what == "models":
@@ -93,6 +94,9 @@ class FakeSession:
             return {"models": [{"name": "m", "default": 1, "versions": [stable, canary]}]}
         if what == "score":
             return {"output": "", "index": 0}
+        if what == "rollout_series":
+            self.gauges = {(name, *labels): value for name, labels, value in facts["gauges"]}
+            return {}
         assert what == "split"
         if self.away is not None:
             raise self.away
