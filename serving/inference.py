@@ -236,6 +236,7 @@ class Request:
     made; `degraded` then tells which values were defaults, `features_s` how long the look-up took.
 
     `judged` is the arm of a trial that its outcome counts for (serving.request_path.trials); None outside of trials.
+    `id_json` is the id that its caller gave it, as JSON; empty where there is none.
     """
 
     __slots__ = (
@@ -249,6 +250,7 @@ class Request:
         "features_s",
         "group",
         "holders",
+        "id_json",
         "inputs",
         "judged",
         "key",
@@ -293,6 +295,7 @@ class Request:
         self.degraded = ""
         self.features_s = 0.0
         self.judged: object = None
+        self.id_json = b""
         self.holders: tuple[Holder, ...] = ()
 
     def reply(self, outcome: Answer | ServingError) -> None:

@@ -132,6 +132,7 @@ class Gateway:
             tell_served_log(self.served_log, recorder)
         if self.features is not None:
             tell_figures(recorder, self.features.figures())
+        recorder.copied(self.predictor.mirror.counts)
         recorder.measured(LOOP_LAG, (), self.predictor.queues.lag_s)
         recorder.measured(CONNECTIONS, (), self.http.connections + self.grpc.connections)
         recorder.measured(INFLIGHT_BYTES, (), self.http.in_flight_bytes)
@@ -178,6 +179,7 @@ class Gateway:
 
     async def drain(self, grace_s: float) -> None:
         """Answer what is in flight and have callers go elsewhere; over when all is answered, or the time."""
+        self.predictor.mirror.stop()
         await asyncio.gather(self.http.drain(grace_s), self.grpc.drain(grace_s))
 
     async def stop(self) -> None:

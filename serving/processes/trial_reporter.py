@@ -81,6 +81,7 @@ class TrialReporter:
             tally.events,
             tally.firsts,
             tally.crashes,
+            tally.differences,
         )
 
 

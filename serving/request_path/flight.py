@@ -81,12 +81,13 @@ class Flight:
         key, name, whole = self.variant.key, self.variant.name, self.whole
         row = 0
         answered: list[Request] = []
-        judged: list[tuple[Request, int]] = []
+        judged: list[trials.Judged] = []
         for request, start, stop in self.spans:
             end = row + stop - start
             if request.waiting:
                 if request.judged is not None and stop == request.rows:
-                    judged.append((request, row))
+                    # Of one that ran in parts the last one is no copy's twin.
+                    judged.append((request, row, request.inputs if not start else ()))
                 queue_s = self.taken_at - request.queued_at
                 part = Answer(outputs, row, end, whole, key, name, queue_s, run_s)
                 answer: Answer | ServingError | None = part

@@ -18,14 +18,16 @@ from serving.inference import Request
 from serving.observation import Observer
 from serving.request_path import trials
 from serving.request_path.administration import NOBODY, Administration
+from serving.request_path.copies import Copy
 from serving.request_path.flight import Flight
 from serving.request_path.look_ups import NOTHING, LookUps
+from serving.request_path.mirror import Mirror
 from serving.request_path.predictions import Description, InstanceForm, RunFacts
 from serving.request_path.queues import Queues
 from serving.request_path.read_plans import unusable, usable
 from serving.request_path.rescue import Rescue
 from serving.request_path.suspects import Suspects
-from serving.request_path.variants import Variant, Variants
+from serving.request_path.variants import SHADOW, Variant, Variants
 
 
 class Predictor:
@@ -49,6 +51,8 @@ class Predictor:
         self.features = Features(look_ups.reader, self._refuse, look_ups.observer, clock, time.time)
         self.queues = Queues(timers, self._refuse, clock)
         self.variants = Variants(backends, self.run, self._wheel, self.queues, look_ups.plans)
+        self.mirror = Mirror(self.variants, self._wheel, self.queues, timers)
+        self.variants.trials.mirror_by(self.mirror.offer)
 
     def accept(self, request: Request) -> None:
         """Queue the request; `request.reply` is called exactly once, unless the caller has left."""
@@ -65,6 +69,9 @@ class Predictor:
 
     async def run(self, variant: Variant, spans: list[Span]) -> None:
         """Answer a batch; what fails as a whole is taken apart, so that only the guilty rows fail."""
+        if variant.name == SHADOW:
+            await self.mirror.run(variant, spans)
+            return
         flight = self._flight(variant, spans)
         alone = spans[0].request.alone
         try:
@@ -165,7 +172,9 @@ class Predictor:
         variant.batcher.add(request)
 
     def _refuse(self, request: Request, why: ServingError) -> None:
-        if request.waiting:
+        if isinstance(request.caller, Copy):
+            request.reply(why)
+        elif request.waiting:
             # A name that no route has is the caller's own text, and no label.
             known = "" if isinstance(why, UnknownModel) else request.model
             self._observer.refused(known, why.reason)

@@ -37,6 +37,11 @@ class Queues:
         """What a request loses to turns of the loop."""
         return self._lag.seconds
 
+    @property
+    def calm(self) -> bool:
+        """Turns of the loop are too short to look at."""
+        return self._lag.calm
+
     def make(self, served: Served, hosted: Hosted, backend: Backend) -> MicroBatcher:
         """The queue of a version as it is served; without slots until `resize` is called."""
         most = min(served.max_rows, hosted.max_rows or served.max_rows) if hosted.batchable else 1

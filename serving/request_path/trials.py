@@ -9,7 +9,7 @@ from typing import NamedTuple
 from xxhash import xxh3_64_intdigest
 
 from serving.errors import BadRequest, ServingError
-from serving.inference import Outputs, Request
+from serving.inference import Outputs, Request, Tensor
 from serving.request_path.trial_scores import RowScores, rows_not_finite
 from serving.routing.table import Route, RouteTable, Trial
 
@@ -17,6 +17,8 @@ CANARY = "canary"
 # Another hash than that of the split, which a sample of keys must not depend on.
 _SAMPLE_SEED = 0x51AC
 _LOW_32 = 0xFFFFFFFF
+# Of a worker, between two flushes.
+MOST_DIFFERENCES = 20
 # What is kept of keys between two flushes, and of those that were told before; beyond, the key is asked about again.
 _MOST_FIRSTS = 20_000
 _MOST_TOLD = 200_000
@@ -30,10 +32,18 @@ class First(NamedTuple):
     key: int
 
 
+class Difference(NamedTuple):
+    """What a shadow answered otherwise, as `text` for people, and by how much: the larger, the sooner it is shown."""
+
+    size: float
+    text: str
+
+
 class Tally(NamedTuple):
     """What one arm saw since the last time it was taken.
 
     `crashes` are batches that a replica of its version took with it; `lost` events of keys found no room.
+    `differences` are the largest that its shadow showed.
     """
 
     trial: Trial
@@ -43,6 +53,7 @@ class Tally(NamedTuple):
     firsts: tuple[First, ...]
     crashes: int
     lost: int
+    differences: tuple[Difference, ...] = ()
 
 
 class Arm:
@@ -56,6 +67,9 @@ class Arm:
         self.canary = canary
         self.scores = scores
         self._bounds_s = [bound / 1e6 for bound in trial.latency_bounds_us]
+        # Who copies this arm's requests, and the arm that counts what becomes of the copies.
+        self.mirror: Offer | None = None
+        self.copies: Arm | None = None
         self._sticky = trial.sticky
         self._told: set[tuple[str, int]] = set()
         # How slow each key was told to be: bounds below that were told too.
@@ -105,12 +119,40 @@ class Arm:
         """A replica of its version went away with a batch."""
         self._crashes += 1
 
+    @property
+    def bounds_s(self) -> Sequence[float]:
+        """What runs are held against."""
+        return self._bounds_s
+
+    def happened(self, event: str, seen: str = "", key: bytes | None = None) -> None:
+        """Something of a shadow; where keys count once it does so for the first that was `seen` of this one."""
+        self._shadowed[event] = self._shadowed.get(event, 0) + 1
+        if self._sticky and seen and key is not None:
+            self._first(seen, event, _number(key))
+
+    def shows(self, size: float) -> bool:
+        """A difference of this size would be among the largest."""
+        return len(self._differences) < MOST_DIFFERENCES or size > min(self._differences).size
+
+    def differed(self, difference: Difference) -> None:
+        """Remember one of the largest differences between a shadow and stable."""
+        self._differences.append(difference)
+        if len(self._differences) > MOST_DIFFERENCES:
+            self._differences.remove(min(self._differences))
+
     def take(self) -> Tally | None:
         """What was counted since the last time; None where that is nothing."""
-        if not (self.requests or self._split or self._firsts or self._crashes or self._lost):
+        if not (self.requests or self._split or self._firsts or self._crashes or self._lost or self._shadowed):
             return None
         tally = Tally(
-            self.trial, self.canary, self.requests, self._events(), tuple(self._firsts), self._crashes, self._lost
+            self.trial,
+            self.canary,
+            self.requests,
+            self._events(),
+            tuple(self._firsts),
+            self._crashes,
+            self._lost,
+            tuple(self._differences),
         )
         self._clear()
         if len(self._told) > _MOST_TOLD:
@@ -124,6 +166,8 @@ class Arm:
         self._slower = [0] * (len(self._bounds_s) + 1)
         self._scores = [0] * (len(self.trial.score_edges) + 1)
         self._firsts: list[First] = []
+        self._shadowed: dict[str, int] = {}
+        self._differences: list[Difference] = []
 
     def _events(self) -> dict[str, int]:
         found = {
@@ -137,6 +181,7 @@ class Arm:
             over += self._slower[place]
             found[f"latency.{place - 1}"] = over
         found |= {f"scores.{place}": count for place, count in enumerate(self._scores)}
+        found |= self._shadowed
         return {event: count for event, count in found.items() if count}
 
     def _failed_key(self, number: int) -> None:
@@ -176,6 +221,22 @@ def _number(key: bytes) -> int:
     return xxh3_64_intdigest(key, _SAMPLE_SEED)
 
 
+class Answered(NamedTuple):
+    """A request that stable just answered from `row` of `outputs`, after a run of so long; `arm` counts its copy."""
+
+    request: Request
+    inputs: Sequence[Tensor]
+    outputs: Outputs
+    row: int
+    run_s: float
+    arm: Arm
+
+
+Offer = Callable[[Answered], None]
+# A request, its first row in the batch that answered it, and the inputs that it had until then.
+Judged = tuple[Request, int, Sequence[Tensor]]
+
+
 class TrialArms(NamedTuple):
     """Both arms of a model's trial."""
 
@@ -191,10 +252,15 @@ class Trials:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
+        self._mirror: Offer | None = None
         self._arms: dict[str, TrialArms] = {}
         self._before: list[Arm] = []
         # Looked at with every request: most tables have no trial.
         self.any = False
+
+    def mirror_by(self, offer: Offer) -> None:
+        """Have requests offered for copying, once they are answered, by trials that come with a shadow."""
+        self._mirror = offer
 
     def adopt(self, table: RouteTable) -> None:
         """Follow a new table; an arm whose trial is the same goes on."""
@@ -233,7 +299,10 @@ class Trials:
         if live is not None and live.canary.trial == trial:
             return live
         scores = RowScores(trial.score_output, trial.score_index, trial.score_edges) if trial.score_output else None
-        return TrialArms(Arm(trial, scores, canary=True), Arm(trial, scores, canary=False))
+        arms = TrialArms(Arm(trial, scores, canary=True), Arm(trial, scores, canary=False))
+        if trial.shadow is not None:
+            arms.stable.mirror, arms.stable.copies = self._mirror, arms.canary
+        return arms
 
 
 def failed(request: Request, why: ServingError) -> None:
@@ -260,14 +329,16 @@ def crashed(requests: Iterable[Request], variant: str) -> None:
             return
 
 
-def answered(judged: Sequence[tuple[Request, int]], outputs: Outputs, run_s: float) -> None:
+def answered(judged: Sequence[Judged], outputs: Outputs, run_s: float) -> None:
     """Count answers of one batch that ran so long: requests that are judged, each with its first row in the batch."""
     bad_rows = rows_not_finite(outputs)
-    for request, row in judged:
+    for request, row, inputs in judged:
         arm = request.judged
         if isinstance(arm, Arm):
             score_bin = -1 if arm.scores is None else arm.scores.bin_of(outputs, row)
             arm.answered(request, run_s, score_bin, valid=not bad_rows or not _has(bad_rows, row, request.rows))
+            if arm.mirror is not None and arm.copies is not None:
+                arm.mirror(Answered(request, inputs, outputs, row, run_s, arm.copies))
 
 
 def _has(bad_rows: frozenset[int], first: int, count: int) -> bool:

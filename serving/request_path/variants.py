@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from serving.backends.backend import Backend
@@ -24,6 +24,8 @@ from serving.routing.table import EMPTY, Route, RouteTable, Served
 
 # A version that no split names, asked for by its path.
 DIRECT = "direct"
+# A version that gets copies of what stable answered, and answers nobody.
+SHADOW = "shadow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,10 @@ class Variants:
             raise NotReady(self._why_not(route, likely))
         return variant
 
+    def shadow(self, model: str, version: int) -> Variant | None:
+        """The version as the model's shadow, if it is that and something hosts it."""
+        return self._live.get((model, version, SHADOW))
+
     def models(self) -> list[str]:
         """Names of all models that have a route."""
         return sorted(self._table.routes)
@@ -232,7 +238,7 @@ class Variants:
             found[role] = live
 
     def _make(self, name: str, served: Served, hosted: Hosted, backend: Backend) -> Variant:
-        batcher = self._queues.make(served, hosted, backend)
+        batcher = self._queues.make(_behind_all(served) if name == SHADOW else served, hosted, backend)
         plan = self._plans.plan_of(hosted)
         variant = Variant(
             name=name,
@@ -306,7 +312,20 @@ def _give_slots(variant: Variant) -> None:
 
 
 def _roles(route: Route, version: int) -> list[str]:
-    return [split.variant for split in route.splits if split.version == version] or [DIRECT]
+    """The shadow comes last: what a version does for callers is asked of the first."""
+    roles = [split.variant for split in route.splits if split.version == version] or [DIRECT]
+    shadow = None if route.trial is None else route.trial.shadow
+    return roles if shadow is None or shadow.version != version else [*roles, SHADOW]
+
+
+def _behind_all(served: Served) -> Served:
+    """With a level of priority below all that callers may ask for, where what waits is bulk."""
+    return replace(served, priority_levels=copies_priority(served), max_wait_us=0)
+
+
+def copies_priority(served: Served) -> int:
+    """The priority of copies in a shadow's queue."""
+    return max(served.priority_levels, served.default_priority) + 1
 
 
 def _some(names: list[str], most: int = 20) -> str:

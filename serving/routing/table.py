@@ -44,6 +44,21 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """Copies of `share_bp` of the requests that stable answers go to `version`, which answers nobody.
+
+    Scores, of the trial's output, are held against `threshold`, where there is one; the distance of both against
+    `delta_edges`, which grow. `show_inputs` keeps the inputs of those that differ most.
+    """
+
+    version: int
+    share_bp: int
+    delta_edges: tuple[float, ...] = ()
+    threshold: float | None = None
+    show_inputs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """What a rollout has counted of a split: both arms alike, from `count_from_s` on (both times are since 1970).
 
@@ -64,6 +79,7 @@ class Trial:
     score_index: int = 0
     score_edges: tuple[float, ...] = ()
     key_sample: int = 1 << 32
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +161,20 @@ def trial_of(entry: Mapping[str, Any]) -> Trial:
         score_index=int(entry["score_index"]),
         score_edges=tuple(float(edge) for edge in entry["score_edges"]),
         key_sample=int(entry["key_sample"]),
+        shadow=_shadow(entry.get("shadow")),
+    )
+
+
+def _shadow(entry: Mapping[str, Any] | None) -> Shadow | None:
+    if entry is None:
+        return None
+    threshold = entry["threshold"]
+    return Shadow(
+        version=int(entry["version"]),
+        share_bp=int(entry["share_bp"]),
+        delta_edges=tuple(float(edge) for edge in entry["delta_edges"]),
+        threshold=None if threshold is None else float(threshold),
+        show_inputs=bool(entry["show_inputs"]),
     )
 
 

@@ -20,6 +20,8 @@ from serving.state.connection import UNREACHABLE, connect
 if TYPE_CHECKING:
     import redis as blocking
 
+# Differences of a shadow that are kept; what is smaller than all of these is not.
+MOST_DIFFERENCES = 20
 # What is left of a rollout that nobody cleared away goes after this time without news.
 KEPT_MS = 14 * 86_400_000
 CANARY, STABLE = 0, 1
@@ -78,6 +80,11 @@ for _, part in ipairs(cjson.decode(ARGV[4])) do
     redis.call('ZADD', prefix .. ':strata', part.slice, part.stratum)
     redis.call('PEXPIRE', prefix .. ':strata', kept)
   end
+  for _, entry in ipairs(part.differences) do
+    redis.call('ZADD', prefix .. ':differences', entry[1], entry[2])
+    redis.call('ZREMRANGEBYRANK', prefix .. ':differences', 0, -tonumber(ARGV[5]) - 1)
+    redis.call('PEXPIRE', prefix .. ':differences', kept)
+  end
   if part.crashes > 0 then
     add(prefix .. ':incidents', 'crashes|' .. part.arm, part.crashes)
     redis.call('PEXPIRE', prefix .. ':incidents', kept)
@@ -109,7 +116,8 @@ class ArmCounts:
     """What a worker saw of one arm in one stratum.
 
     `events` counts by name. `firsts` has a `(seen, event, key)` for what counts once a key: as `event`, unless the key
-    is among those `seen` already. Without keys (`sticky` false) every event is a first one.
+    is among those `seen` already. Without keys (`sticky` false) every event is a first one. `differences` are
+    the largest of a shadow's answers from the stable version's, each with its size and as text.
     """
 
     stratum: StratumName
@@ -119,6 +127,7 @@ class ArmCounts:
     events: Mapping[str, int]
     firsts: Sequence[tuple[str, str, int]] = ()
     crashes: int = 0
+    differences: Sequence[tuple[float, str]] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As the script takes it."""
@@ -135,6 +144,7 @@ class ArmCounts:
             "counts": {field: count for field, count in counts.items() if count},
             "firsts": [(seen, event, f"{key:016x}") for seen, event, key in self.firsts],
             "crashes": self.crashes,
+            "differences": self.differences,
         }
 
 
@@ -155,7 +165,9 @@ class CountsWriter:
         text = json.dumps([part.as_json() for part in parts], separators=(",", ":"))
         try:
             prefix = keys.rollout(rollout_id)
-            return bool(await self._client.eval(_FLUSH, 1, prefix, self._worker, number, KEPT_MS, text))
+            return bool(
+                await self._client.eval(_FLUSH, 1, prefix, self._worker, number, KEPT_MS, text, MOST_DIFFERENCES)
+            )
         except UNREACHABLE as error:
             raise Unavailable(f"the control Redis did not take the counts: {error}") from error
 
@@ -195,6 +207,11 @@ class RolloutCounts:
     def crashes(self, arm: int) -> int:
         """Batches that replicas of an arm's version took with them."""
         return int(cast("bytes | None", self._client.hget(f"{self._prefix}:incidents", f"crashes|{arm}")) or 0)
+
+    def differences(self) -> list[str]:
+        """The largest differences of a shadow's answers, the largest first, as text."""
+        found = cast("list[bytes]", self._client.zrevrange(f"{self._prefix}:differences", 0, -1))
+        return [text.decode() for text in found]
 
     def clear(self) -> None:
         """Remove everything, some hundred keys at a time."""

@@ -168,6 +168,11 @@ class RolloutStore:
             counts = RolloutCounts(self._client, rollout_id)
             return counts.crashes(0), counts.crashes(1)
 
+    def differences(self, rollout_id: str) -> list[Any]:
+        """The largest differences of a shadow's answers, the largest first."""
+        with _answering():
+            return [json.loads(text) for text in RolloutCounts(self._client, rollout_id).differences()]
+
     def late(self, rollout_id: str) -> int:
         """Requests that were told of too late to be judged."""
         with _answering():

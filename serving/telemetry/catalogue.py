@@ -109,6 +109,12 @@ SERVED_LOG_ROWS = MetricSpec(
     ("outcome",),
     "Rows of the served-feature log's sample: written, or dropped (no room in the queue, or the disk refused them).",
 )
+SHADOW_COPIES = MetricSpec(
+    "sluice_shadow_copies_total",
+    "counter",
+    ("model", "version", "outcome"),
+    "Copies of answered requests for a shadow: ok (it answered), failed, or dropped (no room, no time, or no replica).",
+)
 FEATURE_HEDGES = MetricSpec(
     "sluice_feature_hedged_reads_total", "counter", (), "Reads of features that were asked of a replica as well."
 )
@@ -239,7 +245,7 @@ CATALOGUE: dict[str, MetricSpec] = {
         *(CACHE_LOOK_UPS, CACHE_REFRESHES, CACHE_INVALIDATIONS, CACHE_EVICTIONS, CACHE_ROWS, CACHE_BYTES, CACHE_HEARD),
         *(FEATURE_NODES_LEFT, FEATURE_REDIRECTS, FEATURE_HEDGES, FEATURE_HEDGE_WINS, SERVED_LOG_ROWS),
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
-        *(INFLIGHT_BYTES, CONNECTIONS),
+        *(INFLIGHT_BYTES, CONNECTIONS, SHADOW_COPIES),
         *(VERSION_READY, POOL_REPLICAS, POOL_SLOTS, HEDGED_BATCHES, HEDGE_WINS, WORKERS, RESTARTS, ENGINE_REPLICAS),
         *(ENGINE_REPLICAS_WISHED, ROLLOUT_PHASE, ROLLOUT_VERDICT, ROLLOUT_WEIGHT, ROLLOUT_STEP, ROLLOUT_STEPS),
         *(

@@ -20,6 +20,7 @@ from serving.telemetry.catalogue import (
     QUEUE_ROWS,
     REFUSED_ROWS,
     REQUESTS,
+    SHADOW_COPIES,
     STAGE_SECONDS,
     MetricSpec,
 )
@@ -86,6 +87,7 @@ class Recorder:
         self._refused_rows: dict[tuple[VersionKey, str], int] = {}
         self._features: dict[tuple[VersionKey, tuple[str, ...]], int] = {}
         self._read_errors: dict[str, int] = {}
+        self._copies: Mapping[tuple[VersionKey, str], int] = {}
         self._served: frozenset[VersionKey] | None = None
         self._snapshots = 0
         self._told: frozenset[VersionKey] | None = None
@@ -135,6 +137,10 @@ class Recorder:
     def feature_read_failed(self, reason: str) -> None:
         """Count a read of features without an answer."""
         self._read_errors[reason] = self._read_errors.get(reason, 0) + 1
+
+    def copied(self, counts: Mapping[tuple[VersionKey, str], int]) -> None:
+        """How many copies for a shadow came to what since start."""
+        self._copies = counts
 
     def queue_rows(self, key: VersionKey, variant: str, rows: int) -> None:
         """How many rows wait now, for the next snapshot."""
@@ -201,6 +207,11 @@ class Recorder:
         counters |= {
             Series(FEATURE_VALUES.name, (key.model, str(key.version), *rest)): n
             for (key, rest), n in self._features.items()
+        }
+        counters |= {
+            Series(SHADOW_COPIES.name, (key.model, str(key.version), outcome)): n
+            for (key, outcome), n in self._copies.items()
+            if self._served is None or key in self._served
         }
         counters |= self._elsewhere
         counters |= {Series(FEATURE_READ_ERRORS.name, (reason,)): n for reason, n in self._read_errors.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
+import orjson
+
 from serving.edge.binary_elements import string_steps
 from serving.edge.grpc.call_head import CallHead
 from serving.edge.grpc.codec import Decoded
@@ -23,6 +25,8 @@ def request_of(decoded: Decoded, head: CallHead, caller: Caller, received_at: fl
     request.pinned = head.pinned
     request.priority = asked.priority
     request.timeout_s = _allowed_s(head.timeout_s, asked.timeout_s, spent_s)
+    if asked.id:
+        request.id_json = orjson.dumps(asked.id)
     return request
 
 

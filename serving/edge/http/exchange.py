@@ -282,7 +282,8 @@ def _heavy(body: bytes, form: InstanceForm | None, limits: HttpLimits) -> bool:
 
 
 def _schedule(request: Request, options: Options) -> None:
-    """What the caller asks of the queue; of two times allowed the shorter one counts."""
+    """What the caller asks of the queue, of two times allowed the shorter one; and its own name for the request."""
+    request.id_json = options.id_json
     request.priority = options.priority or request.priority
     asked_s = options.timeout_s
     if asked_s is not None and (request.timeout_s is None or asked_s < request.timeout_s):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -100,6 +101,19 @@ async def test_crashes_are_counted_by_arm_and_nothing_is_left_after_all(server: 
     assert (counts.crashes(CANARY), counts.crashes(STABLE)) == (2, 0)
     counts.clear()
     assert server.client().keys("sluice:rollout:*") == []
+
+
+async def test_of_all_workers_differences_the_largest_are_kept_once_each(
+    server: Server, writer: CountsWriter, other: CountsWriter
+) -> None:
+    mine = [(float(size), f"mine {size}") for size in range(0, 30, 2)]
+    theirs = [(float(size), f"theirs {size}") for size in range(1, 30, 2)]
+    await writer.add("r-1", 1, [replace(part(), differences=mine)])
+    await writer.add("r-1", 2, [replace(part(), differences=mine[-1:])])
+    await other.add("r-1", 1, [replace(part(), differences=[*theirs, (1e300, "no number")])])
+    found = counts_of(server).differences()
+    assert found[:3] == ["no number", "theirs 29", "mine 28"]
+    assert len(found) == len(set(found)) == 20
 
 
 async def test_everything_of_a_rollout_goes_by_itself_in_the_end(server: Server, writer: CountsWriter) -> None:

@@ -61,8 +61,8 @@ def firsts(tally: Tally) -> list[tuple[str, str]]:
 def test_answers_are_counted_for_the_arm_by_latency_and_score() -> None:
     trials = trials_of(SCORED)
     mine = [assigned(trials, CANARY) for _ in range(3)]
-    answered([(request, row) for row, request in enumerate(mine)], outputs_of(0.1, 0.3, 0.5), 0.005)
-    answered([(assigned(trials, "stable"), 0)], outputs_of(0.9), 0.02)
+    answered([(request, row, ()) for row, request in enumerate(mine)], outputs_of(0.1, 0.3, 0.5), 0.005)
+    answered([(assigned(trials, "stable"), 0, ())], outputs_of(0.9), 0.02)
     found = arms(trials)
     canary, stable = found[True], found[False]
     assert (canary.requests, stable.requests) == (3, 1)
@@ -72,14 +72,14 @@ def test_answers_are_counted_for_the_arm_by_latency_and_score() -> None:
 
 def test_what_was_taken_is_not_taken_again() -> None:
     trials = trials_of(TRIAL)
-    answered([(assigned(trials, CANARY), 0)], outputs_of(0.1), 0.0)
+    answered([(assigned(trials, CANARY), 0, ())], outputs_of(0.1), 0.0)
     assert len(arms(trials)) == 1
     assert arms(trials) == {}
 
 
 def test_a_bound_is_passed_by_what_takes_longer_and_not_by_what_takes_just_as_long() -> None:
     trials = trials_of(TRIAL)
-    answered([(assigned(trials, CANARY), 0)], outputs_of(0.1), 0.001)
+    answered([(assigned(trials, CANARY), 0, ())], outputs_of(0.1), 0.001)
     assert arms(trials)[True].events == {"split": 1}
 
 
@@ -96,7 +96,7 @@ def test_degraded_requests_and_outputs_that_are_no_numbers_are_told() -> None:
     trials = trials_of(TRIAL)
     poor, bad, good = (assigned(trials, CANARY) for _ in range(3))
     poor.degraded = "plane=not_found"
-    answered([(poor, 0), (bad, 1), (good, 2)], outputs_of(0.1, float("nan"), 0.2), 0.0)
+    answered([(poor, 0, ()), (bad, 1, ()), (good, 2, ())], outputs_of(0.1, float("nan"), 0.2), 0.0)
     events = arms(trials)[True].events
     assert (events["features_missing"], events["outputs_invalid"]) == (1, 1)
 
@@ -118,7 +118,7 @@ def test_a_request_that_is_assigned_again_is_judged_no_more() -> None:
 def test_a_key_is_told_once_for_each_kind_and_each_bound() -> None:
     trials = trials_of(replace(SCORED, sticky=True))
     for run_s in (0.005, 0.005, 0.02):
-        answered([(assigned(trials, CANARY, b"N14228"), 0)], outputs_of(0.3), run_s)
+        answered([(assigned(trials, CANARY, b"N14228"), 0, ())], outputs_of(0.3), run_s)
     tally = arms(trials)[True]
     assert tally.requests == 3
     assert firsts(tally) == [
@@ -134,7 +134,7 @@ def test_a_key_is_told_once_for_each_kind_and_each_bound() -> None:
 def test_the_first_score_of_a_key_is_its_only_one() -> None:
     trials = trials_of(replace(SCORED, sticky=True))
     for score in (0.3, 0.9):
-        answered([(assigned(trials, CANARY, b"N14228"), 0)], outputs_of(score), 0.0)
+        answered([(assigned(trials, CANARY, b"N14228"), 0, ())], outputs_of(score), 0.0)
     assert [first.event for first in arms(trials)[True].firsts if first.seen == "scores"] == ["scores.1"]
 
 
@@ -155,12 +155,12 @@ def test_a_sample_of_keys_is_the_same_in_every_worker_and_about_as_large_as_it_s
 
 def test_an_arm_goes_on_where_another_table_has_the_same_trial_and_is_taken_where_it_has_not() -> None:
     trials = trials_of(TRIAL)
-    answered([(assigned(trials, CANARY), 0)], outputs_of(0.1), 0.0)
+    answered([(assigned(trials, CANARY), 0, ())], outputs_of(0.1), 0.0)
     trials.adopt(table_of(TRIAL, epoch=3))
-    answered([(assigned(trials, CANARY), 0)], outputs_of(0.1), 0.0)
+    answered([(assigned(trials, CANARY), 0, ())], outputs_of(0.1), 0.0)
     late = assigned(trials, CANARY)
     trials.adopt(table_of(replace(TRIAL, step=1, generation=4), epoch=4))
-    answered([(late, 0)], outputs_of(0.1), 0.0)
+    answered([(late, 0, ())], outputs_of(0.1), 0.0)
     (tally,) = trials.take()
     assert (tally.requests, tally.trial.step) == (3, 0)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from serving.errors import ConfigInvalid
-from serving.routing.table import Route, RouteTable, Served, Split, Trial, dump, load
+from serving.routing.table import Route, RouteTable, Served, Shadow, Split, Trial, dump, load
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "table" / "v1" / "table.json"
 TABLE = RouteTable(
@@ -34,6 +34,18 @@ def test_a_trial_survives_being_published() -> None:
     route = replace(TABLE.routes["flight-delay"], trial=trial)
     table = RouteTable(8, {route.model: route})
     assert load(dump(table)) == table
+
+
+@pytest.mark.parametrize("threshold", [0.5, None])
+def test_a_shadow_survives_being_published_and_a_trial_of_before_has_none(threshold: float | None) -> None:
+    shadow = Shadow(2, 1_000, (0.01, 0.1), threshold, show_inputs=True)
+    trial = Trial("r-1", 7, 0, 0, sticky=False, began_s=1.0, count_from_s=2.0, shadow=shadow)
+    table = RouteTable(8, {"flight-delay": replace(TABLE.routes["flight-delay"], trial=trial)})
+    assert load(dump(table)) == table
+    document = json.loads(dump(table))
+    del document["routes"][0]["trial"]["shadow"]
+    route = load(json.dumps(document)).routes["flight-delay"]
+    assert route.trial == replace(trial, shadow=None)
 
 
 def test_a_trial_that_is_none_is_refused_by_name() -> None:
