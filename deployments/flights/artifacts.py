@@ -11,9 +11,8 @@ import onnx
 import pandas as pd
 
 from deployments.flights.columns import ENTITIES, FEATURES, REQUEST
+from deployments.flights.sample import MODEL
 from deployments.flights.tables import Tables
-
-MODEL = "flight-delay"
 
 MODEL_YAML = """\
 # The chance that a flight arrives more than 15 minutes late, from what is known at scheduled departure.

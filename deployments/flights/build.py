@@ -38,6 +38,7 @@ from deployments.flights.tables import (
     training_rows,
 )
 from deployments.flights.train import SEED, fit_linear, fit_trees
+from deployments.flights.trial_versions import write_trial_versions
 from serving.runtime.onnx_session import OnnxSession
 
 HERE = Path(__file__).parent
@@ -73,6 +74,7 @@ def build(source: Source, out: Path) -> Report:
         refuse_other_answers(fitted.kind, score, fitted.predict(test.rows))
         versions[str(number)] = assess(fitted.kind, score, test.flights["late"].to_numpy(), test.sample)
 
+    write_trial_versions(out / "models", out / "trial_models")
     write_data(out, tables, defaults, test)
     report = figures(source, training, test, versions)
     (out / "report.json").write_text(json.dumps(as_json(report), indent=2) + "\n", encoding="utf-8")

@@ -13,7 +13,10 @@ import numpy.typing as npt
 from deployments.flights.columns import ENTITIES, REQUEST
 
 HERE = Path(__file__).parent
+MODEL = "flight-delay"
 MODELS = HERE / "models"
+# Versions that a rollout judges, apart from those that are served: the highest version of a repository answers.
+TRIAL_MODELS = HERE / "trial_models"
 CONFIGURATION = HERE / "sluice.yaml"
 DATA = HERE / "data"
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from serving.cli.canary_choice import Canary
 from serving.cli.engine_choice import Engine
 
 
@@ -18,6 +19,10 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after the first 200 predictions.")] = False,
+    canary: Annotated[
+        Canary | None,
+        typer.Option("--canary", help="Roll such a version out under load, to its end; exit code 4 if it failed."),
+    ] = None,
     engine: Annotated[Engine, typer.Option("--engine", help="What hosts the models.")] = Engine.RAY,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Gateway processes.")] = 1,
     http_port: Annotated[
@@ -27,7 +32,11 @@ def demo(
         int | None, typer.Option("--metrics-port", min=0, max=65_535, help="8082, or a free one.")
     ] = None,
 ) -> None:
-    """Serve the flight-delay models, predict 200 real flights over HTTP, show how well; then live figures."""
+    """Serve the flight-delay models, predict 200 real flights over HTTP, show how well; then live figures.
+
+    With --canary a version is rolled out while real flights are asked for, and the end of that is the command's: exit
+    code 0 once it was promoted, 4 where it was rolled back.
+    """
     from serving.cli.demo_run import DemoOptions, run_demo
 
-    run_demo(DemoOptions(once, engine.value, workers, http_port, metrics_port))
+    run_demo(DemoOptions(once, engine.value, workers, http_port, metrics_port, canary))

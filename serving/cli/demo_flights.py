@@ -11,13 +11,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from deployments.flights.sample import MODELS, Flight, FlightSample
+from deployments.flights.sample import MODEL, MODELS, Flight, FlightSample
 from serving.cli.gateway_client import GatewayClient, Reply
 from serving.cli.output import table
 from serving.registry.manifest import Manifest, read_manifest
 from serving.registry.repository import MANIFEST_FILE
 
-MODEL = "flight-delay"
 _SHOWN = 12
 # What every column needs beside the others; a terminal has 80 by habit.
 _WHOLE_WIDTH = 105

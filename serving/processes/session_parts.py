@@ -172,10 +172,11 @@ def state_specs(plan: SessionPlan, directory: Path) -> dict[str, ValkeySpec]:
 
 
 def _state_urls(plan: SessionPlan) -> dict[str, str]:
-    """What state there is, and where; the in-process engine has none but features, where it serves views of them."""
-    if plan.engine == "ray":
-        return {"control": plan.control_url, "features": plan.features_url}
-    return {"features": plan.features_url} if plan.feature_views else {}
+    """What state there is, and where; the in-process engine has only what it is asked for."""
+    with_ray = plan.engine == "ray"
+    control = {"control": plan.control_url} if with_ray or plan.rollouts else {}
+    features = {"features": plan.features_url} if with_ray or plan.feature_views else {}
+    return control | features
 
 
 def start_message(plan: SessionPlan, session: str, directory: Path, sockets: Sockets) -> StartMessage:

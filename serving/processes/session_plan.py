@@ -26,9 +26,10 @@ class SessionPlan:
     Ports may be 0 (any free one); `grpc_port` None serves no gRPC, `metrics_port` no metrics, `control_port` no
     control app.
     `control_token_file` None keeps its token in the state directory. State URLs are "embedded" or a Redis URL; the
-    in-process engine uses only the one of features, and only with `feature_views`. `state_dir` None keeps what should
-    outlive a crash in the session's run directory, which ends with the session. `samples` holds, per model, the body
-    of an infer request that must work before the session is called ready. `secret` "" lets the session make its own.
+    in-process engine uses the one of features only with `feature_views`, and that of control only with `rollouts`,
+    which are judged from counts in it. `state_dir` None keeps what should outlive a crash in the session's run
+    directory, which ends with the session. `samples` holds, per model, the body of an infer request that must work
+    before the session is called ready. `secret` "" lets the session make its own.
     `config` goes to workers and engine as it is.
     """
 
@@ -48,6 +49,7 @@ class SessionPlan:
     features_url: str = EMBEDDED
     features_memory_mb: int = 256
     feature_views: bool = False
+    rollouts: bool = False
     state_dir: str | None = None
     secret: str = field(default="", repr=False)
     grace_s: float = 8.0

@@ -14,7 +14,7 @@ class StartMessage:
     """`slot` is the worker's place among `workers` (the engine's is 0); `generation` is unique among the workers.
 
     `listeners` maps each slot to an inherited file descriptor, and `grpc_listeners` where gRPC is served. State URLs
-    are empty with the in-process engine.
+    are empty with the in-process engine, unless features or rollouts need them.
     `secret` is what gateways and replicas of this session prove to each other; it is told over the channel, so that
     neither the environment nor a command line shows it. `table` is the routing table in force, where versions were
     loaded or unloaded since the session began. `estimates` is what earlier workers learned of run times, as

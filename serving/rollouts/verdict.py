@@ -146,7 +146,7 @@ def _too_early(case: _Case) -> Verdict | None:
     least_s = case.plan.steps[case.look.step].least_s
     if case.look.elapsed_s >= least_s:
         return None
-    sentence = f"{case.look.elapsed_s / 60:.1f} of at least {least_s / 60:g} min of this step are over"
+    sentence = f"{case.look.elapsed_s / 60:.1f} of at least {least_s / 60:.3g} min of this step are over"
     return Verdict(Outcome.WAITING, Action.HOLD, "too_early", sentence)
 
 

@@ -32,6 +32,12 @@ def test_the_in_process_engine_with_feature_views_has_a_store_of_features_and_no
     assert start_message(given, "s", RUN, SOCKETS).features_url == "redis://there"
 
 
+def test_the_in_process_engine_with_rollouts_has_a_control_state() -> None:
+    plan = SessionPlan(engine="in-process", rollouts=True)
+    assert list(state_specs(plan, RUN)) == ["control"]
+    assert start_message(plan, "s", RUN, SOCKETS).control_url == "unix:///run/s/control.sock"
+
+
 def test_views_without_a_server_to_keep_their_rows_are_an_error_that_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
