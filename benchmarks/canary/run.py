@@ -66,7 +66,7 @@ def _tried(pool: Pool, trial: Trial, *, quick: bool) -> dict[str, Any]:
     found = {
         "target": trial.target.words,
         "holds": trial.target.holds(results),
-        "shipped": _summary(results, trial.world.fault.from_s),
+        "shipped": _summary(results, (trial.world.outage or trial.world.fault).from_s),
         "seconds": round(time.monotonic() - began, 1),
     }
     for name in OTHERS if trial.compared else ():

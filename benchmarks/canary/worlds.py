@@ -172,5 +172,21 @@ TRIALS = (
         200,
         compared=False,
     ),
+    Trial(
+        "errors x 30 in both arms after 20 min",
+        replace(_PLAIN, outage=Fault(error_ratio=30, from_s=20 * MINUTE_S)),
+        _NORMAL,
+        _at_least(Phase.PAUSED, 0.95),
+        200,
+        compared=False,
+    ),
+    Trial(
+        "answers of both arms x 3 after 20 min, sticky",
+        replace(_STICKY, outage=Fault(latency_factor=3, from_s=20 * MINUTE_S)),
+        _NORMAL,
+        _at_least(Phase.PAUSED, 0.95),
+        100,
+        compared=False,
+    ),
     Trial("no traffic", World(0.0, look_s=60), _NORMAL, _inconclusive(), 20),
 )

@@ -40,6 +40,9 @@ def explained(seen: Seen) -> Iterator[str]:
     """Every gate in one sentence with its numbers, and what a promotion still lacks."""
     for gate in seen["gates"]:
         yield f"{gate['name']}: {gate['sentence']}"
+    # A control app of the release before has none.
+    for guard in seen.get("guardrail", ()):
+        yield f"guardrail: {guard['sentence']}"
     for sentence in seen["lacking"]:
         yield f"to promote: {sentence}"
 

@@ -79,6 +79,24 @@ class GateSeen(BaseModel):
     sentence: str
 
 
+class OfAll(BaseModel):
+    """Of all requests of the model, whichever version they went to."""
+
+    events: int
+    requests: int
+
+
+class GuardSeen(BaseModel):
+    """Is the whole model worse than before the start? `now` is the last minute; `evidence` from `needed` on pauses."""
+
+    name: str = Field(description="errors, or slow: over the rarer of the two latency bounds.")
+    evidence: float
+    needed: float
+    now: OfAll
+    before: OfAll
+    sentence: str
+
+
 class RolloutSeen(RolloutLine):
     """`said` is the last verdict, `lacking` what a promotion still needs to be shown."""
 
@@ -88,6 +106,7 @@ class RolloutSeen(RolloutLine):
     step_requests: Arms
     late_requests: int
     gates: list[GateSeen]
+    guardrail: list[GuardSeen]
     lacking: list[str]
 
 

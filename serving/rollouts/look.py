@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from serving.rollouts import record, transition
+from serving.rollouts import guardrail, record, transition
 from serving.rollouts.counted import stratum_counts
 from serving.rollouts.evidence import Evidence, with_strata
 from serving.rollouts.gate import GateSet
-from serving.rollouts.measuring import Measurement
+from serving.rollouts.guardrail import Guarded, SliceSeen
+from serving.rollouts.measuring import Basis, Measurement
 from serving.rollouts.rollout import Rollout, Said
 from serving.rollouts.stratum import SLICE_S, StratumCounts
 from serving.rollouts.transition import Phase
@@ -89,17 +90,46 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
     done = [counts for counts in strata if counts.stratum.slice <= through]
     if done:
         folded = with_strata(gates, folded, done)
+        rollout = guard_folded(rollout, gates, done)
     # Also where nothing was seen: slices that are closed are over.
     if through > rollout.folded:
         rollout = rollout.with_evidence(folded, through)
     still_open = [counts for counts in strata if counts.stratum.slice > through]
-    look = Look(standing.judged_step, now_s - standing.since_s, hard_stop=facts.hard_stop, accepted=standing.accepted)
+    look = Look(
+        standing.judged_step,
+        now_s - standing.since_s,
+        hard_stop=facts.hard_stop,
+        guardrail=guardrail.finding(whole_model(rollout, gates, still_open)),
+        accepted=standing.accepted,
+    )
     verdict = judge(plan, gates, with_strata(gates, folded, still_open), look)
     after = transition.after_verdict(standing, plan, _allowed(standing.phase, verdict), now_s)
     changed = replace(rollout, standing=after, said=Said.of(verdict))
     if after == standing:
         return Looked(changed)
     return Looked(changed, _entry(rollout, changed, look, (gates, folded, still_open), now_s))
+
+
+def guard_folded(rollout: Rollout, gates: GateSet, done: Sequence[StratumCounts]) -> Rollout:
+    """With slices that are over in what the guardrail has seen."""
+    settings = rollout.in_force().guardrail
+    if settings is None or rollout.before is None:
+        return rollout
+    guard = guardrail.with_slices(rollout.folded_guard(), rollout.before, settings, _slices(rollout, gates, done))
+    return replace(rollout, guard=guardrail.dump(guard))
+
+
+def whole_model(rollout: Rollout, gates: GateSet, still_open: Sequence[StratumCounts]) -> list[Guarded]:
+    """What the guardrail says, with slices that are not over yet; nothing where the plan has none."""
+    settings = rollout.in_force().guardrail
+    if settings is None or rollout.before is None:
+        return []
+    guard = guardrail.with_slices(rollout.folded_guard(), rollout.before, settings, _slices(rollout, gates, still_open))
+    return guardrail.guarded(guard, rollout.before, settings)
+
+
+def _slices(rollout: Rollout, gates: GateSet, strata: Sequence[StratumCounts]) -> list[SliceSeen]:
+    return guardrail.slices(gates, strata, (rollout.basis or Basis()).tails[1])
 
 
 def replayed(entry: Mapping[str, Any], rollout: Rollout) -> Verdict:
@@ -132,6 +162,7 @@ def _begun(rollout: Rollout, seen: Measurement, passed_s: float, now_s: float) -
         sticky=sticky,
         requests_per_min=60 * seen.requests / passed_s,
         basis=seen.basis(),
+        before=seen.before(),
         began_s=now_s,
         count_from_s=now_s + WARM_UP_S,
     )

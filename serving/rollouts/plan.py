@@ -53,6 +53,17 @@ class GateSettings:
     margins: tuple[tuple[float, float], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class GuardrailSettings:
+    """The whole model's rates may be `allowed` times what they were before the start.
+
+    Five: rates of a day lie within a factor of four, and the start may be at the best of its hours.
+    """
+
+    allowed: float = 5.0
+    alpha: float = 0.001
+
+
 # Shares above the bounds nearest to these quantiles are what a promotion asks about latency.
 TAILS = (0.90, 0.99)
 # The chances of stopping a harmless canary add up to 0.046. Latency is allowed 1.25: a canary has batches and queues of
@@ -75,6 +86,7 @@ class Plan:
 
     steps: tuple[Step, ...]
     gates: Mapping[str, GateSettings] = field(default_factory=lambda: DEFAULT_GATES)
+    guardrail: GuardrailSettings | None = GuardrailSettings()
     shadow: ShadowStage | None = None
     min_requests: int = 50
     min_events: int = 5

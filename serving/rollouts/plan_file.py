@@ -9,11 +9,20 @@ from itertools import pairwise
 from typing import Any
 
 from serving.errors import ConfigInvalid
-from serving.rollouts.plan import DEFAULT_GATES, GateSettings, Otherwise, Plan, ShadowStage, Step, default_steps
+from serving.rollouts.plan import (
+    DEFAULT_GATES,
+    GateSettings,
+    GuardrailSettings,
+    Otherwise,
+    Plan,
+    ShadowStage,
+    Step,
+    default_steps,
+)
 from serving.rollouts.stratum import WHOLE_BP
 
 KEYS = (
-    *("steps", "gates", "shadow", "min_requests", "min_events"),
+    *("steps", "gates", "guardrail", "shadow", "min_requests", "min_events"),
     *("on_inconclusive", "on_no_data", "expect_drift", "webhooks"),
 )
 _STEP_KEYS = ("weight", "duration", "max_duration", "approval")
@@ -53,6 +62,7 @@ def parse(document: Mapping[str, Any], requests_per_min: float = 1_000.0) -> Pla
     plan = Plan(
         steps=_steps(document.get("steps"), requests_per_min, problems),
         gates=_gates(document.get("gates"), problems),
+        guardrail=_guardrail(document.get("guardrail"), problems),
         shadow=_shadow(document.get("shadow"), problems),
         min_requests=_whole(document, "min_requests", 50, problems),
         min_events=_whole(document, "min_events", 5, problems),
@@ -161,6 +171,22 @@ def _margin(
             f"{where}.margin", f"{ratio:g} is not above allowed, {allowed:g}; what is allowed could not be promoted"
         )
     return ratio, _number(where, "excess", given.get("excess", before[1]), problems, _is_share, "between 0 and 1")
+
+
+def _guardrail(given: Any, problems: _Problems) -> GuardrailSettings | None:  # noqa: ANN401 - a file
+    if given is None:
+        return GuardrailSettings()
+    if given is False:
+        return None
+    if not isinstance(given, Mapping):
+        problems.add("guardrail", "is no mapping with any of the keys allowed, alpha, or false to leave it out")
+        return None
+    where, before = "guardrail", GuardrailSettings()
+    problems.unknown(where, given, ("allowed", "alpha"))
+    return GuardrailSettings(
+        _number(where, "allowed", given.get("allowed", before.allowed), problems, _over_one, "above 1"),
+        _number(where, "alpha", given.get("alpha", before.alpha), problems, _is_share, "between 0 and 1"),
+    )
 
 
 def _number(  # noqa: PLR0913, PLR0917 - one call for each setting, so that none is forgotten

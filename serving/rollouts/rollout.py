@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from serving.rollouts import plan_file, record
+from serving.rollouts import guardrail, plan_file, record
 from serving.rollouts.evidence import Evidence, nothing
 from serving.rollouts.gate import GateSet
+from serving.rollouts.guardrail import Before, Guard
 from serving.rollouts.measuring import Basis
 from serving.rollouts.plan import Plan, gates_of
 from serving.rollouts.transition import Phase, Standing
@@ -41,6 +42,7 @@ class Rollout:
     """`plan` is as somebody wrote it. Without `standing` the stable version is being measured, since `began_s`.
 
     `sticky` None is not known yet: it is seen from the first requests. `evidence` is that of all slices up to `folded`.
+    `before` is what the guardrail holds the whole model against, and `guard` what it has seen up to `folded`.
     `pinned` is the version that somebody gave all traffic to, and with which the rollout ended. `settled`: it is over,
     and its last routing table is in force.
     """
@@ -61,6 +63,8 @@ class Rollout:
     standing: Standing | None = None
     evidence: Mapping[str, Any] | None = None
     folded: int = -1
+    before: Before | None = None
+    guard: Mapping[str, Any] | None = None
     said: Said = NOTHING_SAID
     pinned: int = 0
     settled: bool = False
@@ -89,6 +93,10 @@ class Rollout:
         """Of all slices that are over."""
         return nothing(gates) if self.evidence is None else record.load(gates, self.evidence)
 
+    def folded_guard(self) -> Guard:
+        """Of all slices that are over."""
+        return guardrail.begin() if self.guard is None else guardrail.load(self.guard)
+
     def with_evidence(self, evidence: Evidence, folded: int) -> Rollout:
         """With slices up to `folded` in it."""
         return replace(self, evidence=record.dump(evidence), folded=folded)
@@ -112,6 +120,9 @@ def load(document: Mapping[str, Any]) -> Rollout:
         raise ValueError(f"a rollout of format {document.get('format')}; this release reads format {FORMAT}")
     known: dict[str, Any] = {name: document[name] for name in Rollout.__slots__ if name in document}
     known["score"] = tuple(document["score"])
+    if known.get("before") is not None:
+        requests, events = known["before"]
+        known["before"] = Before(requests, tuple(events))
     known["said"] = Said(**document["said"])
     known["basis"] = None if document["basis"] is None else Basis.load(document["basis"])
     known["standing"] = None if document["standing"] is None else load_standing(document["standing"])

@@ -41,6 +41,10 @@ def series_of(seen: Mapping[str, Any], verdict: str) -> Iterator[Value]:
         yield _one(ROLLOUT_REQUESTS, (*of, arm), count)
     for gate in seen["gates"]:
         yield from _of_gate(of, gate)
+    for guard in seen["guardrail"]:
+        labels = (*of, f"guardrail_{guard['name']}")
+        yield _one(ROLLOUT_EVIDENCE, labels, guard["evidence"])
+        yield _one(ROLLOUT_NEEDED, labels, guard["needed"])
 
 
 def _of_gate(of: tuple[str, str], gate: Mapping[str, Any]) -> Iterator[Value]:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from serving.rollouts.alternatives import Floats
 from serving.rollouts.gate import GateSet
+from serving.rollouts.guardrail import Before
 from serving.rollouts.stratum import ROWS, WHOLE_BP, Counts, Stratum, StratumCounts
-from serving.rollouts.world import BOUNDS_MS, SCORE_BINS, World, score_shares, shares_over
+from serving.rollouts.world import BOUNDS_MS, SCORE_BINS, World, measured, score_shares, shares_over
 
 
 class Traffic(Protocol):
@@ -37,12 +38,23 @@ class _Arm:
 
 def _arms(world: World, now_s: float, step: int) -> tuple[_Arm, _Arm]:
     errors, fault = world.errors(now_s), world.fault
-    stable = _Arm(errors, _STABLE_OVER, _STABLE_SCORES)
+    stable, slower = _Arm(errors, _STABLE_OVER, _STABLE_SCORES), 1.0
+    if world.outage is not None and world.broken(now_s):
+        errors, slower = min(1.0, errors * world.outage.error_ratio), world.outage.latency_factor
+        stable = _Arm(errors, shares_over(slower), _STABLE_SCORES)
     if not world.faulty(now_s, step):
         return stable, stable
-    over = shares_over(fault.latency_factor, fault.slow_share, fault.slow_factor)
+    over = shares_over(slower * fault.latency_factor, fault.slow_share, fault.slow_factor)
     canary = _Arm(min(1.0, errors * fault.error_ratio), over, score_shares(fault.score_shift))
     return canary, stable
+
+
+def before_start(world: World, draw: np.random.Generator) -> Before:
+    """A minute of the stable version alone, as it is measured before the first step."""
+    requests = int(draw.poisson(world.requests_per_min * world.load(0.0)))
+    errors = int(draw.binomial(requests, world.errors(0.0)))
+    slow = int(draw.binomial(requests, _STABLE_OVER[measured().tails[1]]))
+    return Before(requests, (errors, slow))
 
 
 _STABLE_OVER, _STABLE_SCORES = shares_over(), score_shares()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from serving.rollouts import transition
+from serving.rollouts import guardrail, transition
 from serving.rollouts.evidence import nothing, with_strata
 from serving.rollouts.gate import GateSet
+from serving.rollouts.guardrail import Before
 from serving.rollouts.plan import Plan, gates_of
-from serving.rollouts.simulated_traffic import traffic_of
+from serving.rollouts.simulated_traffic import before_start, traffic_of
 from serving.rollouts.stratum import SLICE_S, Stratum, StratumCounts
 from serving.rollouts.transition import Phase, Standing
 from serving.rollouts.verdict import Look, Verdict, judge
@@ -40,26 +41,39 @@ class Judge(Protocol):
 
 
 class ShippedRule:
-    """Evidence and verdict as the controller has them; the slice that is not over is added to a copy at each look."""
+    """Evidence and verdict as the controller has them; the slice that is not over is added to a copy at each look.
 
-    def __init__(self, plan: Plan, gates: GateSet) -> None:
-        self._plan, self._gates = plan, gates
+    Without `before` there is no guardrail, as where nothing could be measured.
+    """
+
+    def __init__(self, plan: Plan, gates: GateSet, before: Before | None = None) -> None:
+        self._plan, self._gates, self._before = plan, gates, before
         self._folded = self._latest = nothing(gates)
+        self._guard = self._guard_latest = guardrail.begin()
         self._open: StratumCounts | None = None
 
     def look(self, counts: StratumCounts, look: Look) -> Verdict:
         """One more tick of counts, and the verdict."""
         if self._open is not None and self._open.stratum != counts.stratum:
-            self._folded, self._open = self._latest, None
+            self._folded, self._guard, self._open = self._latest, self._guard_latest, None
         self._open = counts if self._open is None else self._open.plus(counts)
         self._latest = with_strata(self._gates, self._folded, [self._open])
-        return judge(self._plan, self._gates, self._latest, look)
+        return judge(self._plan, self._gates, self._latest, replace(look, guardrail=self._finding(self._open)))
+
+    def _finding(self, still_open: StratumCounts) -> str:
+        settings = self._plan.guardrail
+        if settings is None or self._before is None:
+            return ""
+        seen = guardrail.slices(self._gates, [still_open], measured().tails[1])
+        self._guard_latest = guardrail.with_slices(self._guard, self._before, settings, seen)
+        return guardrail.finding(guardrail.guarded(self._guard_latest, self._before, settings))
 
 
 def simulate(world: World, plan: Plan, seed: int, rule: Judge | None = None, most_s: float = _MOST_S) -> Result:
     """One rollout from its start to its end, or to the first pause; the same seed is the same rollout."""
     gates = GateSet(gates_of(plan, measured()))
-    rule = rule or ShippedRule(plan, gates)
+    # Draws of its own, so that the traffic is the same with it and without.
+    rule = rule or ShippedRule(plan, gates, before_start(world, np.random.default_rng((seed, 1))))
     traffic = traffic_of(world, gates, np.random.default_rng(seed))
     standing, now_s, requests, verdict = transition.start(plan, 0.0), 0.0, 0, None
     while standing.phase is Phase.STEP and now_s < most_s:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving.rollouts import explain, transition
+from serving.rollouts import explain, guardrail, transition
 from serving.rollouts.bridge import sentence
 from serving.rollouts.counted import stratum_counts
 from serving.rollouts.evidence import Evidence, at_step, values, with_strata
 from serving.rollouts.gate import GateSet
-from serving.rollouts.look import Counted
+from serving.rollouts.guardrail import Guarded
+from serving.rollouts.look import Counted, whole_model
 from serving.rollouts.no_harm import proofs
 from serving.rollouts.plan import Plan
 from serving.rollouts.reading import Reading, effect, read
@@ -57,6 +58,7 @@ def view(rollout: Rollout, counted: Counted, late: int) -> dict[str, Any]:
         "step_requests": _by_arm(evidence.step.requests),
         "late_requests": late,
         "gates": _gates(gates, evidence) if rollout.standing is not None else [],
+        "guardrail": [_guarded(one) for one in whole_model(rollout, gates, strata)],
         "lacking": [explain.of_proof(proof) for proof in proofs(gates, evidence) if not proof.shown]
         if rollout.standing is not None and not rollout.over
         else [],
@@ -90,6 +92,17 @@ def _gate(gates: GateSet, evidence: Evidence, reading: Reading) -> dict[str, Any
         "ratio_between": [_finite(bound) for bound in sizes.ratio],
         "rates_between": {arm: list(bounds) for arm, bounds in zip(_ARMS, (sizes.canary, sizes.stable), strict=True)},
         "sentence": explain.of_reading(gates, evidence, reading),
+    }
+
+
+def _guarded(one: Guarded) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "evidence": one.evidence,
+        "needed": one.needed,
+        "now": {"events": one.now[0], "requests": one.now[1]},
+        "before": {"events": one.before[0], "requests": one.before[1]},
+        "sentence": guardrail.sentence(one),
     }
 
 

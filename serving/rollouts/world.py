@@ -45,6 +45,7 @@ class World:
     """With `keys` users are sticky, some very busy (`key_spread`) and some failing much (`error_spread`); 0: none are.
 
     The rate of errors moves between half and twice `error_rate` where it `drifts`, once up and down in two hours.
+    `outage` is what is wrong with both arms alike, from its time on.
     `look_s` is the time between looks, `fine_from_s` the time from which on looks are a second apart.
     """
 
@@ -57,6 +58,7 @@ class World:
     missing_rate: float = 0.002
     fault: Fault = Fault()
     peak: Peak | None = None
+    outage: Fault | None = None
     look_s: int = 5
     fine_from_s: float = float("inf")
 
@@ -72,6 +74,10 @@ class World:
             return self.error_rate
         phase = (now_s / 3_600) % 2
         return self.error_rate * 4 ** ((phase if phase < 1 else 2 - phase) - 0.5)
+
+    def broken(self, now_s: float) -> bool:
+        """Whether both arms are ill."""
+        return self.outage is not None and now_s >= self.outage.from_s
 
     def faulty(self, now_s: float, step: int) -> bool:
         """Whether the canary's fault shows."""

@@ -221,6 +221,23 @@ async def test_a_pin_gives_all_to_one_version_and_ends_the_rollout() -> None:
     assert (held.phase, held.settled, world.session.canary_bp) == ("aborted", True, 10_000)
 
 
+async def test_what_breaks_both_arms_pauses_it_and_a_person_may_go_on() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    world.canary_errors = world.stable_errors = 0.5
+    held = await world.until("paused", rollout_id, 30)
+    assert held.said.reason == "guardrail"
+    assert held.said.sentence.startswith("errors of the whole model ")
+    assert world.session.canary_bp == 1_000
+    assert replayed(world.store.entries[-1], held).sentence == held.said.sentence
+    await world.controller.order(rollout_id, Order.RESUME, "anna")
+    await world.tick()
+    assert world.held(rollout_id).phase == "step"
+    world.canary_errors = 1.0
+    assert (await world.until("rolled_back", rollout_id, 60)).said.reason == "errors"
+
+
 async def test_without_requests_it_pauses_at_the_end_of_the_step() -> None:
     world = World(requests=0)
     held = await world.until("paused", await world.begin(), 2_000)

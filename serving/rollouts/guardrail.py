@@ -1,0 +1,176 @@
+"""Is the whole model worse than before the start? What hurts both arms alike, no comparison of the arms can see.
+
+Of each event (errors, slow answers) the rate that is allowed is `p0`: `allowed` times an upper bound of what it was
+before the start, so that a day's ups and downs are no finding. A slice with `n` requests, `x` of them with the event,
+speaks for a rate of `phi p0` by the factor whose logarithm is
+
+    x ln phi + (n - x) ln((1 - phi p0) / (1 - p0))
+
+which is a fair bet at `p0` and a losing one at every rate below it, however rates move. Factors are mixed over ratios
+and starts as in `e_process`, so while the rate stays within what is allowed, the evidence ever reaches `1/alpha` with
+probability `alpha` at most (Ville 1939), and another `alpha` is that the bound of before was too low (Robbins 1970).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import log, log1p
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from serving.rollouts.alternatives import Floats
+from serving.rollouts.confidence import rate_interval
+from serving.rollouts.e_process import EProcess, folded, not_begun
+from serving.rollouts.gate import GateSet
+from serving.rollouts.plan import GuardrailSettings
+from serving.rollouts.stratum import EVERY, SLICE_S, StratumCounts
+
+EVENTS = ("errors", "slow")
+_WORDS = {"errors": "errors", "slow": "slow answers"}
+# The ratios that are bet on are between these; what is certain needs no bet.
+_LEAST_RATIO, _MOST_RATIO, _RATIOS = 1.1, 10.0, 25
+_MOST_RATE = 0.99
+# A minute: what a sentence tells of now.
+RECENT_SLICES = 12
+
+
+class Before(NamedTuple):
+    """What was counted of the stable version before the first step; requests with each of `EVENTS`."""
+
+    requests: int
+    events: tuple[int, int]
+
+    def plus(self, other: Before) -> Before:
+        """Of two times before the start together."""
+        errors, slow = (a + b for a, b in zip(self.events, other.events, strict=True))
+        return Before(self.requests + other.requests, (errors, slow))
+
+
+class SliceSeen(NamedTuple):
+    """Both arms together in one slice."""
+
+    slice: int
+    requests: int
+    events: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guard:
+    """The bets so far, one process for all events, and the slices of the last minute."""
+
+    process: EProcess
+    recent: tuple[SliceSeen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """One event at one look; `now` (the last minute) and `before` are requests with it, and all requests."""
+
+    name: str
+    evidence: float
+    needed: float
+    now: tuple[int, int]
+    before: tuple[int, int]
+
+    @property
+    def broken(self) -> bool:
+        """Whether the rollout is to wait for a person."""
+        return self.evidence >= self.needed
+
+
+def begin() -> Guard:
+    """Before the first slice."""
+    return Guard(EProcess(0, np.zeros(len(EVENTS) * _RATIOS)))
+
+
+def slices(gates: GateSet, strata: Iterable[StratumCounts], tail: int) -> list[SliceSeen]:
+    """Strata of both arms by slice; slow are answers over bound `tail` of the latency gate, if the plan has that."""
+    slow_at = gates.firsts["latency"] + tail if "latency" in gates.firsts else None
+    found: dict[int, SliceSeen] = {}
+    for counts in strata:
+        before = found.get(counts.stratum.slice, SliceSeen(counts.stratum.slice, 0, (0, 0)))
+        errors = int(counts.events[EVERY, gates.firsts["errors"]].sum())
+        slow = 0 if slow_at is None else int(counts.events[EVERY, slow_at].sum())
+        together = (before.events[0] + errors, before.events[1] + slow)
+        found[before.slice] = SliceSeen(before.slice, before.requests + int(counts.requests.sum()), together)
+    return sorted(found.values())
+
+
+def with_slices(guard: Guard, before: Before, settings: GuardrailSettings, seen: Sequence[SliceSeen]) -> Guard:
+    """With more slices, in their order; those that are not over yet are added to a copy."""
+    if not seen:
+        return guard
+    growth = np.concatenate(
+        [_log_growth(before, settings, place, seen) for place in range(len(EVENTS))],
+        axis=1,
+    )
+    process = folded(guard.process, growth, [one.slice for one in seen])
+    recent = [one for one in (*guard.recent, *seen) if one.slice > seen[-1].slice - RECENT_SLICES]
+    return Guard(process, tuple(recent))
+
+
+def guarded(guard: Guard, before: Before, settings: GuardrailSettings) -> list[Guarded]:
+    """Every event with its evidence."""
+    by_event = guard.process.a.reshape(len(EVENTS), _RATIOS).mean(axis=1) + not_begun(guard.process.next_slice)
+    requests = sum(one.requests for one in guard.recent)
+    return [
+        Guarded(
+            name,
+            float(by_event[place]),
+            1 / settings.alpha,
+            (sum(one.events[place] for one in guard.recent), requests),
+            (before.events[place], before.requests),
+        )
+        for place, name in enumerate(EVENTS)
+    ]
+
+
+def sentence(one: Guarded) -> str:
+    """What was seen of the whole model now and before, and how much evidence that is."""
+    (now, of), (then, of_then) = one.now, one.before
+    times = f": {now * of_then / (of * then):.2g} times as many" if of and then else ""
+    verb = "where" if one.broken else "of"
+    needed = f"{one.needed:,.0f} decide" if one.broken else f"{one.needed:,.0f} needed"
+    evidence = f"{one.evidence:,.0f}" if one.evidence < 1e6 else f"{one.evidence:.1e}"  # noqa: PLR2004
+    return (
+        f"{_WORDS[one.name]} of the whole model {now:,}/{of:,} in the last {_minute()} s against {then:,}/{of_then:,} "
+        f"before the start{times}; evidence {evidence}{',' if one.broken else ''} {verb} {needed}"
+    )
+
+
+def finding(seen: Sequence[Guarded]) -> str:
+    """Why the rollout has to wait for a person; "" where nothing is wrong."""
+    return "; ".join(sentence(one) for one in seen if one.broken)
+
+
+def dump(guard: Guard) -> dict[str, Any]:
+    """Plain JSON, from which `load` makes the same to the last bit."""
+    recent = [[one.slice, one.requests, *one.events] for one in guard.recent]
+    return {"next_slice": guard.process.next_slice, "a": guard.process.a.tolist(), "recent": recent}
+
+
+def load(document: Mapping[str, Any]) -> Guard:
+    """What `dump` wrote."""
+    process = EProcess(document["next_slice"], np.array(document["a"], np.float64))
+    recent = (SliceSeen(place, requests, (errors, slow)) for place, requests, errors, slow in document["recent"])
+    return Guard(process, tuple(recent))
+
+
+def _log_growth(before: Before, settings: GuardrailSettings, place: int, seen: Sequence[SliceSeen]) -> Floats:
+    """Slices by ratios; all zero, which bets nothing, where so much is allowed that nothing is left to be found."""
+    _, highest = rate_interval(before.events[place], before.requests, settings.alpha)
+    p0 = settings.allowed * highest
+    growth = np.zeros((len(seen), _RATIOS))
+    if p0 * _LEAST_RATIO >= _MOST_RATE:
+        return growth
+    phis = np.geomspace(_LEAST_RATIO, min(_MOST_RATIO, _MOST_RATE / p0), _RATIOS)
+    for row, phi in zip(growth.T, phis, strict=True):
+        hit, missed = log(phi), log1p(-phi * p0) - log1p(-p0)
+        row[:] = [one.events[place] * hit + (one.requests - one.events[place]) * missed for one in seen]
+    return growth
+
+
+def _minute() -> int:
+    return RECENT_SLICES * SLICE_S

@@ -1,0 +1,101 @@
+"""The guardrail over the whole model: fair at what is allowed, blind to a day's ups, quick where both arms break."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serving.rollouts import guardrail
+from serving.rollouts.confidence import rate_interval
+from serving.rollouts.guardrail import Before, Guard, SliceSeen
+from serving.rollouts.plan import GuardrailSettings, Plan, Step, default_steps
+from serving.rollouts.simulation import Result, simulate
+from serving.rollouts.transition import Phase
+from serving.rollouts.world import Fault, World
+
+SETTINGS = GuardrailSettings()
+BEFORE = Before(1_000, (5, 10))
+HOURS = Plan((Step(1_000, 3 * 3_600, 3 * 3_600),))
+
+
+def after(seen: list[SliceSeen], before: Before = BEFORE, settings: GuardrailSettings = SETTINGS) -> Guard:
+    return guardrail.with_slices(guardrail.begin(), before, settings, seen)
+
+
+def evidence(guard: Guard, before: Before = BEFORE, settings: GuardrailSettings = SETTINGS) -> list[float]:
+    return [one.evidence for one in guardrail.guarded(guard, before, settings)]
+
+
+def at_rates(errors: float, slow: float, count: int, first: int = 0) -> list[SliceSeen]:
+    return [SliceSeen(first + place, 100, (round(100 * errors), round(100 * slow))) for place in range(count)]
+
+
+def test_a_bet_is_fair_at_what_is_allowed_and_loses_below_it() -> None:
+    _, highest = rate_interval(BEFORE.events[0], BEFORE.requests, SETTINGS.alpha)
+    allowed = SETTINGS.allowed * highest
+    with_it, without = (evidence(after([SliceSeen(0, 1, (errors, 0))]))[0] for errors in (1, 0))
+    assert allowed * with_it + (1 - allowed) * without == pytest.approx(1.0)
+    assert 0.5 * allowed * with_it + (1 - 0.5 * allowed) * without < 0.999
+
+
+def test_both_arms_broken_is_found_within_some_seconds_and_said_with_its_numbers() -> None:
+    guard = after([*at_rates(0.01, 0.01, 100), *at_rates(0.6, 0.01, 2, first=100)])
+    errors, slow = guardrail.guarded(guard, BEFORE, SETTINGS)
+    assert (errors.broken, slow.broken) == (True, False)
+    assert guardrail.finding([errors, slow]).startswith(
+        "errors of the whole model 130/1,200 in the last 60 s against 5/1,000 before the start: 22 times as many; "
+    )
+    assert "where 1,000 decide" in guardrail.finding([errors, slow])
+
+
+def test_slow_answers_of_both_arms_are_found_too() -> None:
+    slow = guardrail.guarded(after(at_rates(0.0, 0.5, 6)), BEFORE, SETTINGS)[1]
+    assert slow.broken
+    assert "slow answers of the whole model" in guardrail.sentence(slow)
+
+
+def test_where_hardly_anything_was_seen_before_nothing_is_found() -> None:
+    few = Before(10, (0, 0))
+    assert max(evidence(after(at_rates(1.0, 1.0, 50), few), few)) == pytest.approx(1.0)
+    assert max(evidence(after(at_rates(1.0, 1.0, 50), Before(0, (0, 0))), Before(0, (0, 0)))) == pytest.approx(1.0)
+
+
+def test_it_goes_on_after_a_restart_to_the_last_bit() -> None:
+    seen = [*at_rates(0.02, 0.03, 20), *at_rates(0.4, 0.03, 3, first=20)]
+    once, held = after(seen), guardrail.begin()
+    for one in seen:
+        held = guardrail.load(json.loads(json.dumps(guardrail.dump(held))))
+        held = guardrail.with_slices(held, BEFORE, SETTINGS, [one])
+    assert np.array_equal(once.process.a, held.process.a)
+    assert once.recent == held.recent
+
+
+def stopped_by_it(results: list[Result]) -> int:
+    return sum(result.reason == "guardrail" for result in results)
+
+
+@pytest.mark.parametrize("keys", [0, 20_000], ids=["per request", "sticky"])
+def test_a_day_whose_errors_grow_fourfold_from_the_start_on_is_no_finding(keys: int) -> None:
+    plan = Plan(default_steps(1_000))
+    assert stopped_by_it([simulate(World(keys=keys), plan, seed) for seed in range(5)]) == 0
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [Fault(error_ratio=30.0, from_s=1_200.0), Fault(latency_factor=3.0, from_s=1_200.0)],
+    ids=["errors", "latency"],
+)
+def test_what_breaks_both_arms_pauses_within_a_minute(outage: Fault) -> None:
+    world = World(drifts=False, outage=outage)
+    results = [simulate(world, HOURS, seed) for seed in range(5)]
+    assert {(result.phase, result.reason) for result in results} == {(Phase.PAUSED, "guardrail")}
+    assert max(result.at_s for result in results) - 1_200.0 <= 60.0
+
+
+def test_a_plan_without_it_goes_on() -> None:
+    world = World(drifts=False, outage=Fault(error_ratio=30.0, from_s=600.0))
+    plan = replace(HOURS, guardrail=None)
+    assert simulate(world, plan, 1, most_s=1_800.0).phase is Phase.STEP
