@@ -41,6 +41,7 @@ from serving.processes.session_administration import SessionAdministration
 from serving.processes.session_plan import ServedModel
 from serving.processes.session_table import session_table
 from serving.processes.start_message import StartMessage
+from serving.processes.worker_figures import WorkerFigures
 from serving.request_path.look_ups import LookUps
 from serving.request_path.predict import Predictor
 from serving.request_path.read_plans import ReadPlans
@@ -86,6 +87,7 @@ class Gateway:
     versions: GatewayVersions
     learning: GatewayLearning
     administration: SessionAdministration
+    figures: WorkerFigures
     followers: Sequence[Follower] = field(default_factory=tuple)
     near_cache: NearCacheOfWorker | None = None
     features: StoreReader | None = None
@@ -122,6 +124,7 @@ class Gateway:
             if isinstance(backend, PoolClient):
                 answering = [replica for replica in backend.replicas() if replica.state == "ready"]
                 recorder.measured(POOL_REPLICAS, (name,), len(answering))
+                self.figures.tell_least(recorder, name)
                 recorder.measured(POOL_SLOTS, (name,), sum(replica.slots for replica in answering))
                 if backend.hedges:
                     recorder.counted(HEDGED_BATCHES, (name,), backend.hedged_batches)
@@ -133,6 +136,7 @@ class Gateway:
         if self.features is not None:
             tell_figures(recorder, self.features.figures())
         recorder.copied(self.predictor.mirror.counts)
+        self.figures.tell(recorder, self.predictor.variants.all())
         recorder.measured(LOOP_LAG, (), self.predictor.queues.lag_s)
         recorder.measured(CONNECTIONS, (), self.http.connections + self.grpc.connections)
         recorder.measured(INFLIGHT_BYTES, (), self.http.in_flight_bytes)
@@ -258,6 +262,7 @@ async def build_gateway(start: StartMessage) -> Gateway:
         versions,
         learning,
         administration,
+        WorkerFigures(settings),
         followers,
         near_cache,
         reader,

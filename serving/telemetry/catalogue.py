@@ -147,6 +147,28 @@ RUN_MARGIN = MetricSpec(
     ("model", "version", "pool"),
     "99 of 100 runs take at most this many estimates.",
 )
+LATENCY_GOAL = MetricSpec(
+    "sluice_latency_goal_seconds",
+    "gauge",
+    ("model",),
+    "The model's `latency_slo_ms`, rounded up to a bound of the buckets of `sluice_stage_seconds`, so that rules find "
+    "the bucket; not there without one.",
+    "max",
+)
+WORKER_MEMORY = MetricSpec(
+    "sluice_worker_memory_bytes", "gauge", (), "Memory of the gateway workers, without what belongs to files."
+)
+MEMORY_USED = MetricSpec(
+    "sluice_memory_used_bytes",
+    "gauge",
+    (),
+    "Memory in use where the gateway runs, of all processes there: of its control group where that has a limit (a "
+    "container), else of the machine.",
+    "max",
+)
+MEMORY_LIMIT = MetricSpec(
+    "sluice_memory_limit_bytes", "gauge", (), "What that may grow to before the kernel ends processes.", "min"
+)
 INFLIGHT_BYTES = MetricSpec("sluice_inflight_bytes", "gauge", (), "Bytes of requests and answers held by the gateway.")
 CONNECTIONS = MetricSpec("sluice_connections", "gauge", (), "Open client connections.")
 VERSION_READY = MetricSpec(
@@ -157,6 +179,9 @@ POOL_REPLICAS = MetricSpec(
 )
 POOL_SLOTS = MetricSpec(
     "sluice_pool_slots", "gauge", ("pool",), "Batches that those replicas run at once, configured or found.", "min"
+)
+POOL_MIN_REPLICAS = MetricSpec(
+    "sluice_pool_min_replicas", "gauge", ("pool",), "Fewest replicas that the pool is configured to have.", "max"
 )
 HEDGED_BATCHES = MetricSpec(
     "sluice_hedged_batches_total",
@@ -245,9 +270,10 @@ CATALOGUE: dict[str, MetricSpec] = {
         *(CACHE_LOOK_UPS, CACHE_REFRESHES, CACHE_INVALIDATIONS, CACHE_EVICTIONS, CACHE_ROWS, CACHE_BYTES, CACHE_HEARD),
         *(FEATURE_NODES_LEFT, FEATURE_REDIRECTS, FEATURE_HEDGES, FEATURE_HEDGE_WINS, SERVED_LOG_ROWS),
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
-        *(INFLIGHT_BYTES, CONNECTIONS, SHADOW_COPIES),
-        *(VERSION_READY, POOL_REPLICAS, POOL_SLOTS, HEDGED_BATCHES, HEDGE_WINS, WORKERS, RESTARTS, ENGINE_REPLICAS),
-        *(ENGINE_REPLICAS_WISHED, ROLLOUT_PHASE, ROLLOUT_VERDICT, ROLLOUT_WEIGHT, ROLLOUT_STEP, ROLLOUT_STEPS),
+        *(LATENCY_GOAL, INFLIGHT_BYTES, CONNECTIONS, WORKER_MEMORY, MEMORY_USED, MEMORY_LIMIT, SHADOW_COPIES),
+        *(VERSION_READY, POOL_REPLICAS, POOL_MIN_REPLICAS, POOL_SLOTS, HEDGED_BATCHES, HEDGE_WINS),
+        *(WORKERS, RESTARTS, ENGINE_REPLICAS, ENGINE_REPLICAS_WISHED),
+        *(ROLLOUT_PHASE, ROLLOUT_VERDICT, ROLLOUT_WEIGHT, ROLLOUT_STEP, ROLLOUT_STEPS),
         *(
             ROLLOUT_REQUESTS,
             ROLLOUT_LATE,
