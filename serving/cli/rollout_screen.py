@@ -24,6 +24,8 @@ def tree(seen: Seen, now_s: float | None = None) -> Iterator[str]:
     yield f"│  {seen['sentence']}"
     if seen["said"] not in ("", seen["sentence"]) and not seen["over"]:
         yield f"│  now: {seen['said']}"
+    if seen["runs"]:
+        yield f"├─ the canary runs {seen['runs']}"
     yield f"├─ steps: {_steps(seen)}"
     on = seen["requests"]
     late = f", {seen['late_requests']:,} told too late" if seen["late_requests"] else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.config.serving_models import GATEWAY, TRIAL
+from serving.config.serving_models import CANARY, GATEWAY, TRIAL
 from serving.config.settings import Settings
 
 
@@ -15,3 +15,13 @@ def pool_of(settings: Settings, model: str, version: int) -> str:
     if settings.engine.kind == "in-process" or section.pool == GATEWAY:
         return GATEWAY
     return section.pool + TRIAL if version == section.routes.canary else section.pool
+
+
+def canary_pool(model: str) -> str:
+    """Where a rollout runs the model's canary: one pool for each model, of which one rollout runs at a time."""
+    return model + CANARY
+
+
+def is_canary_pool(name: str) -> bool:
+    """It comes and goes with a rollout; no configuration can name one so."""
+    return name.endswith(CANARY)

@@ -14,6 +14,8 @@ from serving.config.section import Name, Section, Version, noted
 GATEWAY = "gateway"
 # What follows a pool's name in the name of the pool beside it, for its versions under trial.
 TRIAL = "-trial"
+# What follows a model's name in the name of the pool in which a rollout runs its canary.
+CANARY = "-canary"
 
 
 class BatchingSection(Section):

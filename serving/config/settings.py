@@ -14,7 +14,7 @@ from serving.config.hosting import EngineSection, PoolSection, RepositorySection
 from serving.config.listeners import ControlSection, GrpcSection, HttpSection, MetricsSection
 from serving.config.near_cache_sections import FeaturesSection
 from serving.config.section import Name, Section, noted
-from serving.config.serving_models import GATEWAY, TRIAL, ModelSection
+from serving.config.serving_models import CANARY, GATEWAY, TRIAL, ModelSection
 
 _DEFAULT_POOL = "default"
 
@@ -52,6 +52,8 @@ class Settings(Section):
         for name in self.pools:
             if name.endswith(TRIAL):
                 yield f"pools.{name}: names that end in {TRIAL} are taken, for the versions under trial of other pools"
+            if name.endswith(CANARY):
+                yield f"pools.{name}: names that end in {CANARY} are taken, for the canaries of rollouts"
         for name, model in self.models.items():
             if model.pool != GATEWAY and model.pool not in self.pool_names():
                 known = ", ".join([*self.pool_names(), GATEWAY])
@@ -73,7 +75,9 @@ class Settings(Section):
         return list(dict.fromkeys([_DEFAULT_POOL, *self.pools]))
 
     def pool(self, name: str) -> PoolSection:
-        """A pool's settings, or those of the pool that it is the trial pool of; default exists without being named."""
+        """A pool's settings, or those of the pool that it stands beside; default exists without being named."""
+        if name.endswith(CANARY):
+            name = self.model(name.removesuffix(CANARY)).pool
         return self.pools.get(name.removesuffix(TRIAL), PoolSection())
 
     def model(self, name: str) -> ModelSection:

@@ -57,6 +57,7 @@ class RolloutLine(BaseModel):
     started_s: float
     since_s: float
     by: str
+    runs: str = Field(description="Where the canary runs: in replicas of its own, or beside the stable version.")
     outcome: str
     reason: str
     sentence: str

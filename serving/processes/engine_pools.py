@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from serving.config.placement import pool_of
+from serving.config.placement import canary_pool, is_canary_pool, pool_of
 from serving.config.serving_models import GATEWAY
 from serving.config.settings import Settings
 from serving.pool.pool_spec import PoolSpec
-from serving.processes.model_sources import model_sources
+from serving.processes.model_sources import model_sources, places
+from serving.processes.pool_room import REMEDY
 from serving.processes.session_plan import ServedModel
 from serving.processes.start_message import StartMessage
 
@@ -37,7 +38,17 @@ def later_cpus(start: StartMessage, running: Sequence[PoolSpec]) -> float:
     settings = Settings.model_validate(start.config)
     trials = (pool_of(settings, name, one.routes.canary) for name, one in settings.models.items() if one.routes.canary)
     names = {*settings.pool_names(), *trials} - {GATEWAY} - {pool.name for pool in running}
-    return sum(settings.pool(name).max_replicas * settings.pool(name).num_cpus for name in names)
+    return sum(_most_cpus(settings, name) for name in names)
+
+
+def canary_cpus(start: StartMessage) -> float:
+    """Processors of a rollout's canary, as large as the largest pool may be."""
+    settings = Settings.model_validate(start.config)
+    return max(_most_cpus(settings, name) for name in settings.pool_names())
+
+
+def _most_cpus(settings: Settings, pool: str) -> float:
+    return settings.pool(pool).max_replicas * settings.pool(pool).num_cpus
 
 
 def pools_at(place: PoolSpec, settings: Settings, models: Sequence[ServedModel]) -> tuple[PoolSpec, ...]:
@@ -45,8 +56,8 @@ def pools_at(place: PoolSpec, settings: Settings, models: Sequence[ServedModel])
 
     A pool for versions under trial has the size of the pool that it stands beside.
     """
-    names = sorted({pool_of(settings, served.model, served.version) for served in models} - {GATEWAY})
-    return tuple(_pool(name, place, settings, models) for name in names)
+    names = sorted({name for served in models for name in places(settings, served)} - {GATEWAY})
+    return tuple(_sized(_pool(name, place, settings, models), models) for name in names)
 
 
 def changed_pools(
@@ -60,6 +71,32 @@ def changed_pools(
     wanted = {pool.name: pool for pool in pools_at(_place(start), Settings.model_validate(start.config), models)}
     empty = (replace(pool, sources=()) for name, pool in running.items() if name not in wanted)
     return tuple(pool for pool in (*wanted.values(), *empty) if pool != running.get(pool.name))
+
+
+def remedy(pool: PoolSpec, running: Sequence[PoolSpec]) -> str:
+    """What to do where there is no room for a pool; of a canary's, which pools run and how it needs less."""
+    if not is_canary_pool(pool.name):
+        return REMEDY
+    held = [f"{one.name} with {max(one.replicas, one.most_replicas) * one.num_cpus:g}" for one in running]
+    return (
+        f"what holds processors: {', '.join(held)}; end another rollout or have a pool take fewer, or say in the plan "
+        "`isolation: {cpus: 0.1, memory_mb: 256}` for less, or `isolation: shared` for none: the canary then runs in "
+        "the replicas of the stable version"
+    )
+
+
+def _sized(pool: PoolSpec, models: Sequence[ServedModel]) -> PoolSpec:
+    """A canary's pool is as large as the rollout says."""
+    if not is_canary_pool(pool.name):
+        return pool
+    (own,) = [served for served in models if served.own_replicas and canary_pool(served.model) == pool.name]
+    return replace(
+        pool,
+        replicas=own.own_replicas,
+        most_replicas=own.own_most,
+        num_cpus=own.own_cpus,
+        memory_mb=own.own_memory_mb,
+    )
 
 
 def _place(start: StartMessage) -> PoolSpec:

@@ -10,11 +10,10 @@ from typing import Any
 from serving.backends.backend import Backend
 from serving.backends.in_process import InProcess
 from serving.backends.pool_client import PoolClient
-from serving.config.placement import pool_of
 from serving.config.settings import Settings
 from serving.errors import BadRequest, ModelUnservable, NotReady
 from serving.inference import TensorSpec, VersionKey
-from serving.processes.model_sources import model_sources
+from serving.processes.model_sources import model_sources, places
 from serving.processes.session_plan import ServedModel
 from serving.request_path.variants import Variants
 from serving.runtime import freed_memory
@@ -59,6 +58,8 @@ class GatewayVersions:
                 await self._load(ServedModel(**asked["served"]))
             case "unload":
                 await self._unload(VersionKey(asked["model"], asked["version"]))
+            case "leave":
+                await self._left(VersionKey(asked["model"], asked["version"]))
             case "describe":
                 return self._described()
             case other:
@@ -66,8 +67,11 @@ class GatewayVersions:
         return {}
 
     async def _load(self, served: ServedModel) -> None:
+        for pool in places(self._settings, served):
+            await self._load_into(pool, served)
+
+    async def _load_into(self, pool: str, served: ServedModel) -> None:
         key = VersionKey(served.model, served.version)
-        pool = pool_of(self._settings, *key)
         backend = self._backends.get(pool) or await self._begun(pool)
         if key in backend.hosted():
             return
@@ -103,6 +107,13 @@ class GatewayVersions:
             # A variant and its queue know each other, and the collector of a worker comes by rarely.
             freed_memory.collect()
             await asyncio.to_thread(freed_memory.give_back)
+
+    async def _left(self, key: VersionKey) -> None:
+        """Nothing waits or runs where the version was asked for before its route led to another pool."""
+        await asyncio.sleep(_FEATURES_S)
+        ends_at = time.monotonic() + _EMPTY_WITHIN_S
+        while self._variants.leaving(key) and time.monotonic() < ends_at:  # noqa: ASYNC110 - see _unload
+            await asyncio.sleep(_LOOK_S)
 
     def _described(self) -> Mapping[str, Any]:
         hosted = {str(key): facts for backend in self._backends.values() for key, facts in backend.hosted().items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from serving.config.placement import pool_of
+from serving.config.placement import canary_pool, pool_of
 from serving.config.settings import Settings
 from serving.inference import VersionKey
 from serving.processes.session_plan import ServedModel
@@ -20,7 +20,13 @@ def model_sources(settings: Settings, models: Iterable[ServedModel], pool: str) 
     Raises:
         ModelUnservable: a manifest was broken since the session began.
     """
-    return [_source(served) for served in models if pool_of(settings, served.model, served.version) == pool]
+    return [_source(served) for served in models if pool in places(settings, served)]
+
+
+def places(settings: Settings, served: ServedModel) -> tuple[str, ...]:
+    """Every pool that hosts a version: its own, and that of the canary which a rollout makes of it."""
+    home = pool_of(settings, served.model, served.version)
+    return (home, canary_pool(served.model)) if served.own_replicas else (home,)
 
 
 def _source(served: ServedModel) -> ModelSource:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _STARTED = time.monotonic()
-# Serve's own actors ask for none; a replica that replaces a draining one needs room beside it.
+# Serve's own actors ask for none; a replica that replaces a draining one needs room beside it. A rollout's canary may
+# take it: room for both would be another idle worker process, which Ray starts for every processor.
 _SPARE_CPUS = 1.0
 _LOOK_S = 0.5
 
@@ -46,7 +47,8 @@ _LOOK_S = 0.5
 class Orders:
     """What one engine is told, and where it tells what happens; `obey` begins with orders for pools that run.
 
-    `later_cpus` is room for pools that may be started later: a cluster on one machine does not grow.
+    `later_cpus` is room for pools that may be started later, `canary_cpus` for a rollout's: a cluster on one machine
+    does not grow.
     """
 
     run_dir: Path
@@ -55,6 +57,7 @@ class Orders:
     tell: Callable[..., None]
     obey: Callable[[], None] = lambda: None
     later_cpus: float = 0.0
+    canary_cpus: float = 0.0
 
 
 class Phases:
@@ -102,7 +105,7 @@ def run(orders: Orders, began: float) -> int:
     needed = (
         sum(max(pool.replicas, pool.most_replicas) * pool.num_cpus for pool in orders.pools)
         + orders.later_cpus
-        + _SPARE_CPUS
+        + max(_SPARE_CPUS, orders.canary_cpus)
     )
     try:
         address = ray_head.start(needed, ray_environment.temp_dir(orders.run_dir))
@@ -168,7 +171,7 @@ def _from_file(path: Path, stopping: threading.Event) -> Orders:
 
 def _from_supervisor(fd: int, parent: int, stopping: threading.Event) -> Orders:
     # Configuration, which --spec has none of.
-    from serving.processes.engine_pools import engine_pools, later_cpus  # noqa: PLC0415
+    from serving.processes.engine_pools import canary_cpus, engine_pools, later_cpus  # noqa: PLC0415
     from serving.processes.start_message import from_json  # noqa: PLC0415
     from serving.processes.table_publisher import publish_first_table  # noqa: PLC0415
 
@@ -180,18 +183,25 @@ def _from_supervisor(fd: int, parent: int, stopping: threading.Event) -> Orders:
     pools = engine_pools(start)
     orders = Orders(Path(start.run_dir), pools, stopping, channel.tell)
     hosts = _hosts(start, pools)
-    return replace(orders, obey=lambda: channel.obey(hosts), later_cpus=later_cpus(start, pools))
+    return replace(
+        orders,
+        obey=lambda: channel.obey(hosts),
+        later_cpus=later_cpus(start, pools),
+        canary_cpus=canary_cpus(start),
+    )
 
 
 def _hosts(start: StartMessage, pools: tuple[PoolSpec, ...]) -> Callable[[dict[str, Any]], None]:
     """Carries out "host": these versions and no others, in pools that run and in others that are started for it.
 
-    A pool that was started for a version ends with its last one; those of the session's start stay.
+    A pool that was started for a version ends with its last one, a canary's with its rollout; the others of the
+    session's start stay. "room" only says whether there is room for those that would be started.
     """
-    from serving.processes.engine_pools import changed_pools  # noqa: PLC0415 - see _from_supervisor
+    from serving.config.placement import is_canary_pool  # noqa: PLC0415 - see _from_supervisor
+    from serving.processes.engine_pools import changed_pools, remedy  # noqa: PLC0415 - see _from_supervisor
 
     running = {pool.name: pool for pool in pools}
-    kept = frozenset(running)
+    kept = frozenset(name for name in running if not is_canary_pool(name))
 
     def host(asked: dict[str, Any]) -> None:
         from serving.processes import ray_pools  # noqa: PLC0415 - see `run`
@@ -200,7 +210,9 @@ def _hosts(start: StartMessage, pools: tuple[PoolSpec, ...]) -> Callable[[dict[s
         changed = changed_pools(running, start, models)
         ended = [pool.name for pool in changed if not pool.sources and pool.name not in kept]
         begun = [pool for pool in changed if pool.name not in running]
-        ray_pools.find_room(begun)
+        ray_pools.find_room(begun, lambda pool: remedy(pool, tuple(running.values())))
+        if asked["what"] == "room":
+            return
         # Known before they are there: what fails on its way is ended like any other.
         running.update({pool.name: pool for pool in changed})
         ray_pools.change([pool for pool in changed if pool.name not in ended])

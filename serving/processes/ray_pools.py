@@ -82,7 +82,7 @@ def change(pools: Sequence[PoolSpec]) -> None:
         time.sleep(_LOOK_S)
 
 
-def find_room(pools: Sequence[PoolSpec]) -> None:
+def find_room(pools: Sequence[PoolSpec], remedy: Callable[[PoolSpec], str]) -> None:
     """Whether the cluster can start them: without room their replicas would wait for ever.
 
     Raises:
@@ -92,7 +92,7 @@ def find_room(pools: Sequence[PoolSpec]) -> None:
         return
     free = ray.available_resources()  # type: ignore[no-untyped-call]
     for pool in pools:
-        free = without(free, pool)
+        free = without(free, pool, remedy(pool))
 
 
 def remove(names: Sequence[str]) -> None:

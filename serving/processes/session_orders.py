@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from serving.errors import BadRequest, NotReady, UnknownModel
 from serving.inference import VersionKey
 from serving.processes.asking import Facts
 from serving.processes.batching_view import COUNTED, batching_seen
+from serving.processes.canary_place import Own, place_of
 from serving.processes.events import Emit
 from serving.processes.model_orders import ModelOrders
 from serving.processes.release import release
@@ -33,13 +34,23 @@ _STATISTICS_WITHIN_S = 0.5
 
 
 class SessionOrders:
-    """`changing` is held while versions change, `ready` is set with the session's first prediction."""
+    """`changing` is held while versions change, `ready` is set with the session's first prediction.
 
-    def __init__(
-        self, plan: SessionPlan, parts: SessionParts, changing: asyncio.Lock, emit: Emit, ready: asyncio.Event
+    `begin` takes what is done beside the orders, and owns it.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a supervisor has and orders need
+        self,
+        plan: SessionPlan,
+        parts: SessionParts,
+        changing: asyncio.Lock,
+        emit: Emit,
+        ready: asyncio.Event,
+        begin: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._parts = parts
         self._ready = ready
+        self._begin = begin
         self._engine = plan.engine
         self._versions = SessionVersions(plan, parts, changing, emit)
         root = (plan.config.get("repository") or {}).get("models_dir")
@@ -57,6 +68,8 @@ class SessionOrders:
             "split": self._split,
             "score": self._score,
             "rollout_series": self._rollout_series,
+            "room": self._room,
+            "set_apart": self._set_apart,
             "statistics": self._statistics,
             "batching": self._batching,
             "index": self._index,
@@ -99,7 +112,27 @@ class SessionOrders:
     async def _split(self, asked: Facts) -> Facts:
         splits = [Split(one["variant"], one["version"], one["weight_bp"]) for one in asked["splits"]]
         trial = None if asked["trial"] is None else trial_of(asked["trial"])
-        return await self._versions.split(asked["model"], splits, trial, salt=asked["salt"], fence=asked["fence"])
+        model = asked["model"]
+        told = await self._versions.split(
+            model, splits, trial, salt=asked["salt"], fence=asked["fence"], apart=asked.get("apart", 0)
+        )
+        if self._versions.apart(model):
+            # It takes seconds, and is no concern of whoever judges.
+            self._begin(self._versions.bring_home(model))
+        return told
+
+    async def _room(self, asked: Facts) -> Facts:
+        """Where a canary would run; refused where replicas of its own find no room."""
+        key = VersionKey(asked["model"], asked["canary"])
+        place = place_of(self._versions.settings, key.model, asked["stable"], key.version, asked["wish"])
+        if place.own is not None:
+            await self._versions.room(key, place.own)
+        return asdict(place)
+
+    async def _set_apart(self, asked: Facts) -> Facts:
+        key = VersionKey(asked["model"], asked["canary"])
+        await self._versions.set_apart(key, Own(**asked["own"]), asked["fence"])
+        return {}
 
     async def _score(self, asked: Facts) -> Facts:
         """Which output of a version is its score, as its owner says; "" where none is named."""

@@ -11,12 +11,20 @@ EMBEDDED = "embedded"
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """One version to serve; `default` marks the one that answers when a request names no version."""
+    """One version to serve; `default` marks the one that answers when a request names no version.
+
+    With `own_replicas` it is hosted by so many of a rollout's canary pool as well, or up to `own_most` where that is
+    more, each with `own_cpus` processors and `own_memory_mb` megabytes.
+    """
 
     model: str
     version: int
     path: str
     default: bool = True
+    own_replicas: int = 0
+    own_most: int = 0
+    own_cpus: float = 0.0
+    own_memory_mb: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from serving.config.first_table import first_route
 from serving.config.owner_facts import with_owner_facts
+from serving.config.placement import canary_pool, pool_of
 from serving.config.settings import Settings
 from serving.errors import BadRequest, InUse, ModelUnservable, NotReady, ServingError, Unavailable, UnknownModel
 from serving.inference import VersionKey
 from serving.processes.asking import Facts
+from serving.processes.canary_place import Own, own_versions, with_own, without_own
 from serving.processes.events import Emit, Event, Kind
 from serving.processes.session_parts import SessionParts
 from serving.processes.session_plan import ServedModel, SessionPlan
@@ -20,7 +22,7 @@ from serving.processes.session_table import session_table
 from serving.processes.table_place import HeldTable, RedisTable, TablePlace
 from serving.registry.repository import Repository, RepositoryVersion
 from serving.routing.table import RouteTable, Split, Trial, dump
-from serving.routing.table_change import with_limits, with_split, with_version, without_version
+from serving.routing.table_change import with_limits, with_pools, with_split, with_version, without_version
 from serving.runtime.check import check_version
 from serving.runtime.inspector import Inspector
 
@@ -44,11 +46,18 @@ class SessionVersions:
         self._emit = emit
         # The highest number that a controller of rollouts gave: one that was replaced has a lower one.
         self._fence = 0
+        # Of each model the version whose rollout wants replicas of its own for it.
+        self._apart: dict[str, int] = {}
         self._models = {VersionKey(served.model, served.version): served for served in plan.models}
         self._settings = Settings.model_validate(plan.config)
         self._seen = session_table(parts.start)
         url = parts.start.control_url
         self._tables: TablePlace = RedisTable(url, self._seen) if url else HeldTable(self._seen)
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration, with what owners of loaded models say."""
+        return self._settings
 
     async def table(self) -> RouteTable:
         """The routing table in force; while the control Redis is away the last known one, as gateways have it."""
@@ -127,8 +136,13 @@ class SessionVersions:
             table = await self._publish(lambda now: with_limits(now, model, limits))
             self._in_force(self._models, table)
 
-    async def split(self, model: str, splits: Sequence[Split], trial: Trial | None, *, salt: str, fence: int) -> Facts:
+    async def split(  # noqa: PLR0913 - all of what one order says, in force together or not at all
+        self, model: str, splits: Sequence[Split], trial: Trial | None, *, salt: str, fence: int, apart: int = 0
+    ) -> Facts:
         """Share a model's requests out otherwise; `fence` is the number of the controller that wants it.
+
+        `apart` is the version that a rollout wants replicas of its own for; without it every version is asked for in
+        its own pool from the same table on, and what had replicas of its own is to be brought home.
 
         Raises:
             InUse: another controller has taken over.
@@ -137,17 +151,76 @@ class SessionVersions:
             Unavailable: the control Redis cannot be asked now.
         """
         async with self._changing:
-            if fence < self._fence:
-                raise InUse(
-                    f"controller {fence} of rollouts was replaced by {self._fence} and changes nothing any more"
-                )
-            self._fence = fence
+            self._accept(fence)
+            self._apart.pop(model, None)
+            if apart:
+                self._apart[model] = apart
             before = await self._tables.current()
-            table = await self._publish(lambda now: with_split(now, model, splits, trial, salt))
+
+            def change(now: RouteTable) -> RouteTable:
+                table = with_split(now, model, splits, trial, salt)
+                return table if apart else self._at_home(table, model)
+
+            table = await self._publish(change)
             if table.epoch != before.epoch:
                 self._in_force(self._models, table)
             in_force = table.routes[model].trial
         return {"epoch": table.epoch, "generation": in_force.generation if in_force else 0}
+
+    async def room(self, key: VersionKey, own: Own) -> None:
+        """Whether replicas of its own can be started for a version.
+
+        Raises:
+            UnknownModel: it is not served.
+            ModelUnservable: there is no room for them; says what to do.
+            Unavailable: the engine cannot be asked now.
+        """
+        async with self._ordering:
+            await self._tell_engine(with_own(self._models, self._served(key), own), "room")
+
+    async def set_apart(self, key: VersionKey, own: Own, fence: int) -> None:
+        """Have a version hosted by replicas of its own as well, warm, and then asked for there alone.
+
+        Raises:
+            UnknownModel: it is not served.
+            ModelUnservable: there is no room, or they refused it.
+            InUse: the rollout that wanted it is over.
+            Unavailable: engine or control Redis cannot be asked now.
+        """
+        pools = {key.version: canary_pool(key.model)}
+        async with self._ordering:
+            self._accept(fence)
+            before = self._models
+            models = with_own(before, self._served(key), own)
+            try:
+                await self._tell_engine(models)
+                async with self._changing:
+                    self._still_wanted(key)
+                    self._models = models
+                    await self._admit(models[key], lambda now: with_pools(now, key.model, pools))
+            except ServingError:
+                self._models = before
+                await self._told_if_not(self._tell_engine(before), str(key), "its own replicas could not be let go")
+                raise
+
+    async def bring_home(self, model: str) -> None:
+        """Let go of replicas that a canary of this model had for itself, once what they had accepted is answered."""
+        async with self._ordering:
+            left = [key for key in own_versions(self._models, model) if key.version != self._apart.get(model)]
+            if not left:
+                return
+            for key in left:
+                leave = self._parts.gateways.ask_all("leave", model=key.model, version=key.version)
+                await self._told_if_not(leave, str(key), "what its own replicas had accepted may not be answered")
+            async with self._changing:
+                self._in_force(without_own(self._models, model), await self.table())
+            await self._told_if_not(
+                self._tell_engine(self._models), str(left[0]), "its own replicas could not be let go"
+            )
+
+    def apart(self, model: str) -> bool:
+        """A version of the model has replicas of its own that no rollout wants any more."""
+        return any(key.version != self._apart.get(model) for key in own_versions(self._models, model))
 
     def folder(self, key: VersionKey) -> Path | None:
         """Where the file of a version is, with its model's manifest beside it."""
@@ -197,11 +270,32 @@ class SessionVersions:
         except ServingError as error:
             self._say("trouble", part, f"{what}: {error.message}")
 
-    async def _tell_engine(self, models: Mapping[VersionKey, ServedModel]) -> None:
+    def _accept(self, fence: int) -> None:
+        if fence < self._fence:
+            raise InUse(f"controller {fence} of rollouts was replaced by {self._fence} and changes nothing any more")
+        self._fence = fence
+
+    def _served(self, key: VersionKey) -> VersionKey:
+        if key not in self._models:
+            raise UnknownModel(f"version {key.version} of {key.model!r} is not served")
+        return key
+
+    def _still_wanted(self, key: VersionKey) -> None:
+        if self._apart.get(key.model) != key.version:
+            raise InUse(f"the rollout of {key} is over; replicas of its own are wanted no more")
+
+    def _at_home(self, table: RouteTable, model: str) -> RouteTable:
+        """What was asked for in replicas of its own is asked for where the configuration places it."""
+        served = table.routes[model].served
+        own = canary_pool(model)
+        pools = {one.version: pool_of(self._settings, model, one.version) for one in served if one.pool == own}
+        return with_pools(table, model, pools)
+
+    async def _tell_engine(self, models: Mapping[VersionKey, ServedModel], what: str = "host") -> None:
         engine = self._parts.engine
         if engine is None or not engine.ready.is_set():
             raise NotReady("the engine is not ready; try again in a moment")
-        await engine.ask("host", models=[asdict(served) for served in models.values()])
+        await engine.ask(what, models=[asdict(served) for served in models.values()])
 
     async def _publish(self, change: Change) -> RouteTable:
         for _ in range(_TRIES):

@@ -184,7 +184,7 @@ class Supervisor:
             # else.
             from serving.processes.session_orders import SessionOrders  # noqa: PLC0415
 
-            self._orders = SessionOrders(self.plan, parts, self._rolling, self._emit, self.ready)
+            self._orders = SessionOrders(self.plan, parts, self._rolling, self._emit, self.ready, self._own)
         return await self._orders.obey(asked)
 
     async def _show_metrics(self, parts: SessionParts) -> None:

@@ -178,6 +178,10 @@ class Variants:
         """Requests for this version wait or run, also such as were accepted before it left the table."""
         return any(v.key == key and not v.batcher.idle for v in (*self._live.values(), *self._gone))
 
+    def leaving(self, key: VersionKey) -> bool:
+        """Requests for this version wait or run that were accepted before it was routed or hosted otherwise."""
+        return any(variant.key == key and not variant.batcher.idle for variant in self._gone)
+
     def all(self) -> list[Variant]:
         """Every live variant."""
         return list(self._live.values())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from serving.errors import BadRequest, ConfigInvalid, InUse, NotReady, ServingError, UnknownModel
+from serving.errors import BadRequest, ConfigInvalid, InUse, ModelUnservable, NotReady, ServingError, UnknownModel
 from serving.rollouts import look, plan_file, rollout, transition
 from serving.rollouts.look import Facts, Looked
 from serving.rollouts.plan import Plan
@@ -49,6 +49,8 @@ class Controller:
         self._holder = secrets.token_hex(8)
         self._one_at_a_time = asyncio.Lock()
         self._in_force: dict[str, str] = {}
+        # Replicas of canaries that are being started, which takes longer than a look may.
+        self._starting: dict[str, asyncio.Task[str]] = {}
         self._looks = 0
 
     async def look(self) -> None:
@@ -77,11 +79,13 @@ class Controller:
         Raises:
             ServingError: why it cannot begin.
         """
+        await self._not_frozen()
+        # Before it is anybody's turn: an engine may take its time to say whether there is room.
+        begun = await self.checked(model, canary, plan, by=by, sticky=sticky)
         async with self._one_at_a_time:
             number = await self._number()
-            if await asyncio.to_thread(self._store.frozen):
-                raise InUse("rollouts are frozen: nothing changes before `sluice rollout unfreeze`")
-            begun = await self.checked(model, canary, plan, by=by, sticky=sticky)
+            await self._not_frozen()
+            await self._only_one(model)
             entry = {
                 "at_s": self._now(),
                 "who": by,
@@ -101,13 +105,14 @@ class Controller:
         Raises:
             ServingError: why it cannot begin.
         """
-        for document in await asyncio.to_thread(self._store.live):
-            if document["model"] == model:
-                raise InUse(f"rollout {document['id']} of {model!r} is not over; abort it, or wait for it")
-        if _asked_for(plan).shadow is not None:
+        await self._only_one(model)
+        asked_for = _asked_for(plan)
+        if asked_for.shadow is not None:
             raise BadRequest("shadow: this release has no shadow stage yet; leave it out")
         stable = _stable_of(await self._session("models"), model, canary)
         score = await self._session("score", model=model, version=stable)
+        wish = asked_for.isolation.wish(asked_for.steps[-1].weight_bp)
+        place = await self._session("room", model=model, stable=stable, canary=canary, wish=wish)
         now_s = self._now()
         return Rollout(
             f"{model}-{canary}-{secrets.token_hex(4)}",
@@ -120,6 +125,8 @@ class Controller:
             by=by,
             sticky=sticky,
             score=(score["output"], score["index"]),
+            runs=place["says"],
+            own=None if place["own"] is None else {**place["own"], "pool": place["pool"]},
         )
 
     async def order(self, rollout_id: str, order: Order, by: str) -> Rollout:
@@ -169,6 +176,15 @@ class Controller:
                 pinned = replace(held, pinned=version)
                 await self._kept(look.ordered(pinned, by, "pin", standing, self._now()), number)
 
+    async def _not_frozen(self) -> None:
+        if await asyncio.to_thread(self._store.frozen):
+            raise InUse("rollouts are frozen: nothing changes before `sluice rollout unfreeze`")
+
+    async def _only_one(self, model: str) -> None:
+        for document in await asyncio.to_thread(self._store.live):
+            if document["model"] == model:
+                raise InUse(f"rollout {document['id']} of {model!r} is not over; abort it, or wait for it")
+
     async def _number(self) -> int:
         number = await asyncio.to_thread(self._store.acquire, self._holder)
         if not number:
@@ -183,7 +199,7 @@ class Controller:
             if await asyncio.to_thread(self._store.frozen):
                 return
             counted = await asyncio.to_thread(self._store.counts, measured_as(held), -1)
-            found = look.measured(held, counted, await self._facts(held), self._now())
+            found = look.measured(held, counted, await self._facts(held, number), self._now())
         elif held.standing.frozen:
             return
         else:
@@ -197,16 +213,42 @@ class Controller:
             # Closed before it is read: what a worker brings later is told as late, and in no evidence.
             await asyncio.to_thread(self._store.close, number, held.id, through)
         counted = await asyncio.to_thread(self._store.counts, held.id, held.folded)
-        return look.judged(held, counted, await self._facts(held), now_s)
+        return look.judged(held, counted, await self._facts(held, number), now_s)
 
-    async def _facts(self, held: Rollout) -> Facts:
+    async def _facts(self, held: Rollout, number: int) -> Facts:
+        unusable, starting, no_place = "", False, ""
         try:
-            unusable = _unusable(await self._session("models"), held.model, held.canary)
+            served = _served(await self._session("models"), held.model, held.canary)
+            unusable = _unusable(served, held.canary)
+            starting = held.own is not None and served is not None and served["pool"] != held.own["pool"]
         except ServingError as error:
             # Nobody who could say is there: that speaks neither for the canary nor against it.
             log.debug("the session does not say what it serves: %s", error.message)
-            unusable = ""
-        return Facts(unusable, await asyncio.to_thread(self._store.crashes, held.id))
+        if starting:
+            no_place = self._started(held, number)
+        return Facts(unusable, await asyncio.to_thread(self._store.crashes, held.id), starting, no_place)
+
+    def _started(self, held: Rollout, number: int) -> str:
+        """Have its own replicas started, unless that is under way; why there will be none, "" where there may be."""
+        task = self._starting.get(held.id)
+        if task is not None and not task.done():
+            return ""
+        refused = "" if task is None or task.cancelled() else task.result()
+        # Refused, a rollout that is measured ends; one that has begun goes on beside the stable version.
+        if not refused or held.standing is not None:
+            self._starting[held.id] = asyncio.create_task(self._set_apart(held, number), name=f"place {held.id}")
+        return refused
+
+    async def _set_apart(self, held: Rollout, number: int) -> str:
+        own = {name: value for name, value in (held.own or {}).items() if name != "pool"}
+        try:
+            await self._session("set_apart", model=held.model, canary=held.canary, own=own, fence=number)
+        except ModelUnservable as error:
+            return error.message
+        except ServingError as error:
+            # Tried again with the next look, if it is wanted then.
+            log.warning("rollout %s has no replicas of its own yet: %s", held.id, error.message)
+        return ""
 
     async def _kept(self, found: Looked, number: int, before: Rollout | None = None) -> Rollout:
         """Store it, then have the session do it; what could not be done is tried again with the next look."""
@@ -228,6 +270,7 @@ class Controller:
             held = replace(held, settled=True)
             await self._save(held, number, None)
             self._in_force.pop(held.id, None)
+            self._starting.pop(held.id, None)
         return held
 
     async def _save(self, held: Rollout, number: int, entry: Document | None) -> None:
@@ -275,9 +318,12 @@ def _stable_of(seen: Mapping[str, Any], model: str, canary: int) -> int:
     return stable
 
 
-def _unusable(seen: Mapping[str, Any], model: str, canary: int) -> str:
+def _served(seen: Mapping[str, Any], model: str, canary: int) -> Mapping[str, Any] | None:
     versions: list[Any] = next((one["versions"] for one in seen["models"] if one["name"] == model), [])
-    found = next((one for one in versions if one["version"] == canary), None)
+    return next((one for one in versions if one["version"] == canary), None)
+
+
+def _unusable(found: Mapping[str, Any] | None, canary: int) -> str:
     if found is None:
         return f"version {canary} is not served any more"
     return f"version {canary} was refused: {found['why']}" if found["state"] == "refused" else ""

@@ -31,12 +31,20 @@ KEYLESS_S = 8.0
 MOST_CRASHES = 3
 
 
+_STARTING = Said("waiting", "hold", "starting", "the canary's own replicas are being started")
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known besides counts: why the canary's version cannot be used, and batches that crashes took, by arm."""
+    """What is known besides counts: why the canary's version cannot be used, and batches that crashes took, by arm.
+
+    `starting`: the replicas of its own are not there yet; `no_place` is why there will be none.
+    """
 
     unusable: str = ""
     crashes: tuple[int, int] = (0, 0)
+    starting: bool = False
+    no_place: str = ""
 
     @property
     def hard_stop(self) -> str:
@@ -66,6 +74,8 @@ def measured(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> 
     """While the stable version is measured; at its end the first step begins."""
     if facts.hard_stop:
         return _stopped(rollout, facts, now_s)
+    if facts.no_place:
+        return _without_place(rollout, facts.no_place, now_s)
     seen, passed_s = Measurement.of(counted.values()), now_s - rollout.began_s
     if rollout.sticky is None:
         if seen.requests:
@@ -75,6 +85,8 @@ def measured(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> 
     enough = seen.requests >= MEASURE_REQUESTS and passed_s >= MEASURE_LEAST_S
     if rollout.sticky is None or not (enough or passed_s >= MEASURE_MOST_S):
         return Looked(rollout)
+    if facts.starting:
+        return Looked(replace(rollout, said=_STARTING))
     return _begun(rollout, seen, passed_s, now_s)
 
 
@@ -177,6 +189,13 @@ def _stopped(rollout: Rollout, facts: Facts, now_s: float) -> Looked:
     standing = transition.Standing(Phase.ROLLED_BACK, 0, now_s, facts.hard_stop)
     stopped = replace(rollout, standing=standing, said=said)
     return Looked(stopped, told("controller", "rolled_back", rollout, stopped, now_s))
+
+
+def _without_place(rollout: Rollout, why: str, now_s: float) -> Looked:
+    """Says nothing of the canary: nobody could judge it."""
+    said = Said("error", "hold", "no_place", why)
+    ended = replace(rollout, standing=transition.Standing(Phase.ABORTED, 0, now_s, why), said=said)
+    return Looked(ended, told("controller", "aborted", rollout, ended, now_s))
 
 
 def _entry(

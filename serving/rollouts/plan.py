@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from serving.rollouts.gate import Gate, Kind, Margin
+from serving.rollouts.isolation import Isolation
 
 MINUTE_S = 60
 # Requests a minute from which on steps may be short, and below which they have to be few and long.
@@ -94,6 +95,7 @@ class Plan:
     on_no_data: Otherwise = Otherwise.PAUSE
     expect_drift: bool = False
     webhooks: tuple[str, ...] = ()
+    isolation: Isolation = field(default_factory=Isolation)
 
 
 def default_steps(requests_per_min: float) -> tuple[Step, ...]:

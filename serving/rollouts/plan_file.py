@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from serving.errors import ConfigInvalid
+from serving.rollouts import isolation
 from serving.rollouts.plan import (
     DEFAULT_GATES,
     GateSettings,
@@ -23,7 +24,7 @@ from serving.rollouts.stratum import WHOLE_BP
 
 KEYS = (
     *("steps", "gates", "guardrail", "shadow", "min_requests", "min_events"),
-    *("on_inconclusive", "on_no_data", "expect_drift", "webhooks"),
+    *("on_inconclusive", "on_no_data", "expect_drift", "webhooks", "isolation"),
 )
 _STEP_KEYS = ("weight", "duration", "max_duration", "approval")
 _GATE_KEYS = ("alpha", "allowed", "margin", "excess")
@@ -70,6 +71,7 @@ def parse(document: Mapping[str, Any], requests_per_min: float = 1_000.0) -> Pla
         on_no_data=_otherwise(document, "on_no_data", problems),
         expect_drift=_flag(document, "expect_drift", "plan", problems),
         webhooks=_webhooks(document.get("webhooks"), problems),
+        isolation=_isolation(document.get("isolation"), problems),
     )
     if problems.found:
         raise ConfigInvalid("\n".join(problems.found))
@@ -222,6 +224,13 @@ def _webhooks(given: Any, problems: _Problems) -> tuple[str, ...]:  # noqa: ANN4
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             problems.add(f"webhooks[{place}]", f"{url!r} is no address that begins with http:// or https://")
     return tuple(str(url) for url in urls)
+
+
+def _isolation(given: Any, problems: _Problems) -> isolation.Isolation:  # noqa: ANN401 - a file
+    found, wrong = isolation.read(given)
+    for what in wrong:
+        problems.add("isolation", what)
+    return found
 
 
 def _duration(where: str, given: Any, problems: _Problems) -> int:  # noqa: ANN401 - a file

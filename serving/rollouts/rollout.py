@@ -43,6 +43,7 @@ class Rollout:
 
     `sticky` None is not known yet: it is seen from the first requests. `evidence` is that of all slices up to `folded`.
     `before` is what the guardrail holds the whole model against, and `guard` what it has seen up to `folded`.
+    `runs` says where the canary runs; `own` are the replicas that it is to have for itself, None where it has none.
     `pinned` is the version that somebody gave all traffic to, and with which the rollout ended. `settled`: it is over,
     and its last routing table is in force.
     """
@@ -67,6 +68,8 @@ class Rollout:
     guard: Mapping[str, Any] | None = None
     said: Said = NOTHING_SAID
     pinned: int = 0
+    runs: str = ""
+    own: Mapping[str, Any] | None = None
     settled: bool = False
     number: int = 0
 
@@ -79,6 +82,11 @@ class Rollout:
     def over(self) -> bool:
         """Whether nothing follows."""
         return self.standing is not None and self.standing.over
+
+    @property
+    def apart(self) -> int:
+        """The version that has replicas of its own as long as the rollout lasts; 0 where none has."""
+        return 0 if self.over or self.pinned or self.own is None else self.canary
 
     def in_force(self) -> Plan:
         """The plan, with steps that fit the traffic where it says none."""

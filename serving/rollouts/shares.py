@@ -17,30 +17,31 @@ MEASURED_BY_KEY, MEASURED_BY_REQUEST = "-keys", "-requests"
 
 
 class Shares(NamedTuple):
-    """Splits, trial and salt as the supervisor is asked for them."""
+    """Splits, trial, and the version that has replicas of its own meanwhile, as the supervisor is asked for them."""
 
     splits: tuple[Split, ...]
     trial: Trial | None
+    apart: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """For the order."""
         trial = None if self.trial is None else asdict(self.trial)
-        return {"splits": [asdict(split) for split in self.splits], "trial": trial}
+        return {"splits": [asdict(split) for split in self.splits], "trial": trial, "apart": self.apart}
 
 
 def shares_of(rollout: Rollout) -> Shares:
     """The whole to one version before and after; between, the step's weight to the canary and never more."""
     if rollout.pinned:
         return Shares(_whole(rollout.pinned), None)
-    standing = rollout.standing
+    standing, apart = rollout.standing, rollout.apart
     if standing is None:
-        return Shares(_split(rollout, 0), _measuring(rollout))
+        return Shares(_split(rollout, 0), _measuring(rollout), apart)
     if standing.phase is Phase.PROMOTED:
         return Shares(_whole(rollout.canary), None)
     weight_bp = transition.weight_bp(standing, rollout.in_force())
     if weight_bp == 0:
-        return Shares(_whole(rollout.stable), None)
-    return Shares(_split(rollout, weight_bp), _trial(rollout, standing.judged_step, weight_bp))
+        return Shares(_whole(rollout.stable), None, apart)
+    return Shares(_split(rollout, weight_bp), _trial(rollout, standing.judged_step, weight_bp), apart)
 
 
 def measured_as(rollout: Rollout) -> str:

@@ -37,6 +37,7 @@ def summary(rollout: Rollout) -> dict[str, Any]:
         "started_s": rollout.started_s,
         "since_s": rollout.began_s if standing is None else standing.since_s,
         "by": rollout.by,
+        "runs": rollout.runs,
         "outcome": rollout.said.outcome,
         "reason": rollout.said.reason,
         "sentence": sentence(rollout),

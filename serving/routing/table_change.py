@@ -77,6 +77,15 @@ def with_split(table: RouteTable, model: str, splits: Sequence[Split], trial: Tr
     return table if changed == route else RouteTable(epoch, {**table.routes, model: changed})
 
 
+def with_pools(table: RouteTable, model: str, pools: Mapping[int, str]) -> RouteTable:
+    """Versions of a model asked for in other pools; the same table where nothing changes, or there is no such model."""
+    route = table.routes.get(model)
+    if route is None:
+        return table
+    served = tuple(replace(one, pool=pools.get(one.version, one.pool)) for one in route.served)
+    return table if served == route.served else _changed(table, {**table.routes, model: replace(route, served=served)})
+
+
 def _dated(before: Trial | None, trial: Trial | None, epoch: int) -> Trial | None:
     if trial is None:
         return None

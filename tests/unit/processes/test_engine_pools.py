@@ -11,8 +11,9 @@ from serving.config.first_table import first_table
 from serving.config.settings import Settings
 from serving.inference import VersionKey
 from serving.pool.pool_spec import PoolSpec
-from serving.processes.engine_pools import changed_pools, later_cpus, pools_at
+from serving.processes.engine_pools import canary_cpus, changed_pools, later_cpus, pools_at, remedy
 from serving.processes.model_sources import model_sources
+from serving.processes.pool_room import REMEDY
 from serving.processes.session_plan import ServedModel
 from serving.processes.start_message import StartMessage
 
@@ -119,3 +120,33 @@ def test_the_cluster_has_room_for_each_pool_that_may_be_begun_later(models: list
     config = Settings.model_validate(wide).model_dump(mode="json")
     assert later_cpus(replace(start, config=config), running) == 5 * 0.5 + 1.0
     assert later_cpus(start, [*running, PoolSpec("big-trial", ()), PoolSpec("default", ())]) == 0
+
+
+def test_a_canarys_pool_hosts_it_alone_as_large_as_its_rollout_says_and_its_home_hosts_it_as_well(
+    models: list[ServedModel],
+) -> None:
+    settings = Settings.model_validate({"pools": POOLS, "models": {"a": {"pool": "big"}}})
+    own = replace(models[1], own_replicas=2, own_most=2, own_cpus=0.25, own_memory_mb=64)
+    pools = {pool.name: pool for pool in pools_at(PoolSpec("", ()), settings, [models[0], own])}
+    assert {name: hosted(pool) for name, pool in pools.items()} == {
+        "a-canary": [VersionKey("a", 2)],
+        "big": [VersionKey("a", 1), VersionKey("a", 2)],
+    }
+    canary = pools["a-canary"]
+    assert (canary.replicas, canary.scales, canary.num_cpus, canary.memory_mb) == (2, False, 0.25, 64)
+    # All else is as in the pool that it stands beside.
+    assert canary.slots == pools["big"].slots == 2
+
+
+def test_where_a_canary_finds_no_room_it_is_said_who_has_it_and_how_to_need_less() -> None:
+    running = [PoolSpec("big", (), replicas=2, num_cpus=1.5), PoolSpec("small", (), num_cpus=0.5)]
+    said = remedy(PoolSpec("a-canary", ()), running)
+    assert "big with 3, small with 0.5" in said
+    assert "isolation: shared" in said
+    assert remedy(PoolSpec("big", ()), running) == REMEDY
+
+
+def test_the_cluster_has_room_for_a_canary_of_the_largest_pool(models: list[ServedModel]) -> None:
+    settings = Settings.model_validate({"pools": POOLS, "models": TRIAL})
+    start = StartMessage("s", "ray", "/r", "/r", config=settings.model_dump(mode="json"))
+    assert canary_cpus(start) == 3 * 0.5

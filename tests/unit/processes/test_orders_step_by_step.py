@@ -11,9 +11,10 @@ from typing import Any, cast
 import pytest
 
 from serving.config.settings import Settings
-from serving.errors import NotReady, ServingError, Unavailable
+from serving.errors import InUse, ModelUnservable, NotReady, ServingError, Unavailable, UnknownModel
 from serving.inference import VersionKey
 from serving.processes import session_versions
+from serving.processes.canary_place import Own
 from serving.processes.events import Event
 from serving.processes.session_plan import ServedModel, SessionPlan
 from serving.processes.session_versions import SessionVersions
@@ -21,7 +22,7 @@ from serving.processes.start_message import StartMessage
 from serving.processes.table_place import HeldTable
 from serving.registry.manifest import Manifest
 from serving.registry.repository import RepositoryVersion
-from serving.routing.table import RouteTable
+from serving.routing.table import RouteTable, Split
 
 FIRST, NEW = VersionKey("m", 1), VersionKey("m", 2)
 LOADS = ["engine hosts 1 2", "workers load 2 strictly", "table 1 2", "workers load 2"]
@@ -55,6 +56,7 @@ class Gateways:
         self.hosted = {str(FIRST)}
         self.refused: dict[str, str] = {}
         self.served: list[int] = [1]
+        self.own: list[int] = []
 
     async def ask_one(self, what: str) -> dict[str, Any]:
         return {"hosted": {key: {} for key in self.hosted}, "refused": self.refused, "pools": {}}
@@ -63,10 +65,13 @@ class Gateways:
         version = facts["served"]["version"] if what == "load" else facts["version"]
         await self._steps.take(f"workers {what} {version}" + (" strictly" if strict else ""))
         name = f"m/{version}"
+        if what == "leave":
+            return
         (self.hosted.add if what == "load" else self.hosted.discard)(name)
 
     def serve(self, models: tuple[ServedModel, ...], table: str) -> None:
         self.served = [served.version for served in models]
+        self.own = [served.version for served in models if served.own_replicas]
 
     def use_table(self, table: str) -> None:
         """Gateways follow the control Redis or this."""
@@ -83,12 +88,15 @@ class Engine:
         self.ready = asyncio.Event()
         self.ready.set()
         self.served: list[int] = [1]
+        self.own: list[int] = []
 
     async def ask(self, what: str, models: list[dict[str, Any]]) -> None:
-        await self._steps.take(f"engine {what}s " + " ".join(str(model["version"]) for model in models))
+        named = (str(model["version"]) + "+" * bool(model["own_replicas"]) for model in models)
+        await self._steps.take(f"engine {what}s " + " ".join(named))
 
     def serve(self, models: tuple[ServedModel, ...], table: str) -> None:
         self.served = [served.version for served in models]
+        self.own = [served.version for served in models if served.own_replicas]
 
 
 class Session:
@@ -119,7 +127,10 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Session:
     publish = HeldTable.publish
 
     async def published(self: HeldTable, table: RouteTable) -> bool:
-        await session.steps.take("table " + " ".join(str(served.version) for served in table.routes["m"].served))
+        named = (
+            str(one.version) + ("" if one.pool == "default" else f"@{one.pool}") for one in table.routes["m"].served
+        )
+        await session.steps.take("table " + " ".join(named))
         return await publish(self, table)
 
     def servable(settings: Settings, key: VersionKey) -> RepositoryVersion:
@@ -211,3 +222,82 @@ async def test_orders_are_carried_out_one_after_the_other(session: Session) -> N
         "table 1 2 3",
         "workers load 3",
     ]
+
+
+OWN = Own(1, 1, 0.5, 64)
+SHARES = (Split("stable", 1, 9_000), Split("canary", 2, 1_000))
+WHOLE = (Split("stable", 2, 10_000),)
+SETS_APART = ["engine hosts 1 2+", "workers load 2 strictly", "table 1 2@m-canary", "workers load 2"]
+
+
+async def with_a_rollout(session: Session) -> None:
+    await session.versions.load(NEW)
+    await session.versions.split("m", SHARES, None, salt="r", fence=1, apart=2)
+    session.steps.done.clear()
+
+
+async def test_a_canary_is_warm_in_replicas_of_its_own_before_it_is_asked_for_there(session: Session) -> None:
+    await with_a_rollout(session)
+    await session.versions.set_apart(NEW, OWN, 1)
+    assert session.steps.done == SETS_APART
+    assert not session.versions.apart("m")
+    assert (session.gateways.own, session.engine.own) == ([2], [2])
+
+
+async def test_it_comes_home_with_the_table_that_ends_its_rollout_and_its_replicas_go_once_they_are_idle(
+    session: Session,
+) -> None:
+    await with_a_rollout(session)
+    await session.versions.set_apart(NEW, OWN, 1)
+    session.steps.done.clear()
+    await session.versions.split("m", WHOLE, None, salt="r", fence=1)
+    assert session.steps.done == ["table 1 2"]
+    assert session.versions.apart("m")
+    await session.versions.bring_home("m")
+    assert session.steps.done == ["table 1 2", "workers leave 2", "engine hosts 1 2"]
+    assert (session.gateways.own, session.engine.own) == ([], [])
+    assert not session.versions.apart("m")
+    await session.versions.bring_home("m")
+    assert len(session.steps.done) == 3
+
+
+@pytest.mark.parametrize("step", SETS_APART[:3])
+async def test_what_fails_on_its_way_leaves_the_canary_where_it_was(session: Session, step: str) -> None:
+    await with_a_rollout(session)
+    session.steps.fails[step] = AWAY
+    with pytest.raises(Unavailable):
+        await session.versions.set_apart(NEW, OWN, 1)
+    assert session.steps.done == [*SETS_APART[: SETS_APART.index(step) + 1], "engine hosts 1 2"]
+    assert (session.gateways.own, session.engine.own) == ([], [])
+    assert {one.pool for one in (await session.versions.table()).routes["m"].served} == {"default"}
+
+
+async def test_replicas_that_are_ready_once_the_rollout_is_over_are_let_go(session: Session) -> None:
+    await with_a_rollout(session)
+    ends = asyncio.Event()
+    session.steps.begins = lambda step: ends.set()
+    starting = asyncio.create_task(session.versions.set_apart(NEW, OWN, 1))
+    await ends.wait()
+    await session.versions.split("m", WHOLE, None, salt="r", fence=1)
+    with pytest.raises(InUse, match="the rollout of m/2 is over"):
+        await starting
+    assert session.steps.done == ["engine hosts 1 2+", "table 1 2", "engine hosts 1 2"]
+
+
+async def test_a_controller_that_was_replaced_sets_nothing_apart(session: Session) -> None:
+    await with_a_rollout(session)
+    await session.versions.split("m", SHARES, None, salt="r", fence=3, apart=2)
+    with pytest.raises(InUse, match="controller 2 of rollouts was replaced by 3"):
+        await session.versions.set_apart(NEW, OWN, 2)
+    assert session.steps.done == []
+
+
+async def test_room_is_asked_for_and_nothing_is_changed(session: Session) -> None:
+    await with_a_rollout(session)
+    session.steps.fails["engine rooms 1 2+"] = ModelUnservable("no room")
+    with pytest.raises(ModelUnservable, match="no room"):
+        await session.versions.room(NEW, OWN)
+    with pytest.raises(UnknownModel):
+        await session.versions.room(VersionKey("m", 9), OWN)
+    assert session.steps.done == ["engine rooms 1 2+"]
+    assert session.engine.own == []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from serving.errors import InUse, UnknownModel
+from serving.errors import InUse, ServingError, UnknownModel
+from serving.processes.canary_place import Place
 from serving.state.rollout_counts import StratumName
 
 
@@ -86,16 +89,33 @@ class FakeSession:
         self.fence = 0
         self.away: Exception | None = None
         self.gauges: dict[tuple[str, ...], float | None] = {}
+        # Where version 2 runs now, and where a rollout of it is to have it.
+        self.pool, self.place = "p", Place("p", "beside the stable version")
+        self.starts: ServingError | None = None
+        self.may_start = asyncio.Event()
+        self.may_start.set()
+        self.set_apart = 0
+        self.wish: dict[str, Any] = {}
 
     async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:
         if what == "models":
             stable = {"version": 1, "state": "ready", "why": "", "variants": {"stable": 100.0}}
-            canary = {"version": 2, "state": self.state, "why": self.why, "variants": {}}
+            canary = {"version": 2, "state": self.state, "why": self.why, "variants": {}, "pool": self.pool}
             return {"models": [{"name": "m", "default": 1, "versions": [stable, canary]}]}
         if what == "score":
             return {"output": "", "index": 0}
         if what == "rollout_series":
             self.gauges = {(name, *labels): value for name, labels, value in facts["gauges"]}
+            return {}
+        if what == "room":
+            self.wish = facts["wish"]
+            return asdict(self.place)
+        if what == "set_apart":
+            self.set_apart += 1
+            await self.may_start.wait()
+            if self.starts is not None:
+                raise self.starts
+            self.pool = self.place.pool
             return {}
         assert what == "split"
         if self.away is not None:

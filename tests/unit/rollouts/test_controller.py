@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from serving.errors import BadRequest, InUse, NotReady, Unavailable, UnknownModel
+from serving.errors import BadRequest, InUse, ModelUnservable, NotReady, Unavailable, UnknownModel
+from serving.processes.canary_place import Own, Place
 from serving.rollouts import rollout
 from serving.rollouts.controller import Controller
 from serving.rollouts.look import replayed
@@ -296,3 +297,67 @@ async def test_a_rollout_that_measures_can_only_be_aborted() -> None:
     assert held.standing is not None
     assert held.standing.phase is Phase.ABORTED
     assert world.session.canary_bp == 0
+
+
+APART = Place("m-canary", "in pool m-canary, 1 replica of its own", Own(1, 1, 0.5, 64))
+
+
+async def test_the_first_step_waits_for_the_canarys_own_replicas() -> None:
+    world = World()
+    world.session.place = APART
+    world.session.may_start.clear()
+    rollout_id = await world.begin()
+    for _ in range(120):
+        await world.tick()
+    held = world.held(rollout_id)
+    assert (held.phase, held.said.reason, world.session.set_apart) == ("measuring", "starting", 1)
+    assert held.runs == "in pool m-canary, 1 replica of its own"
+    assert {split["apart"] for split in world.session.splits} == {2}
+    world.session.may_start.set()
+    await world.until("step", rollout_id, 3)
+    ended = await world.until("promoted", rollout_id)
+    assert ended.settled
+    assert world.session.splits[-1]["apart"] == 0
+
+
+async def test_where_its_own_replicas_find_no_place_the_rollout_ends_and_says_why() -> None:
+    world = World()
+    world.session.place = APART
+    world.session.starts = ModelUnservable("there is no room")
+    held = await world.until("aborted", await world.begin())
+    assert held.said.reason == "no_place"
+    assert held.standing is not None
+    assert held.standing.reason == "there is no room"
+    assert world.session.set_apart == 1
+    assert set(world.weights) == {0}
+
+
+async def test_what_keeps_its_own_replicas_away_for_a_while_is_tried_again() -> None:
+    world = World()
+    world.session.place = APART
+    world.session.starts = NotReady("the engine is not ready")
+    rollout_id = await world.begin()
+    for _ in range(90):
+        await world.tick()
+    assert world.held(rollout_id).phase == "measuring"
+    assert world.session.set_apart > 10
+    world.session.starts = None
+    await world.until("step", rollout_id, 5)
+
+
+async def test_a_session_that_began_anew_gives_the_canary_replicas_of_its_own_again() -> None:
+    world = World()
+    world.session.place = APART
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    world.session.pool = "p"
+    await world.tick()
+    await world.tick()
+    assert world.session.pool == "m-canary"
+    assert world.session.set_apart == 2
+
+
+async def test_the_plan_says_how_many_replicas_and_the_largest_weight_counts() -> None:
+    world = World()
+    await world.begin({**PLAN, "isolation": {"replicas": 2, "cpus": 0.5}})
+    assert world.session.wish == {"shared": False, "replicas": 2, "cpus": 0.5, "memory_mb": 0, "most_bp": 5_000}

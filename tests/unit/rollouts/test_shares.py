@@ -68,3 +68,11 @@ def test_without_edges_no_score_is_looked_at() -> None:
 def test_a_pin_gives_everything_to_its_version_whatever_the_standing_is() -> None:
     assert of_canary(replace(at(Phase.STEP, 1), pinned=1)) == 0
     assert of_canary(replace(at(Phase.ROLLED_BACK), pinned=2)) == 10_000
+
+
+def test_replicas_of_its_own_last_as_long_as_the_rollout() -> None:
+    apart = {"pool": "m-canary", "replicas": 1}
+    lives = [replace(at(phase, step), own=apart) for phase, step in ((Phase.STEP, 0), (Phase.AWAITING_APPROVAL, 0))]
+    assert [shares_of(one).apart for one in (replace(ROLLOUT, own=apart), *lives)] == [2, 2, 2]
+    over = [replace(at(phase), own=apart) for phase in (Phase.PROMOTED, Phase.ROLLED_BACK, Phase.ABORTED)]
+    assert [shares_of(one).apart for one in (*over, replace(lives[0], pinned=1), at(Phase.STEP))] == [0] * 5

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serving.errors import BadRequest, InUse, UnknownModel
 from serving.routing.table import Route, RouteTable, Served, Split, Trial, dump, load
-from serving.routing.table_change import with_limits, with_split, with_version, without_version
+from serving.routing.table_change import with_limits, with_pools, with_split, with_version, without_version
 
 TRIAL = Route(
     "a", "a/2", (Split("stable", 1, 9_500), Split("canary", 2, 500)), tuple(Served(n, "p") for n in (1, 2, 3))
@@ -157,3 +157,13 @@ def test_a_trial_that_is_ended_by_force_is_counted_no_more() -> None:
     table = with_split(TABLE, "a", HALF, COUNTED, "r")
     assert without_version(table, "a", 2).routes["a"].trial is not None
     assert without_version(table, "a", 3, force=True).routes["a"].trial is None
+
+
+def test_a_version_may_be_asked_for_in_another_pool_and_nothing_else_changes() -> None:
+    table = with_pools(TABLE, "a", {2: "a-canary"})
+    assert table.epoch == 8
+    assert [served.pool for served in table.routes["a"].served] == ["p", "a-canary", "p"]
+    assert replace(table.routes["a"], served=TRIAL.served) == TRIAL
+    assert with_pools(table, "a", {2: "a-canary"}) is table
+    assert with_pools(table, "a", {}) is table
+    assert with_pools(TABLE, "none", {1: "q"}) is TABLE
