@@ -13,9 +13,9 @@ from types import FrameType
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.open_loop.validity import RULE
 from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload
 from benchmarks.under_load.page import EXPERIMENTS, promises, render
+from loadtests.generator.validity import RULE
 
 RESULTS = Path(__file__).parent.parent / "results"
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.open_loop.client import Client
-from benchmarks.open_loop.outcomes import Outcomes, figures
-from benchmarks.open_loop.schedule import Phase, arrivals, merged, spans
-from benchmarks.open_loop.validity import validity
+from loadtests.generator.client import Client
+from loadtests.generator.outcomes import Outcomes, figures
+from loadtests.generator.schedule import Phase, arrivals, merged, spans
+from loadtests.generator.validity import validity
 
 
 def apply(client: Client, phases: Sequence[Phase], seed: int, slo_s: float) -> tuple[Outcomes, dict[str, Any]]:

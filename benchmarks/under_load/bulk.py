@@ -16,15 +16,15 @@ import numpy as np
 
 from benchmarks.encodings import BinaryTensors
 from benchmarks.model import FEATURES, INPUT, NAME
-from benchmarks.open_loop.client import Client
 from benchmarks.open_loop.questions import questions
-from benchmarks.open_loop.schedule import Phase
 from benchmarks.peers.sluice import START
 from benchmarks.summary import order
 from benchmarks.under_load.applying import beside
 from benchmarks.under_load.models import tiny
 from benchmarks.under_load.promises import Promise, at_least, at_most, rows_of
 from benchmarks.under_load.session import folder, running
+from loadtests.generator.client import Client
+from loadtests.generator.schedule import Phase
 
 SLO_S = 0.025
 TIMES = 1.3

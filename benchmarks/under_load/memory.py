@@ -10,13 +10,13 @@ import numpy as np
 import psutil
 
 from benchmarks.encodings import BinaryTensors, JsonTensors
-from benchmarks.open_loop.client import Client
-from benchmarks.open_loop.outcomes import by_status
 from benchmarks.open_loop.questions import questions
 from benchmarks.server import Server
 from benchmarks.under_load.models import tiny
 from benchmarks.under_load.promises import at_most, rows_of
 from benchmarks.under_load.session import folder, running
+from loadtests.generator.client import Client
+from loadtests.generator.outcomes import by_status
 
 CALLERS = 64
 # Growth after warm-up that counts as none: allocators give pages back late and take some early.

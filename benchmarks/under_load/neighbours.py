@@ -6,14 +6,14 @@ from statistics import median
 from typing import Any
 
 from benchmarks.encodings import BinaryTensors
-from benchmarks.open_loop.client import Client
 from benchmarks.open_loop.questions import questions
-from benchmarks.open_loop.schedule import Phase
 from benchmarks.summary import order
 from benchmarks.under_load.applying import beside
 from benchmarks.under_load.models import calibrated, tiny
 from benchmarks.under_load.promises import at_most, rows_of
 from benchmarks.under_load.session import folder, running
+from loadtests.generator.client import Client
+from loadtests.generator.schedule import Phase
 
 RATE = 200.0
 # Of one slot's time: what is asked of the slow model, in requests that each would run alone.

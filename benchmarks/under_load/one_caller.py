@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.encodings import JsonTensors
-from benchmarks.open_loop.client import Client
-from benchmarks.open_loop.outcomes import figures
 from benchmarks.open_loop.questions import questions
 from benchmarks.summary import order
 from benchmarks.under_load.models import tiny
 from benchmarks.under_load.promises import at_most, median_interval, rows_of
 from benchmarks.under_load.session import folder, running
+from loadtests.generator.client import Client
+from loadtests.generator.outcomes import figures
 
 NAMES = ("batched", "alone")
 WITHIN = 1.05

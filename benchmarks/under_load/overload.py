@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.encodings import JsonTensors
-from benchmarks.open_loop.client import Client, Limits
-from benchmarks.open_loop.outcomes import figures, recovery_s
 from benchmarks.open_loop.questions import questions
-from benchmarks.open_loop.schedule import Phase
 from benchmarks.under_load.applying import apply
 from benchmarks.under_load.models import calibrated, tiny
 from benchmarks.under_load.promises import Promise, at_least, at_most, rows_of
 from benchmarks.under_load.session import folder, running
 from benchmarks.workload import Workload
+from loadtests.generator.client import Client, Limits
+from loadtests.generator.outcomes import figures, recovery_s
+from loadtests.generator.schedule import Phase
 
 STEPS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
 # Where the last step is the best, so much more is asked until it no longer is.

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from serving.cli import completion, config, conformance, demo, features, models, predict, restart, rollout, up
+from serving.cli import (
+    completion,
+    config,
+    conformance,
+    demo,
+    features,
+    loadtest,
+    models,
+    predict,
+    restart,
+    rollout,
+    up,
+)
 
 app = typer.Typer(
     name="sluice",
@@ -25,5 +37,6 @@ models.add_to(app)
 rollout.add_to(app)
 features.add_to(app)
 config.add_to(app)
+loadtest.add_to(app)
 conformance.add_to(app)
 completion.add_to(app)

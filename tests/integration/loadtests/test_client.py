@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from benchmarks.open_loop.client import Client, Limits
-from benchmarks.open_loop.outcomes import Outcomes, by_status
-from benchmarks.open_loop.validity import validity
+from loadtests.generator.client import Client, Limits
+from loadtests.generator.outcomes import Outcomes, by_status
+from loadtests.generator.validity import validity
 from tests.integration.served_on_a_thread import Connected, served
 
 RESET, SILENT, OTHER, BUSY, LAST, RIGHT = "reset", "silent", "other", "busy", "last", "right"

@@ -6,6 +6,7 @@ connections are kept, the one used last is used next, and a new one is made wher
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import time
@@ -17,10 +18,10 @@ from http import HTTPStatus
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.open_loop.columns import Columns
-from benchmarks.open_loop.outcomes import LOST, UNANSWERED, UNSENT, WRONG, Outcomes
-from benchmarks.open_loop.questions import Answer, Ask, first_answer
-from benchmarks.open_loop.undisturbed import undisturbed
+from loadtests.generator.answer import Answer, Ask, first_answer
+from loadtests.generator.columns import Columns
+from loadtests.generator.outcomes import LOST, UNANSWERED, UNSENT, WRONG, Outcomes
+from loadtests.generator.undisturbed import undisturbed
 
 _READ = 65_536
 # Requests sent before answers are looked at again, and answers read before what is due is: neither starves the other.
@@ -28,17 +29,23 @@ _AT_ONCE = 32
 _SHORTEST_SLEEP_S = 0.0001
 # So that a load that is told to stop does.
 _LONGEST_SLEEP_S = 0.1
+# What a closed loop may ask at the most where nobody says so; memory is taken as it is used.
+_CLOSED_ROOM = 5_000_000
 _CLOSES = b"connection: close"
 _RETRY_AFTER = b"retry-after: "
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`outstanding` bounds requests without an answer, and so connections; `patience_s` how long the last ones wait."""
+    """`outstanding` bounds requests without an answer, and so connections; `patience_s` how long the last ones wait.
+
+    With `timeout_s` every request waits no longer than that, within a tenth of it.
+    """
 
     outstanding: int = 8_192
     opened: int = 64
     patience_s: float = 5.0
+    timeout_s: float | None = None
 
 
 class _Connection:
@@ -58,12 +65,13 @@ class Client:
 
     def __init__(
         self,
-        port: int,
+        address: int | tuple[str, int],
         streams: Sequence[Sequence[Ask]],
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._address = ("127.0.0.1", port)
+        # A number is a port of this machine.
+        self._address = ("127.0.0.1", address) if isinstance(address, int) else address
         self._streams = streams
         self._limits = limits or Limits()
         self._clock = clock
@@ -72,7 +80,10 @@ class Client:
         self._by_descriptor: dict[int, _Connection] = {}
         self._free: list[_Connection] = []
         self._out = 0
-        self._columns = Columns([], [])
+        self._columns = Columns(0)
+        self._looked_at = 0.0
+        # Told of every answer and its number, before anything else is done with it.
+        self.notice: Callable[[int, Answer], None] | None = None
         self.connections = 0
 
     def open_loop(
@@ -82,41 +93,59 @@ class Client:
         stop: Callable[[], bool] | None = None,
     ) -> Outcomes:
         """Send each request when it is due, in seconds from now; with `stop`, none is sent once that says so."""
-        streams = np.zeros(len(due), np.intp) if stream is None else stream
+        columns = Columns(len(due))
+        columns.fill(due, np.zeros(len(due), np.intp) if stream is None else stream)
+        self.run(columns, stop=stop)
+        return columns.outcomes(columns.reached, columns.began)
+
+    def run(self, columns: Columns, at: float | None = None, stop: Callable[[], bool] | None = None) -> None:
+        """An open loop of what stands in the columns, from the moment `at` on, by default now."""
         self._connect_first(self._limits.opened)
-        columns = self._columns = Columns(due.tolist(), streams.tolist())
+        self._columns = columns
         moments = columns.due
-        number, last = 0, len(due)
-        # Not before: columns of some 100,000 requests take 25 ms to make.
-        began = self._clock()
+        number, last = 0, columns.count
+        # Not before: the first connections take their time.
+        began = columns.began = self._clock() if at is None else at
         with undisturbed():
-            while number < last and not (stop is not None and stop()):
+            while number < last and not columns.stopped and not (stop is not None and stop()):
                 now = self._clock() - began
                 burst = min(number + _AT_ONCE, last)
                 while number < burst and moments[number] <= now:
                     self._send(number)
                     number += 1
+                columns.reached = number
                 if number < last:
                     self._turn(began + moments[number])
             self._settle()
-        return columns.outcomes(number, began)
 
     def closed_loop(self, callers: int, seconds: float, most: int | None = None, stream: int = 0) -> Outcomes:
         """Each of so many callers asks again as soon as it is answered; a request is due when its caller is free."""
+        columns = Columns(_CLOSED_ROOM if most is None else most)
+        self.run_closed(columns, callers, seconds, streams=(stream,))
+        return columns.outcomes(columns.reached, columns.began)
+
+    def run_closed(
+        self,
+        columns: Columns,
+        callers: int,
+        seconds: float,
+        *,
+        at: float | None = None,
+        streams: Sequence[int] = (0,),
+    ) -> None:
+        """A closed loop, written into the columns until their room is full or its time is over; streams go round."""
         self._connect_first(callers)
-        began = self._clock()
+        self._columns = columns
+        began = columns.began = self._clock() if at is None else at
         ends = began + seconds
-        columns = self._columns = Columns([], [])
-        left = most if most is not None else 1 << 62
         with undisturbed():
-            while (now := self._clock()) < ends and left > 0:
-                for _ in range(min(callers - self._out, left)):
-                    columns.add(now - began, stream)
-                    self._send(len(columns.due) - 1)
-                    left -= 1
-                self._turn(ends)
+            while (now := self._clock()) < ends and columns.count < columns.room and not columns.stopped:
+                for _ in range(min(callers - self._out, columns.room - columns.count) if now >= began else 0):
+                    columns.add(now - began, streams[columns.count % len(streams)])
+                    self._send(columns.count - 1)
+                columns.reached = columns.count
+                self._turn(ends if now >= began else began)
             self._settle()
-        return columns.outcomes(len(columns.due), began)
 
     def close(self) -> None:
         """End all connections."""
@@ -186,6 +215,11 @@ class Client:
             select.select([self._epoll], [], [], min(max(pause, _SHORTEST_SLEEP_S), _LONGEST_SLEEP_S))
         ready = self._epoll.poll(0, _AT_ONCE)
         now = self._clock()
+        # How much longer the sleep was than it should have been: whoever else ran had this core meanwhile.
+        if until <= now - self._columns.lag_s and pause > 0 and not ready:
+            self._columns.lag_s = now - until
+        if now >= self._looked_at:
+            self._look(now)
         for descriptor, events in ready:
             connection = self._by_descriptor.get(descriptor)
             if connection is None:
@@ -194,6 +228,25 @@ class Client:
                 self._write(connection, connection.rest)
             if events & ~select.EPOLLOUT and connection.open:
                 self._read(connection, now)
+
+    def _look(self, now: float) -> None:
+        """Now and then: give up what waited too long."""
+        timeout_s = self._limits.timeout_s
+        if timeout_s is None:
+            self._looked_at = math.inf
+            return
+        self._looked_at = now + timeout_s / 10
+        sent = self._columns.sent
+        for connection in list(self._by_descriptor.values()):
+            number = connection.number
+            if number >= 0 and now - sent[number] > timeout_s:
+                self._give_up(connection, now)
+
+    def _give_up(self, connection: _Connection, now: float) -> None:
+        number = connection.number
+        self._drop(connection)
+        self._columns.ended[number] = now
+        self._end(number, UNANSWERED)
 
     def _read(self, connection: _Connection, now: float) -> None:
         try:
@@ -223,6 +276,8 @@ class Client:
         number = connection.number
         columns = self._columns
         columns.ended[number] = now
+        if self.notice is not None:
+            self.notice(number, answer)
         if answer.status == HTTPStatus.OK:
             of = self._streams[columns.stream[number]]
             question = of[number % len(of)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +16,7 @@ UNANSWERED = 0
 LOST = -1
 UNSENT = -2
 WRONG = -3
-_SAID = {UNANSWERED: "unanswered", LOST: "connection lost", UNSENT: "unsent", WRONG: "wrong answer"}
+SAID = {UNANSWERED: "unanswered", LOST: "connection lost", UNSENT: "unsent", WRONG: "wrong answer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Outcomes:
 
     `status` is HTTP's; `WRONG` for a 200 with an answer to something else, `LOST` where the connection broke,
     `UNANSWERED` where patience ended first, `UNSENT` where as many were out already as may be. `stream` tells what was
-    asked for. `sent` and `ended` are NaN where that never happened.
+    asked for, `variant` which of the names that the generator kept answered, -1 where none was told. `sent` and `ended`
+    are NaN where that never happened.
     """
 
     due: NDArray[np.float64]
@@ -33,6 +35,7 @@ class Outcomes:
     status: NDArray[np.int16]
     retry_after: NDArray[np.bool_]
     stream: NDArray[np.int16]
+    variant: NDArray[np.int8]
 
     def __len__(self) -> int:
         return len(self.due)
@@ -54,6 +57,13 @@ class Outcomes:
         """Which were answered rightly and in time."""
         within: NDArray[np.bool_] = np.logical_and(self.status == HTTPStatus.OK, self.took <= slo_s)
         return within
+
+
+def joined(parts: Sequence[Outcomes]) -> Outcomes:
+    """The loads of several generators that began at one moment, in the order in which requests were due."""
+    whole = Outcomes(*(np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(Outcomes)))
+    order = np.argsort(whole.due, kind="stable")
+    return Outcomes(*(getattr(whole, field.name)[order] for field in fields(Outcomes)))
 
 
 def figures(outcomes: Outcomes, seconds: float, slo_s: float) -> dict[str, Any]:
@@ -95,7 +105,7 @@ def nearest_rank(ordered: NDArray[np.float64], share: float) -> float:
 def by_status(outcomes: Outcomes) -> dict[str, int]:
     """How many of each."""
     found, counts = np.unique(outcomes.status, return_counts=True)
-    return {_SAID.get(int(s), str(s)): int(count) for s, count in zip(found, counts, strict=True)}
+    return {SAID.get(int(s), str(s)): int(count) for s, count in zip(found, counts, strict=True)}
 
 
 def recovery_s(outcomes: Outcomes, fell_at: float, slo_s: float, share: float = 0.99) -> float | None:

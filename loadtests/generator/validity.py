@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.open_loop.outcomes import UNSENT, Outcomes, nearest_rank
+from loadtests.generator.outcomes import UNSENT, Outcomes, nearest_rank
 
 LATE_SHARE = 0.01
 UNSENT_SHARE = 0.001

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.open_loop.outcomes import UNSENT, Outcomes
-from benchmarks.open_loop.validity import validity
+from loadtests.generator.outcomes import UNSENT, Outcomes
+from loadtests.generator.validity import validity
 
 SLO_S = 0.05
 
@@ -18,7 +18,9 @@ def load(late: int = 0, unsent: int = 0, count: int = 10_000, by_s: float = 0.00
     status = np.full(count, 200, np.int16)
     status[late : late + unsent] = UNSENT
     sent[late : late + unsent] = np.nan
-    return Outcomes(due, sent, sent + 0.001, status, np.zeros(count, np.bool_), np.zeros(count, np.int16))
+    return Outcomes(
+        due, sent, sent + 0.001, status, np.zeros(count, np.bool_), np.zeros(count, np.int16), np.zeros(count, np.int8)
+    )
 
 
 @pytest.mark.parametrize(("late", "valid"), [(0, True), (100, True), (101, False)])

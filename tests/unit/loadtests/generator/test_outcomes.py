@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.open_loop.outcomes import LOST, UNANSWERED, UNSENT, WRONG, Outcomes, figures, milliseconds, recovery_s
+from loadtests.generator.outcomes import LOST, UNANSWERED, UNSENT, WRONG, Outcomes, figures, milliseconds, recovery_s
 
 NEVER = float("nan")
 SLO_S = 0.05
@@ -15,7 +15,9 @@ def made(*entries: tuple[float, float, float, int]) -> Outcomes:
     """Due, sent, ended, status."""
     due, sent, ended, status = (np.array(column) for column in zip(*entries, strict=True))
     retry = status == 503
-    return Outcomes(due, sent, ended, status.astype(np.int16), retry, np.zeros(len(due), np.int16))
+    return Outcomes(
+        due, sent, ended, status.astype(np.int16), retry, np.zeros(len(due), np.int16), np.full(len(due), -1, np.int8)
+    )
 
 
 EACH = made(
@@ -72,7 +74,9 @@ def after_the_fall(bad_until: float, *, stray: bool = False) -> Outcomes:
     late[-1] = stray
     ended = due + np.where(late, 1.0, 0.001)
     flags = np.zeros(len(due), np.bool_)
-    return Outcomes(due, due, ended, np.full(len(due), 200, np.int16), flags, flags.astype(np.int16))
+    return Outcomes(
+        due, due, ended, np.full(len(due), 200, np.int16), flags, flags.astype(np.int16), flags.astype(np.int8)
+    )
 
 
 def test_recovery_is_when_nearly_all_that_follows_is_in_time() -> None:

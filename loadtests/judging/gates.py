@@ -1,0 +1,89 @@
+"""Gates: what must hold, against what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from loadtests.generator.outcomes import Outcomes, by_status
+from loadtests.judging.early_stopping import most_over
+from loadtests.judging.latency import SHARES, Seconds, error_share, finite, percentile_ms, waits
+from loadtests.scenario.scenario import AllGates, Gates
+
+WHOLE = "all"
+_PERCENTILES = ("p50_ms", "p90_ms", "p99_ms", "p999_ms")
+_P99 = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One gate; `measured` is None where there was nothing to measure, or no end of waiting: then it is not met."""
+
+    scope: str
+    name: str
+    limit: float
+    measured: float | None
+    met: bool
+    note: str = ""
+
+    def __str__(self) -> str:
+        scope = "" if self.scope == WHOLE else f"{self.scope}: "
+        measured = self.note or f"{self.measured:.4g}"
+        return f"{scope}{self.name} {measured}, the gate is {self.limit:g}"
+
+
+def judged(gates: AllGates, outcomes: Outcomes, variants: Mapping[str, Outcomes]) -> list[Judged]:
+    """Every gate of the whole load and of each variant."""
+    told = list(_judged(WHOLE, gates, outcomes))
+    for name, theirs in gates.variants.items():
+        answered = variants.get(name)
+        told += _judged(name, theirs, outcomes.between(0, 0) if answered is None else answered)
+    return told
+
+
+def _judged(scope: str, gates: Gates, outcomes: Outcomes) -> Iterator[Judged]:
+    ordered = waits(outcomes)
+    for name in _PERCENTILES:
+        limit = getattr(gates, name)
+        if limit is not None:
+            yield _percentile(scope, name, limit, ordered)
+    if gates.percentile_rule and gates.p99_ms is not None:
+        yield _rule(scope, gates.p99_ms, ordered)
+    if gates.goodput is not None:
+        good = float(outcomes.within(gates.goodput.within_ms / 1e3).mean()) if len(outcomes) else None
+        name = f"share within {gates.goodput.within_ms:g} ms"
+        yield _compared(scope, name, gates.goodput.share, good, at_least=True)
+    if gates.errors is not None:
+        yield _compared(scope, "errors", gates.errors, error_share(outcomes))
+    for kind, limit in gates.errors_by.items():
+        found = by_status(outcomes).get(kind, 0) / len(outcomes) if len(outcomes) else None
+        yield _compared(scope, f"errors: {kind}", limit, found)
+
+
+def _percentile(scope: str, name: str, limit: float, ordered: Seconds) -> Judged:
+    measured = percentile_ms(ordered, SHARES[name])
+    if measured is not None and math.isinf(measured):
+        return Judged(scope, name, limit, None, met=False, note="is endless: too many were never answered")
+    return _compared(scope, name, limit, measured)
+
+
+def _rule(scope: str, limit_ms: float, ordered: Seconds) -> Judged:
+    """`measured` and `limit` are requests over the bound."""
+    over = int((ordered * 1e3 > limit_ms).sum())
+    most = most_over(len(ordered), _P99)
+    note = f"{over} over it" if most >= 0 else f"only {len(ordered)} answers: too few for a confidence of 99 %"
+    return Judged(scope, f"requests over {limit_ms:g} ms, with confidence", most, over, over <= most, note)
+
+
+def _compared(scope: str, name: str, limit: float, measured: float | None, *, at_least: bool = False) -> Judged:
+    if measured is None:
+        return Judged(scope, name, limit, None, met=False, note="nothing was measured")
+    met = measured >= limit if at_least else measured <= limit
+    return Judged(scope, name, limit, finite(measured) if measured > 1 else measured, met)
+
+
+def right_share(outcomes: Outcomes) -> float:
+    """Of all, the share with a right answer."""
+    return float((outcomes.status == HTTPStatus.OK).mean()) if len(outcomes) else 0.0

@@ -1,0 +1,40 @@
+"""What one generator is told on its standard input, and what it tells at its end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Its part of a load, and the memory that it writes to."""
+
+    scenario: dict[str, Any]
+    folder: str
+    number: int
+    of: int
+    descriptor: int
+    room: int
+
+    def line(self) -> bytes:
+        """As it is sent."""
+        return orjson.dumps(asdict(self)) + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What it used, and the names of its variants; `degraded` are those that an answer with defaults had."""
+
+    cpu_s: float
+    wall_s: float
+    connections: int
+    preempted: int
+    peak_mb: float
+    variants: list[str]
+
+    def line(self) -> bytes:
+        """As it is sent."""
+        return orjson.dumps(asdict(self)) + b"\n"

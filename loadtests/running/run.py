@@ -1,0 +1,117 @@
+"""A load test from its scenario to its result."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loadtests.generator.outcomes import Outcomes
+from loadtests.judging.gates import judged
+from loadtests.judging.self_check import self_check
+from loadtests.running.chaos import ChaosRun
+from loadtests.running.environment import environment
+from loadtests.running.fleet import Fleet, common_names, fleet
+from loadtests.running.generator import DEGRADED
+from loadtests.running.plan import processes_of, seconds_of
+from loadtests.running.result import Around, Measured, document
+from loadtests.running.server_stages import means_ms, scraped
+from loadtests.scenario.scenario import Scenario
+from loadtests.scenario.shape import StageSpan, stage_spans
+
+_LOOK_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How far a running load is: what was due up to now, and what became of it so far."""
+
+    seconds: float
+    of: float
+    outcomes: Outcomes
+
+
+Watch = Callable[[Look], None]
+
+
+def run(scenario: Scenario, folder: Path, watch: Watch | None = None) -> dict[str, Any]:
+    """Ask as the scenario says, tell `watch` twice a second, and judge; Ctrl-C ends the load and judges what there is.
+
+    Raises:
+        ConfigInvalid: the scenario names a file or a program that cannot be used.
+        GeneratorLost: a generator failed.
+    """
+    seconds = seconds_of(scenario, folder)
+    chaos = ChaosRun(scenario.chaos)
+    processes = processes_of(scenario, len(os.sched_getaffinity(0)))
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    with fleet(scenario, folder, processes, seconds) as generators:
+        before = scraped(scenario.metrics)
+        chaos.begin(generators.began)
+        interrupted = _until_over(generators, watch)
+        after = scraped(scenario.metrics)
+        marks = chaos.end()
+        accounts = generators.accounts()
+        names = [account.variants for account in accounts]
+        outcomes = generators.outcomes(names)
+        lags = [one.columns.lag_s for one in generators.generators]
+    lasted = float(outcomes.due[-1]) if interrupted and len(outcomes) else seconds
+    measured = _measured(scenario, outcomes, common_names(names), lasted, interrupted=interrupted)
+    check = self_check(measured.counted, scenario.gates, accounts, lags)
+    gates = judged(scenario.gates, measured.counted, measured.variants)
+    around = Around(started_at, environment(), marks, means_ms(before, after))
+    return document(scenario, measured, check, gates, around)
+
+
+def _until_over(generators: Fleet, watch: Watch | None) -> bool:
+    """Whether Ctrl-C ended it."""
+    interrupted = False
+    while generators.running:
+        try:
+            if generators.wait(_LOOK_EVERY_S):
+                break
+            if watch is not None:
+                watch(look(generators))
+        except KeyboardInterrupt:
+            # The second one is for who has no patience with what is still out.
+            if interrupted:
+                raise
+            interrupted = True
+            generators.stop()
+    return interrupted
+
+
+def look(generators: Fleet) -> Look:
+    """What is there by now, read off the generators' own memory."""
+    now = time.monotonic() - generators.began
+    return Look(max(0.0, now), generators.seconds, generators.outcomes())
+
+
+def _measured(
+    scenario: Scenario, outcomes: Outcomes, names: list[str], seconds: float, *, interrupted: bool
+) -> Measured:
+    spans = stage_spans(scenario.shape) or [StageSpan("replay", 0.0, seconds, warm_up=False)]
+    warm = np.zeros(len(outcomes), np.bool_)
+    for span in spans:
+        if span.warm_up:
+            warm |= (outcomes.due >= span.began) & (outcomes.due < span.ended)
+    counted = outcomes.where(~warm)
+    return Measured(outcomes, counted, spans, by_variant(counted, names), seconds, interrupted)
+
+
+def by_variant(outcomes: Outcomes, names: list[str]) -> dict[str, Outcomes]:
+    """Answers of each variant, with those that were made with defaults; the latter apart too."""
+    told: dict[str, Outcomes] = {}
+    for name in sorted({name.removesuffix(DEGRADED) for name in names}):
+        numbers = [number for number, known in enumerate(names) if known.removesuffix(DEGRADED) == name]
+        told[name] = outcomes.where(np.isin(outcomes.variant, numbers))
+        with suppress(ValueError):
+            told[f"{name}-degraded"] = outcomes.where(outcomes.variant == names.index(name + DEGRADED))
+    return told

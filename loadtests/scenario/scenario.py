@@ -1,0 +1,169 @@
+"""What a load test is, as people write it in YAML: whom it asks for what, how often, and what must hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from serving.config.section import Section, noted
+
+MOST_RATE = 200_000.0
+MOST_REQUESTS = 20_000_000
+MOST_SECONDS = 86_400.0
+MOST_PROCESSES = 64
+
+Rate = Annotated[float, Field(ge=0, le=MOST_RATE)]
+Lasting = Annotated[float, Field(gt=0, le=MOST_SECONDS)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
+
+
+def _wrong(text: str) -> PydanticCustomError:
+    # A type that serving.config.problems shows in its own words.
+    return PydanticCustomError("queue", "{text}", {"text": text})
+
+
+class Keys(Section):
+    """Which of the payload's entries a request is made of: hit rates of caches follow from it."""
+
+    pick: Literal["zipf", "uniform", "once"] = noted(
+        "`zipf`: few keys are asked for often; `once`: each key once before any again, so that caches stay cold.",
+        "zipf",
+    )
+    exponent: float = noted(
+        "Of Zipf's law: the key of rank r is asked for in proportion to r to minus this.", 1.1, gt=0, le=5
+    )
+
+
+class User(Section):
+    """One kind of request; several make a mix."""
+
+    name: Word = noted("Its figures are told by this name.")
+    share: float = noted("Its part of all requests, in proportion to the others'.", 1.0, gt=0, le=1e6)
+    protocol: Literal["json", "binary"] = noted("`binary`: the tensors' bytes behind the JSON.", "json")
+    path: str | None = noted("Where requests go; by default as the payload says.", None, pattern=r"^/\S*$")
+    payload: str = noted("`flights`, `flight-rows`, or a file of JSON lines: {body: ..., answer: ...}.", "flights")
+    headers: dict[str, str] = noted("Sent with each request.", default_factory=dict)
+    keys: Keys = noted("Which entries are asked for.", Keys())
+    check: Share = noted("The share of answers that are compared with the known ones, where the payload has them.", 0.0)
+
+
+class Stage(Section):
+    """A piece of the load's shape; stages follow one another."""
+
+    name: Word | None = noted("Its figures are told by this name.", None)
+    for_s: Lasting = noted("How long it lasts.")
+    rate: Rate = noted("Requests a second.", 0.0)
+    to: Rate | None = noted("The rate at the end: a ramp.", None)
+    steps: int | None = noted("The ramp goes up in so many steps.", None, ge=2, le=100)
+    curve: Literal["line", "day"] = noted("`day`: from `rate` at night to `to` at noon, and back.", "line")
+    warm_up: bool = noted("Asked, and left out of figures and gates.", default=False)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.to is None and (self.steps is not None or self.curve == "day"):
+            raise _wrong("steps and curve say how the rate gets to `to`, which is missing")
+        if self.steps is not None and self.curve == "day":
+            raise _wrong("a day has no steps; name one of both")
+        return self
+
+
+class Goodput(Section):
+    """Requests rightly answered in time, out of all that should have left."""
+
+    share: Share = noted("At least this share.")
+    within_ms: Milliseconds = noted("In so many milliseconds from when it was due.")
+
+
+class Gates(Section):
+    """What must hold; what is not named is not judged."""
+
+    p50_ms: Milliseconds | None = noted("Half of the right answers took at the most so long.", None)
+    p90_ms: Milliseconds | None = noted("The same of 90 %.", None)
+    p99_ms: Milliseconds | None = noted("The same of 99 %.", None)
+    p999_ms: Milliseconds | None = noted("The same of 99.9 %.", None)
+    goodput: Goodput | None = noted("Requests answered rightly and in time.", None)
+    errors: Share | None = noted("At the most this share has no right answer, for whatever reason.", None)
+    errors_by: dict[str, Share] = noted(
+        "The same by kind: a status such as 503, `unanswered`, `connection lost`, `unsent`, `wrong answer`.",
+        default_factory=dict,
+    )
+    percentile_rule: bool = noted("By MLPerf's early stopping: p99_ms holds with a confidence of 99 %.", default=False)
+
+
+class AllGates(Gates):
+    """Gates of the whole load, and of those that one variant answered."""
+
+    variants: dict[Word, Gates] = noted("By variant, as x-sluice-variant tells it.", default_factory=dict)
+
+
+class Chaos(Section):
+    """What is done to the server while it is asked: a program of `loadtests/chaos`."""
+
+    at_s: float = noted("In seconds since the load began.", ge=0, le=MOST_SECONDS)
+    do: Word = noted("Which program.")
+    arguments: dict[str, str | int | float] = noted("Its options, without the dashes.", default_factory=dict)
+
+
+class Generator(Section):
+    """How the load is made."""
+
+    loop: Literal["open", "closed"] = noted(
+        "`open`: requests leave when they are due. `closed`: callers wait for answers, and so hide stalls.", "open"
+    )
+    callers: int = noted("Of a closed loop.", 16, ge=1, le=10_000)
+    arrivals: Literal["poisson", "constant", "gamma"] = noted("How gaps vary.", "poisson")
+    variation: float = noted("Of gamma's gaps: their standard deviation over their mean.", 3.0, gt=0.1, le=20)
+    replay: str | None = noted(
+        "A file with a due time in seconds on each line; instead of `shape` and `arrivals`.", None
+    )
+    seed: int = noted("The same seed is the same load.", 1, ge=0, le=2**31)
+    processes: int | None = noted("By default one for each 10,000 requests a second.", None, ge=1, le=MOST_PROCESSES)
+    outstanding: int = noted("Requests without an answer at a time, at the most.", 8_192, ge=1, le=60_000)
+    timeout_s: float = noted("Longest wait for one answer.", 5.0, gt=0, le=600)
+
+
+class Scenario(Section):
+    """A whole file."""
+
+    name: Word = noted("What it is called in reports.")
+    about: str = noted("One sentence: what is found out.", "")
+    target: str = noted("The server.", "http://127.0.0.1:8080", pattern=r"^https?://\S+$")
+    metrics: str | None = noted(
+        "Where the server's own metrics are, for the stages in the report.", None, pattern=r"^https?://"
+    )
+    users: list[User] = noted("Who asks for what.", min_length=1, max_length=32)
+    shape: list[Stage] = noted("The rate over time.", default_factory=list, max_length=100)
+    generator: Generator = noted("How the load is made.", Generator())
+    gates: AllGates = noted("What must hold.", AllGates())
+    chaos: list[Chaos] = noted("What happens to the server meanwhile.", default_factory=list, max_length=50)
+
+    @field_validator("users")
+    @classmethod
+    def _names_are_different(cls, users: list[User]) -> list[User]:
+        if len({user.name for user in users}) < len(users):
+            raise _wrong("two users have one name")
+        return users
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not self.shape and self.generator.replay is None:
+            raise _wrong("name either `shape` or `generator.replay`")
+        seconds = sum(stage.for_s for stage in self.shape)
+        if seconds > MOST_SECONDS:
+            raise _wrong(f"the stages last {seconds:g} s together; permitted: at the most {MOST_SECONDS:g}")
+        if self.generator.loop == "open" and self.expected > MOST_REQUESTS:
+            raise _wrong(f"{self.expected:,.0f} requests; permitted: at the most {MOST_REQUESTS:,}, for memory's sake")
+        if self.generator.loop == "open" and not self.expected and self.generator.replay is None:
+            raise _wrong("no stage has a rate above 0")
+        return self
+
+    @property
+    def expected(self) -> float:
+        """About how many requests that makes."""
+        return sum(
+            (stage.rate + (stage.rate if stage.to is None else stage.to)) / 2 * stage.for_s for stage in self.shape
+        )

@@ -1,0 +1,82 @@
+"""One load test: read, permit, reach, run with a live view, show, write."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from loadtests.running.fleet import GeneratorLost
+from loadtests.running.permission import check_target
+from loadtests.running.run import run
+from loadtests.scenario.changed import changed
+from loadtests.scenario.reading import find, read
+from loadtests.scenario.scenario import Scenario
+from serving.cli.failure import CommandFailed, not_reachable
+from serving.cli.loadtest_screen import LoadScreen, show
+from serving.cli.output import console, print_json
+
+_CONNECT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line says."""
+
+    scenario: str
+    target: str | None
+    metrics: str | None
+    yes_load: str | None
+    scale: float
+    for_s: float | None
+    json_file: Path | None
+
+
+def run_scenario(wanted: Wanted) -> str:
+    """The verdict.
+
+    Raises:
+        ConfigInvalid: the scenario, or a target that was not permitted.
+        CommandFailed: nothing answers there, or a generator failed.
+    """
+    file = find(wanted.scenario)
+    scenario = changed(read(file), target=wanted.target, metrics=wanted.metrics, scale=wanted.scale, for_s=wanted.for_s)
+    check_target(scenario.target, wanted.yes_load)
+    reach(scenario)
+    found = watched(scenario, file.parent, quiet=wanted.json_file == Path("-"))
+    if wanted.json_file == Path("-"):
+        print_json(found)
+    else:
+        show(console(), found)
+        write_json(found, wanted.json_file)
+    return str(found["verdict"])
+
+
+def watched(scenario: Scenario, folder: Path, *, quiet: bool) -> dict[str, Any]:
+    """Run it, and show how it goes."""
+    try:
+        if quiet:
+            return run(scenario, folder)
+        with LoadScreen(console(), scenario) as screen:
+            return run(scenario, folder, screen.update)
+    except GeneratorLost as lost:
+        raise CommandFailed(str(lost)) from lost
+
+
+def reach(scenario: Scenario) -> None:
+    """Before processes are started for nothing."""
+    parts = urlsplit(scenario.target)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 80), _CONNECT_S).close()
+    except OSError as error:
+        raise not_reachable(f"{scenario.target} does not answer ({error.strerror or error})") from error
+
+
+def write_json(document: dict[str, Any], file: Path | None) -> None:
+    """For reports and comparisons."""
+    if file is not None:
+        file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -1,0 +1,90 @@
+"""`sluice loadtest run` as scripts use it: exit codes, refusals, and Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.sluice_command import PROGRAM, environment
+from tests.integration.loadtests.stub_process import stub
+
+SCENARIO = """
+name: short
+target: {target}
+users: [{{name: one, payload: payload.jsonl, check: 1.0}}]
+shape: [{{name: load, for_s: {seconds}, rate: 200}}]
+gates: {gates}
+"""
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[str]:
+    with stub(fixed_s=0.001) as address:
+        yield address
+
+
+def written(folder: Path, target: str, gates: str, seconds: float = 1.0) -> Path:
+    (folder / "payload.jsonl").write_text('{"path": "/", "body": {"x": 1}, "answer": {"y": 1}}\n')
+    file = folder / "short.yaml"
+    file.write_text(SCENARIO.format(target=target, gates=gates, seconds=seconds))
+    return file
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [*PROGRAM, "loadtest", "run", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment(), check=False)
+
+
+def test_a_load_that_meets_its_gates_is_done_and_its_result_is_a_document(target: str, tmp_path: Path) -> None:
+    ended = run(written(tmp_path, target, "{p99_ms: 500, errors: 0}"), "--gate", "--json", tmp_path / "r.json")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.endswith("passed\n")
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["verdict"] == "passed"
+    assert found["totals"]["by_status"] == {"200": found["totals"]["requests"]}
+    assert found["generator"]["lateness"]["p99_ms"] < 50
+
+
+def test_a_missed_gate_is_exit_code_4_where_it_is_to_be_one(target: str, tmp_path: Path) -> None:
+    file = written(tmp_path, target, "{p50_ms: 400, goodput: {share: 1.0, within_ms: 0.2}}")
+    assert run(file, "--gate").returncode == 4
+    ended = run(file)
+    assert ended.returncode == 0
+    assert "missed  share within 0.2 ms" in ended.stdout
+
+
+def test_a_generator_that_was_late_makes_the_load_invalid_and_exit_code_1(target: str, tmp_path: Path) -> None:
+    # Nobody leaves within a ten-thousandth of a millisecond.
+    ended = run(written(tmp_path, target, "{p99_ms: 0.001}"), "--gate")
+    assert ended.returncode == 1
+    assert "late at p99" in ended.stdout
+    assert ended.stdout.endswith("invalid\n")
+
+
+def test_ctrl_c_reports_what_was_measured(target: str, tmp_path: Path) -> None:
+    command = [*PROGRAM, "loadtest", "run", str(written(tmp_path, target, "{p99_ms: 500}", seconds=300))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        while " of 300 s" not in process.stdout.readline():
+            assert process.poll() is None
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        told = process.stdout.read()
+    assert process.returncode == 130
+    assert told.endswith("interrupted\n")
+    assert "met     p99_ms" in told
+
+
+def test_what_cannot_be_asked_is_a_sentence(tmp_path: Path) -> None:
+    away = run(written(tmp_path, "http://127.0.0.1:9", "{errors: 0}"))
+    assert (away.returncode, away.stderr) == (3, "sluice: http://127.0.0.1:9 does not answer (Connection refused)\n")
+    elsewhere = run(written(tmp_path, "http://192.0.2.1:80", "{errors: 0}"))
+    assert elsewhere.returncode == 2
+    assert "--yes-load 192.0.2.1" in elsewhere.stderr
+    assert run("unknown").returncode == 2

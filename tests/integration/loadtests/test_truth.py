@@ -1,0 +1,87 @@
+"""What a load test reports of a server whose behaviour is known is what that server does.
+
+Tolerances are those of a shared machine: the shape of the truth (which percentile, which share, which kind) is exact.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.running.run import run
+from tests.integration.loadtests.stub_process import asking, stub
+
+# The issue's own figures take minutes; in CI everything happens ten times as often.
+LONG = bool(os.environ.get("SLUICE_LONG"))
+PERIOD_S, STALL_S, RATE = (20.0, 2.0, 500.0) if LONG else (2.0, 0.2, 500.0)
+SECONDS = 2 * PERIOD_S
+
+
+def measured(folder: Path, rate: float = 400.0, seconds: float = 5.0, **behaviour: float) -> dict[str, Any]:
+    with stub(**behaviour) as target:
+        return run(asking(target, folder, rate, seconds), folder)
+
+
+def test_a_fixed_time_is_the_median_and_the_slow_hundredth_begins_at_p99(tmp_path: Path) -> None:
+    totals = measured(tmp_path, fixed_s=0.005, slow_every=50, slow_s=0.2)["totals"]
+    assert totals["p50_ms"] == pytest.approx(5, abs=1.5)
+    # One in fifty: at p90 none of them, at p99 all.
+    assert totals["p90_ms"] < 50
+    assert totals["p99_ms"] == pytest.approx(200, abs=10)
+    assert totals["by_status"] == {"200": totals["requests"]}
+
+
+def test_a_stall_shows_as_theory_says_in_an_open_loop_and_not_in_a_closed_one(tmp_path: Path) -> None:
+    stall = {"fixed_s": 0.005, "stall_every_s": PERIOD_S, "stall_s": STALL_S, "stall_after_s": PERIOD_S / 2}
+    with stub(**stall) as target:
+        open_loop = run(asking(target, tmp_path, RATE, SECONDS), tmp_path)["totals"]
+        callers = {"loop": "closed", "callers": 2}
+        closed = run(asking(target, tmp_path, RATE, SECONDS, generator=callers), tmp_path)["totals"]
+    # Whoever comes in a stall waits for its end: for x to be exceeded by one in a hundred, (stall - x) / period is 1 %.
+    in_theory_ms = (STALL_S - 0.01 * PERIOD_S) * 1e3
+    assert open_loop["p99_ms"] == pytest.approx(in_theory_ms, rel=0.15)
+    assert open_loop["p90_ms"] < 0.2 * in_theory_ms + 20
+    # Two callers meet a stall twice, of some hundreds of requests between two stalls.
+    assert closed["p99_ms"] < 20
+    assert closed["max_ms"] > 0.5 * in_theory_ms
+
+
+def test_refusals_above_a_rate_are_their_share_and_no_latency(tmp_path: Path) -> None:
+    totals = measured(tmp_path, rate=400, seconds=5, fixed_s=0.002, refuse_above=200)["totals"]
+    assert totals["by_status"]["503"] / totals["requests"] == pytest.approx(0.5, abs=0.05)
+    assert totals["right_per_second"] == pytest.approx(200, rel=0.1)
+    assert totals["p50_ms"] == pytest.approx(2, abs=1.5)
+
+
+def test_wrong_answers_and_broken_connections_are_counted_to_the_last_one(tmp_path: Path) -> None:
+    totals = measured(tmp_path, rate=500, seconds=4, wrong_every=100, reset_every=101)["totals"]
+    by_status = totals["by_status"]
+    assert by_status["wrong answer"] == pytest.approx(totals["requests"] / 100, abs=1)
+    assert by_status["connection lost"] == pytest.approx(totals["requests"] / 101, abs=1)
+
+
+def test_an_answer_that_drips_ends_with_its_last_byte(tmp_path: Path) -> None:
+    totals = measured(tmp_path, seconds=3, drip_every=20, drip_s=0.1)["totals"]
+    assert totals["p90_ms"] < 20
+    assert totals["p99_ms"] == pytest.approx(100, abs=8)
+
+
+def test_who_is_never_answered_waited_longest(tmp_path: Path) -> None:
+    with stub(slow_every=20, slow_s=100.0) as target:
+        found = run(asking(target, tmp_path, 200, 3, generator={"timeout_s": 0.5}), tmp_path)
+    assert found["totals"]["by_status"]["unanswered"] == pytest.approx(30, abs=6)
+    assert found["totals"]["p99_ms"] is None
+    assert [(gate["name"], gate["met"]) for gate in found["gates"]] == [("p99_ms", False)]
+    assert "endless" in found["gates"][0]["note"]
+
+
+def test_several_processes_make_one_load(tmp_path: Path) -> None:
+    with stub(fixed_s=0.001) as target:
+        one = run(asking(target, tmp_path, 500, 2, generator={"processes": 1}), tmp_path)
+        two = run(asking(target, tmp_path, 500, 2, generator={"processes": 2}), tmp_path)
+    assert two["generator"]["processes"] == 2
+    assert two["totals"]["requests"] == one["totals"]["requests"]
+    assert two["totals"]["by_status"] == {"200": two["totals"]["requests"]}

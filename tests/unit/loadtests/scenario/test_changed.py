@@ -1,0 +1,27 @@
+"""A scenario with another target, rate or length."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.scenario.changed import changed
+from loadtests.scenario.reading import parsed
+from serving.errors import ConfigInvalid
+
+SCENARIO = parsed(
+    "name: s\nusers: [{name: flights}]\nshape: [{for_s: 10, rate: 100}, {for_s: 30, rate: 100, to: 200}]\n"
+    "chaos: [{at_s: 20, do: kill-replica}]\n",
+    "file.yaml",
+)
+
+
+def test_rates_scale_and_moments_stretch_with_the_stages() -> None:
+    made = changed(SCENARIO, scale=2, for_s=20)
+    assert [(stage.for_s, stage.rate, stage.to) for stage in made.shape] == [(5, 200, None), (15, 200, 400)]
+    assert made.chaos[0].at_s == 10
+    assert changed(SCENARIO) == SCENARIO
+
+
+def test_a_change_that_makes_no_scenario_is_refused() -> None:
+    with pytest.raises(ConfigInvalid, match="rate"):
+        changed(SCENARIO, scale=1e9)

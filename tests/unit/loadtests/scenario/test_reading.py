@@ -1,0 +1,68 @@
+"""Scenario files are read strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.scenario.reading import find, parsed, read, ready
+from serving.errors import ConfigInvalid
+
+GOOD = """
+name: s
+users: [{name: flights}]
+shape: [{for_s: 10, rate: 100}]
+"""
+
+
+@pytest.mark.parametrize("name", ready())
+def test_every_ready_scenario_is_one_and_says_what_it_finds_out(name: str) -> None:
+    scenario = read(find(name))
+    assert scenario.name == name
+    assert scenario.about
+    assert scenario.gates.model_dump(exclude_defaults=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("gates: {p99: 5}", "unknown key; did you mean"),
+        ("gates: {p99_ms: -5}", "permitted: a number above 0"),
+        ("gates: {errors: 2}", "is 2"),
+        ("generator: {loop: half-open}", "open"),
+        ("generator: {seed: seven}", "whole number"),
+        ("target: 127.0.0.1", 'is "127.0.0.1"'),
+        ("chaos: [{at_s: 3}]", "do"),
+        ("name: s\nname: t", "stands twice"),
+    ],
+)
+def test_what_is_wrong_is_told_with_what_would_be_right(change: str, said: str) -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        parsed(GOOD + change, "file.yaml")
+    assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ("[]", "name either"),
+        ("[{for_s: 10}]", "no stage has a rate"),
+        ("[{for_s: 80000, rate: 1}, {for_s: 80000, rate: 1}]", "at the most 86400"),
+        ("[{for_s: 1000, rate: 200000}]", "for memory's sake"),
+        ("[{for_s: 10, rate: 5, steps: 3}]", "`to`, which is missing"),
+        ("[{for_s: 10, rate: 5, to: 6, steps: 3, curve: day}]", "a day has no steps"),
+    ],
+)
+def test_a_shape_is_bounded_and_makes_sense(shape: str, said: str) -> None:
+    text = f"name: s\nusers: [{{name: flights}}]\nshape: {shape}\n"
+    with pytest.raises(ConfigInvalid) as refused:
+        parsed(text, "file.yaml")
+    assert said in refused.value.message
+
+
+def test_a_name_that_is_neither_file_nor_scenario_lists_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match="smoke"):
+        find("unknown")
+    with pytest.raises(ConfigInvalid, match="cannot be read"):
+        read(tmp_path / "missing.yaml")
