@@ -10,3 +10,4 @@ class Engine(StrEnum):
 
     RAY = "ray"
     IN_PROCESS = "in-process"
+    EXTERNAL = "external"

@@ -11,6 +11,7 @@ from serving.cli.servable_versions import servable
 from serving.config.first_table import default_version, first_table
 from serving.config.owner_facts import with_owner_facts
 from serving.config.settings import Settings
+from serving.pool.secret import read_secret
 from serving.processes.session_plan import ServedModel, SessionPlan
 from serving.registry.repository import Listing, Problem, Repository
 
@@ -64,6 +65,7 @@ def session_plan(settings: Settings, models: Iterable[ServedModel]) -> SessionPl
         features_memory_mb=settings.state.features_memory_mb,
         feature_views=bool(settings.feature_views),
         state_dir=settings.state.dir,
+        secret=read_secret("").decode() if settings.engine.kind == "external" else "",
         grace_s=settings.http.drain_grace_s,
         config=settings.model_dump(mode="json"),
     )

@@ -34,8 +34,11 @@ FeaturesUrl = Annotated[str, AfterValidator(features_url), Field(json_schema_ext
 class EngineSection(Section):
     """What hosts the models."""
 
-    kind: Literal["ray", "in-process"] = noted(
-        "ray: replicas in processes of their own; in-process: inside the gateway workers, without Ray and Redis.", "ray"
+    kind: Literal["ray", "in-process", "external"] = noted(
+        "ray: replicas in processes of their own, on a Ray cluster of the session's own; in-process: inside the "
+        "gateway workers, without Ray and Redis; external: replicas that others run (`deployments.serve_app` on a Ray "
+        "cluster), found through `state.control_url`, with their secret in SLUICE_POOL_SECRET.",
+        "ray",
     )
 
 

@@ -41,7 +41,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:
-        problems = [*self._misplaced_models(), *self._unknown_features(), *self._not_installed()]
+        problems = [*self._misplaced_models(), *self._out_of_reach(), *self._unknown_features(), *self._not_installed()]
         if problems:
             raise PydanticCustomError("sections", "{problems}", {"problems": "\n".join(problems)})
         return self
@@ -58,6 +58,15 @@ class Settings(Section):
             if model.pool != GATEWAY and model.pool not in self.pool_names():
                 known = ", ".join([*self.pool_names(), GATEWAY])
                 yield f"models.{name}.pool: there is no pool {model.pool!r}; permitted: {known}"
+
+    def _out_of_reach(self) -> Iterator[str]:
+        if self.engine.kind != "external":
+            return
+        if self.state.control_url == "embedded":
+            yield "state.control_url: the engine external needs the address of the Redis that its pools register with"
+        for name, pool in self.pools.items():
+            if pool.transport != "stream":
+                yield f"pools.{name}.transport: the engine external reaches its pools over the tensor stream only"
 
     def _not_installed(self) -> Iterator[str]:
         if self.features.served_log.folder is not None and find_spec("pyarrow") is None:

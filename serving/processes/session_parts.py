@@ -173,9 +173,9 @@ def state_specs(plan: SessionPlan, directory: Path) -> dict[str, ValkeySpec]:
 
 def _state_urls(plan: SessionPlan) -> dict[str, str]:
     """What state there is, and where; the in-process engine has only what it is asked for."""
-    with_ray = plan.engine == "ray"
-    control = {"control": plan.control_url} if with_ray or plan.rollouts else {}
-    features = {"features": plan.features_url} if with_ray or plan.feature_views else {}
+    with_pools = plan.engine != "in-process"
+    control = {"control": plan.control_url} if with_pools or plan.rollouts else {}
+    features = {"features": plan.features_url} if plan.engine == "ray" or plan.feature_views else {}
     return control | features
 
 

@@ -41,7 +41,7 @@ class SessionPlan:
     `config` goes to workers and engine as it is.
     """
 
-    engine: Literal["ray", "in-process"] = "in-process"
+    engine: Literal["ray", "in-process", "external"] = "in-process"
     workers: int = 1
     http_host: str = "127.0.0.1"
     http_port: int = 8080

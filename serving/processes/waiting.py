@@ -7,7 +7,7 @@ from serving.processes.session_plan import EMBEDDED, SessionPlan
 
 def reason_to_wait(plan: SessionPlan) -> str:
     """One sentence; where the control Redis is somebody else's, it is asked first, which takes two seconds at most."""
-    if plan.engine == "ray" and plan.control_url != EMBEDDED:
+    if plan.engine != "in-process" and plan.control_url != EMBEDDED:
         # Imported now: redis' client takes 100 ms, which a session that starts well need not spend.
         from serving.state.connection import problem_with  # noqa: PLC0415
 
