@@ -48,6 +48,8 @@ class Rollouts:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._controller is not None:
+            await self._controller.stop()
 
     @property
     def controller(self) -> Controller:

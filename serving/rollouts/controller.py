@@ -15,12 +15,14 @@ from typing import Any, Protocol
 
 from serving.errors import BadRequest, ConfigInvalid, InUse, ModelUnservable, NotReady, ServingError, UnknownModel
 from serving.rollouts import look, plan_file, rollout, transition
+from serving.rollouts.hook_message import key_of, message, owing, question
 from serving.rollouts.look import Facts, Looked
 from serving.rollouts.plan import Plan
 from serving.rollouts.rollout import Rollout
 from serving.rollouts.shares import measured_as, shares_of
 from serving.rollouts.store import Document, Store
 from serving.rollouts.transition import Order, Phase, Standing
+from serving.rollouts.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -42,16 +44,23 @@ class Session(Protocol):
 class Controller:
     """`now` is the time of day in seconds; looks and people's orders come one after the other."""
 
-    def __init__(self, store: Store, session: Session, now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, session: Session, now: Callable[[], float], webhooks: Webhooks | None = None
+    ) -> None:
         self._store = store
         self._session = session
         self._now = now
+        self._webhooks = webhooks or Webhooks(now)
         self._holder = secrets.token_hex(8)
         self._one_at_a_time = asyncio.Lock()
         self._in_force: dict[str, str] = {}
         # Replicas of canaries that are being started, which takes longer than a look may.
         self._starting: dict[str, asyncio.Task[str]] = {}
         self._looks = 0
+
+    async def stop(self) -> None:
+        """End what is on its way to webhooks; the next controller sends what is still owed."""
+        await self._webhooks.stop()
 
     async def look(self) -> None:
         """One look at every rollout that is not over.
@@ -62,6 +71,7 @@ class Controller:
         async with self._one_at_a_time:
             number = await asyncio.to_thread(self._store.acquire, self._holder)
             if not number:
+                self._webhooks.drop()
                 return
             self._looks += 1
             if self._looks % _AGAIN_AFTER_LOOKS == 0:
@@ -109,6 +119,9 @@ class Controller:
         asked_for = _asked_for(plan)
         if asked_for.shadow is not None:
             raise BadRequest("shadow: this release has no shadow stage yet; leave it out")
+        for hook in asked_for.webhooks:
+            # Now, while somebody is there who can help it.
+            await asyncio.to_thread(key_of, hook.secret)
         stable = _stable_of(await self._session("models"), model, canary)
         score = await self._session("score", model=model, version=stable)
         wish = asked_for.isolation.wish(asked_for.steps[-1].weight_bp)
@@ -168,7 +181,8 @@ class Controller:
         """
         async with self._one_at_a_time:
             number = await self._number()
-            ended = [rollout.load(one) for one in await asyncio.to_thread(self._store.live) if one["model"] == model]
+            live = await asyncio.to_thread(self._store.live)
+            ended = [rollout.load(one) for one in live if one["model"] == model and not one["settled"]]
             split = {"variant": "stable", "version": version, "weight_bp": 10_000}
             await self._session("split", model=model, splits=[split], trial=None, salt=model, fence=number)
             for held in ended:
@@ -182,7 +196,8 @@ class Controller:
 
     async def _only_one(self, model: str) -> None:
         for document in await asyncio.to_thread(self._store.live):
-            if document["model"] == model:
+            # One that is settled only has news on its way.
+            if document["model"] == model and not document["settled"]:
                 raise InUse(f"rollout {document['id']} of {model!r} is not over; abort it, or wait for it")
 
     async def _number(self) -> int:
@@ -192,8 +207,10 @@ class Controller:
         return number
 
     async def _look_at(self, held: Rollout, number: int) -> None:
+        held = await self._told(held, number)
         if held.over:
-            await self._kept(Looked(held), number)
+            if not held.settled:
+                await self._kept(Looked(held), number)
             return
         if held.standing is None:
             if await asyncio.to_thread(self._store.frozen):
@@ -204,7 +221,28 @@ class Controller:
             return
         else:
             found = await self._judged(held, number)
-        await self._kept(found, number, before=held)
+        held = await self._kept(found, number, before=held)
+        if held.confirming_s:
+            questions = [
+                (hook, question(held, place)) for place, hook in enumerate(held.in_force().webhooks) if hook.confirm
+            ]
+            self._webhooks.ask(held.id, _question_of(held), questions)
+        else:
+            self._webhooks.ask_no_more(held.id)
+
+    async def _told(self, held: Rollout, number: int) -> Rollout:
+        """Send what webhooks are owed, and keep what became of what was sent."""
+        if not held.owed:
+            return held
+        hooks = held.in_force().webhooks
+        for owed in held.owed:
+            sent = self._webhooks.finished(owed.id)
+            if sent is None:
+                self._webhooks.deliver(hooks[owed.hook], message(owed))
+                continue
+            held = replace(held, owed=tuple(one for one in held.owed if one.id != owed.id))
+            await self._save(held, number, look.untold(held, sent, self._now()) if sent.failure else None)
+        return held
 
     async def _judged(self, held: Rollout, number: int) -> Looked:
         now_s = self._now()
@@ -226,7 +264,11 @@ class Controller:
             log.debug("the session does not say what it serves: %s", error.message)
         if starting:
             no_place = self._started(held, number)
-        return Facts(unusable, await asyncio.to_thread(self._store.crashes, held.id), starting, no_place)
+        answer = self._webhooks.answer(held.id)
+        this = answer.asked == _question_of(held)
+        crashes = await asyncio.to_thread(self._store.crashes, held.id)
+        no = answer.why if this else ""
+        return Facts(unusable, crashes, starting, no_place, agreed=this and answer.yes, no=no)
 
     def _started(self, held: Rollout, number: int) -> str:
         """Have its own replicas started, unless that is under way; why there will be none, "" where there may be."""
@@ -252,7 +294,7 @@ class Controller:
 
     async def _kept(self, found: Looked, number: int, before: Rollout | None = None) -> Rollout:
         """Store it, then have the session do it; what could not be done is tried again with the next look."""
-        held = replace(found.rollout, number=number)
+        held = owing(replace(found.rollout, number=number), found.entry)
         if before is None or replace(before, number=number) != held:
             await self._save(held, number, found.entry)
         shares = shares_of(held)
@@ -274,8 +316,13 @@ class Controller:
         return held
 
     async def _save(self, held: Rollout, number: int, entry: Document | None) -> None:
-        document, live = rollout.dump(held), not held.settled
+        document, live = rollout.dump(held), not held.settled or bool(held.owed)
         await asyncio.to_thread(lambda: self._store.save(number, document, live=live, entry=entry))
+
+
+def _question_of(held: Rollout) -> str:
+    """By what an answer of webhooks is known to be one to this question."""
+    return f"{held.id}.{0 if held.standing is None else held.standing.step}.{held.confirming_s}"
 
 
 def _asked_for(plan: Document) -> Plan:

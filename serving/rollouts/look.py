@@ -16,6 +16,7 @@ from serving.rollouts.rollout import Rollout, Said
 from serving.rollouts.stratum import SLICE_S, StratumCounts
 from serving.rollouts.transition import Phase
 from serving.rollouts.verdict import Action, Look, Outcome, Verdict, judge
+from serving.rollouts.webhooks import Sent
 from serving.state.rollout_counts import StratumName
 
 Counted = Mapping[StratumName, Mapping[str, int]]
@@ -39,12 +40,15 @@ class Facts:
     """What is known besides counts: why the canary's version cannot be used, and batches that crashes took, by arm.
 
     `starting`: the replicas of its own are not there yet; `no_place` is why there will be none.
+    `agreed`: webhooks said yes to what they were asked since `confirming_s` of the rollout; `no` is why not yet.
     """
 
     unusable: str = ""
     crashes: tuple[int, int] = (0, 0)
     starting: bool = False
     no_place: str = ""
+    agreed: bool = False
+    no: str = ""
 
     @property
     def hard_stop(self) -> str:
@@ -114,11 +118,16 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
         guardrail=guardrail.finding(whole_model(rollout, gates, still_open)),
         accepted=standing.accepted,
     )
-    verdict = judge(plan, gates, with_strata(gates, folded, still_open), look)
-    after = transition.after_verdict(standing, plan, _allowed(standing.phase, verdict), now_s)
+    evidence = with_strata(gates, folded, still_open)
+    verdict = _allowed(standing.phase, judge(plan, gates, evidence, look))
+    rollout, look = _confirming(rollout, look, verdict, facts, now_s)
+    if look.unconfirmed:
+        verdict = judge(plan, gates, evidence, look)
+    after = transition.after_verdict(standing, plan, verdict, now_s)
     changed = replace(rollout, standing=after, said=Said.of(verdict))
     if after == standing:
         return Looked(changed)
+    changed = replace(changed, confirming_s=0.0)
     return Looked(changed, _entry(rollout, changed, look, (gates, folded, still_open), now_s))
 
 
@@ -152,7 +161,7 @@ def replayed(entry: Mapping[str, Any], rollout: Rollout) -> Verdict:
     seen = entry["look"]
     look = Look(
         seen["step"], seen["elapsed_s"], seen["hard_stop"], seen["guardrail"], seen["store_error"],
-        frozenset(seen["accepted"]),
+        frozenset(seen["accepted"]), seen.get("unconfirmed", ""), seen.get("waited_enough", False),
     )  # fmt: skip
     return judge(rollout.in_force(), gates, with_strata(gates, evidence, still_open), look)
 
@@ -162,6 +171,19 @@ def _allowed(phase: Phase, verdict: Verdict) -> Verdict:
     if phase is Phase.STEP or verdict.outcome is Outcome.FAIL:
         return verdict
     return replace(verdict, action=Action.HOLD)
+
+
+def _confirming(rollout: Rollout, look: Look, verdict: Verdict, facts: Facts, now_s: float) -> tuple[Rollout, Look]:
+    """Before an advance webhooks are asked, and it is held until they agree; a yes holds for this question alone."""
+    hooks = [hook for hook in rollout.in_force().webhooks if hook.confirm]
+    if not hooks or verdict.action is not Action.ADVANCE:
+        return replace(rollout, confirming_s=0.0), look
+    if rollout.confirming_s and facts.agreed:
+        return rollout, look
+    since_s = rollout.confirming_s or now_s
+    why = facts.no or ", ".join(hook.host for hook in hooks)
+    enough = now_s - since_s >= min(hook.wait_s for hook in hooks)
+    return replace(rollout, confirming_s=since_s), replace(look, unconfirmed=why, waited_enough=enough)
 
 
 def _begun(rollout: Rollout, seen: Measurement, passed_s: float, now_s: float) -> Looked:
@@ -224,9 +246,15 @@ def told(who: str, what: str, before: Rollout | None, after: Rollout, now_s: flo
     }
 
 
+def untold(rollout: Rollout, sent: Sent, now_s: float) -> dict[str, Any]:
+    """A message that a webhook did not get, for the audit."""
+    entry = told("controller", "webhook", rollout, rollout, now_s)
+    return {**entry, "why": f"{sent.host} was not told: {sent.failure}"}
+
+
 def ordered(rollout: Rollout, who: str, what: str, standing: transition.Standing, now_s: float) -> Looked:
     """After a person's order."""
-    after = replace(rollout, standing=standing)
+    after = replace(rollout, standing=standing, confirming_s=0.0)
     if standing.over:
         after = replace(after, said=Said("error", "hold", what, standing.reason))
     return Looked(after, told(who, what, rollout, after, now_s))

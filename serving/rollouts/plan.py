@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from serving.rollouts.gate import Gate, Kind, Margin
+from serving.rollouts.hook import Hook
 from serving.rollouts.isolation import Isolation
 
 MINUTE_S = 60
@@ -94,7 +95,7 @@ class Plan:
     on_inconclusive: Otherwise = Otherwise.PAUSE
     on_no_data: Otherwise = Otherwise.PAUSE
     expect_drift: bool = False
-    webhooks: tuple[str, ...] = ()
+    webhooks: tuple[Hook, ...] = ()
     isolation: Isolation = field(default_factory=Isolation)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from serving.errors import ConfigInvalid
 from serving.rollouts import isolation
+from serving.rollouts.hook import hooks
 from serving.rollouts.plan import (
     DEFAULT_GATES,
     GateSettings,
@@ -70,7 +71,7 @@ def parse(document: Mapping[str, Any], requests_per_min: float = 1_000.0) -> Pla
         on_inconclusive=_otherwise(document, "on_inconclusive", problems),
         on_no_data=_otherwise(document, "on_no_data", problems),
         expect_drift=_flag(document, "expect_drift", "plan", problems),
-        webhooks=_webhooks(document.get("webhooks"), problems),
+        webhooks=hooks(document.get("webhooks"), problems, _duration),
         isolation=_isolation(document.get("isolation"), problems),
     )
     if problems.found:
@@ -214,16 +215,6 @@ def _shadow(given: Any, problems: _Problems) -> ShadowStage | None:  # noqa: ANN
     problems.unknown("shadow", given, ("percent", "duration"))
     percent = _number("shadow", "percent", given.get("percent", 100), problems, _is_percent, "above 0 and up to 100")
     return ShadowStage(percent, _duration("shadow.duration", given.get("duration", "10m"), problems))
-
-
-def _webhooks(given: Any, problems: _Problems) -> tuple[str, ...]:  # noqa: ANN401 - a file
-    if given is None:
-        return ()
-    urls = given if isinstance(given, list) else [given]
-    for place, url in enumerate(urls):
-        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            problems.add(f"webhooks[{place}]", f"{url!r} is no address that begins with http:// or https://")
-    return tuple(str(url) for url in urls)
 
 
 def _isolation(given: Any, problems: _Problems) -> isolation.Isolation:  # noqa: ANN401 - a file

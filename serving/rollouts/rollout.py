@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from serving.rollouts import guardrail, plan_file, record
 from serving.rollouts.evidence import Evidence, nothing
@@ -37,6 +37,15 @@ class Said:
 NOTHING_SAID = Said("waiting", "hold", MEASURING, "the stable version is measured before the first step")
 
 
+class Owed(NamedTuple):
+    """A message that webhook number `hook` of the plan has not got yet; its id stays when it is sent again."""
+
+    id: str
+    hook: int
+    event: str
+    body: str
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """`plan` is as somebody wrote it. Without `standing` the stable version is being measured, since `began_s`.
@@ -44,6 +53,8 @@ class Rollout:
     `sticky` None is not known yet: it is seen from the first requests. `evidence` is that of all slices up to `folded`.
     `before` is what the guardrail holds the whole model against, and `guard` what it has seen up to `folded`.
     `runs` says where the canary runs; `own` are the replicas that it is to have for itself, None where it has none.
+    `told` numbers the messages to webhooks, `owed` are those that are on their way; since `confirming_s` (0: it does
+    not) it waits for a webhook's yes to go on.
     `pinned` is the version that somebody gave all traffic to, and with which the rollout ended. `settled`: it is over,
     and its last routing table is in force.
     """
@@ -67,6 +78,9 @@ class Rollout:
     before: Before | None = None
     guard: Mapping[str, Any] | None = None
     said: Said = NOTHING_SAID
+    told: int = 0
+    owed: tuple[Owed, ...] = ()
+    confirming_s: float = 0.0
     pinned: int = 0
     runs: str = ""
     own: Mapping[str, Any] | None = None
@@ -131,6 +145,7 @@ def load(document: Mapping[str, Any]) -> Rollout:
     if known.get("before") is not None:
         requests, events = known["before"]
         known["before"] = Before(requests, tuple(events))
+    known["owed"] = tuple(Owed(*one) for one in document.get("owed", ()))
     known["said"] = Said(**document["said"])
     known["basis"] = None if document["basis"] is None else Basis.load(document["basis"])
     known["standing"] = None if document["standing"] is None else load_standing(document["standing"])

@@ -45,7 +45,8 @@ class Look:
     `hard_stop` is what needs no statistics: replicas that crash, a version that does not load, outputs of another
     shape, failures in a row. `guardrail` is what is wrong with the whole model, compared with before the start: what
     hurts both arms no ratio can see. `store_error` is why counts could not be read. Gates in `accepted` were seen by a
-    person who resumed; they pause no more.
+    person who resumed; they pause no more. `unconfirmed` is why a webhook does not agree that it goes on, and
+    `waited_enough` that the time for that is over.
     """
 
     step: int
@@ -54,6 +55,8 @@ class Look:
     guardrail: str = ""
     store_error: str = ""
     accepted: frozenset[str] = frozenset()
+    unconfirmed: str = ""
+    waited_enough: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,19 @@ def judge(plan: Plan, gates: GateSet, evidence: Evidence, look: Look) -> Verdict
     """The verdict of this look; it is for the caller to let a rollback stand whatever later looks say."""
     evidence = at_step(gates, evidence, look.step)
     case = _Case(plan, gates, evidence, look, values(gates, evidence))
-    for rule in _RULES:
-        verdict = rule(case)
-        if verdict is not None:
-            return verdict
-    return Verdict(Outcome.PASS, Action.ADVANCE, "step_passed", explain.passed(plan, look.step), _all_readings(case))
+    verdict = next(filter(None, (rule(case) for rule in _RULES)), None) or Verdict(
+        Outcome.PASS, Action.ADVANCE, "step_passed", explain.passed(plan, look.step), _all_readings(case)
+    )
+    return _unconfirmed(look, verdict) if look.unconfirmed and verdict.action is Action.ADVANCE else verdict
+
+
+def _unconfirmed(look: Look, verdict: Verdict) -> Verdict:
+    """A no never rolls back: it says nothing of the canary."""
+    sentence = f"{verdict.sentence}; it waits for the agreement of {look.unconfirmed}"
+    if look.waited_enough:
+        sentence = f"{verdict.sentence}; the agreement did not come in time: {look.unconfirmed}"
+        return Verdict(Outcome.INCONCLUSIVE, Action.PAUSE, "unconfirmed", sentence, verdict.readings)
+    return Verdict(Outcome.WAITING, Action.HOLD, "unconfirmed", sentence, verdict.readings)
 
 
 def _hard_stop(case: _Case) -> Verdict | None:

@@ -2,96 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 import pytest
 
 from serving.errors import BadRequest, InUse, ModelUnservable, NotReady, Unavailable, UnknownModel
 from serving.processes.canary_place import Own, Place
-from serving.rollouts import rollout
-from serving.rollouts.controller import Controller
 from serving.rollouts.look import replayed
-from serving.rollouts.rollout import Rollout
 from serving.rollouts.transition import Order, Phase
-from serving.state.rollout_counts import StratumName
-from tests.unit.rollouts.fake_store import FakeSession, FakeStore
-
-PLAN = {
-    "steps": [
-        {"weight": 10, "duration": "1m", "max_duration": "30m"},
-        {"weight": 50, "duration": "2m", "max_duration": "30m"},
-    ]
-}
-
-
-@dataclass
-class World:
-    """Two thousand requests a second, of which the arms fail some; `tick` is a second of them, and a look."""
-
-    store: FakeStore = field(default_factory=FakeStore)
-    session: FakeSession = field(default_factory=FakeSession)
-    now_s: float = 1_000_000.0
-    canary_errors: float = 0.01
-    stable_errors: float = 0.01
-    requests: int = 2_000
-    weights: list[int] = field(default_factory=list)
-    restarts: bool = False
-
-    def __post_init__(self) -> None:
-        self.controller = self.another()
-        self._left = [0.0, 0.0]
-
-    def another(self) -> Controller:
-        return Controller(self.store, self.session, lambda: self.now_s)
-
-    def take_over(self) -> None:
-        """The controller died, its lease ran out, and another one is there."""
-        self.store.holder = ""
-        self.controller = self.another()
-
-    async def begin(self, plan: dict[str, Any] | None = None) -> str:
-        begun = await self.controller.start("m", 2, PLAN if plan is None else plan, by="anna", sticky=False)
-        return begun.id
-
-    async def tick(self) -> None:
-        self.now_s += 1
-        self._count()
-        if self.restarts:
-            self.take_over()
-        await self.controller.look()
-        self.weights.append(self.session.canary_bp)
-
-    async def until(self, ends: str, rollout_id: str, most_s: int = 1_500) -> Rollout:
-        for _ in range(most_s):
-            await self.tick()
-            if self.held(rollout_id).phase == ends:
-                return self.held(rollout_id)
-        raise AssertionError(f"not {ends} but {self.held(rollout_id)}")
-
-    def held(self, rollout_id: str) -> Rollout:
-        document = self.store.get(rollout_id)
-        assert document is not None
-        return rollout.load(document)
-
-    def _count(self) -> None:
-        trial = self.session.splits[-1]["trial"]
-        if trial is None or self.now_s <= trial["count_from_s"]:
-            return
-        name = StratumName(int((self.now_s - 1 - trial["began_s"]) // 5), 1, trial["step"], trial["weight_bp"])
-        on_canary = self.requests * trial["weight_bp"] // 10_000
-        fields: dict[str, int] = {}
-        arms = ((on_canary, self.canary_errors), (self.requests - on_canary, self.stable_errors))
-        for arm, (requests, rate) in enumerate(arms):
-            self._left[arm] += requests * rate
-            errors = int(self._left[arm])
-            self._left[arm] -= errors
-            seen = {"split": requests, "errors": errors, "latency.0": requests, "latency.1": requests // 20}
-            for row in (0, 2, 4):
-                fields |= {f"{row + arm}|{event}": count for event, count in seen.items()}
-            fields |= {f"requests|{arm}": requests, f"keys|{arm}": requests}
-        self.store.add(trial["rollout"], name, fields)
+from tests.unit.rollouts.controlled_world import PLAN, World
 
 
 async def test_a_canary_like_the_stable_version_is_promoted_step_by_step() -> None:

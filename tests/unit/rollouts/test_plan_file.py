@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from serving.errors import ConfigInvalid
+from serving.rollouts.hook import Event, Hook, SecretAt, SecretPlace
 from serving.rollouts.plan import DEFAULT_GATES, Otherwise, ShadowStage, Step
 from serving.rollouts.plan_file import parse
 
@@ -58,7 +59,7 @@ def test_what_a_plan_says_is_taken() -> None:
     assert (plan.min_requests, plan.min_events) == (100, 5)
     assert plan.on_inconclusive is Otherwise.ABORT
     assert plan.on_no_data is Otherwise.PAUSE
-    assert plan.webhooks == ("https://example.org/hook",)
+    assert plan.webhooks == (Hook("https://example.org/hook"),)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,19 @@ def test_what_a_plan_says_is_taken() -> None:
         ({"min_events": True}, "min_events: True is not permitted"),
         ({"on_no_data": "promote"}, "on_no_data: 'promote' is not permitted; one of pause, abort, advance"),
         ({"webhooks": ["ftp://x"]}, "webhooks[0]: 'ftp://x' is no address"),
+        ({"webhooks": ["http://x:y/"]}, "webhooks[0]: 'http://x:y/' is no address"),
+        ({"webhooks": ["http://x/\r\na: b"]}, "is no address"),
+        ({"webhooks": [{}]}, "webhooks[0].url: None is no address"),
+        ({"webhooks": ["http://a:b@x"]}, "webhooks[0]: has a name or password in it"),
+        ({"webhooks": ["http://x"] * 9}, "webhooks: 9 of them; at most 8"),
+        ({"webhooks": [{"url": "http://x", "events": ["start"]}]}, "a list of any of step, verdict, end"),
+        ({"webhooks": [{"url": "http://x", "secret": "abc"}]}, "webhooks[0].secret: says where the secret is"),
+        ({"webhooks": [{"url": "http://x", "secret": {"file": "key"}}]}, "or {file: /path} from the root on"),
+        ({"webhooks": [{"url": "http://x", "timeout": "5m"}]}, "webhooks[0].timeout: 300 s is not permitted"),
+        ({"webhooks": [{"url": "http://x", "wait": "5m"}]}, "it needs confirm: true"),
+        ({"webhooks": [{"url": "http://x", "confirm": "yes"}]}, "'yes' is not permitted; true or false"),
+        ({"guardrail": {"allowed": 1}}, "guardrail.allowed: 1 is not permitted; a number above 1"),
+        ({"guardrail": True}, "guardrail: is no mapping with any of the keys allowed, alpha"),
         ({"step": []}, "plan: unknown key 'step'"),
         ([], "a plan is a mapping"),
     ],
@@ -102,3 +116,23 @@ def test_what_is_wrong_is_said_in_a_sentence(document: Any, sentence: str) -> No
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     assert len(problems({"steps": [{"weight": 0}], "min_requests": 0, "gates": {"vibes": {}}}).splitlines()) == 3
+
+
+def test_webhooks_are_told_of_everything_unless_they_are_asked_or_say_otherwise() -> None:
+    plan = parse(
+        {
+            "webhooks": [
+                {"url": "https://a.example/x", "events": ["end"], "secret": {"env": "KEY"}, "timeout": "2s"},
+                {"url": "http://b.example", "confirm": True, "wait": "30m", "secret": {"file": "/run/key"}},
+            ]
+        }
+    )
+    told, asked = plan.webhooks
+    assert told == Hook("https://a.example/x", (Event.END,), SecretAt(SecretPlace.ENV, "KEY"), 2)
+    assert asked == Hook("http://b.example", (), SecretAt(SecretPlace.FILE, "/run/key"), confirm=True, wait_s=1_800)
+
+
+def test_a_secret_that_is_written_into_a_plan_is_not_repeated() -> None:
+    assert "hunter2" not in problems({"webhooks": [{"url": "http://x", "secret": "hunter2"}]})
+    assert "hunter2" not in problems({"webhooks": [{"url": "http://x", "secret": {"value": "hunter2"}}]})
+    assert "hunter2" not in problems({"webhooks": ["http://a:hunter2@x"]})
