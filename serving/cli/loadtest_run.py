@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from loadtests.report.files import write_reports
 from loadtests.running.fleet import GeneratorLost
 from loadtests.running.permission import check_target
 from loadtests.running.run import run
@@ -34,6 +35,7 @@ class Wanted:
     scale: float
     for_s: float | None
     json_file: Path | None
+    report_to: Path | None = None
 
 
 def run_scenario(wanted: Wanted) -> str:
@@ -48,11 +50,14 @@ def run_scenario(wanted: Wanted) -> str:
     check_target(scenario.target, wanted.yes_load)
     reach(scenario)
     found = watched(scenario, file.parent, quiet=wanted.json_file == Path("-"))
+    written = write_reports(found, wanted.report_to) if wanted.report_to is not None else []
     if wanted.json_file == Path("-"):
         print_json(found)
     else:
         show(console(), found)
         write_json(found, wanted.json_file)
+        for file in written[:1]:
+            console().print(f"  {file}", soft_wrap=True)
     return str(found["verdict"])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.sluice_command import PROGRAM, environment
+from tests.integration.cli.sluice_command import PROGRAM, environment, sluice
 from tests.integration.loadtests.stub_process import stub
 
 SCENARIO = """
@@ -49,6 +49,18 @@ def test_a_load_that_meets_its_gates_is_done_and_its_result_is_a_document(target
     assert found["verdict"] == "passed"
     assert found["totals"]["by_status"] == {"200": found["totals"]["requests"]}
     assert found["generator"]["lateness"]["p99_ms"] < 50
+
+
+def test_a_result_becomes_every_form_of_a_report(target: str, tmp_path: Path) -> None:
+    file, made = written(tmp_path, target, "{p99_ms: 500}"), tmp_path / "report"
+    assert run(file, "--report", made).returncode == 0
+    names = {"report.html", "result.json", "junit.xml", "summary.md"}
+    assert {path.name for path in made.iterdir()} == names
+    again = tmp_path / "again"
+    ended = sluice("loadtest", "report", str(made / "result.json"), "--to", str(again))
+    assert ended.code == 0, ended.err
+    assert all((again / name).read_bytes() == (made / name).read_bytes() for name in names)
+    assert sluice("loadtest", "report", str(file)).code == 2
 
 
 def test_a_missed_gate_is_exit_code_4_where_it_is_to_be_one(target: str, tmp_path: Path) -> None:

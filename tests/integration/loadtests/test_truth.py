@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from loadtests.capacity import Capacity, Goal, Search, Tried, at_rate, find, judged
 from loadtests.running.run import run
 from tests.integration.loadtests.stub_process import asking, stub
 
@@ -76,6 +77,21 @@ def test_who_is_never_answered_waited_longest(tmp_path: Path) -> None:
     assert found["totals"]["p99_ms"] is None
     assert [(gate["name"], gate["met"]) for gate in found["gates"]] == [("p99_ms", False)]
     assert "endless" in found["gates"][0]["note"]
+
+
+@pytest.mark.skipif(not LONG, reason="takes a minute; SLUICE_LONG=1 runs it")
+@pytest.mark.parametrize("capacity", [300.0, 2_000.0])
+def test_the_capacity_of_a_server_that_refuses_above_a_rate_is_found(tmp_path: Path, capacity: float) -> None:
+    goal, search = Goal("p99", 50), Search(step_s=5, warm_up_s=1)
+    with stub(fixed_s=0.001, refuse_above=capacity) as target:
+        scenario = asking(target, tmp_path, 100, 1)
+
+        def ask(rate: float, number: int) -> Tried:
+            return judged(run(at_rate(scenario, goal, search, rate, number), tmp_path), goal, rate)
+
+        *_, found = find(ask, goal, search)
+    assert isinstance(found, Capacity)
+    assert found.rate == pytest.approx(capacity, rel=0.06)
 
 
 def test_several_processes_make_one_load(tmp_path: Path) -> None:
