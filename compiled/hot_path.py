@@ -43,6 +43,8 @@ HOT_PATH = (
     "serving.features.keys",
     "serving.features.plan",
     "serving.features.plan_in_use",
+    "serving.features.read_budget",
+    "serving.features.waiting",
     "serving.features.whole_rows",
     "serving.features.wholeness",
     "serving.features.store.node_reader",

@@ -67,6 +67,13 @@ class StateSection(Section):
     features_timeout_ms: int = noted(
         "Longest wait for one read of features; then models answer by their `on_missing`.", 50, ge=1, le=60_000
     )
+    features_deadline_percent: float = noted(
+        "Of what is left of a request's deadline when its features are asked for, reading them may take so much, where "
+        "that is less than `features_timeout_ms`; the rest is for its model.",
+        50.0,
+        ge=1,
+        le=100,
+    )
     features_hedge_percent: float = noted(
         "Of 100 reads of features, so many may be asked of a replica as well when the master takes longer than 95 of "
         "100 did; the answer that comes first counts. A replica may be behind its master. 0 asks masters only.",

@@ -33,9 +33,9 @@ WORDS = {
 }
 
 # Why a read ended without an answer: no connection; no answer in time; an answer that is an error; too many keys in
-# flight; a node that is left alone, since most of what it answered was an error or late.
-AWAY, LATE, REFUSED, FULL, OPEN = "away", "late", "refused", "full", "open"
-READ_ERRORS = (AWAY, LATE, REFUSED, FULL, OPEN)
+# flight; a node that is left alone, since most of what it answered was an error or late; a request that could not wait.
+AWAY, LATE, REFUSED, FULL, OPEN, BUDGET = "away", "late", "refused", "full", "open", "budget"
+READ_ERRORS = (AWAY, LATE, REFUSED, FULL, OPEN, BUDGET)
 
 
 class FeatureObserver(Protocol):
@@ -47,4 +47,4 @@ class FeatureObserver(Protocol):
         """
 
     def feature_read_failed(self, reason: str) -> None:
-        """A read of one tick ended without an answer, for one of `READ_ERRORS`."""
+        """A read of one tick, or of one request, ended without an answer, for one of `READ_ERRORS`."""

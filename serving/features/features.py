@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from functools import partial
-from typing import NamedTuple
 
+from serving.deadline import Timers
 from serving.errors import ModelFailed, Overloaded, ServingError, TooLarge
 from serving.features.cached_rows import CachedRows
 from serving.features.entity_rows import EntityRows
-from serving.features.feature_status import FULL, FeatureObserver
+from serving.features.feature_status import BUDGET, FULL, FeatureObserver
 from serving.features.filling import Filled
 from serving.features.plan import ROWS_A_TURN, Found, ReadPlan
 from serving.features.plan_in_use import PlanInUse
+from serving.features.read_budget import BudgetOptions, ReadBudgets
 from serving.features.served_log.entry import Seen
 from serving.features.served_log.served_log import ServedLog
 from serving.features.store.feature_reader import FeatureReader
+from serving.features.waiting import Then, Waiting
 from serving.inference import Request, Tensor
 
 log = logging.getLogger(__name__)
 
-Then = Callable[[Request], None]
 Refuse = Callable[[Request, ServingError], None]
 
 
-class Waiting(NamedTuple):
-    """A request whose rows are being read since `began` by a plan `in_use`, and what to call with it then."""
-
-    request: Request
-    rows: EntityRows
-    in_use: PlanInUse
-    then: Then
-    began: float
+# What is used of some keys' rows where nothing answers in time; None where nothing is.
+Kept = Callable[[Collection[bytes]], Found | None]
 
 
 class Features:
@@ -59,8 +54,20 @@ class Features:
         # Kept, since the reader knows by it who may be told together.
         self._single_rows_found = self._fill_together
         self._counted: list[PlanInUse] = []
+        self._single_rows_in_time = self._fill_those_in_time
+        # None where every request waits as long as the reader does.
+        self._budgets: ReadBudgets | None = None
+        self._kept: Kept | None = None
         # None where nothing is logged, which is usual.
         self.served_log: ServedLog | None = None
+
+    def keep_time(self, options: BudgetOptions, timers: Timers, kept: Kept | None = None) -> None:
+        """From now on rows take a share of a request's deadline at the most; `kept` is then used where there is any.
+
+        `timers` go by the same clock.
+        """
+        self._budgets = ReadBudgets(options, timers, self._over_budget)
+        self._kept = kept
 
     def fill(self, request: Request, in_use: PlanInUse, then: Then) -> None:
         """Set `inputs`, `degraded` and `features_s`, and call `then`; or refuse. Skips a request that has left.
@@ -95,6 +102,9 @@ class Features:
         elif not self._reader.has_room(len(rows.keys)):
             self._observer.feature_read_failed(FULL)
             self._refuse(request, self._no_room(len(rows.keys)))
+        elif self._budgets is not None and self._budgets.watch(waiting):
+            in_time = self._single_rows_in_time if rows.count == 1 else partial(self._fill_those_in_time)
+            self._reader.fetch(rows.keys, waiting, in_time)
         elif rows.count == 1 and rows.wants is None:
             self._reader.fetch(rows.keys, waiting, self._single_rows_found)
         else:
@@ -113,6 +123,16 @@ class Features:
         if keys > most:
             return TooLarge(f"the request reads {keys} feature rows; the limit is {most}: send fewer instances")
         return Overloaded("too many feature rows are being read; try again in a moment")
+
+    def _fill_those_in_time(self, told: Sequence[Waiting], found: Found | None) -> None:
+        if self._budgets is not None:
+            self._fill_each(self._budgets.in_time(told), found)
+
+    def _over_budget(self, waiting: Waiting) -> None:
+        """Go on without the rows, which may still come, and for nobody then."""
+        if waiting.request.waiting:
+            self._observer.feature_read_failed(BUDGET)
+            self._fill_alone(waiting, None if self._kept is None else self._kept(waiting.rows.keys))
 
     def _fill_together(self, told: Sequence[Waiting], found: Found | None) -> None:
         """Requests of one row each: those of the same plan at once, where nothing is missing."""

@@ -22,6 +22,7 @@ from serving.edge.http.server import HttpServer
 from serving.edge.worker import Worker
 from serving.errors import ModelUnservable
 from serving.features.feast.hash_row import hash_rows
+from serving.features.read_budget import BudgetOptions
 from serving.features.served_log.served_log import ServedLog
 from serving.features.store.feature_reader import FeatureReader, StoreReader
 from serving.features.store.node_reader import ReaderOptions
@@ -215,7 +216,11 @@ async def build_gateway(start: StartMessage) -> Gateway:
     reader = _features_reader(start, settings, recorder)
     near_cache = _near_cache(start, settings, reader)
     look_ups = LookUps(
-        ReadPlans(all_model_inputs(settings)), reader if near_cache is None else near_cache.reader, recorder
+        ReadPlans(all_model_inputs(settings)),
+        reader if near_cache is None else near_cache.reader,
+        recorder,
+        _read_budget(settings),
+        None if near_cache is None else near_cache.reader.kept,
     )
     predictor = Predictor(backends, LoopTimers(clock), recorder, clock, look_ups)
     predictor.queues.total.most = settings.http.max_queued_rows
@@ -293,6 +298,11 @@ def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder
     )
     views = [section.compiled(name) for name, section in settings.feature_views.items()]
     return feature_reader(start.features_url, recorder, options, hash_rows(views))
+
+
+def _read_budget(settings: Settings) -> BudgetOptions:
+    state = settings.state
+    return BudgetOptions(state.features_deadline_percent / 100, state.features_timeout_ms / 1000)
 
 
 def _near_cache(start: StartMessage, settings: Settings, reader: FeatureReader | None) -> NearCacheOfWorker | None:

@@ -49,6 +49,8 @@ class Predictor:
         self.suspects = Suspects(clock)
         self._rescue = Rescue(self.suspects, self._flight)
         self.features = Features(look_ups.reader, self._refuse, look_ups.observer, clock, time.time)
+        if look_ups.budget is not None:
+            self.features.keep_time(look_ups.budget, timers, look_ups.kept)
         self.queues = Queues(timers, self._refuse, clock)
         self.variants = Variants(backends, self.run, self._wheel, self.queues, look_ups.plans)
         self.mirror = Mirror(self.variants, self._wheel, self.queues, timers)

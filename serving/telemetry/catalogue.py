@@ -60,8 +60,8 @@ FEATURE_READ_ERRORS = MetricSpec(
     "sluice_feature_read_errors_total",
     "counter",
     ("reason",),
-    "Reads of features without an answer: away, late, refused by the server, full (too many keys in flight), or open "
-    "(a node that mostly answered late or with errors is left alone).",
+    "Reads of features without an answer: away, late, refused by the server, full (too many keys in flight), open (a "
+    "node that mostly answered late or with errors is left alone), or budget (a request in a hurry went on without).",
 )
 CACHE_LOOK_UPS = MetricSpec(
     "sluice_near_cache_look_ups_total",

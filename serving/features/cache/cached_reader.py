@@ -18,6 +18,7 @@ from serving.features.cache.load import Load, Pending, Then, Turn
 from serving.features.cache.near_cache import NearCache
 from serving.features.cache.s3_fifo import MOST_HITS
 from serving.features.cache.telling import tell_in_lots
+from serving.features.cached_rows import CachedRows
 from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.reading import Found
 
@@ -107,6 +108,21 @@ class CachedReader:
             turn.ready[then] = [who]
         else:
             others.append(who)
+
+    def kept(self, keys: Collection[bytes]) -> CachedRows:
+        """What is used of these keys by who cannot wait for a read: what needs none, and else what was read before."""
+        rows, now = CachedRows(), self._clock()
+        for key in keys:
+            entry = self._entries.get(key)
+            if entry is None:
+                continue
+            if entry.epoch == self._epoch and now < entry.refreshed:
+                rows[key] = entry.row
+            elif entry.row is not None and now < entry.hard:
+                rows[key] = entry.row
+                rows.outdated.add(key)
+        self.counts.outdated += len(rows.outdated)
+        return rows
 
     def invalidate(self, keys: Sequence[bytes]) -> None:
         """These keys were written: forget their rows, and what is being read of them is not kept."""

@@ -13,6 +13,7 @@ from serving.features.feature_view import FeatureView, feature
 from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
 from serving.features.plan import ReadPlan
+from serving.features.read_budget import BudgetOptions
 from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.reading import Then
 from serving.inference import Hosted, Request, Signature, TensorSpec, VersionKey
@@ -54,12 +55,12 @@ class FeatureCounts(Counts):
 
 
 class Bench:
-    def __init__(self, inputs: ModelInputs = INPUTS) -> None:
+    def __init__(self, inputs: ModelInputs = INPUTS, budget: BudgetOptions | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.backend = EchoBackend()
         self.reader = HeldReader()
         self.counts = FeatureCounts()
-        looked_up = LookUps(ReadPlans({"echo": inputs}), cast("FeatureReader", self.reader), self.counts)
+        looked_up = LookUps(ReadPlans({"echo": inputs}), cast("FeatureReader", self.reader), self.counts, budget)
         self.predictor = Predictor({"pool": self.backend}, loop, self.counts, loop.time, looked_up)
         route = Route("echo", "salt", (Split("stable", 1, 10_000),), (Served(1, "pool"),))
         self.predictor.variants.adopt(RouteTable(1, {"echo": route}))
@@ -108,6 +109,15 @@ async def test_time_runs_while_rows_are_read_and_a_late_row_runs_nothing() -> No
     bench.reader.answer({})
     await asyncio.sleep(0.01)
     assert not bench.backend.batches
+    assert len(caller.outcomes) == 1
+
+
+async def test_a_request_in_a_hurry_is_answered_by_defaults_while_rows_are_still_read() -> None:
+    bench = Bench(budget=BudgetOptions(share=0.1, longest_s=60.0))
+    request, caller = bench.ask(timeout_s=0.5)
+    assert await bench.answered(caller) == b"\x00\x00\xe0\x40\x00\x00\x40\x40"
+    assert request.degraded == "plane=unavailable"
+    bench.reader.answer({})
     assert len(caller.outcomes) == 1
 
 

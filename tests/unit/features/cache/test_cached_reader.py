@@ -265,3 +265,19 @@ def _happens(bench: Bench, what: str) -> None:
         bench.store.away = what == "away"
     elif what in ("heard", "unheard"):
         bench.reader.trust(heard=what == "heard")
+
+
+async def test_who_cannot_wait_is_given_what_needs_no_read_and_else_what_was_read_before(bench: Bench) -> None:
+    bench.store.rows = {A: b"a", B: b"b"}
+    await bench.reads("first", A, C)
+    bench.time += 4.0
+    await bench.reads("second", B)
+    kept = bench.reader.kept([A, B, C, PLANE + b"1:D"])
+    assert (dict(kept), kept.outdated) == ({A: b"a", B: b"b", C: None}, set())
+    bench.time += 126.0
+    kept = bench.reader.kept([A, B, C])
+    assert (dict(kept), kept.outdated) == ({A: b"a", B: b"b"}, {A, B})
+    bench.time += 530.0
+    assert set(bench.reader.kept([A, B, C])) == {B}
+    bench.reader.invalidate([B])
+    assert bench.reader.kept([A, B, C]) == {}
