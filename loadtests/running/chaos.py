@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from loadtests.judging.gates import Judged
 from loadtests.scenario.scenario import Chaos
 from serving.errors import ConfigInvalid
 
@@ -34,8 +35,8 @@ class Mark:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def command(action: Chaos) -> list[str]:
-    """The program with its options.
+def command(action: Chaos, http_port: int) -> list[str]:
+    """The program with its options; the session is the one that is asked, if the action names no other.
 
     Raises:
         ConfigInvalid: there is no such program.
@@ -43,15 +44,18 @@ def command(action: Chaos) -> list[str]:
     module = f"loadtests.chaos.{action.do.replace('-', '_')}"
     if find_spec("loadtests.chaos") is None or find_spec(module) is None:
         raise ConfigInvalid(f"chaos: there is no program {action.do!r} in loadtests/chaos")
-    options = [part for name, value in action.arguments.items() for part in (f"--{name}", str(value))]
+    given = {"http-port": http_port, **action.arguments}
+    options = [part for name, value in given.items() for part in (f"--{name}", str(value))]
     return [sys.executable, "-m", module, *options]
 
 
 class ChaosRun:
     """Actions in a thread of their own; what has begun is waited for at the end, what has not is left."""
 
-    def __init__(self, actions: Sequence[Chaos]) -> None:
-        self._todo = [(action, command(action)) for action in sorted(actions, key=lambda action: action.at_s)]
+    def __init__(self, actions: Sequence[Chaos], http_port: int) -> None:
+        self._todo = [
+            (action, command(action, http_port)) for action in sorted(actions, key=lambda action: action.at_s)
+        ]
         self._over = threading.Event()
         self._began = 0.0
         self.marks: list[Mark] = []
@@ -89,3 +93,15 @@ class ChaosRun:
             said = f"did not end within {_PATIENCE_S:g} s"
         mark.said = said.strip()[:_LONGEST_TEXT]
         mark.ended_s = time.monotonic() - self._began
+
+
+def judged(marks: Sequence[Mark], planned: int) -> list[Judged]:
+    """Every action has to have been done: a load test without its fault shows nothing."""
+    gates = []
+    for mark in marks:
+        done = mark.status == 0
+        note = "" if done else "did not end" if mark.status is None else f"exit code {mark.status}: {mark.said}"
+        gates.append(Judged("chaos", mark.name, 0, mark.status, done, note))
+    if len(marks) < planned:
+        gates.append(Judged("chaos", "actions", planned, len(marks), met=False, note=f"only {len(marks)} were begun"))
+    return gates

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from loadtests.generator.outcomes import Outcomes
 from loadtests.judging.gates import judged
 from loadtests.judging.self_check import self_check
 from loadtests.running.chaos import ChaosRun
+from loadtests.running.chaos import judged as judged_chaos
 from loadtests.running.environment import environment
 from loadtests.running.fleet import Fleet, common_names, fleet
 from loadtests.running.generator import DEGRADED
@@ -49,7 +51,7 @@ def run(scenario: Scenario, folder: Path, watch: Watch | None = None) -> dict[st
         GeneratorLost: a generator failed.
     """
     seconds = seconds_of(scenario, folder)
-    chaos = ChaosRun(scenario.chaos)
+    chaos = ChaosRun(scenario.chaos, urlsplit(scenario.target).port or 80)
     processes = processes_of(scenario, len(os.sched_getaffinity(0)))
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     with fleet(scenario, folder, processes, seconds) as generators:
@@ -65,7 +67,10 @@ def run(scenario: Scenario, folder: Path, watch: Watch | None = None) -> dict[st
     lasted = float(outcomes.due[-1]) if interrupted and len(outcomes) else seconds
     measured = _measured(scenario, outcomes, common_names(names), lasted, interrupted=interrupted)
     check = self_check(measured.counted, scenario.gates, accounts, lags)
-    gates = judged(scenario.gates, measured.counted, measured.variants)
+    gates = [
+        *judged(scenario.gates, measured.counted, measured.variants),
+        *judged_chaos(marks, len(scenario.chaos)),
+    ]
     around = Around(started_at, environment(), marks, means_ms(before, after))
     return document(scenario, measured, check, gates, around)
 

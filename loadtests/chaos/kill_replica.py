@@ -1,0 +1,23 @@
+"""Kill a replica of a session: `python -m loadtests.chaos.kill_replica --pool default`."""
+
+from __future__ import annotations
+
+from loadtests.chaos.session import REPLICA, carry_out, find, options, parts
+
+
+def main() -> None:
+    """With SIGKILL, as an out-of-memory killer does; Ray starts another one."""
+    parser = options(main.__doc__ or "")
+    parser.add_argument("--pool", default="", help="words of the replica's name; any by default")
+    given = parser.parse_args()
+
+    def act() -> str:
+        replicas = parts(find(given.http_port), REPLICA + given.pool)
+        replicas[0].kill()
+        return f"killed replica {replicas[0].pid}, one of {len(replicas)}"
+
+    carry_out(act)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The session that something is done to, and its processes by what they do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+import psutil
+
+from serving.processes import running_sessions
+from serving.processes.running_sessions import RunningSession
+from serving.processes.session_members import members
+
+REPLICA = "ray::ServeReplica:"
+WORKER = "serving.processes.gateway_worker"
+# A socket's name is in the title that Valkey gives itself.
+FEATURES, CONTROL = "features.sock", "control.sock"
+
+
+class NotDone(Exception):
+    """There is nothing of that kind to do it to."""
+
+
+def find(http_port: int) -> RunningSession:
+    """The session of this user that serves the port.
+
+    Raises:
+        NotDone: there is none.
+    """
+    running = running_sessions.find(http_port)
+    if running is None:
+        raise NotDone(f"no session of yours serves port {http_port}")
+    return running
+
+
+def parts(session: RunningSession, words: str) -> list[psutil.Process]:
+    """Processes of the session whose command line has these words, oldest first.
+
+    Raises:
+        NotDone: there is none.
+    """
+    found = []
+    for pid in sorted(members(session.session, {session.pid: session.started})):
+        try:
+            process = psutil.Process(pid)
+            if words in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    if not found:
+        raise NotDone(f"the session on port {session.http_port} has no process of {words!r}")
+    return found
+
+
+def valkey(session: RunningSession, which: str) -> psutil.Process:
+    """The embedded server of the features or of the control state.
+
+    Raises:
+        NotDone: it is not embedded.
+    """
+    servers = [
+        one
+        for one in parts(session, {"features": FEATURES, "control": CONTROL}[which])
+        if "valkey" in one.name() or "redis" in one.name()
+    ]
+    if not servers:
+        raise NotDone(f"the {which} Redis of this session is not its own")
+    return servers[0]
+
+
+def options(about: str) -> argparse.ArgumentParser:
+    """Every program has the port of the session."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--http-port", type=int, default=8080, help="of the session (8080)")
+    return parser
+
+
+def carry_out(act: Callable[[], str]) -> None:
+    """Say what was done; exit code 1 and the reason where nothing was."""
+    try:
+        sys.stdout.write(f"{act()}\n")
+    except (NotDone, psutil.Error) as error:
+        sys.exit(f"not done: {error}")

@@ -1,0 +1,74 @@
+"""Each program of chaos explains itself, and says what it could not do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import loadtests.chaos.slow_valkey
+from loadtests.chaos.session import NotDone, carry_out
+from loadtests.chaos.slow_valkey import slow
+
+PROGRAMS = sorted(
+    path.stem
+    for path in Path(loadtests.chaos.slow_valkey.__file__).parent.glob("*.py")
+    if "def main" in path.read_text()
+)
+
+
+class FakeServer:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def suspend(self) -> None:
+        self.told.append("stop")
+
+    def resume(self) -> None:
+        self.told.append("go")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Sleeping is what makes time pass."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    time = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr("loadtests.chaos.slow_valkey.time", time)
+    return now
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_explains_itself(program: str) -> None:
+    command = [sys.executable, "-m", f"loadtests.chaos.{program}", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "--http-port" in told.stdout
+
+
+def test_what_could_not_be_done_is_one_line_and_exit_code_1() -> None:
+    def act() -> str:
+        raise NotDone("no session of yours serves port 1")
+
+    with pytest.raises(SystemExit, match="not done: no session of yours serves port 1"):
+        carry_out(act)
+
+
+def test_a_slowed_server_always_goes_on_at_the_end(clock: list[float]) -> None:
+    server = FakeServer()
+    slow(server, 1.0, 0.8)
+    assert server.told.count("stop") == pytest.approx(20, abs=1)
+    assert server.told[-1] == "go"
+    assert clock[0] == pytest.approx(1.0, abs=0.06)
+
+
+def test_a_standstill_is_one_stop(clock: list[float]) -> None:
+    server = FakeServer()
+    slow(server, 2.0, 1.0)
+    assert server.told == ["stop", "go", "go"]
+    assert clock[0] == pytest.approx(2.0)
