@@ -1,0 +1,144 @@
+{{/* Names begin with the release, so that two releases share a namespace. */}}
+{{- define "sluice.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{/* Labels by which objects are selected never change; call with (list $ "part"). */}}
+{{- define "sluice.selector" -}}
+app.kubernetes.io/name: {{ (index . 0).Chart.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{- define "sluice.labels" -}}
+{{ include "sluice.selector" . }}
+app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
+helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
+{{- end }}
+
+{{- define "sluice.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* What is asked for and not given is named, before anything is installed. */}}
+{{- define "sluice.checked" -}}
+{{- if eq .Values.engine "external" }}
+{{- $_ := required "ray.secret: engine external needs the name of a Secret with what gateway and pools share" .Values.ray.secret }}
+{{- if not .Values.state.bundled }}
+{{- $_ := required "state.control.secret: engine external needs the name of a Secret with the address of the control Redis (or state.bundled: true)" .Values.state.control.secret }}
+{{- end }}
+{{- else if .Values.ray.enabled }}
+{{- fail "ray.enabled: pools are of use to engine: external only" }}
+{{- end }}
+{{- if and .Values.config.feature_views (not .Values.state.bundled) }}
+{{- $_ := required "state.features.secret: config.feature_views need the name of a Secret with the address of the features Redis (or state.bundled: true)" .Values.state.features.secret }}
+{{- end }}
+{{- if .Values.control.exposed }}
+{{- $_ := required "control.secret: an exposed control API needs the name of a Secret with its token" .Values.control.secret }}
+{{- end }}
+{{- if and .Values.models.claim .Values.models.init.image }}
+{{- fail "models.claim and models.init.image: name one of them" }}
+{{- end }}
+{{- end }}
+
+{{/* sluice.yaml: the values' config and what the chart decides. */}}
+{{- define "sluice.config" -}}
+{{- $ours := dict
+  "http" (dict "host" "0.0.0.0" "port" 8080)
+  "grpc" (dict "host" "0.0.0.0" "port" 8081)
+  "metrics" (dict "host" "0.0.0.0" "port" 8082)
+  "control" (dict "host" (ternary "0.0.0.0" "127.0.0.1" .Values.control.exposed) "port" 8000)
+  "engine" (dict "kind" .Values.engine)
+  "repository" (dict "models_dir" .Values.models.path)
+  "state" (dict "dir" "/var/lib/sluice") }}
+{{- if .Values.control.exposed }}
+{{- $_ := set $ours.control "token_file" "/etc/sluice/control/token" }}
+{{- end }}
+{{- toYaml (mergeOverwrite (deepCopy .Values.config) $ours) }}
+{{- end }}
+
+{{/* Addresses and the shared secret, from Secrets alone. */}}
+{{- define "sluice.environment" -}}
+- {name: SLUICE_CONFIG, value: /etc/sluice/config/sluice.yaml}
+{{- if .Values.state.bundled }}
+- {name: SLUICE_STATE__CONTROL_URL, value: "redis://{{ include "sluice.name" . }}-control:6379/0"}
+- {name: SLUICE_STATE__FEATURES_URL, value: "redis://{{ include "sluice.name" . }}-features:6379/0"}
+{{- else }}
+{{- range $name, $part := dict "CONTROL" .Values.state.control "FEATURES" .Values.state.features }}
+{{- if $part.secret }}
+- name: SLUICE_STATE__{{ $name }}_URL
+  valueFrom: {secretKeyRef: {name: {{ $part.secret | quote }}, key: {{ $part.key | quote }}}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if eq .Values.engine "external" }}
+- name: SLUICE_POOL_SECRET
+  valueFrom: {secretKeyRef: {name: {{ .Values.ray.secret | quote }}, key: {{ .Values.ray.key | quote }}}}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.mounts" -}}
+- {name: config, mountPath: /etc/sluice/config, readOnly: true}
+- {name: scratch, mountPath: /tmp}
+{{- if or .Values.models.claim .Values.models.init.image }}
+- {name: models, mountPath: {{ .Values.models.path | quote }}, readOnly: true}
+{{- end }}
+{{- if .Values.state.tls.secret }}
+- {name: tls, mountPath: /etc/sluice/tls, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.volumes" -}}
+- {name: config, configMap: {name: {{ include "sluice.name" . }}-config}}
+- {name: scratch, emptyDir: {}}
+{{- if .Values.models.claim }}
+- {name: models, persistentVolumeClaim: {claimName: {{ .Values.models.claim | quote }}, readOnly: true}}
+{{- else if .Values.models.init.image }}
+- {name: models, emptyDir: {}}
+{{- end }}
+{{- if .Values.state.tls.secret }}
+- {name: tls, secret: {secretName: {{ .Values.state.tls.secret | quote }}, defaultMode: 0440}}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.init" -}}
+{{- if .Values.models.init.image }}
+initContainers:
+  - name: models
+    image: {{ .Values.models.init.image | quote }}
+    {{- with .Values.models.init.command }}
+    command: {{ toJson . }}
+    {{- end }}
+    {{- with .Values.models.init.secret }}
+    envFrom: [{secretRef: {name: {{ . | quote }}}}]
+    {{- end }}
+    securityContext: {{- include "sluice.container" . | nindent 6 }}
+    volumeMounts:
+      - {name: models, mountPath: {{ .Values.models.path | quote }}}
+      - {name: scratch, mountPath: /tmp}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.pod" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "sluice.container" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "sluice.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . | quote }}
+  {{- end }}
+{{- end }}
+{{- end }}
