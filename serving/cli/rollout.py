@@ -29,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(name="rollout", help="Roll a version out, judged.", no_args_is_help=True, rich_markup_mode=None)
     commands: tuple[tuple[Callable[..., None], str, str], ...] = (
         (start, "Begin to roll out a version.", "start flight-delay 2 --plan plan.yaml"),
-        (rollout_plan.plan, "Check a plan, and what it comes to.", "plan --plan plan.yaml --requests-per-min 3000"),
+        (rollout_plan.plan, "Check a plan, and what it comes to.", "plan flight-delay --plan plan.yaml"),
         (status, "Where rollouts stand, and why.", "status flight-delay --watch"),
         (promote, "Go on to the next step, or to the end.", "promote flight-delay --full"),
         (pause, "Stay at this weight.", "pause flight-delay"),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from serving.cli.config import AsJson
-from serving.cli.failure import wrong_usage
+from serving.cli.failure import CommandFailed, wrong_usage
+from serving.cli.models import ControlUrl, HttpPort, TokenFile
 
 if TYPE_CHECKING:
+    from serving.cli.control_client import ControlClient
     from serving.rollouts.plan import Plan
+    from serving.rollouts.world import World
 
 PlanFile = Annotated[Path | None, typer.Option("--plan", help="The plan, as YAML; without it one that fits the load.")]
 PerMinute = Annotated[float, typer.Option("--requests-per-min", help="Requests a minute of the model.", min=0.1)]
@@ -23,7 +29,7 @@ _RUNS = 10
 _HOUR_S = 3_600
 
 
-def read_plan(file: Path | None) -> dict[str, Any]:
+def read_plan(file: Path | None, option: str = "--plan") -> dict[str, Any]:
     """The plan as it is written; nothing where there is no file.
 
     Raises:
@@ -38,7 +44,7 @@ def read_plan(file: Path | None) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise wrong_usage(f"--plan {file}: it cannot be read: {why}") from error
+        raise wrong_usage(f"{option} {file}: it cannot be read: {why}") from error
     return read_yaml(text, str(file)).values
 
 
@@ -53,19 +59,47 @@ def _parsed(file: Path | None, requests_per_min: float) -> Plan:
         raise wrong_usage(f"--plan {file}: {'; '.join(error.message.splitlines())}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What a plan is tried at; `said` is where that is from."""
+
+    requests_per_min: float
+    error_rate: float
+    said: str = ""
+
+
 def plan(
+    model: Annotated[str | None, typer.Argument(help="Its traffic is measured.", show_default=False)] = None,
     file: PlanFile = None,
-    requests_per_min: PerMinute = 1_000.0,
-    error_rate: ErrorRate = 0.01,
+    requests_per_min: Annotated[
+        float | None, typer.Option("--requests-per-min", help="Instead of measuring; without a model 1000.", min=0.1)
+    ] = None,
+    error_rate: Annotated[
+        float | None, typer.Option("--error-rate", help="Instead of measuring; without a model 0.01.", min=0, max=1)
+    ] = None,
+    measure_s: Annotated[float, typer.Option("--measure", help="Seconds.", min=1, max=600)] = 10.0,
+    http_port: HttpPort = 8080,
+    control_url: ControlUrl = None,
+    token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a plan and show what it comes to: its steps, and how long each gate will need to see which change.
 
-    Nothing is asked of a session; `sluice rollout start --dry-run` asks whether it could begin there.
+    With a model it is held against the traffic that its session has now; without one nothing is asked of a session.
+    `sluice rollout start --dry-run` asks whether it could begin there.
     """
+    from serving.cli.control_client import control_client
     from serving.cli.output import console, print_json, table
+    from serving.cli.spinner import spinner
     from serving.rollouts.estimate import Traffic, budget_share, forecasts, proof_minutes
 
+    load = _Load(1_000.0, 0.01)
+    if model is not None and (requests_per_min is None or error_rate is None):
+        client = control_client(http_port, control_url, token_file)
+        with spinner(f"measuring {model} for {measure_s:g} s", silent=as_json):
+            load = _measured(client, model, measure_s, known=requests_per_min is not None)
+    requests_per_min = load.requests_per_min if requests_per_min is None else requests_per_min
+    error_rate = load.error_rate if error_rate is None else error_rate
     found = _parsed(file, requests_per_min)
     steps = [
         {
@@ -81,7 +115,9 @@ def plan(
     gates = [one._asdict() | {"budget_share": budget_share(one.excess, traffic)} for one in forecasts(found, traffic)]
     proof_min = proof_minutes(found, traffic)
     if as_json:
-        print_json({"steps": steps, "gates": gates, "proof_minutes": proof_min if proof_min < inf else None})
+        tried = {"requests_per_min": requests_per_min, "error_rate": error_rate}
+        document = {"steps": steps, "gates": gates, "proof_minutes": proof_min if proof_min < inf else None}
+        print_json(tried | document)
         return
     columns = ["step", "canary's share", "at least", "at most", "requests of the canary", "approval"]
     rows = [
@@ -96,6 +132,8 @@ def plan(
         for place, step in enumerate(steps, start=1)
     ]
     out = console()
+    if load.said:
+        out.print(f"{load.said}\n", markup=False)
     out.print(table(columns, rows, right=columns[:5]))
     least_s = sum(step.least_s for step in found.steps)
     out.print(f"\n100 % follows after {least_s / _HOUR_S:.1f} h at the earliest\n", markup=False)
@@ -114,8 +152,50 @@ def plan(
     out.print(f"\nthe last step needs about {proof_min:.0f} min to show that an equal canary is no worse", markup=False)
 
 
+def _measured(client: ControlClient, model: str, seconds: float, *, known: bool) -> _Load:
+    """What came within some seconds, and the errors of all since the session began, of which there are more.
+
+    Raises:
+        CommandFailed: nothing came and the load is not `known`, or nothing answers.
+    """
+    path = f"/models/{quote(model, safe='')}/traffic"
+    first = client.get(path)
+    time.sleep(seconds)
+    last = client.get(path)
+    came, took_s = last["requests"] - first["requests"], max(last["at_s"] - first["at_s"], 0.1)
+    if came <= 0 and not known:
+        raise CommandFailed(
+            f"{model} had no request within {seconds:g} s; name the load that there will be with --requests-per-min"
+        )
+    per_min, requests, errors = 60 * came / took_s, last["requests"], last["errors"]
+    # None among so many is no rate of zero.
+    rate = max(errors, 1) / max(requests, 1)
+    said = (
+        f"{model}: {per_min:,.0f} requests a minute within {took_s:.0f} s, and {errors:,} errors among {requests:,} "
+        "requests since the session began"
+    )
+    return _Load(per_min, min(rate, 1.0), said)
+
+
+def _world(file: Path, flags: World) -> World:
+    """That of the file, which says all or nothing."""
+    from serving.errors import ConfigInvalid
+    from serving.rollouts import world_file
+    from serving.rollouts.world import World
+
+    if flags != World():
+        raise wrong_usage("--world says what the world is like; what options say of it belongs into the file")
+    try:
+        return world_file.parse(read_plan(file, "--world"))
+    except ConfigInvalid as error:
+        raise wrong_usage(f"--world {file}: {'; '.join(error.message.splitlines())}") from error
+
+
 def simulate(
     file: PlanFile = None,
+    world_file: Annotated[
+        Path | None, typer.Option("--world", help="The world, as YAML, instead of the options that describe one.")
+    ] = None,
     requests_per_min: PerMinute = 1_000.0,
     error_rate: ErrorRate = 0.01,
     error_ratio: Annotated[
@@ -140,7 +220,9 @@ def simulate(
 
     fault = Fault(error_ratio, latency_factor, score_shift=score_shift, from_s=from_s)
     world = World(requests_per_min, error_rate, keys=keys, fault=fault)
-    found = _parsed(file, requests_per_min)
+    if world_file is not None:
+        world = _world(world_file, world)
+    found = _parsed(file, world.requests_per_min)
     results = []
     with spinner("simulating", silent=as_json) as tell:
         for seed in range(runs):

@@ -160,6 +160,15 @@ class History(BaseModel):
     entries: list[HistoryEntry]
 
 
+class Traffic(BaseModel):
+    """Requests of a model since its session began, without those that the caller got wrong or chose a version for."""
+
+    model: str
+    requests: int
+    errors: int
+    at_s: float = Field(description="Seconds since 1970; asked twice, the difference is what came meanwhile.")
+
+
 class Frozen(BaseModel):
     """Whether rollouts may change."""
 

@@ -20,10 +20,12 @@ from serving.control.rollout_answers import (
     Pinned,
     RolloutLine,
     RolloutSeen,
+    Traffic,
     VerdictSeen,
 )
 from serving.control.rollout_answers import Rollouts as RolloutLines
 from serving.control.rollouts import LOOK_EVERY_S, Rollouts
+from serving.control.session import AskSession
 from serving.errors import ServingError
 from serving.rollouts.bridge import Go, goes, told
 from serving.rollouts.transition import Order
@@ -56,6 +58,13 @@ async def start(request: Request, model: ModelName, new: NewRollout) -> RolloutL
 async def of_model(request: Request, model: ModelName) -> RolloutLines:
     """The rollouts of a model, the newest first."""
     return RolloutLines.model_validate({"rollouts": await _rollouts(request).lines(model)})
+
+
+@router.get("/models/{model}/traffic", responses=failures(400, 404))
+async def traffic(request: Request, model: ModelName) -> Traffic:
+    """What a rollout of this model would have to go by."""
+    session: AskSession = request.app.state.session
+    return Traffic.model_validate(await session("traffic", model=model))
 
 
 @router.post("/models/{model}:pin", responses=failures(400, 404, 409))

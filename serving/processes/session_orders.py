@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 
 from serving.errors import BadRequest, NotReady, UnknownModel
 from serving.inference import VersionKey
+from serving.processes import traffic_view
 from serving.processes.asking import Facts
 from serving.processes.batching_view import COUNTED, batching_seen
 from serving.processes.canary_place import Own, place_of
@@ -23,6 +25,7 @@ from serving.processes.session_plan import SessionPlan
 from serving.processes.session_versions import SessionVersions
 from serving.processes.session_view import models_seen, pools_seen
 from serving.processes.shared_round import SharedRound
+from serving.processes.traffic_view import traffic_seen
 from serving.registry.manifest import read_manifest
 from serving.registry.repository import MANIFEST_FILE
 from serving.routing.table import Route, Split, trial_of
@@ -72,6 +75,7 @@ class SessionOrders:
             "set_apart": self._set_apart,
             "statistics": self._statistics,
             "batching": self._batching,
+            "traffic": self._traffic,
             "index": self._index,
             "repository_load": self._repository_load,
             "repository_unload": self._repository_unload,
@@ -187,6 +191,11 @@ class SessionOrders:
             await self._route(model)
             self._batching_of[model] = SharedRound(partial(self._batched, model))
         return await self._batching_of[model]()
+
+    async def _traffic(self, asked: Facts) -> Facts:
+        model = asked["model"]
+        await self._route(model)
+        return traffic_seen(model, self._parts.counts.of_model(model, traffic_view.COUNTED), time.time())
 
     async def _batched(self, model: str) -> Facts:
         route = await self._route(model)

@@ -77,7 +77,9 @@ def question(number: int) -> Question:
 def test_a_version_that_fails_on_some_rows_is_rolled_back_for_its_errors(session: SluiceUp) -> None:
     with running(Load(session.port, question, most=1_000_000, for_s=200, rate=100.0)):
         sluice(session, "rollout", "start", "echoes", "2", "--plan", str(session.folder / "plan.yaml"))
+        plan = json.loads(sluice(session, "rollout", "plan", "echoes", "--measure", "2", "--json"))
         told = sluice(session, "rollout", "wait", "echoes", "--for", "promoted", "--timeout", "120", code=NOT_PROMOTED)
+    assert plan["requests_per_min"] > 1_000  # 6,000 where there are processors
     assert "rolled back: errors" in told
     assert "on the canary against 0/" in told
     assert "same: rolled back" in sluice(session, "rollout", "replay", "echoes")

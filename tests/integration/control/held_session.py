@@ -11,6 +11,7 @@ from serving.errors import ModelUnservable, NotReady, UnknownModel
 from serving.inference import VersionKey
 from serving.processes.batching_view import batching_seen
 from serving.processes.session_view import models_seen, pools_seen
+from serving.processes.traffic_view import traffic_seen
 from serving.routing.table import RouteTable
 from serving.routing.table_change import with_version, without_version
 from serving.telemetry.snapshot import Snapshot
@@ -50,8 +51,8 @@ class HeldSession:
                 return {"models": models_seen(self.table, self._described())}
             case "pools":
                 return {"pools": pools_seen(self.table, self._described(), {"default": 1}, {})}
-            case "batching":
-                return self._batching(facts["model"])
+            case "batching" | "traffic":
+                return self._seen(what, facts["model"])
             case "load":
                 return self._load(VersionKey(facts["model"], facts["version"]))
             case _:
@@ -62,9 +63,11 @@ class HeldSession:
             raise UnknownModel(f"there is no model {model!r}")
         raise UnknownModel(f"model {model!r} has no such version")
 
-    def _batching(self, model: str) -> Mapping[str, Any]:
+    def _seen(self, what: str, model: str) -> Mapping[str, Any]:
         if model not in self.table.routes:
             raise UnknownModel(f"there is no model {model!r}")
+        if what == "traffic":
+            return traffic_seen(model, Snapshot(), 5.0)
         return batching_seen(self.table.routes[model], {1: BATCHING}, Snapshot())
 
     def _load(self, key: VersionKey) -> Mapping[str, Any]:

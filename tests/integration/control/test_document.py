@@ -46,6 +46,7 @@ KNOWN = {"{model}": [{"model": "late"}, {"model": "other"}], "{view}": [{"view":
 # What is made up need not come upon a request that works.
 RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/api/v1/models/{model}"): {"path_parameters": {"model": "late"}},
+    ("GET", "/api/v1/models/{model}/traffic"): {"path_parameters": {"model": "late"}},
     ("GET", "/api/v1/models/{model}/batching"): {"path_parameters": {"model": "late"}},
     ("POST", "/api/v1/models/{model}:load"): {"path_parameters": {"model": "late"}, "query": {"version": 2}},
     ("POST", "/api/v1/models/{model}:unload"): {"path_parameters": {"model": "other"}, "query": {"force": "true"}},

@@ -18,7 +18,7 @@ from serving.features.feature_view import FeatureView, feature
 
 TOKEN = "0123456789abcdefXYZ"
 GIVEN = {"authorization": f"Bearer {TOKEN}"}
-READS = frozenset({"models", "batching", "pools", "health"})
+READS = frozenset({"traffic", "models", "batching", "pools", "health"})
 VERSION = {"version": 1, "pool": "gateway", "state": "ready", "why": "", "variants": {"stable": 100.0}}
 FACTS = {"batchable": True, "note": "", "inputs": [], "outputs": []}
 
@@ -35,12 +35,13 @@ class FakeSession:
             self.changes.append((what, facts))
         if self.error is not None:
             raise self.error
-        if what == "batching" and facts["model"] != "a":
+        if what in {"batching", "traffic"} and facts["model"] != "a":
             raise UnknownModel("there is no such model")
         answers: dict[str, Mapping[str, Any]] = {
             "health": {"status": "ready", "engine": "ray", "workers": 2, "release": "1"},
             "models": {"models": [{"name": "a", "default": 1, "versions": [{**VERSION, **FACTS}]}]},
             "batching": {"model": "a", "loop_lag_s": 0.0, "refused_requests": {"overloaded": 2}, "versions": []},
+            "traffic": {"model": "a", "requests": 7, "errors": 1, "at_s": 5.0},
             "pools": {"pools": [{"name": "default", "versions": ["a/1"], "replicas": [], "alive": 1}]},
             "load": {"model": "a", "version": 1, "changed": True},
             "unload": {"model": "a", "versions": [1]},
@@ -71,6 +72,7 @@ async def test_what_there_is_can_be_read(session: FakeSession) -> None:
         assert (await asking.get("/api/v1/models")).json()["models"][0]["versions"][0]["state"] == "ready"
         assert (await asking.get("/api/v1/models/a")).json()["name"] == "a"
         assert (await asking.get("/api/v1/models/a/batching")).json()["refused_requests"] == {"overloaded": 2}
+        assert (await asking.get("/api/v1/models/a/traffic")).json()["requests"] == 7
         assert (await asking.get("/api/v1/pools")).json()["pools"][0]["alive"] == 1
 
 
