@@ -66,6 +66,8 @@ bench: compiled  ## Measure components, and the peers side by side (minutes, on 
 
 docs: $(STAMP)  ## Write the pages that are made from the code
 	$(PY) -m serving.cli.reference docs
+	$(PY) -m deployments.monitoring.dashboards
+	$(PY) -m deployments.chart
 
 protocol: $(STAMP)  ## Write the message types of serving/protocol from its .proto files
 	$(PY) -m grpc_tools.protoc -I serving/protocol --descriptor_set_out serving/protocol/descriptors.binpb \

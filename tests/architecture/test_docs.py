@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments import chart
 from serving.cli.reference import pages
 from serving.errors import ServingError
 from tests.architecture.checkout import python_files, read
@@ -43,6 +44,13 @@ def test_the_page_of_errors_lists_every_reason_and_no_other() -> None:
 @pytest.mark.parametrize("page", sorted(pages()))
 def test_a_page_that_is_made_from_the_code_is_current(page: str) -> None:
     assert read(Path("docs") / page) == pages()[page], "run `make docs`"
+
+
+def test_what_the_chart_takes_from_other_files_is_current() -> None:
+    for name, text in chart.files().items():
+        assert (chart.CHART / name).read_text() == text, f"helm/sluice/{name}: run `make docs`"
+    copied = {f"files/dashboards/{path.name}" for path in (chart.CHART / "files" / "dashboards").iterdir()}
+    assert copied <= chart.files().keys()
 
 
 def test_the_page_of_metrics_lists_every_metric_and_no_other() -> None:

@@ -1,0 +1,73 @@
+"""The image can be built of what is in the checkout, and the compose file names what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from serving.config.effective import effective
+from tests.unit.deployments.dockerfile import copied, instructions, listed
+
+ROOT = Path(__file__).parents[3]
+DOCKER = ROOT / "deployments" / "docker"
+FOUND = instructions(DOCKER / "Dockerfile")
+COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+SERVICES = COMPOSE["services"]
+PINNED = re.compile(r".+:\d+\.\d+.*|.+:v\d+\.\d+\.\d+")
+
+
+@pytest.mark.parametrize("source", copied(FOUND))
+def test_what_is_copied_is_there_and_not_ignored(source: str) -> None:
+    assert (ROOT / source).exists()
+    assert f"!{source}" in (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
+
+
+def test_images_are_pinned() -> None:
+    bases = [one.rest.split()[0] for one in FOUND if one.word == "FROM"]
+    assert len(set(bases)) == 1
+    for image in (*bases, *(service["image"] for service in SERVICES.values())):
+        assert PINNED.fullmatch(image), image
+
+
+def test_it_does_not_run_as_root_but_as_the_user_of_the_chart() -> None:
+    (user,) = (one.rest for one in FOUND if one.word == "USER")
+    assert f"runAsUser: {user.partition(':')[0]}" in (ROOT / "helm/sluice/templates/_helpers.tpl").read_text()
+
+
+def test_every_folder_that_it_serves_is_copied() -> None:
+    words = listed(FOUND, "ENTRYPOINT") + listed(FOUND, "CMD")
+    assert words[:2] == ["sluice", "up"]
+    inside = [word.removeprefix("/app/") for word in words if word.startswith("/app/")]
+    assert inside
+    assert all((ROOT / path).exists() for path in inside)
+
+
+def test_files_that_are_mounted_are_there() -> None:
+    mounted = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])]
+    files = [source for source in mounted if source.startswith(".")]
+    assert len(files) == 5
+    assert all((DOCKER / source).exists() for source in files)
+    assert {source for source in mounted if not source.startswith(".")} == set(COMPOSE["volumes"])
+
+
+@pytest.mark.parametrize("name", ["gateway", "pools"])
+def test_its_configuration_is_taken_with_its_environment(name: str) -> None:
+    environment = {key: value for key, value in SERVICES[name]["environment"].items() if "__" in key}
+    settings = effective(DOCKER / "sluice.yaml", environment, {}).settings
+    assert settings.engine.kind == "external"
+    assert settings.state.control_url.split("/")[2].split(":")[0] in SERVICES
+    assert settings.metrics.host == "0.0.0.0"
+
+
+def test_no_secret_stands_in_it_and_one_that_is_missing_is_named() -> None:
+    assert SERVICES["gateway"]["environment"]["SLUICE_POOL_SECRET"].startswith("${SLUICE_POOL_SECRET:?")
+
+
+def test_only_this_machine_reaches_it() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
