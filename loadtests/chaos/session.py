@@ -41,7 +41,9 @@ def parts(session: RunningSession, words: str) -> list[psutil.Process]:
         NotDone: there is none.
     """
     found = []
-    for pid in sorted(members(session.session, {session.pid: session.started})):
+    # Valkey overwrites the mark that members are known by, and is known by its parent.
+    born = {process.pid for process in psutil.Process(session.pid).children(recursive=True)}
+    for pid in sorted(born | members(session.session, {session.pid: session.started})):
         try:
             process = psutil.Process(pid)
             if words in " ".join(process.cmdline()):

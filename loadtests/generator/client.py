@@ -27,6 +27,8 @@ _READ = 65_536
 # Requests sent before answers are looked at again, and answers read before what is due is: neither starves the other.
 _AT_ONCE = 32
 _SHORTEST_SLEEP_S = 0.0001
+# How often who has nothing to send looks whether more was offered.
+_FED_EVERY_S = 0.002
 # So that a load that is told to stop does.
 _LONGEST_SLEEP_S = 0.1
 # What a closed loop may ask at the most where nobody says so; memory is taken as it is used.
@@ -103,12 +105,14 @@ class Client:
         self._connect_first(self._limits.opened)
         self._columns = columns
         moments = columns.due
-        number, last = 0, columns.count
+        number, last, fed = 0, columns.count, columns.fed
         # Not before: the first connections take their time.
         began = columns.began = self._clock() if at is None else at
         with undisturbed():
-            while number < last and not columns.stopped and not (stop is not None and stop()):
+            while (fed or number < last) and not columns.stopped and not (stop is not None and stop()):
                 now = self._clock() - began
+                if fed:
+                    last = columns.offered
                 burst = min(number + _AT_ONCE, last)
                 while number < burst and moments[number] <= now:
                     self._send(number)
@@ -116,6 +120,8 @@ class Client:
                 columns.reached = number
                 if number < last:
                     self._turn(began + moments[number])
+                elif fed:
+                    self._turn(began + now + _FED_EVERY_S)
             self._settle()
 
     def closed_loop(self, callers: int, seconds: float, most: int | None = None, stream: int = 0) -> Outcomes:

@@ -36,7 +36,7 @@ ENTRY_BYTES = sum(column.size for column in _LAYOUT.values())
 # Eight numbers before the columns that the generator tells while it runs.
 _TOLD = 8
 _TOLD_BYTES = _TOLD * 8
-_STOP, _COUNT, _BEGAN, _LAG = range(4)
+_STOP, _COUNT, _BEGAN, _LAG, _OFFERED = range(5)
 
 
 def bytes_of(room: int) -> int:
@@ -55,6 +55,8 @@ class Columns:
         self.room = max(1, room)
         self.memory = memory if memory is not None else mmap.mmap(-1, bytes_of(room))
         self.count = 0
+        # Whether more is offered while the load runs.
+        self.fed = False
         self._told = memoryview(self.memory)[:_TOLD_BYTES].cast("d")
         self.due = cast("MutableSequence[float]", self._view("due"))
         self.sent = cast("MutableSequence[float]", self._view("sent"))
@@ -83,6 +85,22 @@ class Columns:
         self.status[number] = UNANSWERED
         self.variant[number] = -1
         self.count = number + 1
+
+    def offer(self, due: NDArray[np.float64], stream: NDArray[np.intp]) -> None:
+        """More requests for a generator that is running; who calls it knows that there is room."""
+        first, last = self.count, self.count + len(due)
+        for name, value in (("sent", _NAN), ("ended", _NAN), ("status", UNANSWERED), ("variant", -1)):
+            self.array(name)[first:last] = value
+        self.array("due")[first:last] = due
+        self.array("stream")[first:last] = stream
+        self.count = last
+        # Last, since the generator looks at what is offered and no further.
+        self._told[_OFFERED] = last
+
+    @property
+    def offered(self) -> int:
+        """How many requests there are by now, whoever offered them."""
+        return int(self._told[_OFFERED])
 
     def array(self, name: str) -> NDArray[np.generic]:
         """One column as NumPy sees it, of the same memory."""

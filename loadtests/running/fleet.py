@@ -44,7 +44,11 @@ class Generator:
 class Fleet:
     """Started, begun once, and ended by `close` whatever happened."""
 
-    def __init__(self, scenario: Scenario, folder: Path, processes: int, seconds: float) -> None:
+    def __init__(
+        self, scenario: Scenario, folder: Path, processes: int, seconds: float, *, fed: int | None = None
+    ) -> None:
+        # Room for requests that are offered while it runs.
+        self._fed = fed
         self.scenario = scenario
         self.seconds = seconds
         self.began = float("nan")
@@ -128,7 +132,7 @@ class Fleet:
             columns = Columns(room, mmap.mmap(descriptor, bytes_of(room)))
             process = self._process(descriptor)
             document = self.scenario.model_dump(mode="json")
-            order = Order(document, str(self._folder), number, of, descriptor, room)
+            order = Order(document, str(self._folder), number, of, descriptor, room, self._fed is not None)
             generator = Generator(process, columns)
             self._tell(generator, order.line())
             return generator
@@ -147,6 +151,8 @@ class Fleet:
         )
 
     def _room(self, number: int, of: int) -> int:
+        if self._fed is not None:
+            return self._fed // of
         if self.scenario.generator.loop == "open":
             return len(range(number, len(due_times(self.scenario, self._folder)), of))
         return int(min(MOST_REQUESTS // of, _CLOSED_RATE * self.seconds + 1_000))

@@ -66,7 +66,7 @@ def main() -> None:
     order = Order(**orjson.loads(sys.stdin.buffer.readline()))
     try:
         scenario = Scenario.model_validate(order.scenario)
-        plan = part_of(scenario, Path(order.folder), order.number, order.of)
+        plan = part_of(scenario, Path(order.folder), order.number, order.of, cycle=order.fed)
         columns = Columns(order.room, mmap.mmap(order.descriptor, bytes_of(order.room)))
         client = Client(_address(scenario.target), [plan.asks] * (2 * len(scenario.users)), _limits(scenario, order.of))
     except (ConfigInvalid, OSError) as error:
@@ -74,7 +74,8 @@ def main() -> None:
         return
     variants = Variants(columns)
     client.notice = variants.notice
-    if scenario.generator.loop == "open":
+    columns.fed = order.fed
+    if scenario.generator.loop == "open" and not order.fed:
         columns.fill(plan.due, plan.stream)
     _say(b"{}\n")
     at = float(sys.stdin.buffer.readline() or "nan")
@@ -86,7 +87,7 @@ def main() -> None:
 
 
 def _ask(client: Client, columns: Columns, scenario: Scenario, order: Order, plan: Plan, at: float) -> None:  # noqa: PLR0913, PLR0917
-    if scenario.generator.loop == "open":
+    if scenario.generator.loop == "open" or order.fed:
         client.run(columns, at)
         return
     callers = len(range(order.number, scenario.generator.callers, order.of))

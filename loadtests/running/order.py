@@ -18,6 +18,7 @@ class Order:
     of: int
     descriptor: int
     room: int
+    fed: bool = False
 
     def line(self) -> bytes:
         """As it is sent."""

@@ -59,13 +59,17 @@ def due_times(scenario: Scenario, folder: Path) -> Times:
     return arrivals(phases(scenario.shape), generator.seed, Arrivals(generator.arrivals, generator.variation))
 
 
-def part_of(scenario: Scenario, folder: Path, number: int, of: int) -> Plan:
-    """Every so-manieth request, so that the parts of all generators are the load.
+def part_of(scenario: Scenario, folder: Path, number: int, of: int, *, cycle: bool = False) -> Plan:
+    """Every so-manieth request, so that the parts of all generators are the load; or a cycle that goes round and round.
 
     Raises:
         ConfigInvalid: a payload that cannot be read, or a file to replay.
     """
-    due = due_times(scenario, folder) if scenario.generator.loop == "open" else np.zeros(_closed_cycle(scenario))
+    due = (
+        due_times(scenario, folder)
+        if scenario.generator.loop == "open" and not cycle
+        else np.zeros(_closed_cycle(scenario))
+    )
     random = np.random.default_rng([scenario.generator.seed, 1])
     who = mixed(scenario.users, len(due), random)
     stream = np.zeros(len(due), np.intp)

@@ -1,0 +1,144 @@
+"""Locust's users over the lean generator: Locust keeps users, statistics, UI and distribution, and sends nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import gevent
+from locust import User, constant, task
+from locust.env import Environment
+
+from loadtests.locusts.engine import Ended, Engine
+from loadtests.running.permission import check_target
+from loadtests.scenario.changed import changed
+from loadtests.scenario.reading import find, read
+from loadtests.scenario.scenario import Scenario
+from serving.errors import ConfigInvalid
+
+_EVERY_S = 0.1
+# Where the host is not this machine: SLUICE_YES_LOAD names it, as --yes-load does.
+PERMITTED = "SLUICE_YES_LOAD"
+SCENARIO = "SLUICE_SCENARIO"
+
+
+class NotRight(Exception):
+    """A request without a right answer."""
+
+
+class Pump:
+    """Of one Locust process: feeds its engine with what all users together make due, and tells Locust what ended."""
+
+    def __init__(self, environment: Environment, scenario: str, rate_each: float) -> None:
+        self.users = 0
+        self._rate_each = rate_each
+        self._environment = environment
+        self._scenario = scenario
+        self._stopping = False
+        self._greenlet: gevent.Greenlet | None = None
+
+    def begin(self) -> None:
+        """Anew with each test."""
+        if self._greenlet is None or self._greenlet.ready():
+            self._stopping = False
+            self._greenlet = gevent.spawn(self._run)
+
+    def end(self, **_: Any) -> None:  # noqa: ANN401 - what Locust's events carry
+        """Wait for the last answers."""
+        self._stopping = True
+        if self._greenlet is not None:
+            self._greenlet.join()
+
+    def _run(self) -> None:
+        try:
+            engine = Engine(*self._wanted())
+        except ConfigInvalid as wrong:
+            self._refuse(wrong)
+            return
+        try:
+            engine.begin()
+            while not self._stopping:
+                engine.offer(self.users * self._rate_each)
+                self._tell(engine)
+                gevent.sleep(_EVERY_S)
+            engine.stop()
+            while engine.running:
+                self._tell(engine)
+                gevent.sleep(_EVERY_S)
+            self._tell(engine)
+            self._judge(engine)
+        finally:
+            engine.close()
+
+    def _wanted(self) -> tuple[Scenario, Path]:
+        """The scenario, on Locust's host, and where its files are."""
+        file = find(self._scenario)
+        scenario = changed(read(file), target=(self._environment.host or "").rstrip("/") or None)
+        check_target(scenario.target, os.environ.get(PERMITTED))
+        return scenario, file.parent
+
+    def _refuse(self, wrong: ConfigInvalid) -> None:
+        """One sentence, and exit code 2."""
+        sys.stderr.write(f"sluice: {wrong.message}\n")
+        self._environment.process_exit_code = 2
+        if self._environment.runner is not None:
+            gevent.spawn(self._environment.runner.quit)
+
+    def _tell(self, engine: Engine) -> None:
+        for one in engine.ended():
+            self._fire(one)
+
+    def _fire(self, one: Ended) -> None:
+        self._environment.events.request.fire(  # type: ignore[no-untyped-call] # Locust's own
+            request_type="OPEN",
+            name=one.name,
+            response_time=one.took_ms,
+            response_length=0,
+            response=None,
+            context={},
+            exception=NotRight(one.problem) if one.problem else None,
+            start_time=time.time() - one.took_ms / 1e3,
+            url=None,
+        )
+
+    def _judge(self, engine: Engine) -> None:
+        """A generator that could not keep up is an error that the master and every report show, and exit code 1."""
+        for problem in engine.check().problems:
+            self._environment.stats.log_error("GENERATOR", "invalid: not the server's figures", problem)
+            self._environment.process_exit_code = 1
+
+
+class OpenLoopUser(User):
+    """So many requests a second for each user, whoever is unanswered; `-u 100` with a rate of 10 is 1,000 a second."""
+
+    abstract = True
+    rate = 10.0
+    scenario = "steady"
+    wait_time = constant(1)
+
+    def on_start(self) -> None:
+        """One more that asks."""
+        self._pump = pump_of(self.environment, os.environ.get(SCENARIO, self.scenario), self.rate)
+        self._pump.users += 1
+        self._pump.begin()
+
+    def on_stop(self) -> None:
+        """One fewer."""
+        self._pump.users -= 1
+
+    @task
+    def being_there(self) -> None:
+        """Requests are sent by the generator."""
+
+
+def pump_of(environment: Environment, scenario: str, rate: float) -> Pump:
+    """The one of this process; nothing here may let another greenlet run, which would make a second one."""
+    known = cast("Pump | None", getattr(environment, "open_loop_pump", None))
+    if known is None:
+        known = Pump(environment, scenario, rate)
+        environment.open_loop_pump = known  # type: ignore[attr-defined] # as long as the environment lives
+        environment.events.test_stop.add_listener(known.end)  # type: ignore[no-untyped-call] # Locust's own
+    return known
