@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload
+from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload, split
 from benchmarks.under_load.page import EXPERIMENTS, promises, render
 from loadtests.generator.validity import RULE
 
@@ -60,6 +60,8 @@ def _measure(given: argparse.Namespace) -> dict[str, Any]:
             return neighbours.measure(given.engine, given.run_ms, options, given.seed)
         case "memory":
             return memory.measure(given.engine, given.requests, given.samples)
+        case "split":
+            return split.measure(given.engine, given.rounds, given.seconds, given.seed)
         case _:
             return one_caller.measure(given.engine, given.pairs, given.seconds, given.seed)
 
@@ -91,6 +93,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     one = added["memory"]
     one.add_argument("--requests", type=int, default=1_000_000)
     one.add_argument("--samples", type=int, default=50, help="looks at the processes, between equal parts")
+    one = added["split"]
+    one.add_argument("--rounds", type=int, default=12)
+    one.add_argument("--seconds", type=float, default=3.0, help="of each mode in a round")
     one = added["one-caller"]
     one.add_argument("--pairs", type=int, default=12)
     one.add_argument("--seconds", type=float, default=2.0, help="of each half of a pair")

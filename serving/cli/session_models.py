@@ -61,6 +61,7 @@ def session_plan(settings: Settings, models: Iterable[ServedModel]) -> SessionPl
         control_token_file=settings.control.token_file,
         models=tuple(models),
         control_url=settings.state.control_url,
+        rollouts=settings.state.rollouts,
         features_url=settings.state.features_url,
         features_memory_mb=settings.state.features_memory_mb,
         feature_views=bool(settings.feature_views),

@@ -24,6 +24,7 @@ class SessionOptions:
     metrics_port: int | None = None
     control_port: int | None = None
     redis_url: str | None = None
+    rollouts: bool | None = None
 
     def flags(self) -> Mapping[tuple[str, ...], tuple[str, Any]]:
         """Path of the setting, name of the flag, value."""
@@ -38,6 +39,7 @@ class SessionOptions:
             ("control", "port"): ("--control-port", self.control_port),
             ("state", "control_url"): ("--redis-url", self.redis_url),
             ("state", "features_url"): ("--redis-url", self.redis_url),
+            ("state", "rollouts"): ("--rollouts", self.rollouts),
         }
         return {path: flag for path, flag in said.items() if flag[1] is not None}
 

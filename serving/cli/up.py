@@ -31,6 +31,7 @@ def up(
     metrics_port: Annotated[int | None, typer.Option("--metrics-port", help="Prometheus metrics (8082).")] = None,
     control_port: Annotated[int | None, typer.Option("--control-port", help="The control API (8000).")] = None,
     redis_url: Annotated[str | None, typer.Option("--redis-url", help="Redis for both states, not embedded.")] = None,
+    rollouts: Annotated[bool, typer.Option("--rollouts", help="Canaries with --engine in-process, too.")] = False,
 ) -> None:
     """Start everything, print where it is, and serve until Ctrl-C."""
     from serving.cli.session_options import SessionOptions
@@ -46,5 +47,7 @@ def up(
         metrics_port=metrics_port,
         control_port=control_port,
         redis_url=redis_url,
+        # Without the flag the file decides.
+        rollouts=rollouts or None,
     )
     serve(options)

@@ -51,10 +51,16 @@ class RepositorySection(Section):
 class StateSection(Section):
     """Redis or Valkey; two servers, since an evicting cache must not evict a routing table.
 
-    The in-process engine uses the one of features only, and only if a model takes features of a view.
+    The in-process engine uses the one of features only if a model takes features of a view, and the other one only with
+    `rollouts`.
     """
 
-    control_url: StateUrl = noted("Routing table and members of pools.", "embedded")
+    control_url: StateUrl = noted("Routing table, members of pools, and rollouts.", "embedded")
+    rollouts: bool = noted(
+        "true: the in-process engine has the state of `control_url` too, without which nothing can be rolled out. "
+        "Sessions that share one share its routing table.",
+        default=False,
+    )
     features_url: FeaturesUrl = noted(
         "Features. With TLS `rediss://USER:PASSWORD@HOST:6379/0`, and as options after `?` the files `ssl_ca_certs` "
         "(else the machine's authorities are trusted), `ssl_certfile` and `ssl_keyfile`; characters of a password that "

@@ -147,7 +147,10 @@ class Rollouts:
             await asyncio.sleep(LOOK_EVERY_S)
 
 
-_WITHOUT = "rollouts are judged from counts in a control Redis, which this session has none of; use `--engine ray`"
+_WITHOUT = (
+    "rollouts are judged from counts in a control Redis, which this session has none of; start it with "
+    "`sluice up --rollouts` (state.rollouts: true), or with `--engine ray`"
+)
 
 
 def _entry(held: Rollout, entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -161,7 +161,7 @@ class SessionVersions:
                 table = with_split(now, model, splits, trial, salt)
                 return table if apart else self._at_home(table, model)
 
-            table = await self._publish(change)
+            table = await self._publish(change, fence)
             if table.epoch != before.epoch:
                 self._in_force(self._models, table)
             in_force = table.routes[model].trial
@@ -297,11 +297,11 @@ class SessionVersions:
             raise NotReady("the engine is not ready; try again in a moment")
         await engine.ask(what, models=[asdict(served) for served in models.values()])
 
-    async def _publish(self, change: Change) -> RouteTable:
+    async def _publish(self, change: Change, number: int = 0) -> RouteTable:
         for _ in range(_TRIES):
             now = await self._tables.current()
             table = change(now)
-            if table is now or await self._tables.publish(table):
+            if table is now or await self._tables.publish(table, number):
                 return table
         raise Unavailable("others keep publishing routing tables; try again in a moment")
 

@@ -20,10 +20,13 @@ class TablePlace(Protocol):
             Unavailable: the control Redis did not answer.
         """
 
-    async def publish(self, table: RouteTable) -> bool:
+    async def publish(self, table: RouteTable, number: int = 0) -> bool:
         """Put it in force; False where another one of its epoch or a higher one is.
 
+        `number` is that of the controller of rollouts who wants it, 0 where none does.
+
         Raises:
+            InUse: a later controller has begun.
             Unavailable: the control Redis did not answer.
         """
 
@@ -38,8 +41,9 @@ class HeldTable:
         """See `TablePlace.current`."""
         return self._table
 
-    async def publish(self, table: RouteTable) -> bool:
-        """See `TablePlace.publish`."""
+    async def publish(self, table: RouteTable, number: int = 0) -> bool:
+        """See `TablePlace.publish`; one process has one controller."""
+        del number
         if table.epoch <= self._table.epoch:
             return False
         self._table = table
@@ -62,11 +66,11 @@ class RedisTable:
             await store.stop()
         return self._first if data is None else load(data)
 
-    async def publish(self, table: RouteTable) -> bool:
+    async def publish(self, table: RouteTable, number: int = 0) -> bool:
         """See `TablePlace.publish`."""
         store = self._store()
         try:
-            return await store.publish(dump(table), table.epoch)
+            return await store.publish(dump(table), table.epoch, number)
         finally:
             await store.stop()
 

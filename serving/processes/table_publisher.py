@@ -28,13 +28,15 @@ class TablePublisher:
 
     async def keep(self, stopping: threading.Event) -> None:
         """Until told to stop; a server that is away is waited for, and the table stays there in the end."""
-        while not stopping.is_set():
-            try:
-                await self.look()
-            except Unavailable as error:
-                log.debug("the routing table waits to be published: %s", error.message)
-            await asyncio.sleep(_LOOK_EVERY_S)
-        await self._store.stop()
+        try:
+            while not stopping.is_set():
+                try:
+                    await self.look()
+                except Unavailable as error:
+                    log.debug("the routing table waits to be published: %s", error.message)
+                await asyncio.sleep(_LOOK_EVERY_S)
+        finally:
+            await self._store.stop()
 
     async def look(self) -> None:
         """Publish the table where there is none, and once above the one an earlier session left.

@@ -7,14 +7,18 @@ from typing import cast
 
 import redis.asyncio
 
-from serving.errors import Unavailable
+from serving.errors import InUse, Unavailable
 from serving.state import keys
 from serving.state.connection import UNREACHABLE, connect
 from serving.state.follower import Follower
 
 # One script, so that no two publishers can pass each other between the comparison and the write. A table that cannot
-# be read is replaced. The channel carries the epoch.
+# be read is replaced. The channel carries the epoch. Where a controller of rollouts wants the table, it is refused if a
+# later one has begun, whichever supervisor it asks.
 _PUBLISH = """
+if tonumber(ARGV[3]) > 0 and tonumber(ARGV[3]) < tonumber(redis.call('GET', KEYS[2]) or '0') then
+  return -1
+end
 local held = redis.call('GET', KEYS[1])
 if held then
   local readable, table = pcall(cjson.decode, held)
@@ -48,16 +52,22 @@ class TableStore:
         await self._follower.stop()
         await self._client.aclose()
 
-    async def publish(self, table: bytes, epoch: int) -> bool:
+    async def publish(self, table: bytes, epoch: int, number: int = 0) -> bool:
         """Put the table in force unless one of the same or a higher epoch is there; tell whether it was put.
 
+        `number` is that of the controller of rollouts who wants it, 0 where none does.
+
         Raises:
+            InUse: a later controller has begun.
             Unavailable: the server did not answer within a second.
         """
         try:
-            return bool(await self._client.eval(_PUBLISH, 1, keys.TABLE, table, epoch))
+            done = await self._client.eval(_PUBLISH, 2, keys.TABLE, keys.CONTROLLER_NUMBER, table, epoch, number)
         except UNREACHABLE as error:
             raise Unavailable(f"the control Redis did not take the routing table: {error}") from error
+        if done < 0:
+            raise InUse(f"controller {number} of rollouts was replaced by another one; it changes nothing any more")
+        return bool(done)
 
     async def current(self) -> bytes | None:
         """The table in force, None where there is none.

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from serving.errors import Unavailable
+from serving.errors import InUse, Unavailable
+from serving.state import keys
 from serving.state.table_store import TableStore
 from tests.integration.state.waiting import until
 from tests.integration.valkey_server import Server
@@ -134,4 +135,17 @@ async def test_following_begins_when_the_server_comes_later(server: Server) -> N
     assert seen == []
     server.start()
     await until(lambda: seen != [])
+    await store.stop()
+
+
+async def test_a_table_of_a_controller_that_was_replaced_is_refused_whatever_its_epoch(server: Server) -> None:
+    store = TableStore(server.url)
+    assert await store.publish(table(1), 1, number=1)
+    server.client().set(keys.CONTROLLER_NUMBER, 2)
+    with pytest.raises(InUse, match="controller 1 of rollouts was replaced"):
+        await store.publish(table(9), 9, number=1)
+    assert await store.current() == table(1)
+    # Who is no controller, and the one in office.
+    assert await store.publish(table(2), 2)
+    assert await store.publish(table(3), 3, number=2)
     await store.stop()

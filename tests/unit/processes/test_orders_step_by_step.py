@@ -126,7 +126,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Session:
     session = Session()
     publish = HeldTable.publish
 
-    async def published(self: HeldTable, table: RouteTable) -> bool:
+    async def published(self: HeldTable, table: RouteTable, number: int = 0) -> bool:
         named = (
             str(one.version) + ("" if one.pool == "default" else f"@{one.pool}") for one in table.routes["m"].served
         )

@@ -101,7 +101,7 @@ async def test_what_a_worker_objects_is_told_and_nothing_has_changed(session: Se
 async def test_where_the_table_cannot_be_published_the_version_is_let_go_again(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(self: HeldTable, table: RouteTable) -> bool:
+    async def away(self: HeldTable, table: RouteTable, number: int = 0) -> bool:
         raise Unavailable("the control Redis did not take the routing table")
 
     monkeypatch.setattr(HeldTable, "publish", away)
@@ -117,7 +117,7 @@ async def test_somebody_who_published_meanwhile_loses_nothing(
     publish = HeldTable.publish
     others = iter([True])
 
-    async def late(self: HeldTable, table: RouteTable) -> bool:
+    async def late(self: HeldTable, table: RouteTable, number: int = 0) -> bool:
         if next(others, False):
             now = await self.current()
             await publish(self, RouteTable(now.epoch + 3, now.routes))

@@ -17,7 +17,7 @@ class FakeStore(TableStore):
     def __init__(self) -> None:
         self.held: bytes | None = None
 
-    async def publish(self, table: bytes, epoch: int) -> bool:
+    async def publish(self, table: bytes, epoch: int, number: int = 0) -> bool:
         if self.held is not None and load(self.held).epoch >= epoch:
             return False
         self.held = table
