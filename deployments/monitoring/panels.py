@@ -206,6 +206,27 @@ ROLLOUT = Dashboard(
             "Rows of a batch",
             ((_mean("sluice_batch_rows", _OF_VARIANT), _VARIANT),),
         ),
+        Panel(
+            "Phase and step",
+            (
+                (f"max by (model, rollout, phase) (sluice_rollout_phase{{{_MODEL}}})", "{{model}} {{phase}}"),
+                (f"max by (model, rollout) (sluice_rollout_step{{{_MODEL}}})", "{{model}} step"),
+                (f"max by (model, rollout) (sluice_rollout_steps{{{_MODEL}}})", "{{model}} steps"),
+            ),
+        ),
+        Panel(
+            "Share that the canary is to get",
+            ((f"max by (model, rollout) (sluice_rollout_weight{{{_MODEL}}})", "{{model}}"),),
+            "percentunit",
+        ),
+        Panel(
+            "Evidence against the canary",
+            (
+                (f"max by (model, gate) (sluice_rollout_evidence{{{_MODEL}}})", "{{model}} {{gate}}"),
+                (f"max by (model, gate) (sluice_rollout_evidence_needed{{{_MODEL}}})", "{{model}} {{gate}} needed"),
+            ),
+            text="At what is needed a gate decides.",
+        ),
     ),
 )
 

@@ -76,7 +76,7 @@ def test_an_alert_has_a_severity_and_a_page_that_says_what_to_do_and_how_to_prov
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_is_tested_to_fire_and_to_be_silent(name: str) -> None:
-    tests = yaml.safe_load((MONITORING / "rules_test.yaml").read_text())["tests"]
+    tests = [test for file in MONITORING.glob("rules*_test.yaml") for test in yaml.safe_load(file.read_text())["tests"]]
     cases = [case for test in tests for case in test.get("alert_rule_test", []) if case["alertname"] == name]
     assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
 
