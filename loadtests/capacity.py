@@ -18,6 +18,8 @@ Held = Literal["held", "missed", "unsure", "invalid"]
 _NEAR = 0.15
 _AROUND = 0.1
 _LEAST_POINTS = 6
+# So many steps in a row that the generator could not keep up in are no accident.
+_INVALID = 2
 _SPREAD = (0.97, 1.03, 1.0, 0.94, 1.05)
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 
@@ -145,7 +147,8 @@ def find(ask: Callable[[float, int], Tried], goal: Goal, search: Search) -> Iter
         ended = _end(tried, goal, search)
         if ended:
             break
-        rate = next_rate(tried, goal)
+        # Whoever else had the machine for a moment shall not end a search of minutes: such a step is made again.
+        rate = rate if step.held == "invalid" else next_rate(tried, goal)
     yield capacity(tried, goal, ended or f"{search.most_s:g} s have room for no more than {steps} steps")
 
 
@@ -175,7 +178,9 @@ def fitted(tried: Sequence[Tried], goal: Goal) -> tuple[float, float] | None:
     near = [
         (step.rate, step.measured_ms)
         for step in tried
-        if step.measured_ms is not None and low * (1 - _AROUND) <= step.rate <= high * (1 + _AROUND)
+        if step.held != "invalid"
+        and step.measured_ms is not None
+        and low * (1 - _AROUND) <= step.rate <= high * (1 + _AROUND)
     ]
     if len(near) < _LEAST_POINTS:
         return None
@@ -207,7 +212,8 @@ def _end(tried: Sequence[Tried], goal: Goal, search: Search) -> str:
     low, high = bracket(tried)
     last = tried[-1]
     if last.held == "invalid":
-        return f"the generator could not keep up at {last.rate:,.0f}/s: {last.reason}"
+        again = len(tried) < _INVALID or any(step.held != "invalid" for step in tried[-_INVALID:])
+        return "" if again else f"the generator could not keep up at {last.rate:,.0f}/s: {last.reason}"
     if high is None:
         return "it holds at the highest rate that a load test may have" if low >= MOST_RATE else ""
     if not low:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from loadtests.generator.answer import Answer, Ask, first_answer
 from loadtests.generator.columns import Columns
+from loadtests.generator.grpc_wire import Calls, GrpcWire
 from loadtests.generator.outcomes import LOST, UNANSWERED, UNSENT, WRONG, Outcomes
 from loadtests.generator.undisturbed import undisturbed
 
@@ -51,7 +52,7 @@ class Limits:
 
 
 class _Connection:
-    __slots__ = ("data", "number", "open", "rest", "socket")
+    __slots__ = ("calls", "data", "number", "open", "rest", "socket")
 
     def __init__(self, made: socket.socket) -> None:
         self.socket = made
@@ -60,6 +61,7 @@ class _Connection:
         self.number = -1
         self.rest = b""
         self.open = True
+        self.calls = Calls()
 
 
 class Client:
@@ -86,6 +88,8 @@ class Client:
         self._looked_at = 0.0
         # Told of every answer and its number, before anything else is done with it.
         self.notice: Callable[[int, Answer], None] | None = None
+        # Where calls of gRPC are asked, and not requests of HTTP/1.1.
+        self.wire: GrpcWire | None = None
         self.connections = 0
 
     def open_loop(
@@ -190,7 +194,8 @@ class Client:
             return
         of = self._streams[columns.stream[number]]
         connection.number = number
-        self._write(connection, of[number % len(of)].request)
+        request = of[number % len(of)].request
+        self._write(connection, request if self.wire is None else self.wire.framed(connection.calls, request))
 
     def _take(self) -> _Connection:
         while self._free:
@@ -265,6 +270,9 @@ class Client:
             self._lose(connection)
             return
         data = connection.data + data if connection.data else data
+        if self.wire is not None:
+            self._read_call(connection, self.wire, data, now)
+            return
         try:
             answer = first_answer(data)
         except ValueError:
@@ -277,6 +285,15 @@ class Client:
             self._drop(connection)
         else:
             self._answered(connection, answer, data, now)
+
+    def _read_call(self, connection: _Connection, wire: GrpcWire, data: bytes, now: float) -> None:
+        answer, connection.data, replies = wire.read(connection.calls, data)
+        if replies:
+            self._write(connection, connection.rest + replies)
+        if answer is not None and connection.number >= 0:
+            self._answered(connection, answer, connection.data, now)
+        if connection.calls.leaving and connection.number < 0 and connection.open:
+            self._drop(connection)
 
     def _answered(self, connection: _Connection, answer: Answer, data: bytes, now: float) -> None:
         number = connection.number

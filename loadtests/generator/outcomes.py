@@ -16,7 +16,14 @@ UNANSWERED = 0
 LOST = -1
 UNSENT = -2
 WRONG = -3
-SAID = {UNANSWERED: "unanswered", LOST: "connection lost", UNSENT: "unsent", WRONG: "wrong answer"}
+GRPC_ERROR = -4
+SAID = {
+    UNANSWERED: "unanswered",
+    LOST: "connection lost",
+    UNSENT: "unsent",
+    WRONG: "wrong answer",
+    GRPC_ERROR: "gRPC error",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from loadtests.generator.answer import Ask, headers
 from loadtests.payload import flights, json_lines
 from loadtests.payload.encoding import as_binary, as_json
 from loadtests.payload.entry import Entry, agrees
+from loadtests.payload.grpc_asks import GrpcAsk, message_of
 from loadtests.scenario.scenario import User
 
 _VERSION = "x-sluice-version"
@@ -91,10 +92,22 @@ def asks(user: User, entries: Sequence[Entry], host: str) -> tuple[list[Ask], li
     """
     plain: list[Ask] = []
     compared: list[Ask] = []
+    if user.protocol == "grpc":
+        return _calls(user, entries)
     for entry in entries:
         request = request_bytes(user, entry, host)
         plain.append(Unchecked(request))
         compared.append(Checked(request, entry.answers) if entry.answers else plain[-1])
+    return plain, compared
+
+
+def _calls(user: User, entries: Sequence[Entry]) -> tuple[list[Ask], list[Ask]]:
+    plain: list[Ask] = []
+    compared: list[Ask] = []
+    for entry in entries:
+        message = message_of(entry, user.path or entry.path)
+        plain.append(Unchecked(message))
+        compared.append(GrpcAsk(message, entry.answers) if entry.answers else plain[-1])
     return plain, compared
 
 

@@ -9,7 +9,8 @@ import orjson
 
 from serving.errors import ConfigInvalid
 
-_DTYPES = {
+# By the protocol's names.
+DTYPES = {
     "BOOL": "?", "INT8": "i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "UINT8": "u1", "UINT16": "<u2",
     "UINT32": "<u4", "UINT64": "<u8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
@@ -28,7 +29,7 @@ def as_binary(body: Any) -> tuple[dict[str, str], bytes]:  # noqa: ANN401 - what
         ConfigInvalid: no request with tensors of numbers.
     """
     try:
-        tensors = [np.asarray(one["data"], _DTYPES[one["datatype"]]).tobytes() for one in body["inputs"]]
+        tensors = [np.asarray(one["data"], DTYPES[one["datatype"]]).tobytes() for one in body["inputs"]]
         heads = [{key: value for key, value in one.items() if key != "data"} for one in body["inputs"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigInvalid(

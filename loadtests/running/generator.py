@@ -18,6 +18,8 @@ import orjson
 from loadtests.generator.answer import Answer
 from loadtests.generator.client import Client, Limits
 from loadtests.generator.columns import Columns, bytes_of
+from loadtests.generator.grpc_wire import GrpcWire
+from loadtests.payload.grpc_asks import METHOD
 from loadtests.running.order import Account, Order
 from loadtests.running.plan import Plan, part_of, seconds_of
 from loadtests.scenario.scenario import Scenario
@@ -72,6 +74,8 @@ def main() -> None:
     except (ConfigInvalid, OSError) as error:
         _say(orjson.dumps({"problem": str(error)}) + b"\n")
         return
+    if scenario.users[0].protocol == "grpc":
+        client.wire = GrpcWire(urlsplit(scenario.target).netloc, METHOD)
     variants = Variants(columns)
     client.notice = variants.notice
     columns.fed = order.fed

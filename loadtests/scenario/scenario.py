@@ -43,7 +43,10 @@ class User(Section):
 
     name: Word = noted("Its figures are told by this name.")
     share: float = noted("Its part of all requests, in proportion to the others'.", 1.0, gt=0, le=1e6)
-    protocol: Literal["json", "binary"] = noted("`binary`: the tensors' bytes behind the JSON.", "json")
+    protocol: Literal["json", "binary", "grpc"] = noted(
+        "`binary`: the tensors' bytes behind the JSON. `grpc`: then all users' is, and `target` where gRPC is served.",
+        "json",
+    )
     path: str | None = noted("Where requests go; by default as the payload says.", None, pattern=r"^/\S*$")
     payload: str = noted("`flights`, `flight-rows`, or a file of JSON lines: {body: ..., answer: ...}.", "flights")
     headers: dict[str, str] = noted("Sent with each request.", default_factory=dict)
@@ -152,6 +155,8 @@ class Scenario(Section):
     def _fits_together(self) -> Self:
         if not self.shape and self.generator.replay is None:
             raise _wrong("name either `shape` or `generator.replay`")
+        if len({user.protocol == "grpc" for user in self.users}) > 1:
+            raise _wrong("users of gRPC and of HTTP ask at different addresses: each needs a scenario of its own")
         seconds = sum(stage.for_s for stage in self.shape)
         if seconds > MOST_SECONDS:
             raise _wrong(f"the stages last {seconds:g} s together; permitted: at the most {MOST_SECONDS:g}")

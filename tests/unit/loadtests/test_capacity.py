@@ -55,6 +55,17 @@ def test_a_queue_s_capacity_is_found_within_5_percent_and_five_minutes_though_st
     assert len(found.tried) * 17 <= 300
 
 
+def test_a_step_that_was_disturbed_is_made_again() -> None:
+    ask = refusing(300)
+
+    def disturbed(rate: float, number: int) -> Tried:
+        return Tried(rate, "invalid", 50.0, 0.0, "late") if number in (2, 6) else ask(rate, number)
+
+    found = searched(disturbed, Search())
+    assert found.rate == pytest.approx(300, rel=0.05)
+    assert [step.rate for step in found.tried][2:4] == [400, 400]
+
+
 def test_the_search_ends_for_a_reason_that_it_says() -> None:
     assert "as near as was asked for" in searched(refusing(300), Search()).reason
     assert "room for" in searched(refusing(1e6), Search(most_s=60)).reason

@@ -1,0 +1,75 @@
+"""Unary gRPC calls over HTTP/2, frame by frame."""
+
+from __future__ import annotations
+
+from loadtests.generator.answer import Answer
+from loadtests.generator.grpc_wire import Calls, GrpcWire, frame, prefixed
+from loadtests.generator.outcomes import GRPC_ERROR
+
+DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+WIRE = GrpcWire("host:1", "/service/Method")
+
+
+def asked(times: int = 1) -> Calls:
+    calls = Calls()
+    for _ in range(times):
+        WIRE.framed(calls, prefixed(b"question"))
+    return calls
+
+
+def frames(data: bytes) -> list[tuple[int, int, int, bytes]]:
+    found = []
+    while data:
+        size = int.from_bytes(data[:3], "big")
+        found.append((data[3], data[4], int.from_bytes(data[5:9], "big"), data[9 : 9 + size]))
+        data = data[9 + size :]
+    return found
+
+
+def test_the_first_call_opens_the_connection_and_each_has_a_stream_of_its_own() -> None:
+    calls = Calls()
+    first, second = (WIRE.framed(calls, prefixed(b"question")) for _ in range(2))
+    assert first.startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert [(kind, flags, stream) for kind, flags, stream, _ in frames(second)] == [(HEADERS, 4, 3), (DATA, 1, 3)]
+    assert frames(second)[1][3] == b"\x00\x00\x00\x00\x08question"
+    assert b"/service/Method" in frames(second)[0][3]
+
+
+def test_a_large_message_is_cut_into_frames_of_which_the_last_ends_the_stream() -> None:
+    calls = asked()
+    parts = frames(WIRE.framed(calls, prefixed(b"x" * 40_000)))[1:]
+    assert [flags for _, flags, _, _ in parts] == [0, 0, 1]
+    assert b"".join(part[3] for part in parts) == prefixed(b"x" * 40_000)
+
+
+def test_an_answer_is_whole_with_its_trailers_however_its_bytes_come() -> None:
+    whole = frame(HEADERS, 4, 1, b"?") + frame(DATA, 0, 1, prefixed(b"answer")) + frame(HEADERS, 5, 1, b"?")
+    for size in range(len(whole)):
+        calls = asked()
+        answer, rest, _ = WIRE.read(calls, whole[:size])
+        assert answer is None
+        answer, rest, _ = WIRE.read(calls, rest + whole[size:])
+        assert (answer, rest) == (Answer(200, b"", b"answer", 0), b"")
+
+
+def test_an_answer_without_a_message_or_a_broken_stream_is_an_error() -> None:
+    assert WIRE.read(asked(), frame(HEADERS, 5, 1, b"?"))[0] == Answer(GRPC_ERROR, b"", b"", 0)
+    assert WIRE.read(asked(), frame(RESET, 0, 1, b"\0" * 4))[0] == Answer(GRPC_ERROR, b"", b"", 0)
+    half = frame(DATA, 0, 1, prefixed(b"answer")[:-1]) + frame(HEADERS, 5, 1, b"?")
+    answer = WIRE.read(asked(), half)[0]
+    assert answer is not None
+    assert answer.status == GRPC_ERROR
+
+
+def test_what_the_connection_asks_is_acknowledged_and_what_belongs_to_earlier_calls_is_left() -> None:
+    calls = asked(2)
+    late = frame(DATA, 1, 1, prefixed(b"late"))
+    answer, _, replies = WIRE.read(calls, frame(SETTINGS, 0, 0) + frame(PING, 0, 0, b"12345678") + late)
+    assert answer is None
+    assert frames(replies) == [(SETTINGS, 1, 0, b""), (PING, 1, 0, b"12345678")]
+
+
+def test_a_server_that_leaves_is_not_asked_again() -> None:
+    calls = asked()
+    WIRE.read(calls, frame(GOAWAY, 0, 0, b"\0" * 8))
+    assert calls.leaving
