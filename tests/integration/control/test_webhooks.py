@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
+import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 
+from serving.control.app import control_app
+from serving.control.session import ControlOptions
 from serving.errors import Unavailable
 from serving.rollouts.hook import Hook
 from serving.rollouts.hook_message import Message
 from serving.rollouts.hook_post import post
 from serving.rollouts.webhooks import Sent, Webhooks
+from serving.state.rollout_store import RolloutStore
+from tests.integration.valkey_server import Server
+from tests.unit.rollouts.fake_store import FakeSession
+
+TOKEN = "0123456789abcdefXYZ"
 
 MESSAGE = Message("r.1", b'{"type": "rollout.end"}')
 OK, FAILED = b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"
@@ -108,6 +120,41 @@ async def test_what_comes_of_each_answer(
     assert (await sent(webhooks, receiver.hook())).failure == failure
     assert len(receiver.got) == tries
     assert len({got.partition(b"webhook-id: ")[2][:3] for got in receiver.got}) == 1
+
+
+async def test_whoever_ends_a_rollout_by_the_api_is_told_of_by_the_control_app(
+    receiver: Receiver, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUT_HOOK_KEY", "a secret of the test")
+    app = control_app(FakeSession(), ControlOptions("127.0.0.1", TOKEN, control_url=server.url))
+    app.state.rollouts.start()
+    transport, given = httpx.ASGITransport(app), {"authorization": f"Bearer {TOKEN}"}
+    hook = {"url": receiver.hook("/told").url, "secret": {"env": "ROLLOUT_HOOK_KEY"}}
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000/api/v1", headers=given) as api:
+        begun = await api.post("/models/m/rollouts", json={"canary": 2, "plan": {"webhooks": [hook]}})
+        rollout = begun.json()["id"]
+        assert (await api.post(f"/rollouts/{rollout}:abort?by=anna")).status_code == 200
+        for _ in range(2_000):
+            if receiver.got:
+                break
+            await asyncio.sleep(0.005)
+        shown = (await api.get(f"/rollouts/{rollout}")).text + (await api.get(f"/rollouts/{rollout}/history")).text
+    await app.state.rollouts.stop()
+    (got,) = receiver.got
+    head, _, body = got.partition(b"\r\n\r\n")
+    fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    told = json.loads(body)
+    assert (told["type"], told["data"]["what"], told["data"]["by"]) == ("rollout.end", "abort", "anna")
+    assert fields["webhook-id"] == f"{rollout}.1"
+    signed = f"{fields['webhook-id']}.{fields['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.digest(b"a secret of the test", signed, "sha256")).decode()
+    assert fields["webhook-signature"] == f"v1,{expected}"
+    assert abs(int(fields["webhook-timestamp"]) - time.time()) < 60
+    store = RolloutStore(server.url)
+    kept = json.dumps(store.get(rollout))
+    store.stop()
+    assert "ROLLOUT_HOOK_KEY" in kept
+    assert "a secret of the test" not in shown + kept
 
 
 async def test_one_that_hangs_is_left_after_its_time(receiver: Receiver, webhooks: Webhooks) -> None:
