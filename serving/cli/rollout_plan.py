@@ -18,7 +18,7 @@ from serving.cli.models import ControlUrl, HttpPort, TokenFile
 
 if TYPE_CHECKING:
     from serving.cli.control_client import ControlClient
-    from serving.rollouts.plan import Plan
+    from serving.rollouts.plan import Plan, ShadowStage
     from serving.rollouts.world import World
 
 PlanFile = Annotated[Path | None, typer.Option("--plan", help="The plan, as YAML; without it one that fits the load.")]
@@ -91,7 +91,7 @@ def plan(
     from serving.cli.control_client import control_client
     from serving.cli.output import console, print_json, table
     from serving.cli.spinner import spinner
-    from serving.rollouts.estimate import Traffic, budget_share, forecasts, proof_minutes
+    from serving.rollouts.estimate import Traffic, budget_share, forecasts, proof_minutes, shadow_minutes
 
     load = _Load(1_000.0, 0.01)
     if model is not None and (requests_per_min is None or error_rate is None):
@@ -114,10 +114,11 @@ def plan(
     traffic = Traffic(requests_per_min, error_rate)
     gates = [one._asdict() | {"budget_share": budget_share(one.excess, traffic)} for one in forecasts(found, traffic)]
     proof_min = proof_minutes(found, traffic)
+    pairs = [{"gate": name, "pairs": count, "minutes": takes} for name, count, takes in shadow_minutes(found, traffic)]
     if as_json:
         tried = {"requests_per_min": requests_per_min, "error_rate": error_rate}
         document = {"steps": steps, "gates": gates, "proof_minutes": proof_min if proof_min < inf else None}
-        print_json(tried | document)
+        print_json(tried | document | {"shadow": pairs})
         return
     columns = ["step", "canary's share", "at least", "at most", "requests of the canary", "approval"]
     rows = [
@@ -136,6 +137,9 @@ def plan(
         out.print(f"{load.said}\n", markup=False)
     out.print(table(columns, rows, right=columns[:5]))
     least_s = sum(step.least_s for step in found.steps)
+    if found.shadow is not None:
+        least_s += found.shadow.duration_s
+        out.print(_shadow_text(found.shadow, requests_per_min, pairs), markup=False)
     out.print(f"\n100 % follows after {least_s / _HOUR_S:.1f} h at the earliest\n", markup=False)
     shown = [
         (
@@ -189,6 +193,15 @@ def _world(file: Path, flags: World) -> World:
         return world_file.parse(read_plan(file, "--world"))
     except ConfigInvalid as error:
         raise wrong_usage(f"--world {file}: {'; '.join(error.message.splitlines())}") from error
+
+
+def _shadow_text(stage: ShadowStage, requests_per_min: float, gates: list[dict[str, Any]]) -> str:
+    per_min = requests_per_min * stage.percent / 100
+    shown = (f"{one['gate']} by {one['pairs']:,} pairs ({one['minutes']:.1f} min)" for one in gates)
+    return (
+        f"\nbefore that copies of {stage.percent:g} % of the requests, {per_min:,.0f} a minute, go to the canary, "
+        f"for {stage.duration_s / 60:g} min at least; that limits are kept is shown at best for {', for '.join(shown)}"
+    )
 
 
 def simulate(

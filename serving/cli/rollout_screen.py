@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 Seen = Mapping[str, Any]
+# Of those that differ most; the others are in the API.
+_MOST_DIFFERENCES = 5
 COLUMNS = ("rollout", "model", "versions", "phase", "canary's share", "why")
 
 
@@ -33,6 +36,8 @@ def tree(seen: Seen, now_s: float | None = None) -> Iterator[str]:
         f"├─ requests: {on['canary']:,} on the canary, {on['stable']:,} on the stable version, counted by "
         f"{seen['counted_by']}{late}"
     )
+    if seen.get("shadow"):
+        yield from _shadow(seen["shadow"])
     yield "└─ gates" if seen["gates"] else "└─ gates: none before the stable version is measured"
     for sentence in explained(seen):
         yield f"   {sentence}"
@@ -40,6 +45,8 @@ def tree(seen: Seen, now_s: float | None = None) -> Iterator[str]:
 
 def explained(seen: Seen) -> Iterator[str]:
     """Every gate in one sentence with its numbers, and what a promotion still lacks."""
+    for gate in (seen.get("shadow") or {"gates": ()})["gates"]:
+        yield f"shadow {gate['name']}: {gate['sentence']}"
     for gate in seen["gates"]:
         yield f"{gate['name']}: {gate['sentence']}"
     # A control app of the release before has none.
@@ -47,6 +54,45 @@ def explained(seen: Seen) -> Iterator[str]:
         yield f"guardrail: {guard['sentence']}"
     for sentence in seen["lacking"]:
         yield f"to promote: {sentence}"
+
+
+def _shadow(seen: Seen) -> Iterator[str]:
+    """What copies came to, how the pairs differ, and those that differ most."""
+    copies, decisions = seen["copies"], seen["decisions"]
+    yield (
+        f"├─ shadow: copies of {seen['percent']:g} % of the requests: {copies['ok']:,} ran, "
+        f"{copies['failed']:,} failed, {copies['dropped']:,} dropped"
+    )
+    if decisions["same"] or decisions["otherwise"]:
+        yield f"│  decisions: {decisions['otherwise']:,} otherwise, {decisions['same']:,} the same"
+    if seen["deltas"]:
+        yield f"│  scores apart: {', '.join(_delta(one) for one in seen['deltas'])}"
+    for side in ("stable", "shadow"):
+        if seen["runs"][side]:
+            yield f"│  runs on {side}: {', '.join(_quantile(*one) for one in seen['runs'][side].items())}"
+    for one in seen["differences"][:_MOST_DIFFERENCES]:
+        yield f"│  {_difference(one)}"
+
+
+def _delta(one: Seen) -> str:
+    return f"{one['pairs']:,} beyond" if one["up_to"] is None else f"{one['pairs']:,} up to {one['up_to']:g}"
+
+
+def _quantile(name: str, bound_us: int | None) -> str:
+    quantile = name.removesuffix("_us")
+    return f"{quantile} beyond all bounds" if bound_us is None else f"{quantile} up to {bound_us / 1000:g} ms"
+
+
+def _difference(one: Seen) -> str:
+    ours, theirs = (_score(one[side]["score"]) for side in ("stable", "shadow"))
+    # As JSON, in which a caller's text cannot steer the terminal.
+    which = f"request {json.dumps(one['request_id'])}" if one["request_id"] else "a request without an id"
+    inputs = f", inputs {json.dumps(one['inputs'])}" if one.get("inputs") else ""
+    return f"{which}: {ours} on stable, {theirs} on the shadow{', decided otherwise' if one['flipped'] else ''}{inputs}"
+
+
+def _score(score: float | None) -> str:
+    return "no number" if score is None else f"{score:.4g}"
 
 
 def history_row(entry: Mapping[str, Any]) -> tuple[str, ...]:

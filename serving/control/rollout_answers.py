@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from serving.control.shadow_answers import ShadowSeen
 from serving.rollouts.plan_file import KEYS
 
 Who = Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f]*$", description="Who wants it, for the audit.")]
@@ -109,6 +110,7 @@ class RolloutSeen(RolloutLine):
     gates: list[GateSeen]
     guardrail: list[GuardSeen]
     lacking: list[str]
+    shadow: ShadowSeen | None = None
 
 
 class VerdictSeen(BaseModel):

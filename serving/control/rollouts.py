@@ -12,10 +12,12 @@ from typing import Any
 from serving.control.rollout_figures import RolloutFigures
 from serving.control.session import AskSession
 from serving.errors import BadRequest, ServingError, UnknownModel
-from serving.rollouts import rollout
+from serving.rollouts import rollout, shadow
 from serving.rollouts.controller import Controller
 from serving.rollouts.look import replayed
 from serving.rollouts.rollout import Rollout, Said
+from serving.rollouts.shadow_view import shadow_view
+from serving.rollouts.shares import shadowed_as
 from serving.rollouts.view import summary, view
 from serving.state.rollout_store import RolloutStore
 
@@ -128,7 +130,8 @@ class Rollouts:
 
     def _seen(self, rollout_id: str) -> dict[str, Any]:
         store, held = self._get(rollout_id)
-        return view(held, store.counts(rollout_id, held.folded), store.late(rollout_id))
+        seen = view(held, store.counts(rollout_id, held.folded), store.late(rollout_id))
+        return seen | {"shadow": _shadow(store, held)}
 
     def _history(self, rollout_id: str) -> list[dict[str, Any]]:
         store, held = self._get(rollout_id)
@@ -147,6 +150,15 @@ class Rollouts:
             await asyncio.sleep(LOOK_EVERY_S)
 
 
+def _shadow(store: RolloutStore, held: Rollout) -> dict[str, Any] | None:
+    if held.in_force().shadow is None or held.standing is None:
+        return None
+    counted_as = shadowed_as(held)
+    # What was counted since is of interest only while it goes on.
+    open_slices = store.counts(counted_as, shadow.load(held.shadow).folded) if held.standing.shadowing else {}
+    return shadow_view(held, open_slices, store.differences(counted_as))
+
+
 _WITHOUT = (
     "rollouts are judged from counts in a control Redis, which this session has none of; start it with "
     "`sluice up --rollouts` (state.rollouts: true), or with `--engine ray`"
@@ -155,7 +167,7 @@ _WITHOUT = (
 
 def _entry(held: Rollout, entry: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {name: entry[name] for name in ("at_s", "who", "what", "step", "why")}
-    if "evidence" not in entry:
+    if "verdict" not in entry:
         return {**told, "replayed": None, "same": None}
     again = Said.of(replayed(entry, held))
     return {**told, "replayed": again.sentence, "same": asdict(again) == entry["verdict"]}

@@ -139,12 +139,12 @@ class SessionOrders:
         return {}
 
     async def _score(self, asked: Facts) -> Facts:
-        """Which output of a version is its score, as its owner says; "" where none is named."""
+        """Which output of a version is its score, and from where on it decides, as its owner says; "" without one."""
         folder = self._versions.folder(VersionKey(asked["model"], asked["version"]))
         if folder is None:
-            return {"output": "", "index": 0}
+            return {"output": "", "index": 0, "threshold": None}
         manifest = await asyncio.to_thread(read_manifest, folder / MANIFEST_FILE)
-        return {"output": manifest.score or "", "index": manifest.score_index or 0}
+        return {"output": manifest.score or "", "index": manifest.score_index or 0, "threshold": manifest.threshold}
 
     async def _rollout_series(self, asked: Facts) -> Facts:
         self._parts.rollouts.use(asked["gauges"])

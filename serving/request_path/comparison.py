@@ -17,6 +17,7 @@ from serving.request_path.trials import Difference
 # Of inputs that are shown; the rest of a wide row is left out.
 _MOST_VALUES = 200
 _LARGEST = 1e300
+_LONGEST_ID = 200
 
 
 def compare(copy: Copy, answer: Answer, at_s: float) -> bool:
@@ -71,7 +72,7 @@ def _id(original: Original) -> str:
         found = orjson.loads(original.id_json or b'""')
     except orjson.JSONDecodeError:
         return ""
-    return str(found)
+    return str(found)[:_LONGEST_ID]
 
 
 def _side(decision: Decision) -> Mapping[str, object]:

@@ -14,12 +14,12 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from serving.errors import BadRequest, ConfigInvalid, InUse, ModelUnservable, NotReady, ServingError, UnknownModel
-from serving.rollouts import look, plan_file, rollout, transition
+from serving.rollouts import look, plan_file, rollout, shadow, transition
 from serving.rollouts.hook_message import key_of, message, owing, question
 from serving.rollouts.look import Facts, Looked
 from serving.rollouts.plan import Plan
 from serving.rollouts.rollout import Rollout
-from serving.rollouts.shares import measured_as, shares_of
+from serving.rollouts.shares import measured_as, shadowed_as, shares_of
 from serving.rollouts.store import Document, Store
 from serving.rollouts.transition import Order, Phase, Standing
 from serving.rollouts.webhooks import Webhooks
@@ -117,13 +117,12 @@ class Controller:
         """
         await self._only_one(model)
         asked_for = _asked_for(plan)
-        if asked_for.shadow is not None:
-            raise BadRequest("shadow: this release has no shadow stage yet; leave it out")
         for hook in asked_for.webhooks:
             # Now, while somebody is there who can help it.
             await asyncio.to_thread(key_of, hook.secret)
         stable = _stable_of(await self._session("models"), model, canary)
         score = await self._session("score", model=model, version=stable)
+        _check_score(asked_for, model, score["output"])
         wish = asked_for.isolation.wish(asked_for.steps[-1].weight_bp)
         place = await self._session("room", model=model, stable=stable, canary=canary, wish=wish)
         now_s = self._now()
@@ -138,6 +137,7 @@ class Controller:
             by=by,
             sticky=sticky,
             score=(score["output"], score["index"]),
+            threshold=score.get("threshold"),
             runs=place["says"],
             own=None if place["own"] is None else {**place["own"], "pool": place["pool"]},
         )
@@ -219,6 +219,8 @@ class Controller:
             found = look.measured(held, counted, await self._facts(held, number), self._now())
         elif held.standing.frozen:
             return
+        elif held.standing.shadowing:
+            found = await self._shadowed(held, number)
         else:
             found = await self._judged(held, number)
         held = await self._kept(found, number, before=held)
@@ -253,6 +255,14 @@ class Controller:
         counted = await asyncio.to_thread(self._store.counts, held.id, held.folded)
         return look.judged(held, counted, await self._facts(held, number), now_s)
 
+    async def _shadowed(self, held: Rollout, number: int) -> Looked:
+        now_s, counted_as, folded = self._now(), shadowed_as(held), shadow.load(held.shadow).folded
+        through = look.complete(held, now_s, folded)
+        if through > folded:
+            await asyncio.to_thread(self._store.close, number, counted_as, through)
+        counted = await asyncio.to_thread(self._store.counts, counted_as, folded)
+        return look.shadowed(held, counted, await self._facts(held, number), now_s)
+
     async def _facts(self, held: Rollout, number: int) -> Facts:
         unusable, starting, no_place = "", False, ""
         try:
@@ -266,7 +276,8 @@ class Controller:
             no_place = self._started(held, number)
         answer = self._webhooks.answer(held.id)
         this = answer.asked == _question_of(held)
-        crashes = await asyncio.to_thread(self._store.crashes, held.id)
+        counted_as = shadowed_as(held) if held.standing is not None and held.standing.shadowing else held.id
+        crashes = await asyncio.to_thread(self._store.crashes, counted_as)
         no = answer.why if this else ""
         return Facts(unusable, crashes, starting, no_place, agreed=this and answer.yes, no=no)
 
@@ -331,6 +342,17 @@ def _asked_for(plan: Document) -> Plan:
     except ConfigInvalid as error:
         # Whoever asks can change it, and is answered on one line.
         raise BadRequest("; ".join(error.message.splitlines())) from error
+
+
+def _check_score(plan: Plan, model: str, output: str) -> None:
+    """A gate that can never see anything would keep the rollout for ever."""
+    gates = () if plan.shadow is None or output else plan.shadow.gates
+    blind = [name for name in gates if name != "errors"]
+    if blind:
+        raise BadRequest(
+            f"shadow.gates.{blind[0]}: nothing says what the score of {model!r} is; name the output as score in its "
+            "model.yaml, or leave this gate out"
+        )
 
 
 def _after_order(held: Rollout, order: Order, now_s: float) -> Standing:

@@ -23,6 +23,7 @@ from serving.rollouts.confidence import rate_interval
 from serving.rollouts.drift import shift
 from serving.rollouts.no_harm import ALPHA
 from serving.rollouts.plan import TAILS, GateSettings, Plan, Step
+from serving.rollouts.rate_evidence import pairs_to_keep
 from serving.rollouts.stratum import WHOLE_BP
 
 # Natural logarithms of the factors that mixing over ratios and starts, and over bounds or shapes, costs.
@@ -80,6 +81,18 @@ def proof_minutes(plan: Plan, traffic: Traffic) -> float:
         for rate, (ratio, excess) in zip(rates, settings.margins, strict=False):
             times.append(min(_by_ratio(step, traffic, rate, ratio), _by_excess(step, traffic, rate, excess)))
     return max(times)
+
+
+def shadow_minutes(plan: Plan, traffic: Traffic) -> list[tuple[str, int, float]]:
+    """Of each gate of the shadow stage: pairs that show its limit kept where no pair goes against it, and minutes."""
+    if plan.shadow is None:
+        return []
+    per_min = traffic.requests_per_min * plan.shadow.percent / 100
+    found = []
+    for name, gate in plan.shadow.gates.items():
+        pairs = max(pairs_to_keep(gate.largest, 1 / ALPHA), plan.min_requests)
+        found.append((name, pairs, pairs / per_min if per_min else inf))
+    return found
 
 
 def budget_share(excess: float, traffic: Traffic, objective: float = 0.999, days: float = 30.0) -> float:

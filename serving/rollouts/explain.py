@@ -35,7 +35,7 @@ def of_proof(proof: Proof) -> str:
     if proof.saturated:
         return f"{what}: most are of keys that had one before, so that both arms look alike; nothing can be shown"
     return (
-        f"{what}: not yet shown to be less than {proof.margin.ratio:g} times as many (evidence {_number(proof.e)} of "
+        f"{what}: not yet shown to be less than {proof.margin.ratio:g} times as many (evidence {number(proof.e)} of "
         f"{2 / ALPHA:g} needed) nor less than {100 * proof.margin.excess:g} points more "
         f"(at most {100 * proof.excess:.2f})"
     )
@@ -65,8 +65,8 @@ def _seen(what: str, reading: Reading) -> str:
 
 def _evidence(reading: Reading) -> str:
     if reading.evidence >= reading.needed:
-        return f"evidence {_number(reading.evidence)}, where {_number(reading.needed)} decide"
-    return f"evidence {_number(reading.evidence)} of {_number(reading.needed)} needed"
+        return f"evidence {number(reading.evidence)}, where {number(reading.needed)} decide"
+    return f"evidence {number(reading.evidence)} of {number(reading.needed)} needed"
 
 
 def _missing(gates: GateSet, evidence: Evidence, reading: Reading) -> str:
@@ -105,5 +105,6 @@ def _would_decide(gates: GateSet, evidence: Evidence, reading: Reading, more: in
     return bool(values(gates, ahead)[gates.gates.index(reading.gate)] >= reading.needed)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Evidence, as people read it."""
     return f"{value:,.0f}" if value < 1e6 else f"{value:.1e}"  # noqa: PLR2004 - longer ones are not read

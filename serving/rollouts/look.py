@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from serving.rollouts import guardrail, record, transition
+from serving.rollouts import guardrail, record, shadow, transition
 from serving.rollouts.counted import stratum_counts
 from serving.rollouts.evidence import Evidence, with_strata
 from serving.rollouts.gate import GateSet
 from serving.rollouts.guardrail import Guarded, SliceSeen
 from serving.rollouts.measuring import Basis, Measurement
+from serving.rollouts.plan import ShadowStage
 from serving.rollouts.rollout import Rollout, Said
 from serving.rollouts.stratum import SLICE_S, StratumCounts
 from serving.rollouts.transition import Phase
@@ -69,9 +70,13 @@ class Looked:
     entry: Mapping[str, Any] | None = None
 
 
-def complete(rollout: Rollout, now_s: float) -> int:
-    """The last slice that takes no more counts; -1 before there is one."""
-    return max(rollout.folded, int((now_s - rollout.began_s - GRACE_S) // SLICE_S) - 1, -1)
+def complete(rollout: Rollout, now_s: float, folded: int | None = None) -> int:
+    """The last slice that takes no more counts; -1 before there is one.
+
+    `folded` is the last one that is in evidence already, where that is not the rollout's own.
+    """
+    known = rollout.folded if folded is None else folded
+    return max(known, int((now_s - rollout.began_s - GRACE_S) // SLICE_S) - 1, -1)
 
 
 def measured(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Looked:
@@ -153,22 +158,74 @@ def _slices(rollout: Rollout, gates: GateSet, strata: Sequence[StratumCounts]) -
     return guardrail.slices(gates, strata, (rollout.basis or Basis()).tails[1])
 
 
+def shadowed(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Looked:
+    """While copies go to the canary: fold what is complete, judge with what is not, and follow the verdict."""
+    standing, plan = rollout.standing, rollout.in_force()
+    if standing is None or plan.shadow is None:
+        return Looked(rollout)
+    folded = shadow.load(rollout.shadow)
+    through = complete(rollout, now_s, folded.folded)
+    new = {name: fields for name, fields in counted.items() if name.slice > folded.folded}
+    still_open = {name: fields for name, fields in new.items() if name.slice > through}
+    done = {name: fields for name, fields in new.items() if name.slice <= through}
+    folded = replace(shadow.with_slices(plan.shadow, folded, done), folded=through)
+    seen = shadow.with_slices(plan.shadow, folded, still_open)
+    look = Look(0, now_s - standing.since_s, hard_stop=facts.hard_stop)
+    verdict = _allowed(standing.phase, shadow.judge(plan, plan.shadow, seen, look))
+    rollout, look = _confirming(rollout, look, verdict, facts, now_s)
+    if look.unconfirmed:
+        verdict = shadow.judge(plan, plan.shadow, seen, look)
+    after = transition.after_verdict(standing, plan, verdict, now_s)
+    changed = replace(rollout, standing=after, said=Said.of(verdict), shadow=shadow.dump(folded))
+    if after == standing:
+        return Looked(changed)
+    changed = _warmed(rollout, replace(changed, confirming_s=0.0), now_s)
+    entry = told("controller", after.phase, rollout, changed, now_s) | {
+        "verdict": asdict(changed.said),
+        "look": {**asdict(look), "accepted": sorted(look.accepted)},
+        "shadow": shadow.dump(folded),
+        "open": {str(name): dict(fields) for name, fields in still_open.items()},
+    }
+    return Looked(changed, entry)
+
+
 def replayed(entry: Mapping[str, Any], rollout: Rollout) -> Verdict:
     """The verdict that the counts of an audit entry give, by the rule as it is now."""
+    if "shadow" in entry:
+        return _replayed_shadow(entry, rollout)
     gates = rollout.gates()
     evidence = record.load(gates, entry["evidence"])
     still_open = [record.load_counts(gates, counts) for counts in entry["open"]]
-    seen = entry["look"]
-    look = Look(
+    look = _look_of(entry["look"])
+    return judge(rollout.in_force(), gates, with_strata(gates, evidence, still_open), look)
+
+
+def _look_of(seen: Mapping[str, Any]) -> Look:
+    return Look(
         seen["step"], seen["elapsed_s"], seen["hard_stop"], seen["guardrail"], seen["store_error"],
         frozenset(seen["accepted"]), seen.get("unconfirmed", ""), seen.get("waited_enough", False),
     )  # fmt: skip
-    return judge(rollout.in_force(), gates, with_strata(gates, evidence, still_open), look)
+
+
+def _replayed_shadow(entry: Mapping[str, Any], rollout: Rollout) -> Verdict:
+    plan = rollout.in_force()
+    stage = plan.shadow or ShadowStage(100, 0)
+    still_open = {StratumName.parse(name): fields for name, fields in entry["open"].items()}
+    evidence = shadow.with_slices(stage, shadow.load(entry["shadow"]), still_open)
+    return shadow.judge(plan, stage, evidence, _look_of(entry["look"]))
+
+
+def _warmed(before: Rollout, after: Rollout, now_s: float) -> Rollout:
+    """The first step begins after the shadow stage: its first seconds count for neither arm."""
+    was, now = before.standing, after.standing
+    if was is None or now is None or not was.shadowing or now.shadowing:
+        return after
+    return replace(after, count_from_s=now_s + WARM_UP_S)
 
 
 def _allowed(phase: Phase, verdict: Verdict) -> Verdict:
     """A rollout that waits for a person is ended by harm alone, not because time passes."""
-    if phase is Phase.STEP or verdict.outcome is Outcome.FAIL:
+    if phase in {Phase.STEP, Phase.SHADOW} or verdict.outcome is Outcome.FAIL:
         return verdict
     return replace(verdict, action=Action.HOLD)
 
@@ -254,7 +311,7 @@ def untold(rollout: Rollout, sent: Sent, now_s: float) -> dict[str, Any]:
 
 def ordered(rollout: Rollout, who: str, what: str, standing: transition.Standing, now_s: float) -> Looked:
     """After a person's order."""
-    after = replace(rollout, standing=standing, confirming_s=0.0)
+    after = _warmed(rollout, replace(rollout, standing=standing, confirming_s=0.0), now_s)
     if standing.over:
         after = replace(after, said=Said("error", "hold", what, standing.reason))
     return Looked(after, told(who, what, rollout, after, now_s))

@@ -39,11 +39,32 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowGate:
+    """Pairs of which a share of `largest` is allowed; `alpha` is the chance that one that keeps to it is stopped."""
+
+    largest: float
+    alpha: float = 0.01
+
+
+DEFAULT_MARGIN = 0.05
+# A version that answers otherwise may be meant to: without limits of the plan, only copies that fail stop one.
+DEFAULT_SHADOW_GATES: Mapping[str, ShadowGate] = MappingProxyType({"errors": ShadowGate(0.01)})
+
+
+@dataclass(frozen=True, slots=True)
 class ShadowStage:
-    """Before any traffic: copies of `percent` of the requests go to the canary for so long."""
+    """Before any traffic: copies of `percent` of the requests go to the canary, for `duration_s` at least.
+
+    Undecided it lasts `most_s`. The gate `deltas` counts scores that are more than `margin` apart. `show_features`
+    shows the inputs of those pairs that differ most.
+    """
 
     percent: float
     duration_s: int
+    most_s: int = 7_200
+    gates: Mapping[str, ShadowGate] = field(default_factory=lambda: DEFAULT_SHADOW_GATES)
+    margin: float = DEFAULT_MARGIN
+    show_features: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 from serving.errors import ConfigInvalid
@@ -13,10 +14,13 @@ from serving.rollouts import isolation
 from serving.rollouts.hook import hooks
 from serving.rollouts.plan import (
     DEFAULT_GATES,
+    DEFAULT_MARGIN,
+    DEFAULT_SHADOW_GATES,
     GateSettings,
     GuardrailSettings,
     Otherwise,
     Plan,
+    ShadowGate,
     ShadowStage,
     Step,
     default_steps,
@@ -28,6 +32,8 @@ KEYS = (
     *("on_inconclusive", "on_no_data", "expect_drift", "webhooks", "isolation"),
 )
 _STEP_KEYS = ("weight", "duration", "max_duration", "approval")
+_SHADOW_KEYS = ("percent", "duration", "max_duration", "gates", "show_features")
+_SHADOW_GATES = ("flips", "deltas", "errors")
 _GATE_KEYS = ("alpha", "allowed", "margin", "excess")
 _DURATION = re.compile(r"([0-9]+)([smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -212,9 +218,44 @@ def _shadow(given: Any, problems: _Problems) -> ShadowStage | None:  # noqa: ANN
     if not isinstance(given, Mapping):
         problems.add("shadow", "is no stage such as {percent: 10, duration: 10m}")
         return None
-    problems.unknown("shadow", given, ("percent", "duration"))
-    percent = _number("shadow", "percent", given.get("percent", 100), problems, _is_percent, "above 0 and up to 100")
-    return ShadowStage(percent, _duration("shadow.duration", given.get("duration", "10m"), problems))
+    problems.unknown("shadow", given, _SHADOW_KEYS)
+    fits, words = _is_percent, "from 0.01 and up to 100"
+    percent = _number("shadow", "percent", given.get("percent", 100), problems, fits, words)
+    least_s = _duration("shadow.duration", given.get("duration", "10m"), problems)
+    most = given.get("max_duration")
+    most_s = least_s * _LONGEST if most is None else _duration("shadow.max_duration", most, problems)
+    if most_s < least_s:
+        problems.add("shadow.max_duration", "is shorter than duration; the stage could never end by itself")
+    gates, margin = _shadow_gates(given.get("gates"), problems)
+    return ShadowStage(percent, least_s, most_s, gates, margin, _flag(given, "show_features", "shadow", problems))
+
+
+def _shadow_gates(given: Any, problems: _Problems) -> tuple[Mapping[str, ShadowGate], float]:  # noqa: ANN401 - a file
+    gates, margin = dict(DEFAULT_SHADOW_GATES), DEFAULT_MARGIN
+    if given is None:
+        return gates, margin
+    if not isinstance(given, Mapping):
+        problems.add("shadow.gates", "is no mapping of gates such as {flips: {largest: 0.01}}")
+        return gates, margin
+    for name, settings in given.items():
+        where = f"shadow.gates.{name}"
+        if name not in _SHADOW_GATES:
+            problems.add(where, f"no such gate; there are {', '.join(_SHADOW_GATES)}")
+        elif not isinstance(settings, Mapping) or "largest" not in settings:
+            problems.add(where, "is no gate such as {largest: 0.01}, the share of pairs that is allowed")
+        else:
+            problems.unknown(where, settings, ("largest", "alpha", *(["margin"] if name == "deltas" else [])))
+            largest = _number(where, "largest", settings["largest"], problems, _is_share, "between 0 and 1")
+            alpha = _number(where, "alpha", settings.get("alpha", 0.01), problems, _is_share, "between 0 and 1")
+            gates[name] = ShadowGate(largest, alpha)
+            margin = _number(where, "margin", settings.get("margin", margin), problems, _is_positive, "above 0")
+    total = sum(gate.alpha for gate in gates.values())
+    if total > _MOST_ALPHA:
+        problems.add(
+            "shadow.gates",
+            f"alphas add up to {total:g}: so many harmless canaries would be stopped; at most {_MOST_ALPHA:g}",
+        )
+    return gates, margin
 
 
 def _isolation(given: Any, problems: _Problems) -> isolation.Isolation:  # noqa: ANN401 - a file
@@ -277,4 +318,8 @@ def _over_one(value: float) -> bool:
 
 
 def _is_percent(value: float) -> bool:
-    return 0 < value <= 100  # noqa: PLR2004 - all of it
+    return 0.01 <= value <= 100  # noqa: PLR2004 - a hundredth of a percent, and all of it
+
+
+def _is_positive(value: float) -> bool:
+    return 0 < value < inf

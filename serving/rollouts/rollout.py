@@ -55,6 +55,7 @@ class Rollout:
     `runs` says where the canary runs; `own` are the replicas that it is to have for itself, None where it has none.
     `told` numbers the messages to webhooks, `owed` are those that are on their way; since `confirming_s` (0: it does
     not) it waits for a webhook's yes to go on.
+    `score` is the model's, held against `threshold` where its owner names one. `shadow` is the shadow stage's evidence.
     `pinned` is the version that somebody gave all traffic to, and with which the rollout ended. `settled`: it is over,
     and its last routing table is in force.
     """
@@ -68,6 +69,7 @@ class Rollout:
     began_s: float
     by: str = ""
     score: tuple[str, int] = ("", 0)
+    threshold: float | None = None
     sticky: bool | None = None
     requests_per_min: float = 0.0
     basis: Basis | None = None
@@ -77,6 +79,7 @@ class Rollout:
     folded: int = -1
     before: Before | None = None
     guard: Mapping[str, Any] | None = None
+    shadow: Mapping[str, Any] | None = None
     said: Said = NOTHING_SAID
     told: int = 0
     owed: tuple[Owed, ...] = ()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from serving.rollouts import transition
 from serving.rollouts.measuring import FINE_BOUNDS_US, FINE_EDGES, Basis
+from serving.rollouts.plan import ShadowStage
 from serving.rollouts.rollout import Rollout
+from serving.rollouts.shadow import delta_edges
 from serving.rollouts.stratum import WHOLE_BP
 from serving.rollouts.transition import Phase
-from serving.routing.table import Split, Trial
+from serving.routing.table import Shadow, Split, Trial
 
 # Workers that answer requests with a key count those alone while it is not known whether there are any.
 MEASURED_BY_KEY, MEASURED_BY_REQUEST = "-keys", "-requests"
+
+
+SHADOWED = "-shadow"
 
 
 class Shares(NamedTuple):
@@ -38,7 +43,10 @@ def shares_of(rollout: Rollout) -> Shares:
         return Shares(_split(rollout, 0), _measuring(rollout), apart)
     if standing.phase is Phase.PROMOTED:
         return Shares(_whole(rollout.canary), None)
-    weight_bp = transition.weight_bp(standing, rollout.in_force())
+    plan = rollout.in_force()
+    if standing.shadowing and plan.shadow is not None:
+        return Shares(_split(rollout, 0), _shadowing(rollout, plan.shadow))
+    weight_bp = transition.weight_bp(standing, plan)
     if weight_bp == 0:
         return Shares(_whole(rollout.stable), None, apart)
     return Shares(_split(rollout, weight_bp), _trial(rollout, standing.judged_step, weight_bp), apart)
@@ -47,6 +55,11 @@ def shares_of(rollout: Rollout) -> Shares:
 def measured_as(rollout: Rollout) -> str:
     """Under which id the stable version is counted while it is measured."""
     return rollout.id + (MEASURED_BY_REQUEST if rollout.sticky is False else MEASURED_BY_KEY)
+
+
+def shadowed_as(rollout: Rollout) -> str:
+    """Under which id pairs of the shadow stage are counted: apart from those of the arms."""
+    return rollout.id + SHADOWED
 
 
 def _whole(version: int) -> tuple[Split, ...]:
@@ -72,6 +85,19 @@ def _measuring(rollout: Rollout) -> Trial:
         score_index=index,
         score_edges=FINE_EDGES if output else (),
     )
+
+
+def _shadowing(rollout: Rollout, stage: ShadowStage) -> Trial:
+    output, index = rollout.score
+    shadow = Shadow(
+        rollout.canary,
+        round(stage.percent * 100),
+        delta_edges(stage),
+        rollout.threshold,
+        show_inputs=stage.show_features,
+    )
+    trial = replace(_trial(rollout, 0, 0), rollout=shadowed_as(rollout), score_output=output, score_index=index)
+    return replace(trial, shadow=shadow)
 
 
 def _trial(rollout: Rollout, step: int, weight_bp: int) -> Trial:

@@ -41,7 +41,7 @@ class Standing:
     """`since_s` is when this phase of this step began; `reason` is why, in the words of whoever decided.
 
     `accepted` are gates because of which it was paused and that a person then resumed in spite of. Frozen, nothing but
-    a person's order changes anything.
+    a person's order changes anything. `shadow` tells of a pause that it came in the shadow stage.
     """
 
     phase: Phase
@@ -51,6 +51,12 @@ class Standing:
     paused_by: str = ""
     accepted: frozenset[str] = frozenset()
     frozen: bool = False
+    shadow: bool = False
+
+    @property
+    def shadowing(self) -> bool:
+        """Copies go to the canary, and nothing else does."""
+        return self.phase is Phase.SHADOW or (self.phase is Phase.PAUSED and self.shadow)
 
     @property
     def judged_step(self) -> int:
@@ -83,6 +89,8 @@ def weight_bp(standing: Standing, plan: Plan) -> int:
             return 0
         case Phase.AWAITING_APPROVAL if standing.step == 0:
             return 0
+        case Phase.PAUSED if standing.shadow:
+            return 0
         case _:
             return plan.steps[standing.judged_step].weight_bp
 
@@ -112,7 +120,7 @@ def after_order(standing: Standing, plan: Plan, order: Order, now_s: float) -> S
 
 def _begin(standing: Standing, plan: Plan, now_s: float, step: int) -> Standing:
     phase = Phase.AWAITING_APPROVAL if plan.steps[step].approval else Phase.STEP
-    return replace(standing, phase=phase, step=step, since_s=now_s, reason="", paused_by="")
+    return replace(standing, phase=phase, step=step, since_s=now_s, reason="", paused_by="", shadow=False)
 
 
 def _first(standing: Standing, plan: Plan, now_s: float) -> Standing:
@@ -120,6 +128,8 @@ def _first(standing: Standing, plan: Plan, now_s: float) -> Standing:
 
 
 def _next(standing: Standing, plan: Plan, now_s: float) -> Standing:
+    if standing.shadow:
+        return _first(standing, plan, now_s)
     if standing.step == len(plan.steps) - 1:
         return _promote(standing, plan, now_s)
     return _begin(standing, plan, now_s, standing.step + 1)
@@ -130,15 +140,16 @@ def _approve(standing: Standing, _plan: Plan, now_s: float) -> Standing:
 
 
 def _pause(standing: Standing, _plan: Plan, now_s: float) -> Standing:
-    return replace(standing, phase=Phase.PAUSED, since_s=now_s, reason="paused", paused_by="")
+    shadow = standing.phase is Phase.SHADOW
+    return replace(standing, phase=Phase.PAUSED, since_s=now_s, reason="paused", paused_by="", shadow=shadow)
 
 
 def _resume(standing: Standing, _plan: Plan, now_s: float) -> Standing:
     """The step's time begins anew; its evidence does not."""
     accepted = standing.accepted | {standing.paused_by} if standing.paused_by else standing.accepted
-    return replace(
-        standing, phase=Phase.STEP, since_s=now_s, accepted=frozenset(accepted), reason="resumed", paused_by=""
-    )
+    phase = Phase.SHADOW if standing.shadow else Phase.STEP
+    resumed = replace(standing, phase=phase, since_s=now_s, reason="resumed", paused_by="", shadow=False)
+    return replace(resumed, accepted=frozenset(accepted))
 
 
 def _promote(standing: Standing, _plan: Plan, now_s: float) -> Standing:
@@ -168,6 +179,7 @@ _VERDICTS: dict[tuple[Phase, Action], _Change] = {
     (Phase.SHADOW, Action.ADVANCE): _first,
     (Phase.STEP, Action.ADVANCE): _next,
     (Phase.STEP, Action.PAUSE): _pause,
+    (Phase.SHADOW, Action.PAUSE): _pause,
 }
 _ORDERS: dict[tuple[Phase, Order], _Change] = {
     **{(phase, Order.PROMOTE_FULL): _promote for phase in _LIVE},
@@ -180,5 +192,6 @@ _ORDERS: dict[tuple[Phase, Order], _Change] = {
     (Phase.AWAITING_APPROVAL, Order.PROMOTE): _approve,
     (Phase.AWAITING_APPROVAL, Order.RESUME): _approve,
     (Phase.STEP, Order.PAUSE): _pause,
+    (Phase.SHADOW, Order.PAUSE): _pause,
     (Phase.PAUSED, Order.RESUME): _resume,
 }

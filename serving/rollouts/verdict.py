@@ -95,10 +95,10 @@ def judge(plan: Plan, gates: GateSet, evidence: Evidence, look: Look) -> Verdict
     verdict = next(filter(None, (rule(case) for rule in _RULES)), None) or Verdict(
         Outcome.PASS, Action.ADVANCE, "step_passed", explain.passed(plan, look.step), _all_readings(case)
     )
-    return _unconfirmed(look, verdict) if look.unconfirmed and verdict.action is Action.ADVANCE else verdict
+    return unconfirmed(look, verdict) if look.unconfirmed and verdict.action is Action.ADVANCE else verdict
 
 
-def _unconfirmed(look: Look, verdict: Verdict) -> Verdict:
+def unconfirmed(look: Look, verdict: Verdict) -> Verdict:
     """A no never rolls back: it says nothing of the canary."""
     sentence = f"{verdict.sentence}; it waits for the agreement of {look.unconfirmed}"
     if look.waited_enough:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from onnx import TensorProto
+from onnx import ModelProto, TensorProto
 
 from serving.testing.load_client import Load, Question, running
-from serving.testing.models import echo, raises_on_13, save
+from serving.testing.models import echo, graph_of, node, raises_on_13, save, value
 from tests.e2e.parts import parts, until
 from tests.e2e.scrape import Scrape
 from tests.e2e.sluice_up import PROGRAM, SluiceUp, environment
@@ -23,28 +23,43 @@ CONTROL_APP = "serving.processes.control_worker"
 PATH = "/v2/models/echoes/infer"
 # One request in five is of a row that the second version cannot answer.
 BAD_EVERY = 5
-PLAN = {"steps": [{"weight": 50, "duration": "10s", "max_duration": "5m"}]}
+PLAN: dict[str, Any] = {"steps": [{"weight": 50, "duration": "10s", "max_duration": "5m"}]}
+SHADOW: dict[str, Any] = {"percent": 50, "duration": "10s", "max_duration": "5m"}
+SHADOW_PLAN = {**PLAN, "shadow": SHADOW}
+SCORED_PLAN = {**PLAN, "shadow": {**SHADOW, "gates": {"flips": {"largest": 0.02}}}}
 DONE, NOT_PROMOTED = 0, 4
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SluiceUp]:
-    """`echoes` in three versions: the second raises on some rows, the third is like the first."""
+    """`echoes` in three versions, the second raises on some rows; `scores` in two, the second scores twice as high."""
     folder = tmp_path_factory.mktemp("rollouts")
     for version, model in enumerate((echo(TensorProto.FLOAT, 1), raises_on_13(), echo(TensorProto.FLOAT, 1)), start=1):
         save(folder / "models", "echoes", version, model)
+    save(folder / "models", "scores", 1, echo(TensorProto.FLOAT, 1))
+    save(folder / "models", "scores", 2, _twice())
+    (folder / "models" / "scores" / "model.yaml").write_text("score: y\nthreshold: 0.5\n")
     pool = {"min_replicas": 1, "max_replicas": 1, "num_cpus": 0.5, "memory_mb": 256}
     config = folder / "sluice.yaml"
     # JSON is YAML.
-    config.write_text(json.dumps({"pools": {"default": pool}, "models": {"echoes": {"routes": {"stable": 1}}}}))
+    models = {name: {"routes": {"stable": 1}} for name in ("echoes", "scores")}
+    config.write_text(json.dumps({"pools": {"default": pool}, "models": models}))
     (folder / "plan.yaml").write_text(json.dumps(PLAN))
     session = SluiceUp("--models", str(folder / "models"), "--config", str(config), engine="ray")
     (session.folder / "plan.yaml").write_text(json.dumps(PLAN))
+    (session.folder / "shadow.yaml").write_text(json.dumps(SHADOW_PLAN))
+    (session.folder / "scored.yaml").write_text(json.dumps(SCORED_PLAN))
     try:
         yield session.wait_until_ready()
         session.close()
     finally:
         session.destroy()
+
+
+def _twice() -> ModelProto:
+    """`x` FP32 [-1, 1] → `y` = 2x."""
+    kind = TensorProto.FLOAT
+    return graph_of([node("Add", ["x", "x"], ["y"])], [value("x", kind, ["n", 1])], [value("y", kind, ["n", 1])])
 
 
 def sluice(session: SluiceUp, *arguments: str, code: int = DONE) -> str:
@@ -94,6 +109,41 @@ def test_a_version_that_fails_on_some_rows_is_rolled_back_for_its_errors(session
     assert page.total("sluice_rollout_verdict", verdict="fail", reason="errors", **of) == 1
     evidence, needed = (page.total(f"sluice_rollout_evidence{what}", gate="errors", **of) for what in ("", "_needed"))
     assert evidence >= needed > 0
+
+
+def shadowed(number: int) -> Question:
+    if number % 2:
+        return question(number // 2)
+    score = number % 100 / 128
+    document = {"id": f"r{number}", "inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [score]}]}
+    path = "/v2/models/scores/infer"
+    return Question(path, json.dumps(document).encode(), lambda body: json.loads(body)["outputs"][0]["data"] == [score])
+
+
+@pytest.mark.timeout(240)
+def test_a_shadow_that_fails_or_decides_otherwise_never_gets_a_share_and_touches_no_answer(session: SluiceUp) -> None:
+    with running(Load(session.port, shadowed, most=1_000_000, for_s=200, rate=200.0)) as load:
+        for model, plan in (("echoes", "shadow.yaml"), ("scores", "scored.yaml")):
+            sluice(session, "rollout", "start", model, "2", "--plan", str(session.folder / plan))
+        told = {
+            model: sluice(session, "rollout", "wait", model, "--timeout", "120", code=NOT_PROMOTED)
+            for model in ("echoes", "scores")
+        }
+    assert not load.report.failures, load.report
+    assert "copies failed" in told["echoes"]
+    assert "pairs decide otherwise" in told["scores"]
+    assert "same: rolled back" in sluice(session, "rollout", "replay", "scores")
+    assert "shadow flips: " in sluice(session, "rollout", "explain", "scores")
+    seen: dict[str, Any] = json.loads(sluice(session, "rollout", "status", "scores", "--json"))
+    assert (seen["reason"], seen["requests"]["canary"]) == ("shadow_flips", 0)
+    worst = seen["shadow"]["differences"][0]
+    assert worst["request_id"].startswith("r")
+    assert worst["delta"] == worst["stable"]["score"] > 0.7
+    assert worst["inputs"] is None
+    page = Scrape(session)
+    assert page.total("sluice_shadow_copies_total", model="scores", outcome="ok") > 50
+    assert page.total("sluice_shadow_copies_total", model="echoes", outcome="failed") > 5
+    assert not page.total("sluice_requests_total", model="scores", version="2")
 
 
 @pytest.mark.timeout(240)

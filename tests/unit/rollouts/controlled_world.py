@@ -56,6 +56,9 @@ class World:
     stable_errors: float = 0.01
     requests: int = 2_000
     weights: list[int] = field(default_factory=list)
+    # Of a thousand copies so many decide otherwise, and so many fail.
+    flips: int = 0
+    failing: int = 0
     restarts: bool = False
     receiver: Receiver = field(default_factory=Receiver)
 
@@ -101,6 +104,9 @@ class World:
         if trial is None or self.now_s <= trial["count_from_s"]:
             return
         name = StratumName(int((self.now_s - 1 - trial["began_s"]) // 5), 1, trial["step"], trial["weight_bp"])
+        if trial["shadow"] is not None:
+            self._count_copies(trial["rollout"], name, self.requests * trial["shadow"]["share_bp"] // 10_000)
+            return
         on_canary = self.requests * trial["weight_bp"] // 10_000
         fields: dict[str, int] = {}
         arms = ((on_canary, self.canary_errors), (self.requests - on_canary, self.stable_errors))
@@ -113,6 +119,19 @@ class World:
                 fields |= {f"{row + arm}|{event}": count for event, count in seen.items()}
             fields |= {f"requests|{arm}": requests, f"keys|{arm}": requests}
         self.store.add(trial["rollout"], name, fields)
+
+    def _count_copies(self, rollout_id: str, name: StratumName, copies: int) -> None:
+        failed, flips = copies * self.failing // 1_000, copies * self.flips // 1_000
+        seen = {
+            "copies.ok": copies - failed,
+            "copies.failed": failed,
+            "flips.0": copies - failed - flips,
+            "flips.1": flips,
+            "deltas.0": copies - failed,
+            "runs.1.2": copies - failed,
+        }
+        fields = {f"{row}|{event}": count for row in (0, 2, 4) for event, count in seen.items()}
+        self.store.add(rollout_id, name, fields)
 
 
 async def ticking(world: World, until: Callable[[], bool]) -> None:

@@ -86,6 +86,7 @@ class FakeSession:
     def __init__(self) -> None:
         self.splits: list[dict[str, Any]] = []
         self.state, self.why = "ready", ""
+        self.score = ""
         self.fence = 0
         self.away: Exception | None = None
         self.gauges: dict[tuple[str, ...], float | None] = {}
@@ -103,7 +104,7 @@ class FakeSession:
             canary = {"version": 2, "state": self.state, "why": self.why, "variants": {}, "pool": self.pool}
             return {"models": [{"name": "m", "default": 1, "versions": [stable, canary]}]}
         if what == "score":
-            return {"output": "", "index": 0}
+            return {"output": self.score, "index": 0, "threshold": 0.5}
         if what == "rollout_series":
             self.gauges = {(name, *labels): value for name, labels, value in facts["gauges"]}
             return {}

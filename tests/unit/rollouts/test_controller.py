@@ -188,8 +188,8 @@ async def test_what_cannot_begin_is_refused_with_a_sentence() -> None:
     world = World()
     with pytest.raises(BadRequest, match="weights must grow"):
         await world.begin({"steps": [{"weight": 10}, {"weight": 5}]})
-    with pytest.raises(BadRequest, match="shadow"):
-        await world.begin({"shadow": {"percent": 10}})
+    with pytest.raises(BadRequest, match="nothing says what the score of"):
+        await world.begin({"shadow": {"percent": 10, "gates": {"flips": {"largest": 0.01}}}})
     with pytest.raises(UnknownModel, match="is not served"):
         await world.controller.start("m", 3, {}, by="", sticky=None)
     with pytest.raises(BadRequest, match="answers all requests already"):

@@ -80,6 +80,19 @@ def test_a_shadow_stage_comes_before_any_traffic() -> None:
     assert weight_bp(after(start(plan, 0.0), Action.ADVANCE, plan=plan), plan) == 100
 
 
+def test_a_pause_of_the_shadow_stage_gives_no_share_and_goes_back_to_it() -> None:
+    plan = replace(PLAN, shadow=ShadowStage(10, 600))
+    paused = after(start(plan, 0.0), Action.PAUSE, plan=plan)
+    assert paused.phase is Phase.PAUSED
+    assert paused.shadowing
+    assert weight_bp(paused, plan) == 0
+    assert after_order(paused, plan, Order.RESUME, 90.0).phase is Phase.SHADOW
+    first = after_order(paused, plan, Order.PROMOTE, 90.0)
+    assert (first.phase, first.step, first.shadowing, weight_bp(first, plan)) == (Phase.STEP, 0, False, 100)
+    # A pause of a step later on is one of that step.
+    assert weight_bp(after(first, Action.PAUSE, plan=plan), plan) == 100
+
+
 def test_frozen_nothing_changes_but_by_order() -> None:
     frozen = after_order(start(PLAN, 0.0), PLAN, Order.FREEZE, 10.0)
     assert after(frozen, Action.ADVANCE, Action.ROLLBACK, Action.PAUSE) == frozen
@@ -100,9 +113,12 @@ def test_an_order_that_makes_no_sense_says_what_is_possible() -> None:
         after_order(start(PLAN, 0.0), PLAN, Order.RESUME, 1.0)
 
 
-@given(st.lists(st.one_of(st.sampled_from(list(Action)), st.sampled_from(list(Order))), max_size=30))
-def test_the_weight_grows_only_by_advance_or_a_person_and_never_skips_a_step(moves: list[Action | Order]) -> None:
-    standing = start(APPROVED, 0.0)
+@given(st.lists(st.one_of(st.sampled_from(list(Action)), st.sampled_from(list(Order))), max_size=30), st.booleans())
+def test_the_weight_grows_only_by_advance_or_a_person_and_never_skips_a_step(
+    moves: list[Action | Order],
+    shadow: bool,
+) -> None:
+    standing = start(replace(APPROVED, shadow=ShadowStage(10, 600) if shadow else None), 0.0)
     for now_s, move in enumerate(moves):
         before = weight_bp(standing, APPROVED)
         if isinstance(move, Action):
