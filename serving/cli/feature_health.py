@@ -17,6 +17,7 @@ from serving.errors import FeaturesAway
 from serving.features.feature_view import FeatureView
 from serving.features.health.read_bench import Timed, timed
 from serving.features.health.sample import Sampler, ServerFacts
+from serving.features.health.telling_bench import Telling, timed_telling
 from serving.features.health.view_health import ViewHealth, advice_for, health_of, server_advice
 
 ALL = "all"
@@ -134,6 +135,21 @@ def bench_table(found: Sequence[tuple[str, list[Timed]]]) -> Table:
         for one in some
     ]
     return table(columns, lines, right=columns[1:])
+
+
+def telling_of(settings: Settings, where: Where, spend_s: float) -> Telling:
+    """How soon writes are told."""
+    return timed_telling(url_of(settings, where), spend_s)
+
+
+def telling_line(telling: Telling) -> str:
+    """How soon a near cache forgets what was written."""
+    if telling.why_not:
+        return f"Writes told to near caches: not measured ({telling.why_not})."
+    return (
+        f"A write is told to near caches within {telling.p50_ms:.3f} ms (p50), {telling.p99_ms:.3f} ms (p99); "
+        f"{telling.writes:,} writes."
+    )
 
 
 @contextmanager

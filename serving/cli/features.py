@@ -273,7 +273,10 @@ def bench(
     http_port: HttpPort = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read 1, 10 and 100 stored rows at a time, one read after the other, by the reader that gateways use."""
+    """Read 1, 10 and 100 stored rows at a time, one read after the other, by the reader that gateways use.
+
+    Then a key of its own (sluice:bench:...) is written, to see how soon writes are told to near caches.
+    """
     from dataclasses import asdict
 
     from serving.cli import feature_health as health
@@ -283,10 +286,13 @@ def bench(
     where = Where(config, redis_url, http_port)
     settings = where.settings()
     found = health.measured(settings, where, health.views_of(settings, view), seconds)
+    telling = health.telling_of(settings, where, seconds)
     if as_json:
-        print_json({"reads": [{"view": name, **asdict(one)} for name, some in found for one in some]})
+        reads = [{"view": name, **asdict(one)} for name, some in found for one in some]
+        print_json({"reads": reads, "telling": asdict(telling)})
         return
     console().print(health.bench_table(found))
+    typer.echo(health.telling_line(telling))
 
 
 def join_outcomes(

@@ -18,6 +18,7 @@ from serving.telemetry.catalogue import (
     CACHE_LOOK_UPS,
     CACHE_REFRESHES,
     CACHE_ROWS,
+    CACHE_TOLD_WITHIN,
 )
 from serving.telemetry.recorder import Recorder
 
@@ -62,6 +63,8 @@ class NearCacheOfWorker:
         recorder.measured(CACHE_BYTES, (), cache.used_bytes)
         if self._listener is not None:
             recorder.measured(CACHE_HEARD, (), float(self.reader.heard))
+            if self._listener.told_within_s is not None:
+                recorder.measured(CACHE_TOLD_WITHIN, (), self._listener.told_within_s)
 
 
 def told_of(lifetimes: Mapping[bytes, Lifetime]) -> list[bytes]:

@@ -93,6 +93,14 @@ CACHE_HEARD = MetricSpec(
     "1 while every worker is told of writes; 0: rows are read again after a second at most.",
     "min",
 )
+CACHE_TOLD_WITHIN = MetricSpec(
+    "sluice_near_cache_told_within_seconds",
+    "gauge",
+    (),
+    "How long what the features Redis does takes to be told to the worker that hears of it last, as each asks once a "
+    "second: a write is seen by all after that.",
+    "max",
+)
 FEATURE_NODES_LEFT = MetricSpec(
     "sluice_feature_node_left",
     "gauge",
@@ -268,6 +276,7 @@ CATALOGUE: dict[str, MetricSpec] = {
     for spec in (
         *(STAGE_SECONDS, BATCH_ROWS, BATCH_SLACK, REQUESTS, ROWS, REFUSED_ROWS, FEATURE_VALUES, FEATURE_READ_ERRORS),
         *(CACHE_LOOK_UPS, CACHE_REFRESHES, CACHE_INVALIDATIONS, CACHE_EVICTIONS, CACHE_ROWS, CACHE_BYTES, CACHE_HEARD),
+        CACHE_TOLD_WITHIN,
         *(FEATURE_NODES_LEFT, FEATURE_REDIRECTS, FEATURE_HEDGES, FEATURE_HEDGE_WINS, SERVED_LOG_ROWS),
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
         *(LATENCY_GOAL, INFLIGHT_BYTES, CONNECTIONS, WORKER_MEMORY, MEMORY_USED, MEMORY_LIMIT, SHADOW_COPIES),

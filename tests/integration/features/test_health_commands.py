@@ -111,17 +111,34 @@ def test_the_hottest_are_told_where_the_server_counts_uses(commands: Commands, s
 
 
 @pytest.mark.usefixtures("filled")
-def test_reads_are_timed_for_each_view_and_for_all(commands: Commands) -> None:
+def test_reads_are_timed_for_each_view_and_for_all_and_so_is_telling(commands: Commands, server: Server) -> None:
     ended = commands.run("bench", "--seconds", "0.05", "--json")
     assert (ended.code, ended.err) == (0, "")
-    lines = json.loads(ended.out)["reads"]
+    document = json.loads(ended.out)
+    lines = document["reads"]
     assert [(line["view"], line["rows"]) for line in lines] == [
         *(("plane", 1), ("plane", 10), ("plane", 100)),
         *[("route", 1)] * 3,
         *(("all 2", 1), ("all 2", 10), ("all 2", 100)),
     ]
     assert all(0 < line["p50_ms"] <= line["p99_ms"] and line["rows_per_s"] > 0 for line in lines)
-    assert "rows a read" in commands.run("bench", "plane", "--seconds", "0.05").out
+    telling = document["telling"]
+    assert telling["writes"] > 1
+    assert 0 < telling["p50_ms"] <= telling["p99_ms"]
+    assert server.client().keys("sluice:bench:*") == [], "it leaves nothing behind"
+    for_people = commands.run("bench", "plane", "--seconds", "0.05").out
+    assert "rows a read" in for_people
+    assert "A write is told to near caches within " in for_people
+
+
+@pytest.mark.usefixtures("filled")
+def test_where_nobody_may_write_reads_are_timed_all_the_same(commands: Commands, server: Server) -> None:
+    server.client().acl_setuser(
+        "default", enabled=True, nopass=True, categories=["+@all"], commands=["-set"], keys=["*"]
+    )
+    ended = commands.run("bench", "plane", "--seconds", "0.05")
+    assert ended.code == 0
+    assert "Writes told to near caches: not measured (it answers SET with: NOPERM" in " ".join(ended.out.split())
 
 
 def test_nothing_to_read_feasts_rows_and_a_lost_server_are_one_line(commands: Commands, server: Server) -> None:

@@ -117,6 +117,17 @@ async def test_a_write_is_seen_by_every_worker_once_it_was_told(server: Server, 
         assert await worker.get(A) == {A: b"new"}
 
 
+async def test_how_long_telling_takes_is_known_while_it_is_told(server: Server, workers: list[Worker]) -> None:
+    worker = workers[0]
+    async with asyncio.timeout(PATIENT_S):
+        while worker.listener.told_within_s is None:  # noqa: ASYNC110 - nobody tells when that is
+            await asyncio.sleep(0.01)
+    assert 0 < worker.listener.told_within_s < PATIENT_S
+    server.kill()
+    await worker.hears(False)
+    assert worker.listener.told_within_s is None
+
+
 async def test_rows_that_one_command_wrote_are_told_in_one_message(server: Server, workers: list[Worker]) -> None:
     for number in range(20):
         server.client().mset({A: number, B: number})

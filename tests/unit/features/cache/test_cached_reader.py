@@ -148,16 +148,17 @@ async def test_what_was_written_is_never_used_again_also_where_the_store_is_away
     assert await bench.reads("third", B) is None
 
 
-async def test_a_write_is_seen_by_whoever_asks_after_it_was_told_in_the_same_turn_too(bench: Bench) -> None:
+async def test_a_write_is_seen_by_whoever_asks_in_the_turn_in_which_it_is_told(bench: Bench) -> None:
     bench.store.rows = {A: b"old"}
     await bench.reads("first", A)
     bench.asks("before", A)
     bench.store.rows = {A: b"new"}
     bench.reader.invalidate([A])
     bench.asks("after", A)
-    bench.store.answers_all()
     await bench.turns()
-    assert (bench.told["before"], bench.told["after"]) == ({A: b"old"}, {A: b"new"})
+    bench.store.answers_all()
+    assert (bench.told["before"], bench.told["after"]) == ({A: b"new"}, {A: b"new"})
+    assert bench.store.asked == [[A], [A]]
 
 
 async def test_once_writes_are_not_told_what_is_known_is_read_again_and_then_lives_a_second(bench: Bench) -> None:
@@ -281,3 +282,43 @@ async def test_who_cannot_wait_is_given_what_needs_no_read_and_else_what_was_rea
     assert set(bench.reader.kept([A, B, C])) == {B}
     bench.reader.invalidate([B])
     assert bench.reader.kept([A, B, C]) == {}
+
+
+async def test_a_write_that_is_told_in_the_turn_of_a_request_is_what_it_is_answered_with(bench: Bench) -> None:
+    bench.store.rows = {A: b"old", B: b"b"}
+    await bench.reads("before", A, B)
+    bench.asks("both", A, B)
+    bench.asks("other", B)
+    bench.store.rows[A] = b"new"
+    bench.reader.invalidate([A])
+    await bench.turns()
+    assert list(bench.told) == ["other"], "who wants nothing that was written waits for nothing"
+    bench.store.answers_all()
+    assert bench.told["both"] == {A: b"new", B: b"b"}
+    assert bench.store.asked[-1] == [A], "and what was not written is not read again"
+    assert bench.reader.has_room(bench.store.most_keys)
+
+
+async def test_who_asks_for_rows_that_are_written_all_the_time_is_answered_all_the_same(bench: Bench) -> None:
+    bench.store.rows = {A: b"a", B: b"b"}
+    await bench.reads("before", A, B)
+    bench.asks("hot", A, B)
+    bench.reader.invalidate([A])
+    await bench.turns()
+    for _ in range(3):
+        bench.reader.invalidate([A, B])
+        await bench.turns()
+    bench.store.answers_all()
+    assert bench.told["hot"] == {A: b"a", B: b"b"}
+    assert bench.store.asked == [[A, B], [A]]
+
+
+async def test_a_flush_in_the_turn_of_a_request_counts_for_it_too(bench: Bench) -> None:
+    bench.store.rows = {A: b"old"}
+    await bench.reads("before", A)
+    bench.asks("now", A)
+    bench.store.rows.clear()
+    bench.reader.flush()
+    await bench.turns()
+    bench.store.answers_all()
+    assert bench.told["now"] == {A: None}

@@ -26,6 +26,8 @@ class History:
         # Whoever asks from now on gets this version, or a later one.
         self.floor = 0
         self.floors: dict[object, int] = {}
+        # Who asked in this turn, in which what is told may have come before it.
+        self.asking: list[object] = []
 
     def may(self, left: dict[str, int]) -> Iterator[str]:
         """What can happen next."""
@@ -44,6 +46,7 @@ class History:
         if what == "ask":
             who = len(self.floors)
             self.floors[who] = self.floor
+            self.asking.append(who)
             self.bench.asks(who, A)
         elif what in ("write", "flush"):
             self.version += 1
@@ -57,6 +60,7 @@ class History:
         elif what == "told":
             version = self.telling.pop(0)
             self.floor = max(self.floor, abs(version))
+            self.floors |= {who: self.floor for who in self.asking if who not in self.bench.told}
             if version < 0:
                 reader.flush()
             else:
@@ -67,10 +71,12 @@ class History:
             reader.trust(heard=False)
         elif what == "find":
             self.heard = True
+            # No connection is made within a turn.
+            self.asking.clear()
             self.floor = self.version
             reader.trust(heard=True)
         else:
-            await self.bench.turns()
+            await self.turns()
         self.judge()
 
     def judge(self) -> None:
@@ -78,9 +84,13 @@ class History:
             assert found is not None
             assert int(found[A] or b"-1") >= self.floors[who], "a row older than what was told when it was asked for"
 
+    async def turns(self) -> None:
+        self.asking.clear()
+        await self.bench.turns()
+
     async def ends(self) -> None:
         """Everything arrives; then what is known is what is stored."""
-        await self.bench.turns()
+        await self.turns()
         while self.telling:
             await self.happens("told")
         self.bench.store.answers_all()
