@@ -21,6 +21,7 @@ from serving.processes.session_plan import ServedModel
 from serving.request_path.variants import Variants
 from serving.runtime.loaded_model import ModelSource
 from serving.runtime.onnx_session import Interrupt
+from serving.testing.backend import EchoBackend
 
 KEY = VersionKey("doubler", 2)
 SIGNATURE = Signature((TensorSpec("x", "FP32", (-1, 2)),), ())
@@ -65,6 +66,9 @@ class Queue:
         if self._looks >= 5:
             self._looked_often.set()
         return self.waits
+
+    def leaving(self, key: VersionKey) -> bool:
+        return self.busy(key)
 
     async def was_looked_at_often(self) -> None:
         async with asyncio.timeout(10):
@@ -229,3 +233,38 @@ async def test_a_version_from_another_place_is_loaded_after_the_one_under_way(wo
 async def test_a_question_of_a_newer_release_is_refused(worker: Worker) -> None:
     with pytest.raises(BadRequest, match="does not know 'dance'"):
         await worker.versions.obey({"what": "dance"})
+
+
+async def test_a_version_has_left_its_own_replicas_once_nothing_waits_there(worker: Worker) -> None:
+    worker.queue.waits = True
+    leaving = asyncio.create_task(
+        worker.versions.obey({"what": "leave", "model": KEY.model, "version": KEY.version}),
+    )
+    await worker.queue.was_looked_at_often()
+    assert not leaving.done()
+    worker.queue.waits = False
+    await leaving
+
+
+async def test_a_canary_is_ready_in_a_worker_once_its_home_and_its_own_replicas_host_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_versions, "_LOOK_S", 0.0)
+    there = Hosted(KEY, SIGNATURE, batchable=True)
+    home, own = EchoBackend([there]), EchoBackend([])
+    made: list[str] = []
+
+    def make(pool: str) -> EchoBackend:
+        made.append(pool)
+        return own
+
+    variants = cast("Variants", Queue())
+    versions = GatewayVersions(Settings(), {"default": home}, variants, make)
+    served = ServedModel(*KEY, str(tmp_path / "doubler" / "2" / "model.onnx"), own_replicas=1)
+    loading = asyncio.create_task(versions.obey({"what": "load", "served": asdict(served)}))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not loading.done()
+    own.host(KEY, there)
+    await loading
+    assert made == ["doubler-canary"]

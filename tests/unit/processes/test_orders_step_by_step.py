@@ -270,6 +270,8 @@ async def test_what_fails_on_its_way_leaves_the_canary_where_it_was(session: Ses
     assert session.steps.done == [*SETS_APART[: SETS_APART.index(step) + 1], "engine hosts 1 2"]
     assert (session.gateways.own, session.engine.own) == ([], [])
     assert {one.pool for one in (await session.versions.table()).routes["m"].served} == {"default"}
+    await session.versions.split("m", WHOLE, None, salt="r", fence=1)
+    assert not session.versions.apart("m")
 
 
 async def test_replicas_that_are_ready_once_the_rollout_is_over_are_let_go(session: Session) -> None:

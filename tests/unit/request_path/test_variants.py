@@ -136,3 +136,27 @@ async def test_one_that_is_let_go_alone_tells_those_who_wait_for_it() -> None:
         await asyncio.sleep(0)
     assert not bench.predictor.variants.busy(KEY)
     assert running.data
+
+
+async def test_one_that_is_routed_elsewhere_leaves_until_what_it_had_is_answered_and_the_next_one_does_not() -> None:
+    backend = EchoBackend()
+    bench = Bench(backend, Served(1, "pool"))
+    variants = bench.predictor.variants
+    backend.gate.clear()
+    running = bench.ask(1.0)
+    await asyncio.sleep(0)
+    assert not variants.leaving(KEY)
+    whole = (Split("stable", 1, 10_000),)
+    elsewhere = Route(KEY.model, "salt", whole, (Served(1, "pool", deadline_ms=2_000),))
+    variants.adopt(RouteTable(2, {KEY.model: elsewhere}))
+    assert variants.leaving(KEY)
+    backend.gate.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert running.data
+    backend.gate.clear()
+    bench.ask(2.0)
+    await asyncio.sleep(0)
+    assert variants.busy(KEY)
+    assert not variants.leaving(KEY)
+    backend.gate.set()
