@@ -40,6 +40,8 @@ def place_of(settings: Settings, model: str, stable: int, canary: int, wish: Map
         return Place(pool, "in the gateway's workers, beside the stable version: there are no replicas")
     if pool != beside:
         return Place(pool, f"in pool {pool}, as the configuration says; the stable version runs in pool {beside}")
+    if settings.engine.kind == "external":
+        return Place(pool, f"in pool {pool}, beside the stable version: others run its replicas")
     if wish["shared"]:
         return Place(pool, f"in pool {pool}, in the same replicas as the stable version (isolation: shared)")
     own = _own(settings, pool, wish)

@@ -106,7 +106,7 @@ class Supervisor:
         await asyncio.gather(*starts)
         await self._show_metrics(parts)
         self._own(self._become_ready(parts))
-        if parts.engine is None and parts.start.control_url:
+        if self.plan.engine == "in-process" and parts.start.control_url:
             self._own(self._publish_table(parts))
         if parts.control is not None:
             self._own(self._serve_control(parts, parts.control))

@@ -42,6 +42,7 @@ def test_beside_a_pool_that_follows_the_load_it_follows_it_too() -> None:
     [
         ({"shared": True}, {}, "in pool big, in the same replicas as the stable version"),
         ({}, {"engine": {"kind": "in-process"}}, "in the gateway's workers, beside the stable version"),
+        ({}, {"engine": {"kind": "external"}, "state": {"control_url": "redis://r"}}, "in pool big, beside the stable"),
         ({}, {"models": {"m": {"pool": "gateway"}}}, "in the gateway's workers, beside the stable version"),
         (
             {},
