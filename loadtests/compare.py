@@ -19,6 +19,8 @@ _LEAST_SECONDS = 10
 _TAILS = (2.5, 97.5)
 
 Second = Mapping[str, Any]
+# Along the last axis.
+_Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def compared(first: Mapping[str, Any], second: Mapping[str, Any], seed: int = 1)
     """
     one, other = (_measured(result) for result in (first, second))
     random = np.random.default_rng(seed)
-    figures: tuple[tuple[str, str, Callable[[NDArray[np.float64]], float]], ...] = (
+    figures: tuple[tuple[str, str, _Statistic], ...] = (
         ("p50 ms", "p50_ms", _geometric), ("p99 ms", "p99_ms", _geometric), ("p99.9 ms", "p99.9_ms", _geometric),
         ("right/s", "right_per_second", _mean),
     )  # fmt: skip
@@ -100,27 +102,30 @@ def _ratio(
     name: str,
     one: NDArray[np.float64],
     other: NDArray[np.float64],
-    statistic: Callable[[NDArray[np.float64]], float],
+    statistic: _Statistic,
     random: np.random.Generator,
 ) -> Ratio:
     if not len(one) or not len(other):
         raise ConfigInvalid(f"one of the results has no {name}: nothing was answered")
-    first, second = statistic(one), statistic(other)
-    drawn = [statistic(_drawn(other, random)) / max(statistic(_drawn(one, random)), 1e-12) for _ in range(_DRAWS)]
+    first, second = float(statistic(one)), float(statistic(other))
+    drawn = statistic(_drawn(other, random)) / np.maximum(statistic(_drawn(one, random)), 1e-12)
     low, high = np.percentile(drawn, _TAILS)
     return Ratio(name, first, second, second / first if first else math.inf, float(low), float(high))
 
 
 def _drawn(values: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """One row a draw, each of as many values as there are."""
     size = min(_BLOCK, len(values))
-    begins = random.integers(0, len(values) - size + 1, -(-len(values) // size))
-    drawn: NDArray[np.float64] = values[(begins[:, None] + np.arange(size)).ravel()[: len(values)]]
+    begins = random.integers(0, len(values) - size + 1, (_DRAWS, -(-len(values) // size)))
+    drawn: NDArray[np.float64] = values[(begins[:, :, None] + np.arange(size)).reshape(_DRAWS, -1)[:, : len(values)]]
     return drawn
 
 
-def _geometric(values: NDArray[np.float64]) -> float:
-    return float(np.exp(np.log(np.maximum(values, 1e-9)).mean()))
+def _geometric(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = np.exp(np.log(np.maximum(values, 1e-9)).mean(axis=-1))
+    return mean
 
 
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean())
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = values.mean(axis=-1)
+    return mean

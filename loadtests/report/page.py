@@ -103,9 +103,6 @@ def _happenings(result: Mapping[str, Any]) -> Iterator[str]:
         yield "<h2>What was done to the server</h2>" + table(
             ("action", "began s", "ended s", "exit code", "said"), rows, text={4}
         )
-    if result["rollouts"]:
-        told = [(number(one["at_s"]), one["what"], one.get("why", "")) for one in result["rollouts"]]
-        yield "<h2>Rollouts meanwhile</h2>" + table(("s", "what", "why"), told, text={1, 2})
 
 
 def _generator(result: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from loadtests.report.words import number
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 _COLORS = 6
+_A_WHILE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,13 @@ def _time(result: Mapping[str, Any]) -> Axis:
 
 
 def _marks(result: Mapping[str, Any]) -> list[tuple[float, str]]:
-    told = [(mark["began_s"], mark["name"]) for mark in result["chaos"]]
-    return told + [(one["at_s"], one["what"]) for one in result["rollouts"]]
+    """When each action began, and where it took a while, when it was over."""
+    told = []
+    for mark in result["chaos"]:
+        told.append((mark["began_s"], mark["name"]))
+        if mark["ended_s"] is not None and mark["ended_s"] - mark["began_s"] > _A_WHILE_S:
+            told.append((mark["ended_s"], f"{mark['name']} over"))
+    return told
 
 
 def _warm_up(result: Mapping[str, Any]) -> list[tuple[float, float]]:

@@ -43,7 +43,6 @@ class Around:
     environment: dict[str, Any]
     marks: Sequence[Mark]
     stages_ms: dict[str, float]
-    rollouts: Sequence[dict[str, Any]] = ()
 
 
 def verdict(check: SelfCheck, gates: Sequence[Judged], *, interrupted: bool) -> str:
@@ -82,7 +81,6 @@ def document(
         "histogram": histogram(ordered),
         "variant_percentiles": {name: ladder(waits(one)) for name, one in measured.variants.items()},
         "chaos": [mark.as_json() for mark in around.marks],
-        "rollouts": list(around.rollouts),
         "server_stages_ms": around.stages_ms,
         "generator": check.figures,
         "environment": around.environment,

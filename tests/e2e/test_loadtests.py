@@ -14,14 +14,14 @@ from tests.e2e.sluice_up import SluiceUp
 
 
 def asked(port: int, *users: dict[str, Any], folder: Path = Path()) -> dict[str, Any]:
-    """Two seconds, every answer compared."""
+    """One second, every answer compared."""
     return run(
         Scenario.model_validate(
             {
                 "name": "short",
                 "target": f"http://127.0.0.1:{port}",
                 "users": [{"check": 1.0, **user} for user in users],
-                "shape": [{"for_s": 2, "rate": 100}],
+                "shape": [{"for_s": 1, "rate": 200}],
                 "gates": {"p99_ms": 2_000.0, "errors": 0.0},
             }
         ),

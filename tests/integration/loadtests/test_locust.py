@@ -23,7 +23,7 @@ def locust(folder: Path, host: str, *arguments: str) -> subprocess.CompletedProc
     (folder / "stub.yaml").write_text(SCENARIO)
     command = [
         *(sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests/locustfile.py"), "--headless"),
-        *("--host", host, "-u", "50", "-r", "50", "-t", "6s", "--csv", str(folder / "figures"), *arguments),
+        *("--host", host, "-u", "50", "-r", "50", "-t", "4s", "--csv", str(folder / "figures"), *arguments),
     ]
     scenario = environment(SLUICE_SCENARIO=str(folder / "stub.yaml"))
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=scenario, cwd=ROOT, check=False)
@@ -38,7 +38,7 @@ def test_locust_counts_what_the_generator_asked_and_the_wrong_answers_among_it(t
         (row,) = [row for row in csv.DictReader(file) if row["Name"] == "one"]
     count = int(row["Request Count"])
     # Fifty users are 500 a second once the generator has begun.
-    assert 500 < count < 3_600
+    assert 100 < count < 2_600
     assert abs(int(row["Failure Count"]) - count / 100) <= 1
     assert 4 < float(row["Median Response Time"]) < 20
     assert "wrong answer" in (tmp_path / "figures_failures.csv").read_text()

@@ -64,7 +64,15 @@ def test_each_chart_is_there_for_both_widths_with_axes_units_legend_and_a_table(
         assert part.count('class="name"') == 4
         assert "<ul class=legend><li>" in part
         assert "<table>" in part
+    # In both charts over time, at both widths.
     assert text.count(">kill-replica</text>") == 4
+    assert ">kill-replica over</text>" not in text
+
+
+def test_the_end_of_what_took_a_while_is_marked_too() -> None:
+    slow = result()
+    slow["chaos"][0]["ended_s"] = 2.9
+    assert page(slow).count(">kill-replica over</text>") == 4
 
 
 @pytest.mark.parametrize(("gates", "verdict"), [({"p99_ms": 50.0}, "passed"), ({"errors": 0.0}, "failed")])
