@@ -23,8 +23,9 @@ from serving.processes.running_sessions import RunningSession
 
 _LOOK_EVERY_S = 1.0
 _CONTROL_WITHIN_S = 30.0
-# So long the traffic is shown after the end.
-_AFTERWARDS_S = 3.0
+_IN_FORCE_WITHIN_S = 1.5
+# So long the traffic is looked at after the end.
+_AFTERWARDS_S = 2.0
 # Where lines cannot be redrawn, one now and then says that it goes on.
 _SAY_EVERY_S = 10.0
 _WHO = "sluice demo"
@@ -122,8 +123,10 @@ def _tell_the_end(out: Console, seen: Seen, passengers: Passengers) -> None:
     for sentence in explained(seen):
         out.print(f"  {sentence}", soft_wrap=True, markup=False)
     out.print(f"\n{_traffic(passengers)}", soft_wrap=True)
+    # The end is stored before it is in force.
+    time.sleep(_IN_FORCE_WITHIN_S)
     before, _ = passengers.told()
     time.sleep(_AFTERWARDS_S)
     after, errors = passengers.told()
     now = ", ".join(f"version {version}" for version, count in sorted(after.items()) if count > before.get(version, 0))
-    out.print(f"{_AFTERWARDS_S:g} s later all are answered by {now}; {errors:,} errors", soft_wrap=True)
+    out.print(f"a moment later all are answered by {now}; {errors:,} errors", soft_wrap=True)

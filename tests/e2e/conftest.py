@@ -30,7 +30,8 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and isinstance(item, pytest.Function):
         for name, value in item.funcargs.items():
-            if isinstance(value, SluiceUp):
+            # After a failure of its own end nothing of it is left to be read.
+            if isinstance(value, SluiceUp) and value.folder.exists():
                 report.sections.append((f"output of {name}", value.logs()))
     return report
 
