@@ -133,9 +133,9 @@ def test_whatever_is_killed_the_rollout_goes_on_with_the_weight_it_had(session: 
 def _outage(session: SluiceUp, words: str, rollout: Rollout, asking: Asking, report: Report) -> Span:
     """Kill one of them; from then on until flights are answered by all of the session again."""
     began, since = time.monotonic(), time.time()
-    victim = _one(session, words)
-    _kill(victim)
-    until(lambda: _again(session, words, victim), f"{words} is there again")
+    whole = len(parts(session, words))
+    _kill(_one(session, words))
+    until(lambda: len(parts(session, words)) == whole, f"{words} is there again")
     until(lambda: report.good_since(time.monotonic() - 0.2), "flights are answered")
     ended = time.monotonic()
     _goes_on(rollout, asking.answers, since)
@@ -176,16 +176,12 @@ def _another_controller_takes_over_and_gives_back(session: SluiceUp, rollout: Ro
 def _one(session: SluiceUp, words: str) -> psutil.Process:
     """Any of them; of replicas one that has the version that answers."""
     found = parts(session, words)
-    return next(one for one in found if "trial" not in " ".join(one.cmdline()))
+    return next(one for one in found if "canary" not in " ".join(one.cmdline()))
 
 
 def _kill(process: psutil.Process) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait(10)
-
-
-def _again(session: SluiceUp, words: str, gone: psutil.Process) -> bool:
-    return any(one.pid != gone.pid for one in parts(session, words)) and gone not in parts(session, words)
 
 
 def _refused_for_load(failure: Failure) -> bool:

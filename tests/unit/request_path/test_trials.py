@@ -79,8 +79,18 @@ def test_what_was_taken_is_not_taken_again() -> None:
 
 def test_a_bound_is_passed_by_what_takes_longer_and_not_by_what_takes_just_as_long() -> None:
     trials = trials_of(TRIAL)
-    answered([(assigned(trials, CANARY), 0, ())], outputs_of(0.1), 0.001)
-    assert arms(trials)[True].events == {"split": 1}
+    answered([(assigned(trials, "stable"), 0, ())], outputs_of(0.1), 0.001)
+    assert arms(trials)[False].events == {"split": 1}
+
+
+def test_a_canary_may_take_a_moment_longer_than_the_stable_version_since_its_own_replicas_are_colder() -> None:
+    trials = trials_of(TRIAL)
+    for variant in (CANARY, "stable"):
+        for run_s in (0.00115, 0.0015):
+            answered([(assigned(trials, variant), 0, ())], outputs_of(0.1), run_s)
+    found = arms(trials)
+    assert found[True].events == {"split": 2, "latency.0": 1}
+    assert found[False].events == {"split": 2, "latency.0": 2}
 
 
 def test_errors_of_a_version_are_counted_and_those_of_callers_are_not() -> None:
