@@ -1,0 +1,125 @@
+"""Alerts and dashboards on a real Prometheus that scrapes a real session: silent while all is well, then provoked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deployments.monitoring.panels import DASHBOARDS
+from serving.testing.models import doubler, save
+from tests.e2e.parts import WORKER, parts, until
+from tests.e2e.prometheus import BINARY, RULES, Prometheus, hastened
+from tests.e2e.sluice_up import SluiceUp
+from tests.e2e.test_near_cache import CONFIG, _write
+
+pytestmark = [
+    pytest.mark.skipif(BINARY is None, reason="needs Debian's package prometheus"),
+    pytest.mark.skipif(not os.environ.get("SLUICE_LONG"), reason="takes two minutes; SLUICE_LONG=1 runs it"),
+    pytest.mark.timeout(400),
+]
+# A minute of the rules is a second here, so this is a quarter of an hour.
+QUIET_S = 15.0
+# What a session shows only while something goes on that this one has not: rollouts, refusals, a served-feature log.
+NOT_HERE = ("sluice_rollout_", "sluice_refused_rows_total", "sluice_served_log_", "sluice_engine_replicas_wished")
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[SluiceUp]:
+    save(tmp_path / "models", "doubler", 1, doubler())
+    config: dict[str, Any] = json.loads(json.dumps(CONFIG))
+    config["features"]["near_cache"] |= {"ttl": "1s", "stale_for": "10m"}
+    config["models"]["doubler"]["latency_slo_ms"] = 500
+    (tmp_path / "sluice.yaml").write_text(json.dumps(config))
+    one = SluiceUp("--models", str(tmp_path / "models"), "--config", str(tmp_path / "sluice.yaml"), engine="ray")
+    stopping = threading.Event()
+    asking = threading.Thread(target=_ask, args=(one, stopping))
+    try:
+        one.wait_until_ready()
+        _write(one, 1.5)
+        asking.start()
+        yield one
+        stopping.set()
+        asking.join()
+        one.close()
+    finally:
+        stopping.set()
+        one.destroy()
+
+
+@pytest.fixture
+def prometheus(session: SluiceUp, tmp_path: Path) -> Iterator[Prometheus]:
+    folder = tmp_path / "prometheus"
+    folder.mkdir()
+    one = Prometheus(folder, session.metrics_port)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def test_alerts_are_silent_fire_when_provoked_and_clear(session: SluiceUp, prometheus: Prometheus) -> None:
+    until(lambda: _asked(prometheus, "sluice_ready == 1"), "Prometheus sees the session")
+    ends = time.monotonic() + QUIET_S
+    while time.monotonic() < ends:
+        assert not prometheus.firing()
+        time.sleep(1)
+
+    (features,) = parts(session, "features.sock")
+    features.send_signal(signal.SIGSTOP)
+    prometheus.until({"SluiceFeaturesAway", "SluiceNearCacheDeaf"}, fire=True)
+    empty = [expression for expression in _expressions() if not prometheus.ask(expression)]
+    assert not [expression for expression in empty if not any(name in expression for name in NOT_HERE)]
+    features.send_signal(signal.SIGCONT)
+    prometheus.until({"SluiceFeaturesAway", "SluiceNearCacheDeaf"}, fire=False)
+
+    for crashes in (1, 2, 3):
+        (worker,) = parts(session, WORKER)
+        worker.kill()
+        told = f'sluice_restarts_total{{part="gateway", reason="crash"}} >= {crashes}'
+        until(lambda asked=told: _asked(prometheus, asked), told)  # type: ignore[misc]
+        until(lambda: _asked(prometheus, "sluice_workers == 1"), "there is another")
+    prometheus.until({"SluiceCrashes"}, fire=True)
+    prometheus.until({"SluiceCrashes"}, fire=False)
+
+    os.kill(session.pid, signal.SIGSTOP)
+    try:
+        prometheus.until({"SluiceDown"}, fire=True)
+    finally:
+        os.kill(session.pid, signal.SIGCONT)
+    prometheus.until({"SluiceDown"}, fire=False)
+
+
+def _expressions() -> list[str]:
+    rules = yaml.safe_load(hastened(RULES.read_text()))["groups"]
+    recorded = [rule["expr"] for group in rules for rule in group["rules"] if "record" in rule]
+    chosen = {"$job": "sluice", "$model": "doubler", "$__rate_interval": "10s", "$__range": "60s"}
+    panels = [expression for board in DASHBOARDS for panel in board.panels for expression, _ in panel.shown]
+    for name, value in chosen.items():
+        panels = [expression.replace(name, value) for expression in panels]
+    return recorded + panels
+
+
+def _asked(prometheus: Prometheus, expression: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(prometheus.ask(expression))
+    return False
+
+
+def _ask(session: SluiceUp, stopping: threading.Event) -> None:
+    """Some 30 requests a second, one of ten wrong, on a new connection each, since workers end."""
+    asked = 0
+    while not stopping.wait(0.03):
+        asked += 1
+        body = {"instances": [{"id": 7} if asked % 10 else {}]}
+        with contextlib.suppress(OSError, EOFError, ValueError), session.connect() as connection:
+            connection.post("/v1/models/doubler:predict", body)
