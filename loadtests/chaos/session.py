@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 
@@ -79,8 +80,12 @@ def options(about: str) -> argparse.ArgumentParser:
 
 
 def carry_out(act: Callable[[], str]) -> None:
-    """Say what was done; exit code 1 and the reason where nothing was."""
+    """Say what was done; exit code 1 and the reason where nothing was, or where it was stopped."""
+    # What was begun is undone, as by Ctrl-C: a Valkey that stands still must not do so for ever.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.stdout.write(f"{act()}\n")
+    except KeyboardInterrupt:
+        sys.exit("not done: stopped before its end")
     except (NotDone, psutil.Error) as error:
         sys.exit(f"not done: {error}")

@@ -29,6 +29,8 @@ from loadtests.scenario.scenario import Scenario
 from loadtests.scenario.shape import StageSpan, stage_spans
 
 _LOOK_EVERY_S = 0.5
+# Between looks is so many times what one took.
+_LOOK_SHARE = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,16 @@ def run(scenario: Scenario, folder: Path, watch: Watch | None = None) -> dict[st
 
 def _until_over(generators: Fleet, watch: Watch | None) -> bool:
     """Whether Ctrl-C ended it."""
-    interrupted = False
+    interrupted, pause_s = False, _LOOK_EVERY_S
     while generators.running:
         try:
-            if generators.wait(_LOOK_EVERY_S):
+            if generators.wait(pause_s):
                 break
             if watch is not None:
+                began = time.monotonic()
                 watch(look(generators))
+                # A look at millions of requests takes its time, of a core that generator or server may need.
+                pause_s = max(_LOOK_EVERY_S, _LOOK_SHARE * (time.monotonic() - began))
         except KeyboardInterrupt:
             # The second one is for who has no patience with what is still out.
             if interrupted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,25 @@ def test_what_could_not_be_done_is_one_line_and_exit_code_1() -> None:
 
     with pytest.raises(SystemExit, match="not done: no session of yours serves port 1"):
         carry_out(act)
+
+
+def test_a_program_that_is_stopped_undoes_what_it_began_and_says_so() -> None:
+    undone = []
+
+    def act() -> str:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            undone.append(True)
+        return "done"
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit, match="stopped before its end"):
+            carry_out(act)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert undone
 
 
 def test_a_slowed_server_always_goes_on_at_the_end(clock: list[float]) -> None:
