@@ -1,4 +1,4 @@
-"""`sluice config show | check | schema`: what holds and where it came from, what is wrong, what there is."""
+"""`sluice config show | check | diff | schema`: what holds and where it came from, what is wrong, what changes."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def add_to(app: typer.Typer) -> None:
         short_help="Is it valid, and if not, what is wrong?",
         epilog="Example: sluice config check --config sluice.yaml --models ./models",
     )(check)
+    group.command(
+        "diff",
+        short_help="What another file would change.",
+        epilog="Example: sluice config diff sluice.yaml new.yaml",
+    )(diff)
     group.command(
         "schema", short_help="The JSON schema of the file.", epilog="Example: sluice config schema > sluice.schema.json"
     )(schema)
@@ -71,6 +76,30 @@ def check(config: File = None, models: Models = None, as_json: AsJson = False) -
         raise CommandFailed(found.message())
     if not as_json:
         typer.echo("the configuration is valid")
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The YAML file that holds.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The one that is to.")],
+    as_json: AsJson = False,
+) -> None:
+    """List every value that NEW would make another, defaults and this environment's variables included.
+
+    A running session reads no new file: each of them takes another `sluice up`.
+    """
+    from serving.cli.output import console, print_json, table
+    from serving.config.difference import differences
+    from serving.config.effective import effective
+
+    found = differences(*(effective(file, os.environ, {}) for file in (old, new)))
+    if as_json:
+        print_json({one.setting: {"old": one.old, "new": one.new} for one in found})
+        return
+    if not found:
+        typer.echo("nothing changes")
+        return
+    shown = [(one.setting, *("-" if text is None else text for text in (one.old, one.new))) for one in found]
+    console().print(table(["setting", "old", "new"], shown, whole=["setting"]))
 
 
 def schema() -> None:
