@@ -17,8 +17,9 @@ from loadtests.running.fleet import Fleet
 from loadtests.running.plan import part_of
 from loadtests.scenario.scenario import MOST_RATE, Gates, Scenario
 
-# Arrivals are drawn so far ahead; a rate that changes acts after it.
-_AHEAD_S = 0.3
+# Arrivals are drawn so far ahead, since Locust may be busy for a while, with users that begin for example; a rate that
+# changes acts after it.
+_AHEAD_S = 1.0
 # So many requests at the most: 34 bytes each, taken as they are used.
 _ROOM = 20_000_000
 # A generator writes when an answer came just before it writes what it was.

@@ -105,8 +105,9 @@ class Pump:
         )
 
     def _judge(self, engine: Engine) -> None:
-        """A generator that could not keep up is an error that the master and every report show, and exit code 1."""
+        """A generator that could not keep up is told, an error of this process's report, and exit code 1."""
         for problem in engine.check().problems:
+            sys.stderr.write(f"sluice: not the server's figures: {problem}\n")
             self._environment.stats.log_error("GENERATOR", "invalid: not the server's figures", problem)
             self._environment.process_exit_code = 1
 
