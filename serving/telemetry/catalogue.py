@@ -115,7 +115,8 @@ SERVED_LOG_ROWS = MetricSpec(
     "sluice_served_log_rows_total",
     "counter",
     ("outcome",),
-    "Rows of the served-feature log's sample: written, or dropped (no room in the queue, or the disk refused them).",
+    "Rows of the served-feature log's sample: written (their file can be read), or dropped (no room in the queue, or "
+    "the disk refused them).",
 )
 SHADOW_COPIES = MetricSpec(
     "sluice_shadow_copies_total",

@@ -92,6 +92,10 @@ def test_the_log_has_the_rows_that_are_shown_and_the_predictions_that_were_got(s
         assert row["status.row.a"] == ("PRESENT" if known else "NOT_FOUND")
         assert (row["age_s.row"] is not None) == known
         assert (row["model"], row["version"], row["variant"]) == ("doubler", 1, "stable")
+
+    def written() -> bool:
+        return told(session).total("sluice_served_log_rows_total", outcome="written") >= 2 * REQUESTS
+
+    until(written, "they are counted")
     counted = told(session)
-    assert counted.total("sluice_served_log_rows_total", outcome="written") >= 2 * REQUESTS
     assert counted.total("sluice_served_log_rows_total", outcome="dropped") == 0

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,17 +58,25 @@ class LogOptions:
 
 @dataclass(slots=True)
 class _Open:
-    """A file that is not closed yet: `writer` is there once a row group was written, `rows` wait for the next one."""
+    """A file that is not closed yet: `writer` is there once a row group was written, `rows` wait for the next one.
+
+    `grouped` rows are in row groups, which nobody can read before the file is closed.
+    """
 
     path: Path
     schema: pa.Schema
     opened_at: float
     rows: list[Record] = field(default_factory=list)
     writer: pq.ParquetWriter | None = None
+    grouped: int = 0
 
 
 class LogFiles:
-    """Writes entries; `clock` is monotonic. What the disk refuses is lost, counted, and told once until it heals."""
+    """Writes entries; `clock` is monotonic. What the disk refuses is lost, counted, and told once until it heals.
+
+    Rows are `written` once their file can be read. A file of which something was refused is given up with all its rows:
+    what is written to it afterwards could not be read either.
+    """
 
     def __init__(
         self, options: LogOptions, clock: Callable[[], float], pause: Callable[[float], None] = time.sleep
@@ -79,6 +88,7 @@ class LogFiles:
         self._open: dict[tuple[VersionKey, tuple[Column, ...]], _Open] = {}
         self._number = 0
         self._failing = False
+        self._hurried = False
         self.written = 0
         self.lost = 0
 
@@ -87,14 +97,20 @@ class LogFiles:
         try:
             id_of = self._ids()
             file = self._file(entry)
+            records = []
             for record in records_of(entry, id_of):
-                file.rows.append(record)
-                self._pause(_PAUSE_S)
+                records.append(record)
+                self._rest()
         except Exception as error:  # noqa: BLE001 - the thread must live, whatever one entry does
             self._failed(error, entry.seen.rows.count)
             return
+        file.rows += records
         if len(file.rows) >= GROUP_ROWS:
             self._flush(file)
+
+    def hurry(self) -> None:
+        """Do not rest any more: nobody is to be answered beside it."""
+        self._hurried = True
 
     def turn(self) -> None:
         """Close what is old enough."""
@@ -143,15 +159,14 @@ class LogFiles:
             arrays = []
             for column in file.schema:
                 arrays.append(pa.array([row.get(column.name) for row in rows], column.type))
-                self._pause(_PAUSE_S)
+                self._rest()
             if file.writer is None:
                 file.writer = pq.ParquetWriter(_part(file.path), file.schema)
             file.writer.write_table(pa.Table.from_arrays(arrays, schema=file.schema))
         except Exception as error:  # noqa: BLE001 - see `write`
-            self._failed(error, len(rows))
+            self._give_up(file, error, len(rows))
         else:
-            self.written += len(rows)
-            self._failing = False
+            file.grouped += len(rows)
 
     def _finish(self, file: _Open) -> None:
         self._flush(file)
@@ -161,9 +176,30 @@ class LogFiles:
             file.writer.close()
             # Readers only ever see whole files.
             _part(file.path).rename(file.path)
-            self._prune()
         except Exception as error:  # noqa: BLE001 - see `write`
+            self._give_up(file, error, 0)
+            return
+        self.written += file.grouped
+        self._failing = False
+        try:
+            self._prune()
+        except OSError as error:
             self._failed(error, 0)
+
+    def _give_up(self, file: _Open, error: Exception, rows: int) -> None:
+        """The file is lost with all its rows, of which so many were about to be written."""
+        self._failed(error, file.grouped + rows)
+        self._open = {key: other for key, other in self._open.items() if other is not file}
+        with suppress(Exception):
+            if file.writer is not None:
+                file.writer.close()
+        file.writer = None
+        with suppress(OSError):
+            _part(file.path).unlink(missing_ok=True)
+
+    def _rest(self) -> None:
+        if not self._hurried:
+            self._pause(_PAUSE_S)
 
     def _prune(self) -> None:
         """Delete the oldest files of all workers, also what a killed one left, until the rest is small enough."""

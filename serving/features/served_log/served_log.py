@@ -32,6 +32,9 @@ class Writer(Protocol):
     def write(self, entry: Entry) -> None:
         """Write the rows of a request, now or later."""
 
+    def hurry(self) -> None:
+        """The worker ends: take no time for anybody else's sake; called on another thread."""
+
     def turn(self) -> None:
         """Time has passed: a file may be full or old enough."""
 
@@ -60,7 +63,7 @@ class ServedLog:
 
     @property
     def written(self) -> int:
-        """Rows that stand in files."""
+        """Rows that stand in files that can be read."""
         return self._writer.written
 
     @property
@@ -92,14 +95,17 @@ class ServedLog:
 
     async def stop(self) -> None:
         """Write what is queued and end the thread; what the disk does not take soon is lost."""
+        self._writer.hurry()
         self._stopping.set()
         await asyncio.to_thread(self._thread.join, _END_S)
         if self._thread.is_alive():
             log.warning("the served-feature log was not written to its end: its disk does not answer")
 
     def drain(self) -> None:
-        """Hand the writer everything that is queued; on the log's thread."""
-        while self._queue:
+        """Hand the writer what is queued now, so that time passes for it also where more always comes; on the log's
+        thread.
+        """
+        for _ in range(len(self._queue)):
             entry = self._queue.popleft()
             self._writer.write(entry)
             self._taken += entry.seen.rows.count

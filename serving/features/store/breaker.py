@@ -45,6 +45,13 @@ class Breaker:
         self._probing = False
         self._good_probes = 0
 
+    @property
+    def due(self) -> bool:
+        """It is not closed, and a read that was sent now would be let through, to try."""
+        if self.state == "open":
+            return self._clock() >= self._until
+        return self.state == "half_open" and not self._probing
+
     def allows(self) -> bool:
         """Whether a read may be sent now; while it is not closed, one at a time."""
         if self.state == "closed":

@@ -156,6 +156,11 @@ class NodeReader:
         """It is connected, owes nothing, and is not left alone: what is asked now is sent."""
         return self._connection is not None and not self._behind and self._breaker.state == "closed"
 
+    @property
+    def wants_probe(self) -> bool:
+        """It is connected and was left alone, and its time has come to be tried by one read."""
+        return self._connection is not None and not self._behind and self._breaker.due
+
     def _send(self) -> None:
         reads, self._gathered = self._gathered, []
         self._put(reads)

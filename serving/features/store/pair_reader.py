@@ -37,6 +37,7 @@ class _Asked:
     sent_at: float = 0.0
     parts: int = 0
     both: bool = False
+    probe: bool = False
     timer: asyncio.TimerHandle | None = None
 
 
@@ -51,6 +52,8 @@ class PairReader:
         # A guess, until reads have been seen.
         self._late_after_s = options.timeout_s / 2
         self._gathered: _Asked | None = None
+        # Of this turn: no node counts them yet.
+        self._gathered_keys = 0
         # Kept, since a node knows by them who may be told together.
         self._by_first = self._first_came
         self._by_second = self._second_came
@@ -71,6 +74,7 @@ class PairReader:
 
     def has_room(self, keys: int) -> bool:
         """So many more keys may be read now."""
+        keys += self._gathered_keys
         return self._first.has_room(keys) and self._second.has_room(keys)
 
     def figures(self) -> Figures:
@@ -84,11 +88,12 @@ class PairReader:
         if asked is None:
             asked = self._gathered = _Asked()
             asyncio.get_running_loop().call_soon(self._send)
+        self._gathered_keys += len(keys)
         asked.lots.append(keys)
         asked.waiting.setdefault(then, []).append(who)
 
     def _send(self) -> None:
-        asked, self._gathered = self._gathered, None
+        asked, self._gathered, self._gathered_keys = self._gathered, None, 0
         if asked is None:
             return
         asked.keys = asked.lots[0] if len(asked.lots) == 1 else list(chain.from_iterable(asked.lots))
@@ -96,6 +101,11 @@ class PairReader:
         asked.parts = 1
         if self._second.answers and not self._first.answers:
             asked.both = True
+            if self._first.wants_probe:
+                # Nobody waits for it, and nothing else would ever find out that it is well again.
+                asked.probe = True
+                asked.parts += 1
+                self._first.fetch(asked.keys, asked, self._by_first)
             self._second.fetch(asked.keys, asked, self._by_second)
             return
         if self._budget is not None:
@@ -126,7 +136,7 @@ class PairReader:
 
     def _second_came(self, several: Sequence[_Asked], found: Found | None) -> None:
         for asked in several:
-            if found is not None and asked.waiting and asked.parts > 1:
+            if found is not None and asked.waiting and asked.parts > 1 and not asked.probe:
                 self._wins += 1
             self._ended(asked, found)
 

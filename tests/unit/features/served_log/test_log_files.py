@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from serving.features.plan import ReadPlan
-from serving.features.served_log.log_files import LogFiles, LogOptions
+from serving.features.served_log.log_files import GROUP_ROWS, LogFiles, LogOptions
 from tests.unit.features.served_log.served import entry_of
 from tests.unit.features.test_plan import INSTANCE
 
@@ -84,3 +84,62 @@ def test_what_the_disk_refuses_is_counted_and_told_once(
         files.close()
     assert (files.written, files.lost) == (0, 3)
     assert len(caplog.records) == 1
+
+
+def test_rows_are_counted_as_written_once_their_file_can_be_read(tmp_path: Path, plan: ReadPlan) -> None:
+    files = files_in(tmp_path, Clock())
+    for _ in range(GROUP_ROWS):
+        files.write(entry_of(plan, INSTANCE))
+    (part,) = tmp_path.glob(".*.part")
+    assert (files.written, files.lost) == (0, 0)
+    # As where somebody empties the folder.
+    part.unlink()
+    files.close()
+    assert (files.written, files.lost) == (0, GROUP_ROWS)
+    files.write(entry_of(plan, INSTANCE))
+    files.close()
+    assert (files.written, files.lost) == (1, GROUP_ROWS)
+
+
+def test_a_file_that_the_disk_refused_a_part_of_is_given_up_and_the_next_one_is_whole(
+    tmp_path: Path, plan: ReadPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = files_in(tmp_path, Clock())
+    for _ in range(GROUP_ROWS):
+        files.write(entry_of(plan, INSTANCE))
+    with monkeypatch.context() as full:
+        full.setattr(pq.ParquetWriter, "write_table", _no_space)
+        for _ in range(GROUP_ROWS):
+            files.write(entry_of(plan, INSTANCE))
+    assert not list(tmp_path.iterdir())
+    assert (files.written, files.lost) == (0, 2 * GROUP_ROWS)
+    files.write(entry_of(plan, INSTANCE))
+    files.close()
+    (file,) = tmp_path.glob("served-*")
+    assert pq.read_table(file).num_rows == files.written == 1
+
+
+def test_an_entry_that_cannot_be_told_is_lost_as_a_whole(tmp_path: Path, plan: ReadPlan) -> None:
+    files = files_in(tmp_path, Clock())
+    entry = entry_of(plan, INSTANCE, INSTANCE)
+    rows = entry.seen.rows
+    # Of the second instance one view's key is missing.
+    rows.keys = rows.keys[:-1]
+    files.write(entry)
+    files.close()
+    assert (files.written, files.lost) == (0, 2)
+
+
+def test_who_ends_is_in_a_hurry(tmp_path: Path, plan: ReadPlan) -> None:
+    rests: list[float] = []
+    files = LogFiles(LogOptions(tmp_path, rotate_s=60, most_bytes=10**9, hash_ids=False), Clock(), rests.append)
+    files.write(entry_of(plan, INSTANCE))
+    assert len(rests) == 1
+    files.hurry()
+    files.write(entry_of(plan, INSTANCE))
+    files.close()
+    assert len(rests) == 1
+
+
+def _no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")

@@ -45,6 +45,11 @@ def test_a_request_without_an_id_has_none(plan: ReadPlan) -> None:
     assert record["request_id"] is None
 
 
+def test_of_a_long_id_the_beginning_is_logged(plan: ReadPlan) -> None:
+    (record,) = records_of(entry_of(plan, INSTANCE, request_id="é" * 257), plain)
+    assert record["request_id"] == "é" * 256
+
+
 def test_an_output_whose_rows_are_not_the_instances_is_left_empty(plan: ReadPlan) -> None:
     entry = entry_of(plan, INSTANCE)
     entry.answer.whole = True

@@ -21,6 +21,7 @@ class Memory:
         self.disk = threading.Event()
         self.reached = threading.Event()
         self.closed = False
+        self.hurried = False
         self.written = 0
         self.lost = 0
 
@@ -29,6 +30,9 @@ class Memory:
         self.disk.wait()
         self.entries.append(entry)
         self.written += entry.seen.rows.count
+
+    def hurry(self) -> None:
+        self.hurried = True
 
     def turn(self) -> None:
         """Nothing ages."""
@@ -66,6 +70,15 @@ def test_an_answered_request_is_written(plan: ReadPlan) -> None:
     log.drain()
     assert writer.entries == [entry]
     assert (log.written, log.dropped) == (1, 0)
+
+
+def test_what_its_files_lost_is_dropped_too(plan: ReadPlan) -> None:
+    writer = Memory()
+    log = log_of(writer)
+    for _ in range(4):
+        answered(log, entry_of(plan, INSTANCE))
+    writer.lost = 2
+    assert log.dropped == 3
 
 
 def test_only_the_sample_is_kept(plan: ReadPlan) -> None:
@@ -114,4 +127,21 @@ async def test_a_disk_that_stands_still_delays_no_answer_and_counts_drops(plan: 
     assert (log.written, log.dropped) == (0, 7)
     writer.disk.set()
     await log.stop()
-    assert (log.written, log.dropped, writer.closed) == (3, 7, True)
+    assert (log.written, log.dropped, writer.closed, writer.hurried) == (3, 7, True, True)
+
+
+def test_files_age_also_where_requests_come_faster_than_they_are_written(plan: ReadPlan) -> None:
+    class Busy(Memory):
+        """While it writes one, another is answered."""
+
+        def write(self, entry: Entry) -> None:
+            super().write(entry)
+            if len(self.entries) < 100:
+                answered(log, entry_of(plan, INSTANCE))
+
+    writer = Busy()
+    writer.disk.set()
+    log = log_of(writer)
+    answered(log, entry_of(plan, INSTANCE))
+    log.drain()
+    assert len(writer.entries) == 1, "it comes back to its thread, which looks at the time"

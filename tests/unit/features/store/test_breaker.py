@@ -102,3 +102,19 @@ def test_whatever_happens_it_is_asked_again_within_its_longest_pause(happenings:
             bench.breaker.ended(one)  # type: ignore[arg-type]
     bench.now += OPTIONS.longest_pause_s
     assert bench.breaker.allows()
+
+
+def test_it_is_due_when_the_next_read_would_be_let_through_to_try(bench: Bench) -> None:
+    def due() -> bool:
+        return bench.breaker.due
+
+    bench.see("slow", "slow", "slow")
+    assert not due()
+    bench.see("slow")
+    assert not due()
+    bench.now += 1.0
+    assert due()
+    assert bench.breaker.allows()
+    assert not due(), "one tries already"
+    bench.breaker.ended("good")
+    assert due(), "and so may the next"

@@ -22,6 +22,7 @@ class Node:
     def __init__(self, name: str) -> None:
         self.name = name
         self.answers = True
+        self.wants_probe = False
         self.asked: list[tuple[list[bytes], object, Then]] = []
 
     def fetch(self, keys: Collection[bytes], who: object, then: Then) -> None:
@@ -130,3 +131,30 @@ async def test_no_more_than_the_share_is_read_twice() -> None:
         bench.first.say(ROW)
     assert len(bench.told) == 200
     assert 2 <= bench.pair.figures().hedged <= 11
+
+
+async def test_a_first_that_was_left_alone_is_tried_again_while_the_second_answers_and_nobody_waits_for_it() -> None:
+    bench = Bench()
+    bench.first.answers = False
+    bench.first.wants_probe = True
+    bench.ask("x", b"a")
+    await bench.until(lambda: bench.second.asked)
+    assert len(bench.first.asked) == 1
+    bench.second.say(ROW)
+    assert bench.told == [("x", ROW)]
+    bench.first.say(None)
+    bench.ask("y", b"a")
+    await bench.until(lambda: bench.second.asked)
+    bench.first.say(ROW)
+    bench.second.say(None)
+    assert bench.told == [("x", ROW), ("y", ROW)]
+    assert bench.pair.figures().hedge_wins == 0
+
+
+async def test_keys_that_no_node_counts_yet_take_room_too() -> None:
+    bench = Bench()
+    bench.ask("x", *[b"%d" % number for number in range(60)])
+    assert not bench.pair.has_room(41)
+    assert bench.pair.has_room(40)
+    await bench.until(lambda: bench.first.asked)
+    assert bench.pair.has_room(100)
