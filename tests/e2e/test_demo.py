@@ -46,6 +46,17 @@ def test_once_predicts_real_flights_with_the_ray_engine_and_stops_cleanly() -> N
     check_what_is_shown(ended.out)
 
 
+@pytest.mark.timeout(120)
+def test_a_version_that_raises_is_rolled_back_before_ones_eyes_and_the_exit_code_says_so(tmp_path: Path) -> None:
+    ended = sluice("demo", "--canary", "bad", "--engine", "in-process", *PORTS, TMPDIR=str(tmp_path), timeout_s=100)
+    assert ended.code == 4, ended.out + ended.err
+    assert re.search(r"step 1 of 2, 20 % to version 3: from now on both are compared", ended.out)
+    assert re.search(r"rolled back, 0 % to version 3: errors \d+/\d+ on the canary against 0/", ended.out)
+    assert re.search(r"a moment later all are answered by version 1; [\d,]+ errors", ended.out)
+    assert ended.err.strip() == "sluice: the version was not promoted"
+    assert left_behind(tmp_path) == []
+
+
 def test_without_once_it_stays_up_until_it_is_interrupted(tmp_path: Path) -> None:
     command = [*PROGRAM, "demo", "--engine", "in-process", *PORTS]
     log = tmp_path / "out"
