@@ -20,7 +20,7 @@ from serving.inference import Hosted, Request, Signature, TensorSpec, VersionKey
 from serving.request_path.look_ups import LookUps
 from serving.request_path.predict import Predictor
 from serving.request_path.read_plans import ReadPlans
-from serving.routing.table import Route, RouteTable, Served, Split
+from serving.routing.table import Route, RouteTable, Served, Shadow, Split, Trial
 from serving.testing.backend import KEY, SIGNATURE, EchoBackend
 from tests.unit.request_path.conftest import Caller, Counts
 
@@ -92,6 +92,23 @@ async def test_a_request_runs_with_the_row_that_was_found() -> None:
     assert await bench.answered(caller) == b"\x00\xe0\xf9\x44\x00\x00\x40\x40"
     assert request.degraded == ""
     assert len(bench.counts.seen[0].features_s) == 1
+
+
+async def test_a_copy_for_a_shadow_has_the_row_of_its_twin_and_reads_nothing() -> None:
+    bench = Bench()
+    second = VersionKey("echo", 2)
+    bench.backend.host(second, Hosted(second, SIGNATURE, batchable=True))
+    trial = Trial("r-shadow", 2, 0, 0, sticky=False, began_s=0.0, count_from_s=0.0, shadow=Shadow(2, 10_000))
+    splits = (Split("stable", 1, 10_000), Split("canary", 2, 0))
+    route = Route("echo", "salt", splits, (Served(1, "pool"), Served(2, "pool")), trial)
+    bench.predictor.variants.adopt(RouteTable(2, {"echo": route}))
+    _, caller = bench.ask()
+    bench.reader.answer({b"sluice:f:plane:2:N1": RowLayout(PLANE).pack([1999.0], 0)})
+    answered = await bench.answered(caller)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert bench.backend.batches == [answered, answered]
+    assert not bench.reader.waiting
 
 
 async def test_a_store_that_is_away_costs_the_defaults_and_says_so() -> None:
