@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.rollouts.rate_evidence import against, begin, grown, kept, pairs_to_keep
@@ -29,7 +29,7 @@ def test_one_that_keeps_to_its_limit_is_stopped_as_rarely_as_promised_however_of
 ) -> None:
     rates = LARGEST * np.abs(np.cos(np.arange(SLICES) / 9)) if moving else np.full(SLICES, LARGEST)
     stopped = sum(highest(rates, seed) >= 20 for seed in range(200))
-    assert stopped <= 20  # 5 % are allowed; 2 % are usual
+    assert stopped <= 10  # 5 % are allowed; 1 % are usual
 
 
 def test_a_rate_that_doubles_after_clean_slices_is_found() -> None:
@@ -43,7 +43,7 @@ def test_that_the_limit_is_kept_is_shown_wrongly_as_rarely_as_promised() -> None
     for _ in range(200):
         events = np.cumsum(random.binomial(50, LARGEST, SLICES))
         shown += any(kept(LARGEST, int(count), 50 * (place + 1)) >= 20 for place, count in enumerate(events))
-    assert shown <= 20
+    assert shown <= 10  # 5 % are allowed
 
 
 @pytest.mark.parametrize("largest", [0.001, 0.01, 0.1, 0.5, 0.99])
@@ -57,6 +57,7 @@ def test_so_many_pairs_without_an_event_show_that_the_limit_is_kept_and_fewer_do
 SLICE = st.integers(0, 40).flatmap(lambda pairs: st.tuples(st.integers(0, pairs), st.just(pairs)))
 
 
+@settings(deadline=None)
 @given(st.lists(SLICE, min_size=1, max_size=30), st.integers(0, 30))
 def test_a_restart_between_any_two_slices_changes_nothing(slices: list[tuple[int, int]], cut: int) -> None:
     seen = [(place, *counts) for place, counts in enumerate(slices)]

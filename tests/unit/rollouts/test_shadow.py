@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.rollouts.measuring import Basis
@@ -70,6 +70,7 @@ def test_a_hard_stop_needs_no_pairs() -> None:
 SLICES = st.lists(st.dictionaries(st.sampled_from(BINS), st.integers(1, 60)), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(SLICES, st.integers(0, 12))
 def test_a_restart_between_any_two_slices_gives_the_same_evidence(slices: list[dict[str, int]], cut: int) -> None:
     parts: list[Counted] = [
