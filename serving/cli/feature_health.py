@@ -15,7 +15,7 @@ from serving.cli.output import table
 from serving.config.settings import Settings
 from serving.errors import FeaturesAway
 from serving.features.feature_view import FeatureView
-from serving.features.health.read_bench import Timed, timed
+from serving.features.health.read_bench import Reads, Timed, timed
 from serving.features.health.sample import Sampler, ServerFacts
 from serving.features.health.telling_bench import Telling, timed_telling
 from serving.features.health.view_health import ViewHealth, advice_for, health_of, server_advice
@@ -26,23 +26,17 @@ _KEYS = 10_000
 
 
 def views_of(settings: Settings, name: str) -> list[FeatureView]:
-    """The view of that name, or all; without those of Feast where all are meant, whose keys no SCAN finds.
+    """The view of that name, or all.
 
     Raises:
-        CommandFailed: there is none, or Feast writes its rows.
+        CommandFailed: there is none.
     """
     if name != ALL:
-        view = view_of(settings, name)
-        if view.feast is not None:
-            raise wrong_usage(
-                f"the rows of view {name!r} are Feast's, whose keys do not tell their view; this is for packed views"
-            )
-        return [view]
+        return [view_of(settings, name)]
     views = [section.compiled(one) for one, section in settings.feature_views.items()]
-    packed = [view for view in views if view.feast is None]
-    if not packed:
-        raise wrong_usage("no feature view with packed rows is configured; name the file that has them with --config")
-    return packed
+    if not views:
+        raise wrong_usage("no feature view is configured; name the file that has them with --config")
+    return views
 
 
 def examined(
@@ -73,7 +67,9 @@ def measured(
             raise wrong_usage("there is no row to read; `sluice features load` writes some")
         if len(lots) > 1:
             lots[f"{ALL} {len(lots)}"] = [key for keys in lots.values() for key in keys]
-        return list(zip(lots, timed(url_of(settings, where), list(lots.values()), ROWS, spend_s), strict=True))
+        return list(
+            zip(lots, timed(url_of(settings, where), list(lots.values()), Reads(views, ROWS, spend_s)), strict=True)
+        )
 
 
 def health_table(found: Sequence[ViewHealth]) -> Table:

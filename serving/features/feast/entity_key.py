@@ -42,6 +42,8 @@ class EntityKeys:
         names = b"".join(_named(source.join_keys[place].name) for place in places)
         self._start = prefix(view) + _LENGTH.pack(len(fields)) + names
         self._end = source.project.encode()
+        # What the names of the hashes of these join keys begin and end with; other views of them have the same ones.
+        self.around = (self._start[len(prefix(view)) :], self._end)
 
     def key(self, values: Sequence[object]) -> bytes:
         """What is looked up for these values of the fields, in their order.

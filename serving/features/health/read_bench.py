@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from serving.errors import FeaturesAway
+from serving.features.feast.hash_row import hash_rows
+from serving.features.feature_view import FeatureView
 from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.node_reader import ReaderOptions
 from serving.features.store.reading import Found
@@ -41,21 +43,35 @@ class _Unobserved:
         """The read is called back with nothing, and the bench ends."""
 
 
-def timed(url: str, lots: Sequence[Sequence[bytes]], rows: Sequence[int], spend_s: float) -> list[list[Timed]]:
-    """For each lot of keys, reads of so many distinct ones (or all, where there are fewer), each for `spend_s`.
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """Each line reads so many distinct ones of its keys (or all, where there are fewer) at a time, for `spend_s`.
+
+    `views` are those whose rows they are.
+    """
+
+    views: Sequence[FeatureView]
+    rows: Sequence[int]
+    spend_s: float
+
+
+def timed(url: str, lots: Sequence[Sequence[bytes]], reads: Reads) -> list[list[Timed]]:
+    """Lines for each lot of keys.
 
     Raises:
         FeaturesAway: a read was not answered.
     """
-    return asyncio.run(_all(url, lots, rows, spend_s))
+    return asyncio.run(_all(url, lots, reads))
 
 
-async def _all(url: str, lots: Sequence[Sequence[bytes]], rows: Sequence[int], spend_s: float) -> list[list[Timed]]:
+async def _all(url: str, lots: Sequence[Sequence[bytes]], reads: Reads) -> list[list[Timed]]:
     options = ReaderOptions(timeout_s=_PATIENCE_S, silence_s=_PATIENCE_S)
-    reader = feature_reader(url, _Unobserved(), options)
+    reader = feature_reader(url, _Unobserved(), options, hash_rows(reads.views))
     await reader.start()
     try:
-        return [[await _timed(reader, keys, min(count, len(keys)), spend_s) for count in rows] for keys in lots]
+        return [
+            [await _timed(reader, keys, min(count, len(keys)), reads.spend_s) for count in reads.rows] for keys in lots
+        ]
     finally:
         await reader.stop()
 

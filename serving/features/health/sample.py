@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +13,8 @@ import redis
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from serving.errors import FeaturesAway
+from serving.features.feast.entity_key import EntityKeys
+from serving.features.feast.hash_row import NO_HASH, HashRow
 from serving.features.feature_view import FeatureView
 from serving.features.keys import prefix
 from serving.features.store.blocking_client import client_of
@@ -24,7 +27,9 @@ _KEYS_A_SCAN = 1_000
 _MOST_SCANS = 1_000
 _ROWS_A_READ = 500
 _MEASURED = 200
-_GLOB = str.maketrans({character: f"\\{character}" for character in "*?[]\\"})
+_SPECIAL = re.compile(rb"([*?\[\]\\])")
+
+Fields = Sequence[bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,9 @@ class Sample:
 
     `key_bytes` is what the server takes for a key with its row, by its own account; `frequencies` are its counters of
     how often keys are used, by key. Both None where it does not tell.
+
+    `fields` are those of Feast's hashes of which the rows were made; a hash, and what it takes, belongs to all views
+    of its join keys.
     """
 
     rows: Mapping[bytes, bytes]
@@ -40,6 +48,7 @@ class Sample:
     estimated_rows: int
     key_bytes: float | None = None
     frequencies: Mapping[bytes, int] | None = None
+    fields: Sequence[Fields] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class Sampler:
         )
 
     def sample(self, view: FeatureView, most: int) -> Sample:
-        """Up to so many rows of a packed view, from wherever the server begins to look."""
+        """Up to so many rows of a view, from wherever the server begins to look."""
         try:
             return self._sample(view, most)
         except (RedisError, RedisClusterException, OSError) as error:
@@ -87,7 +96,7 @@ class Sampler:
     def _sample(self, view: FeatureView, most: int) -> Sample:
         keys: dict[bytes, None] = {}
         looked_at, complete = 0, True
-        for lot, seen in self._scanned(prefix(view)):
+        for lot, seen in self._scanned(_pattern(view)):
             looked_at += seen
             keys.update(dict.fromkeys(lot))
             if len(keys) >= most or looked_at >= _MOST_SCANS * _KEYS_A_SCAN:
@@ -97,12 +106,42 @@ class Sampler:
         if not complete:
             total = round(len(keys) / max(looked_at, 1) * self._client.dbsize())
         chosen = list(keys)[:most]
+        if view.feast is not None:
+            return self._of_feast(view, HashRow(view, view.feast), chosen, complete=complete, total=total)
         rows = self._rows(chosen)
         return Sample(rows, complete, max(total, len(rows)), self._key_bytes(chosen), self._frequencies(chosen))
 
-    def _scanned(self, start: bytes) -> Iterator[tuple[Sequence[bytes], int]]:
-        """Keys that begin so, and how many keys were looked at for them."""
-        match = start.decode().translate(_GLOB) + "*"
+    def _of_feast(
+        self, view: FeatureView, hash_row: HashRow, names: Sequence[bytes], *, complete: bool, total: int
+    ) -> Sample:
+        """Of those hashes that have the view; the others are of entities that only other views know."""
+        start = prefix(view)
+        rows: dict[bytes, bytes] = {}
+        fields: list[Fields] = []
+        for name, values in self._hashes(names, hash_row.fields):
+            row = NO_HASH if values is None else hash_row.row(values)
+            if row is not None:
+                rows[start + name] = row
+            if row and values is not None:
+                fields.append(values)
+        found = [key[len(start) :] for key in rows]
+        frequencies = self._frequencies(found)
+        by_key = None if frequencies is None else {start + name: count for name, count in frequencies.items()}
+        estimated = round(total * len(rows) / len(names)) if names else 0
+        return Sample(rows, complete, max(estimated, len(rows)), self._key_bytes(found), by_key, fields)
+
+    def _hashes(self, names: Sequence[bytes], fields: Sequence[bytes]) -> Iterator[tuple[bytes, Fields | None]]:
+        """Fields of each hash; None for what is none."""
+        for at in range(0, len(names), _ROWS_A_READ):
+            some = names[at : at + _ROWS_A_READ]
+            pipeline = self._client.pipeline(transaction=False)
+            for name in some:
+                pipeline.hmget(cast("str", name), list(fields))
+            for name, values in zip(some, pipeline.execute(raise_on_error=False), strict=True):
+                yield name, values if isinstance(values, list) else None
+
+    def _scanned(self, match: bytes) -> Iterator[tuple[Sequence[bytes], int]]:
+        """Keys with this pattern, and how many keys were looked at for them."""
         if self._clustered:
             for key in self._client.scan_iter(match=match, count=_KEYS_A_SCAN):
                 yield [key], 1
@@ -159,6 +198,17 @@ class Sampler:
             except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
                 raise _away(error) from error
         return None
+
+
+def _pattern(view: FeatureView) -> bytes:
+    if view.feast is None:
+        return _literal(prefix(view)) + b"*"
+    start, end = EntityKeys(view.name, view.entity, view.feast).around
+    return _literal(start) + b"*" + _literal(end)
+
+
+def _literal(data: bytes) -> bytes:
+    return _SPECIAL.sub(rb"\\\1", data)
 
 
 def _away(error: Exception) -> FeaturesAway:

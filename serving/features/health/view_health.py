@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from serving.features.feast.hash_row import HashRow
 from serving.features.feature_view import FeatureView
 from serving.features.health.sample import Sample, ServerFacts
 from serving.features.keys import values_of
@@ -45,11 +46,18 @@ class ViewHealth:
 def health_of(
     view: FeatureView, sample: Sample, now_s: float, clock: Callable[[], float] = time.perf_counter
 ) -> ViewHealth:
-    """Of a packed view."""
+    """Of a sample of the view; to decode Feast's rows is to make packed ones of them."""
     layout = RowLayout(view)
+    took_s = 0.0
+    if view.feast is not None:
+        hash_row = HashRow(view, view.feast)
+        began = clock()
+        for values in sample.fields:
+            hash_row.row(values)
+        took_s = clock() - began
     began = clock()
     decoded = [layout.unpack(row) for row in sample.rows.values()]
-    took_s = clock() - began
+    took_s += clock() - began
     rows = [row for row in decoded if row is not None]
     ages_s = [now_s - row.event_time_ms / 1000 for row in rows]
     count = len(decoded)
@@ -72,9 +80,15 @@ def health_of(
 def advice_for(health: ViewHealth, view: FeatureView) -> list[str]:
     """What to do, a sentence each; none where all is well."""
     if not health.sampled:
+        if view.feast is not None:
+            return [f"No row is stored; Feast writes them (`feast materialize`), as its view {view.feast.view!r}."]
         return [f"No row is stored; `sluice features load FILE --view {view.name}` writes them."]
     told = []
-    if health.unreadable:
+    if health.unreadable and view.feast is not None:
+        told.append(
+            f"{_percent(health.unreadable)} of what stands under Feast's keys are no hashes; defaults stand in."
+        )
+    elif health.unreadable:
         told.append(
             f"{_percent(health.unreadable)} of the rows were written for another form of the view, and defaults stand "
             "in: load them again; count `generation` up with the next change, and load before gateways use it."
@@ -84,7 +98,9 @@ def advice_for(health: ViewHealth, view: FeatureView) -> list[str]:
             f"{_percent(health.stale)} of the rows are older than max_age, and defaults stand in: load newer facts, or "
             "let rows be older."
         )
-        if view.expire_after_s is None:
+        if view.feast is not None:
+            told.append("Nothing ever takes old rows away unless Feast's online store has `key_ttl_seconds`.")
+        elif view.expire_after_s is None:
             told.append("Nothing ever takes old rows away: `expire_after` has the server forget them.")
     if health.future:
         told.append(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import struct
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from serving.features.feast.feast_source import FeastSource, JoinKey
+from serving.features.feast.hash_row import HashRow
 from serving.features.feature_view import FeatureView, feature
+from serving.features.keys import prefix, row_key
 from serving.features.store.redis_store import EntityRow, RedisStore
 from tests.integration.cli.sluice_command import Ended, sluice
 from tests.integration.valkey_server import Server
@@ -141,15 +147,38 @@ def test_where_nobody_may_write_reads_are_timed_all_the_same(commands: Commands,
     assert "Writes told to near caches: not measured (it answers SET with: NOPERM" in " ".join(ended.out.split())
 
 
-def test_nothing_to_read_feasts_rows_and_a_lost_server_are_one_line(commands: Commands, server: Server) -> None:
+@pytest.mark.usefixtures("filled")
+def test_views_of_feast_are_looked_at_by_the_names_of_their_join_keys(commands: Commands, server: Server) -> None:
+    source = FeastSource("p", "stats", (JoinKey("id", "int64"),))
+    stats = FeatureView("stats", ("id",), (feature("x"),), feast=source)
+    client, start = server.client(), prefix(stats)
+    value, stamp = HashRow(stats, source).fields
+    for number in range(40):
+        fields: dict[Any, bytes] = {stamp: b"\x08\x01"} | (
+            {value: b"\x35" + struct.pack("<f", number)} if number % 4 else {}
+        )
+        # What another view of the same join key knows, and this one does not.
+        client.hset(row_key(stats, [number])[len(start) :], mapping={**fields} if number < 20 else {b"else": b""})
+    client.set(row_key(stats, [99])[len(start) :], b"no hash")
+    client.hset(row_key(replace(stats, feast=replace(source, project="q")), [1])[len(start) :], mapping={value: b""})
+    (view,) = json.loads(commands.run("doctor", "stats", "--json").out)["views"]
+    assert (view["sampled"], view["rows"], view["complete"]) == (21, 21, True)
+    assert view["missing"] == {"x": 0.25}
+    assert view["unreadable"] == pytest.approx(1 / 21)
+    assert view["decode_us"] > 0
+    lines = json.loads(commands.run("bench", "--seconds", "0.05", "--json").out)["reads"]
+    assert {line["view"] for line in lines} == {"plane", "route", "stats", "all 3"}
+
+
+def test_nothing_to_read_and_a_lost_server_are_one_line(commands: Commands, server: Server) -> None:
     assert (
         "No row is stored; `sluice features load FILE --view plane` writes them." in commands.run("doctor", "plane").out
     )
     empty = commands.run("bench", "plane")
     assert (empty.code, empty.err) == (2, "sluice: there is no row to read; `sluice features load` writes some\n")
     feast = commands.run("doctor", "stats")
-    assert (feast.code, feast.out) == (2, "")
-    assert "the rows of view 'stats' are Feast's" in feast.err
+    assert (feast.code, feast.err) == (0, "")
+    assert "No row is stored; Feast writes them (`feast materialize`), as its view 'stats'." in feast.out
     unknown = commands.run("bench", "ship")
     assert (unknown.code, "there is no feature view 'ship'" in unknown.err) == (2, True)
     server.kill()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from serving.features.feast.feast_source import FeastSource, JoinKey
 from serving.features.feature_view import FeatureView, feature
 from serving.features.health.sample import Sample, ServerFacts
 from serving.features.health.view_health import advice_for, health_of, server_advice
@@ -86,3 +87,15 @@ def test_the_hottest_are_told_by_their_entities() -> None:
 )
 def test_clocks_and_memory_of_the_server_are_judged(facts: ServerFacts, said: list[str]) -> None:
     assert [line.split(":")[0] for line in server_advice(facts)] == said
+
+
+def test_to_decode_a_row_of_feast_is_to_make_a_packed_one_of_its_fields_and_to_read_that() -> None:
+    view = FeatureView("stats", ("id",), (feature("x"),), feast=FeastSource("p", "stats", (JoinKey("id", "int64"),)))
+    key, row = row_key(view, [1]), RowLayout(view).pack([1.0], 0.0)
+    seconds = iter((0.0, 2.0, 10.0, 11.0))
+    one = Sample({key: row}, complete=True, estimated_rows=1, fields=[[None, b""]])
+    health = health_of(view, one, 0.0, lambda: next(seconds))
+    assert health.decode_us == 3e6
+    assert advice_for(replace(health, sampled=0), view) == [
+        "No row is stored; Feast writes them (`feast materialize`), as its view 'stats'."
+    ]
