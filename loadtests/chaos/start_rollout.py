@@ -11,8 +11,8 @@ from loadtests.chaos.session import carry_out, options
 
 # Two steps of some seconds: a load test is no place for patience.
 _STEPS = [
-    {"weight": 20, "duration": "10s", "max_duration": "60s"},
-    {"weight": 50, "duration": "10s", "max_duration": "60s"},
+    {"weight": 20, "duration": "10s", "max_duration": "120s"},
+    {"weight": 50, "duration": "10s", "max_duration": "120s"},
 ]
 
 
@@ -32,8 +32,9 @@ def main() -> None:
         port = ("--http-port", str(given.http_port))
         with tempfile.TemporaryDirectory() as folder:
             plan = given.plan or str(_written(Path(folder), accepts=given.accept == "drift"))
-            sluice("rollout", "start", given.model, given.version, "--plan", plan, *port)
-        return sluice("rollout", "wait", given.model, "--for", given.expect, "--timeout", "110", *port)
+            # The same two thousand flights come again and again: counted by their keys they would be few.
+            sluice("rollout", "start", given.model, given.version, "--by-request", "--plan", plan, *port)
+        return sluice("rollout", "wait", given.model, "--for", given.expect, "--timeout", "280", *port)
 
     carry_out(act)
 

@@ -15,7 +15,7 @@ from loadtests.judging.gates import Judged
 from loadtests.scenario.scenario import Chaos
 from serving.errors import ConfigInvalid
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 _LONGEST_TEXT = 2_000
 
 
