@@ -40,13 +40,25 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Where it begins, how near it gets, and how long a step and the whole may take."""
+    """Where it begins, how near it gets, and how long a step and the whole may take.
+
+    Raises:
+        ConfigInvalid: the whole has no room for one step.
+    """
 
     first: float = 100.0
     within: float = 0.04
     step_s: float = 15.0
     most_s: float = 300.0
     warm_up_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        needed_s = self.step_s + self.warm_up_s
+        if self.most_s < needed_s:
+            raise ConfigInvalid(
+                f"{self.most_s:g} s have no room for a step of {self.step_s:g} s and {self.warm_up_s:g} s of warm-up; "
+                f"allow {needed_s:g} s or more (--most-s), or make steps shorter (--step-s)"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,10 +132,13 @@ def compare(
         raise CommandFailed(f"p99 is at least {worse[0].low - 1:.0%} worse", ExitCode.NOT_PROMOTED)
 
 
-def scenarios() -> None:
+def scenarios(as_json: AsJson = False) -> None:
     """The scenarios that come with the product, and what each finds out."""
     from loadtests.scenario.reading import find, read, ready
-    from serving.cli.output import console, table
+    from serving.cli.output import console, print_json, table
 
-    rows = [(name, read(find(name)).about) for name in ready()]
-    console().print(table(["scenario", "what it finds out"], rows))
+    rows = {name: read(find(name)).about for name in ready()}
+    if as_json:
+        print_json(rows)
+    else:
+        console().print(table(["scenario", "what it finds out"], list(rows.items())))

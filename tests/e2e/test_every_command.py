@@ -23,6 +23,14 @@ FLIGHT = (
     "--set weekday=4 --set distance=1065 --set temp=43 --set humid=61.2 --set pressure=1011.8"
 )
 
+LOAD = """
+name: tiny
+about: Whether anything answers.
+users: [{name: rows, payload: flight-rows}]
+shape: [{name: load, for_s: 10, rate: 20}]
+gates: {errors: 0}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -81,6 +89,16 @@ LINES = (
     Line("rollout start flight-delay 2 --http-port {http}", FAILED, "start it with `sluice up --rollouts`"),
     Line("rollout freeze --http-port {http}", FAILED, "start it with `sluice up --rollouts`"),
     Line("rollout wait flight-delay --for ever --http-port {http}", WRONG_USAGE, "one of promoted, rolled-back"),
+    Line("loadtest scenarios", DONE, "Whether the flights example answers rightly"),
+    Line("loadtest run {folder}/load.yaml --target {url} --json {folder}/load.json", DONE, "passed"),
+    Line("loadtest run {folder}/load.yaml --target {gone}", NOT_REACHABLE, "{gone} does not answer"),
+    Line("loadtest run nowhere --target {url}", WRONG_USAGE, "there is no scenario 'nowhere'"),
+    Line("loadtest report {folder}/load.json --to {folder}/load", DONE, "report.html"),
+    Line("loadtest report nowhere.json", WRONG_USAGE, "nowhere.json cannot be read"),
+    Line("loadtest compare {folder}/load.json {folder}/load.json", DONE, "p99 ms"),
+    Line("loadtest compare {folder}/load.json nowhere.json", WRONG_USAGE, "nowhere.json cannot be read"),
+    Line("loadtest find-capacity {folder}/load.yaml --step-s 1 --most-s 3 --target {url}", DONE, "no more than 1 step"),
+    Line("loadtest find-capacity smoke --most-s 3 --target {url}", WRONG_USAGE, "have no room for a step of 15 s"),
     Line("models check {models} --config {config}", DONE, "rows of several callers run together"),
     Line("models check {folder}/empty --config {config}", FAILED, "has no model; put one at"),
     Line("models check nowhere --config {config}", WRONG_USAGE, "there is no such folder"),
@@ -164,7 +182,8 @@ READS = (
         "config diff",
         "config check",
     ),
-    *("features bench", "rollout status", "rollout plan", "rollout simulate"),
+    *("features bench", "rollout status", "rollout plan", "rollout simulate", "loadtest scenarios"),
+    "loadtest compare",
 )
 
 
@@ -211,6 +230,7 @@ def where(session: SluiceUp) -> dict[str, str]:
     (session.folder / "flights.csv").write_text(
         f"{','.join(flight)}\n{','.join('' if cell is None else str(cell) for cell in flight.values())}\n"
     )
+    (session.folder / "load.yaml").write_text(LOAD)
     dead, config = "9", str(sample.CONFIGURATION)
     return {
         "http": str(session.port),
@@ -241,7 +261,8 @@ def test_every_read_can_be_had_as_json() -> None:
     assert set(READS) <= flags
     # Changes tell programs too, where there is something to tell; the report of conformance goes into a file.
     changes = {"models load", "models unload", "models pin", "features load", "conformance"}
-    assert flags - set(READS) == changes | {f"rollout {verb}" for verb in (*JUDGED, *ORDERS)}
+    loads = {f"loadtest {verb}" for verb in ("run", "find-capacity")}
+    assert flags - set(READS) == changes | loads | {f"rollout {verb}" for verb in (*JUDGED, *ORDERS)}
 
 
 @pytest.mark.slow

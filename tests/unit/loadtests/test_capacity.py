@@ -91,3 +91,10 @@ def test_a_bucket_that_the_bound_cuts_counts_as_over() -> None:
     result = {"histogram": [(0, 10, 100), (10, 25, 7), (25, 50, 3)]}
     assert over(result, Goal("p99", 20)) == 10
     assert over(result, Goal("p99", 25)) == 3
+
+
+def test_a_search_without_room_for_one_step_is_refused() -> None:
+    with pytest.raises(
+        ConfigInvalid, match=r"2 s have no room for a step of 1 s and 2 s of warm-up; allow 3 s or more"
+    ):
+        Search(step_s=1, most_s=2)
