@@ -55,6 +55,7 @@ class ClusterNodes:
         self._options = options or LearningOptions()
         self._slots: list[FeatureReader | None] = [None] * SLOTS
         self._nodes: dict[Place, NodeReader] = {}
+        self._leaving: list[NodeReader] = []
         self._starting: set[asyncio.Task[None]] = set()
         self._pairs: dict[tuple[NodeReader, ...], StoreReader] = {}
         self._wanted = asyncio.Event()
@@ -78,8 +79,10 @@ class ClusterNodes:
         if tasks:
             await asyncio.wait(tasks)
         self._task = None
-        await asyncio.gather(*(node.stop() for node in self._nodes.values()))
+        # Nodes whose end was under way were perhaps not ended: the task was cancelled before they were.
+        await asyncio.gather(*(node.stop() for node in (*self._nodes.values(), *self._leaving)))
         self._nodes.clear()
+        self._leaving.clear()
 
     def nodes(self) -> Sequence[NodeReader]:
         """All that are known now."""
@@ -203,6 +206,7 @@ class ClusterNodes:
         if not gone:
             return
         await asyncio.sleep(self._options.grace_s)
-        nodes = [self._nodes.pop(place) for place in gone]
+        self._leaving = nodes = [self._nodes.pop(place) for place in gone]
         self._pairs = {several: reader for several, reader in self._pairs.items() if not set(several) & set(nodes)}
         await asyncio.gather(*(node.stop() for node in nodes))
+        self._leaving = []
