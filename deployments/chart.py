@@ -63,7 +63,7 @@ _TOLD: Mapping[str, Mapping[str, Any]] = {
         "propertyNames": {"pattern": "^[a-z0-9-]+$"},
         "additionalProperties": _WORKERS,
     },
-    "ray.upgrade": {"enum": ["NewCluster", "NewClusterWithIncrementalUpgrade", "None"]},
+    "ray.upgrade": {"enum": ["NewCluster", "None"]},
     "networkPolicy.clients": _PEERS,
     "networkPolicy.operators": _PEERS,
     "route.parentRefs": _PEERS,

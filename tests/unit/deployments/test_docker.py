@@ -38,6 +38,12 @@ def test_it_does_not_run_as_root_but_as_the_user_of_the_chart() -> None:
     assert f"runAsUser: {user.partition(':')[0]}" in (ROOT / "helm/sluice/templates/_helpers.tpl").read_text()
 
 
+def test_what_kuberay_asks_a_worker_with_is_in_the_image_itself() -> None:
+    last = max(number for number, one in enumerate(FOUND) if one.word == "FROM")
+    installed = [one.rest for one in FOUND[last:] if one.word == "RUN" and "apt-get install" in one.rest]
+    assert any("wget" in rest.split() for rest in installed)
+
+
 def test_every_folder_that_it_serves_is_copied() -> None:
     words = listed(FOUND, "ENTRYPOINT") + listed(FOUND, "CMD")
     assert words[:2] == ["sluice", "up"]

@@ -1,0 +1,72 @@
+"""What KubeRay's operator needs of the RayService, and who reaches its pods, as the chart renders them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.chart.helm import CHART, SHAPES, helm, pods, rendered
+
+POOLS = [shape for shape in SHAPES if any(one["kind"] == "RayService" for one in rendered(shape))]
+PRODUCTION = CHART / "ci" / "production-values.yaml"
+OPERATOR = {
+    "namespaceSelector": {},
+    "podSelector": {"matchLabels": {"app.kubernetes.io/component": "kuberay-operator"}},
+}
+
+
+@pytest.mark.parametrize("shape", POOLS, ids=lambda path: path.stem)
+def test_a_head_has_a_token_of_kubernetes_where_an_autoscaler_needs_one_and_nothing_else_has(shape: Path) -> None:
+    cluster = found(shape, "RayService")["spec"]["rayClusterConfig"]
+    head = cluster["headGroupSpec"]["template"]["spec"]
+    assert head["automountServiceAccountToken"] is cluster["enableInTreeAutoscaling"]
+    others = [pod["spec"] for pod in pods(rendered(shape)) if pod["spec"] != head]
+    assert not any(pod["automountServiceAccountToken"] for pod in others)
+
+
+def test_shapes_with_and_without_an_autoscaler_are_tried() -> None:
+    scales = {found(shape, "RayService")["spec"]["rayClusterConfig"]["enableInTreeAutoscaling"] for shape in POOLS}
+    assert scales == {True, False}
+
+
+def test_a_way_of_upgrading_that_needs_more_than_the_chart_gives_is_refused() -> None:
+    made = helm(
+        "template", "one", CHART, "--values", PRODUCTION, "--set", "ray.upgrade=NewClusterWithIncrementalUpgrade"
+    )
+    assert made.returncode != 0
+    assert "upgrade" in made.stderr
+
+
+@pytest.mark.parametrize("shape", POOLS, ids=lambda path: path.stem)
+def test_kuberays_operator_reaches_the_head_and_never_everybody(shape: Path) -> None:
+    (dashboard,) = (rule for rule in rules(shape, "one-sluice-pools") if {"port": 8265} in rule.get("ports", []))
+    assert OPERATOR in dashboard["from"]
+    assert {"port": 8000} in dashboard["ports"]
+
+
+def test_named_operators_reach_rays_ports_too() -> None:
+    (dashboard,) = (rule for rule in rules(PRODUCTION, "one-sluice-pools") if {"port": 8265} in rule.get("ports", []))
+    assert [peer for peer in dashboard["from"] if peer != OPERATOR] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    ]
+
+
+def test_the_test_of_the_release_is_let_in_where_clients_are_named() -> None:
+    (predictions,) = (rule for rule in rules(PRODUCTION, "one-sluice-gateway") if {"port": "http"} in rule["ports"])
+    labels = found(PRODUCTION, "Pod")["metadata"]["labels"]
+    allowed = [peer["podSelector"]["matchLabels"] for peer in predictions["from"] if "podSelector" in peer]
+    assert any(peer.items() <= labels.items() for peer in allowed)
+
+
+def rules(shape: Path, name: str) -> list[dict[str, Any]]:
+    policies = (one for one in rendered(shape) if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == name)
+    (policy,) = policies
+    listed: list[dict[str, Any]] = policy["spec"]["ingress"]
+    return listed
+
+
+def found(shape: Path, kind: str) -> dict[str, Any]:
+    (one,) = (one for one in rendered(shape) if one["kind"] == kind)
+    return one
