@@ -63,7 +63,8 @@ def question(rollout: Rollout, place: int) -> Message:
     standing = rollout.standing
     plan = rollout.in_force()
     step = 0 if standing is None else standing.step
-    after = None if step + 1 >= len(plan.steps) else plan.steps[step + 1].weight_bp / 100
+    following = 0 if standing is not None and standing.shadowing else step + 1
+    after = None if following >= len(plan.steps) else plan.steps[following].weight_bp / 100
     data = {**bridge.told(rollout), "to": "promoted" if after is None else "step", "to_percent": after or 100.0}
     body = {"type": "rollout.confirm", "timestamp": _iso(rollout.confirming_s), "data": data}
     return Message(f"{rollout.id}.confirm.{step}.{rollout.confirming_s:.0f}.{place}", json.dumps(body).encode())

@@ -45,7 +45,7 @@ def shares_of(rollout: Rollout) -> Shares:
         return Shares(_whole(rollout.canary), None)
     plan = rollout.in_force()
     if standing.shadowing and plan.shadow is not None:
-        return Shares(_split(rollout, 0), _shadowing(rollout, plan.shadow))
+        return Shares(_split(rollout, 0), _shadowing(rollout, plan.shadow), apart)
     weight_bp = transition.weight_bp(standing, plan)
     if weight_bp == 0:
         return Shares(_whole(rollout.stable), None, apart)

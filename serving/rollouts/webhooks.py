@@ -25,6 +25,8 @@ _ASK_AGAIN_S = 10.0
 # Receivers that hang hold so many connections at most, of all rollouts.
 _AT_ONCE = 16
 _MOST_TASKS = 256
+# Of messages that ended; one that is forgotten though it is owed is sent again, with the same id.
+_MOST_SENT = 1_024
 _AGAIN = frozenset({408, 425, 429})
 _SERVER_FAILED = 500
 
@@ -79,7 +81,6 @@ class Webhooks:
 
     def finished(self, message_id: str) -> Sent | None:
         """What became of it, once."""
-        self._sending.pop(message_id, None) if message_id in self._sent else None
         return self._sent.pop(message_id, None)
 
     def ask(self, rollout_id: str, asked: str, questions: Sequence[tuple[Hook, Message]]) -> None:
@@ -128,7 +129,11 @@ class Webhooks:
             failure = f"{type(error).__name__}"
         if failure:
             log.warning("webhook %s was not told (%s): %s", hook.host, message.id, failure)
+        # Here and not once it is asked for: some are owed no more when they end, and nobody asks for those.
+        self._sending.pop(message.id, None)
         self._sent[message.id] = Sent(message.id, hook.host, failure)
+        if len(self._sent) > _MOST_SENT:
+            del self._sent[next(iter(self._sent))]
 
     async def _tried(self, hook: Hook, message: Message) -> str:
         """Why it was given up, "" where it was taken."""

@@ -73,6 +73,8 @@ def test_the_same_question_has_the_same_id_and_says_what_is_next() -> None:
     assert json.loads(question(asking, 0).body)["data"]["to_percent"] == 50
     last = replace(asking, standing=Standing(Phase.STEP, 1, 5.0))
     assert json.loads(question(last, 0).body)["data"]["to"] == "promoted"
+    shadowing = replace(asking, standing=Standing(Phase.SHADOW, 0, 5.0))
+    assert json.loads(question(shadowing, 0).body)["data"]["to_percent"] == 5
 
 
 def test_a_signature_is_that_of_standard_webhooks() -> None:

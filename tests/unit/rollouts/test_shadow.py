@@ -57,6 +57,14 @@ def test_a_few_events_or_few_pairs_end_nothing_yet() -> None:
     assert four.action is Action.HOLD
 
 
+def test_copies_that_were_dropped_hide_no_failures() -> None:
+    """One that hangs rests after each run, and nearly all of its copies are dropped meanwhile."""
+    hung = seen(copies_failed=60, copies_dropped=100_000)
+    found = {one.name: one for one in readings(STAGE, hung)}
+    assert (found["errors"].events, found["errors"].pairs) == (60, 60)
+    assert judge(PLAN, STAGE, hung, Look(0, 5.0)).reason == "shadow_errors"
+
+
 def test_scores_that_cannot_be_compared_are_no_proof() -> None:
     verdict = judge(PLAN, STAGE, seen(copies_ok=3_000), Look(0, 601.0))
     assert (verdict.outcome, verdict.reason, verdict.action) == (Outcome.INCONCLUSIVE, "shadow_unproven", Action.PAUSE)

@@ -74,5 +74,8 @@ def test_replicas_of_its_own_last_as_long_as_the_rollout() -> None:
     apart = {"pool": "m-canary", "replicas": 1}
     lives = [replace(at(phase, step), own=apart) for phase, step in ((Phase.STEP, 0), (Phase.AWAITING_APPROVAL, 0))]
     assert [shares_of(one).apart for one in (replace(ROLLOUT, own=apart), *lives)] == [2, 2, 2]
+    plan = {**PLAN, "shadow": {"percent": 10}}
+    paused = replace(at(Phase.PAUSED), standing=Standing(Phase.PAUSED, 0, 3.0, shadow=True))
+    assert [shares_of(replace(one, plan=plan, own=apart)).apart for one in (at(Phase.SHADOW), paused)] == [2, 2]
     over = [replace(at(phase), own=apart) for phase in (Phase.PROMOTED, Phase.ROLLED_BACK, Phase.ABORTED)]
     assert [shares_of(one).apart for one in (*over, replace(lives[0], pinned=1), at(Phase.STEP))] == [0] * 5
