@@ -11,14 +11,16 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-from serving.errors import BadRequest, ConfigInvalid, InUse, ModelUnservable, NotReady, ServingError, UnknownModel
-from serving.rollouts import look, plan_file, rollout, shadow, transition
+from serving.errors import BadRequest, InUse, NotReady, ServingError, UnknownModel
+from serving.rollouts import look, rollout, shadow, transition
+from serving.rollouts.beginning import asked_for, check_score, stable_of
 from serving.rollouts.hook_message import key_of, message, owing, question
 from serving.rollouts.look import Facts, Looked
-from serving.rollouts.plan import Plan
+from serving.rollouts.own_replicas import OwnReplicas
 from serving.rollouts.rollout import Rollout
+from serving.rollouts.session import Session
 from serving.rollouts.shares import measured_as, shadowed_as, shares_of
 from serving.rollouts.store import Document, Store
 from serving.rollouts.transition import Order, Phase, Standing
@@ -28,17 +30,6 @@ log = logging.getLogger(__name__)
 
 # The order that is in force is given again every so many looks, should a table have been lost with its server.
 _AGAIN_AFTER_LOOKS = 5
-
-
-class Session(Protocol):
-    """Asks the supervisor of the session."""
-
-    async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever JSON can say
-        """What it answered.
-
-        Raises:
-            ServingError: why it was refused; nothing has changed then.
-        """
 
 
 class Controller:
@@ -54,12 +45,12 @@ class Controller:
         self._holder = secrets.token_hex(8)
         self._one_at_a_time = asyncio.Lock()
         self._in_force: dict[str, str] = {}
-        # Replicas of canaries that are being started, which takes longer than a look may.
-        self._starting: dict[str, asyncio.Task[str]] = {}
+        self._own = OwnReplicas(session)
         self._looks = 0
 
     async def stop(self) -> None:
-        """End what is on its way to webhooks; the next controller sends what is still owed."""
+        """End what is on its way to webhooks, which the next controller sends, and to replicas that are started."""
+        await self._own.stop()
         await self._webhooks.stop()
 
     async def look(self) -> None:
@@ -82,6 +73,9 @@ class Controller:
                 except (ServingError, ValueError) as error:
                     # What was stored is done with the next look; the other rollouts need not wait for it.
                     log.warning("rollout %s stays as it is for now: %s", document.get("id"), error)
+                except Exception:
+                    # Nor for a defect that one of them shows.
+                    log.exception("a look at rollout %s failed", document.get("id"))
 
     async def start(self, model: str, canary: int, plan: Document, *, by: str, sticky: bool | None) -> Rollout:
         """Begin to roll out a version that is served beside the one that answers.
@@ -116,14 +110,14 @@ class Controller:
             ServingError: why it cannot begin.
         """
         await self._only_one(model)
-        asked_for = _asked_for(plan)
-        for hook in asked_for.webhooks:
+        wanted = asked_for(plan)
+        for hook in wanted.webhooks:
             # Now, while somebody is there who can help it.
             await asyncio.to_thread(key_of, hook.secret)
-        stable = _stable_of(await self._session("models"), model, canary)
+        stable = stable_of(await self._session("models"), model, canary)
         score = await self._session("score", model=model, version=stable)
-        _check_score(asked_for, model, score["output"])
-        wish = asked_for.isolation.wish(asked_for.steps[-1].weight_bp)
+        check_score(wanted, model, score["output"])
+        wish = wanted.isolation.wish(wanted.steps[-1].weight_bp)
         place = await self._session("room", model=model, stable=stable, canary=canary, wish=wish)
         now_s = self._now()
         return Rollout(
@@ -229,8 +223,6 @@ class Controller:
                 (hook, question(held, place)) for place, hook in enumerate(held.in_force().webhooks) if hook.confirm
             ]
             self._webhooks.ask(held.id, _question_of(held), questions)
-        else:
-            self._webhooks.ask_no_more(held.id)
 
     async def _told(self, held: Rollout, number: int) -> Rollout:
         """Send what webhooks are owed, and keep what became of what was sent."""
@@ -273,7 +265,7 @@ class Controller:
             # Nobody who could say is there: that speaks neither for the canary nor against it.
             log.debug("the session does not say what it serves: %s", error.message)
         if starting:
-            no_place = self._started(held, number)
+            no_place = self._own.started(held, number)
         answer = self._webhooks.answer(held.id)
         this = answer.asked == _question_of(held)
         counted_as = shadowed_as(held) if held.standing is not None and held.standing.shadowing else held.id
@@ -281,33 +273,14 @@ class Controller:
         no = answer.why if this else ""
         return Facts(unusable, crashes, starting, no_place, agreed=this and answer.yes, no=no)
 
-    def _started(self, held: Rollout, number: int) -> str:
-        """Have its own replicas started, unless that is under way; why there will be none, "" where there may be."""
-        task = self._starting.get(held.id)
-        if task is not None and not task.done():
-            return ""
-        refused = "" if task is None or task.cancelled() else task.result()
-        # Refused, a rollout that is measured ends; one that has begun goes on beside the stable version.
-        if not refused or held.standing is not None:
-            self._starting[held.id] = asyncio.create_task(self._set_apart(held, number), name=f"place {held.id}")
-        return refused
-
-    async def _set_apart(self, held: Rollout, number: int) -> str:
-        own = {name: value for name, value in (held.own or {}).items() if name != "pool"}
-        try:
-            await self._session("set_apart", model=held.model, canary=held.canary, own=own, fence=number)
-        except ModelUnservable as error:
-            return error.message
-        except ServingError as error:
-            # Tried again with the next look, if it is wanted then.
-            log.warning("rollout %s has no replicas of its own yet: %s", held.id, error.message)
-        return ""
-
     async def _kept(self, found: Looked, number: int, before: Rollout | None = None) -> Rollout:
         """Store it, then have the session do it; what could not be done is tried again with the next look."""
         held = owing(replace(found.rollout, number=number), found.entry)
         if before is None or replace(before, number=number) != held:
             await self._save(held, number, found.entry)
+        if not held.confirming_s:
+            # Also after a person's order, which may be its end: then no look follows.
+            self._webhooks.ask_no_more(held.id)
         shares = shares_of(held)
         wanted = repr(shares)
         if self._in_force.get(held.id) != wanted:
@@ -323,7 +296,7 @@ class Controller:
             held = replace(held, settled=True)
             await self._save(held, number, None)
             self._in_force.pop(held.id, None)
-            self._starting.pop(held.id, None)
+            self._own.forget(held.id)
         return held
 
     async def _save(self, held: Rollout, number: int, entry: Document | None) -> None:
@@ -336,55 +309,12 @@ def _question_of(held: Rollout) -> str:
     return f"{held.id}.{0 if held.standing is None else held.standing.step}.{held.confirming_s}"
 
 
-def _asked_for(plan: Document) -> Plan:
-    try:
-        return plan_file.parse(plan)
-    except ConfigInvalid as error:
-        # Whoever asks can change it, and is answered on one line.
-        raise BadRequest("; ".join(error.message.splitlines())) from error
-
-
-def _check_score(plan: Plan, model: str, output: str) -> None:
-    """A gate that can never see anything would keep the rollout for ever."""
-    gates = () if plan.shadow is None or output else plan.shadow.gates
-    blind = [name for name in gates if name != "errors"]
-    if blind:
-        raise BadRequest(
-            f"shadow.gates.{blind[0]}: nothing says what the score of {model!r} is; name the output as score in its "
-            "model.yaml, or leave this gate out"
-        )
-
-
 def _after_order(held: Rollout, order: Order, now_s: float) -> Standing:
     if held.standing is not None:
         return transition.after_order(held.standing, held.in_force(), order, now_s)
     if order is not Order.ABORT:
         raise BadRequest(f"the stable version is being measured, so {order} does nothing; what is possible: abort")
     return Standing(Phase.ABORTED, 0, now_s, "aborted")
-
-
-def _stable_of(seen: Mapping[str, Any], model: str, canary: int) -> int:
-    """The version that answers now, against which the canary is held."""
-    found = next((one for one in seen["models"] if one["name"] == model), None)
-    if found is None:
-        raise UnknownModel(f"there is no model {model!r}; known are {[one['name'] for one in seen['models']][:20]}")
-    versions = {one["version"]: one for one in found["versions"]}
-    stable = int(found["default"])
-    if canary not in versions:
-        raise UnknownModel(
-            f"version {canary} of {model!r} is not served, only {sorted(versions)}; "
-            f"`sluice models load {model} {canary}` comes first"
-        )
-    if canary == stable:
-        raise BadRequest(f"version {canary} of {model!r} answers all requests already")
-    sharing = [number for number, one in versions.items() if any(one["variants"].values()) and number != stable]
-    if sharing:
-        raise InUse(f"version {sharing[0]} of {model!r} has a share by the configuration; set its canary_percent to 0")
-    for number in (stable, canary):
-        if versions[number]["state"] != "ready":
-            why = versions[number]["why"] or "it is being loaded; try again in a moment"
-            raise NotReady(f"version {number} of {model!r} cannot answer: {why}")
-    return stable
 
 
 def _served(seen: Mapping[str, Any], model: str, canary: int) -> Mapping[str, Any] | None:

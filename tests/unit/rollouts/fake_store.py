@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from serving.errors import InUse, ServingError, UnknownModel
+from serving.errors import InUse, UnknownModel
 from serving.processes.canary_place import Place
 from serving.state.rollout_counts import StratumName
 
@@ -92,7 +92,7 @@ class FakeSession:
         self.gauges: dict[tuple[str, ...], float | None] = {}
         # Where version 2 runs now, and where a rollout of it is to have it.
         self.pool, self.place = "p", Place("p", "beside the stable version")
-        self.starts: ServingError | None = None
+        self.starts: Exception | None = None
         self.may_start = asyncio.Event()
         self.may_start.set()
         self.set_apart = 0

@@ -264,6 +264,25 @@ async def test_what_keeps_its_own_replicas_away_for_a_while_is_tried_again() -> 
     await world.until("step", rollout_id, 5)
 
 
+async def test_a_defect_of_the_asking_ends_no_look() -> None:
+    world = World()
+    world.session.place = APART
+    world.session.starts = RuntimeError("a defect")
+    rollout_id = await world.begin()
+    for _ in range(90):
+        await world.tick()
+    world.session.starts = None
+    await world.until("step", rollout_id, 5)
+
+
+async def test_a_rollout_that_cannot_be_read_holds_up_no_other() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    broken = {"id": "a", "format": 1, "model": "other", "settled": False}
+    world.store.save(world.store.number, broken, live=True, entry=None)
+    await world.until("step", rollout_id)
+
+
 async def test_a_session_that_began_anew_gives_the_canary_replicas_of_its_own_again() -> None:
     world = World()
     world.session.place = APART

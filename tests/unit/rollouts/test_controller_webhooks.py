@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from serving.errors import BadRequest
+from serving.rollouts.hook import Hook
+from serving.rollouts.hook_message import Message
 from serving.rollouts.look import replayed
 from serving.rollouts.transition import Order
-from tests.unit.rollouts.controlled_world import PLAN, Receiver, World, ticking
+from serving.rollouts.webhooks import Webhooks
+from tests.unit.rollouts.controlled_world import PLAN, Receiver, World, at_once, ticking
 
 HOOKED = {**PLAN, "webhooks": ["http://a/"]}
 ASKED = {**PLAN, "webhooks": [{"url": "http://b.example/x", "confirm": True, "wait": "5m"}]}
@@ -90,6 +95,33 @@ async def test_harm_needs_no_agreement() -> None:
     await world.until("step", rollout_id)
     world.canary_errors = 0.2
     await world.until("rolled_back", rollout_id, 60)
+
+
+async def test_nobody_is_asked_any_more_once_a_person_ended_the_rollout() -> None:
+    world = World(receiver=Receiver(status=403))
+    rollout_id = await world.begin(ASKED)
+    await world.until("step", rollout_id)
+    await ticking(world, lambda: bool(world.receiver.got))
+    await world.controller.order(rollout_id, Order.ABORT, "anna")
+    asked = len(world.receiver.got)
+    for _ in range(20):
+        await world.tick()
+        await asyncio.sleep(0)
+    assert len(world.receiver.got) <= asked + 1
+    await world.controller.stop()
+
+
+async def test_messages_that_are_owed_no_more_leave_room_for_others() -> None:
+    receiver = Receiver()
+    webhooks = Webhooks(lambda: 0.0, at_once, receiver)
+    for number in range(600):
+        webhooks.deliver(Hook("http://a/"), Message(f"r.{number}", b"{}"))
+        for _ in range(2_000):
+            if len(receiver.got) > number:
+                break
+            await asyncio.sleep(0.0005)
+        assert len(receiver.got) == number + 1
+    await webhooks.stop()
 
 
 async def test_a_secret_that_is_not_there_is_told_at_the_start() -> None:

@@ -1,0 +1,66 @@
+"""Whether a rollout may begin: what its plan asks for, held against what the session serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving.errors import BadRequest, ConfigInvalid, InUse, NotReady, UnknownModel
+from serving.rollouts import plan_file
+from serving.rollouts.plan import Plan
+
+
+def asked_for(plan: Mapping[str, Any]) -> Plan:
+    """The plan that somebody wrote.
+
+    Raises:
+        BadRequest: everything that is wrong with it, on one line.
+    """
+    try:
+        return plan_file.parse(plan)
+    except ConfigInvalid as error:
+        # Whoever asks can change it, and is answered on one line.
+        raise BadRequest("; ".join(error.message.splitlines())) from error
+
+
+def check_score(plan: Plan, model: str, output: str) -> None:
+    """A gate that can never see anything would keep the rollout for ever.
+
+    Raises:
+        BadRequest: the plan has one, for a model of which nobody says what its score is.
+    """
+    gates = () if plan.shadow is None or output else plan.shadow.gates
+    blind = [name for name in gates if name != "errors"]
+    if blind:
+        raise BadRequest(
+            f"shadow.gates.{blind[0]}: nothing says what the score of {model!r} is; name the output as score in its "
+            "model.yaml, or leave this gate out"
+        )
+
+
+def stable_of(seen: Mapping[str, Any], model: str, canary: int) -> int:
+    """The version that answers now, against which the canary is held.
+
+    Raises:
+        ServingError: one of the two is not there or not ready, or versions share the requests already.
+    """
+    found = next((one for one in seen["models"] if one["name"] == model), None)
+    if found is None:
+        raise UnknownModel(f"there is no model {model!r}; known are {[one['name'] for one in seen['models']][:20]}")
+    versions = {one["version"]: one for one in found["versions"]}
+    stable = int(found["default"])
+    if canary not in versions:
+        raise UnknownModel(
+            f"version {canary} of {model!r} is not served, only {sorted(versions)}; "
+            f"`sluice models load {model} {canary}` comes first"
+        )
+    if canary == stable:
+        raise BadRequest(f"version {canary} of {model!r} answers all requests already")
+    sharing = [number for number, one in versions.items() if any(one["variants"].values()) and number != stable]
+    if sharing:
+        raise InUse(f"version {sharing[0]} of {model!r} has a share by the configuration; set its canary_percent to 0")
+    for number in (stable, canary):
+        if versions[number]["state"] != "ready":
+            why = versions[number]["why"] or "it is being loaded; try again in a moment"
+            raise NotReady(f"version {number} of {model!r} cannot answer: {why}")
+    return stable
