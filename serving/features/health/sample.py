@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
+from redis.cluster import RedisCluster
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from serving.errors import FeaturesAway
@@ -104,7 +105,7 @@ class Sampler:
                 break
         total = len(keys)
         if not complete:
-            total = round(len(keys) / max(looked_at, 1) * self._client.dbsize())
+            total = round(len(keys) / max(looked_at, 1) * self._keys())
         chosen = list(keys)[:most]
         if view.feast is not None:
             return self._of_feast(view, HashRow(view, view.feast), chosen, complete=complete, total=total)
@@ -143,8 +144,7 @@ class Sampler:
     def _scanned(self, match: bytes) -> Iterator[tuple[Sequence[bytes], int]]:
         """Keys with this pattern, and how many keys were looked at for them."""
         if self._clustered:
-            for key in self._client.scan_iter(match=match, count=_KEYS_A_SCAN):
-                yield [key], 1
+            yield from self._scanned_by_node(cast("RedisCluster", self._client), match)
             return
         cursor = 0
         while True:
@@ -152,6 +152,27 @@ class Sampler:
             yield keys, _KEYS_A_SCAN
             if cursor == 0:
                 return
+
+    def _scanned_by_node(self, cluster: RedisCluster, match: bytes) -> Iterator[tuple[Sequence[bytes], int]]:
+        # Slots are hashes of keys: one node after the other is as good a sample as all of them in turn.
+        for node in cluster.get_primaries():  # type: ignore[no-untyped-call]
+            cursor = 0
+            most = min(_KEYS_A_SCAN, cluster.dbsize(target_nodes=node))
+            while True:
+                told = cast("Any", cluster.scan(cursor, match, _KEYS_A_SCAN, target_nodes=node))
+                yield told[1], most
+                cursor = told[0][node.name]
+                if cursor == 0:
+                    break
+
+    def _keys(self) -> int:
+        """Of all views and of whatever else is stored."""
+        if not self._clustered:
+            return int(self._client.dbsize())
+        # Asked for all of it at once, redis-py answers what one node has.
+        cluster = cast("RedisCluster", self._client)
+        nodes = cluster.get_primaries()  # type: ignore[no-untyped-call]
+        return sum(cluster.dbsize(target_nodes=node) for node in nodes)
 
     def _rows(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         rows = {}

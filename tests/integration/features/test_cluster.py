@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +13,7 @@ import redis
 
 from serving.errors import FeaturesAway
 from serving.features.feature_view import FeatureView, feature
+from serving.features.health.sample import Sampler
 from serving.features.keys import row_key
 from serving.features.store.cluster_reader import ClusterReader
 from serving.features.store.redis_store import EntityRow, RedisStore
@@ -140,6 +142,16 @@ async def test_commands_write_what_gateways_read(reader: Reader, cluster: RedisC
     found = await reader.get(*keys)
     assert found is not None
     assert [len(found[key] or b"") > 8 for key in keys] == [True] * 1_234
+
+
+def test_a_sample_tells_how_many_rows_a_view_has_among_other_keys(cluster: RedisCluster) -> None:
+    _written(cluster.url)
+    cluster.put({f"other{number}": b"" for number in range(8_466)})
+    with closing(Sampler(cluster.url)) as sampler:
+        some, all_of_it = sampler.sample(PLANE, 100), sampler.sample(PLANE, 10_000)
+    assert (some.complete, len(some.rows)) == (False, 100)
+    assert 800 < some.estimated_rows < 1_700, "and not all 10,000 keys, nor those of one node"
+    assert (all_of_it.complete, all_of_it.estimated_rows, len(all_of_it.rows)) == (True, 1_234, 1_234)
 
 
 def test_a_cluster_that_is_away_is_told(tmp_path: Path) -> None:
