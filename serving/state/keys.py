@@ -30,6 +30,15 @@ def rollout(rollout_id: str) -> str:
     return f"sluice:rollout:{{{rollout_id}}}"
 
 
+# Sets of keys that were counted, of every rollout and of each of its steps.
+SEEN_KEYS = "sluice:rollout:{*}:*seen:*"
+
+
+def counted_as(key: str) -> str:
+    """The id, with what tells its stages apart, under which a key of a rollout is kept."""
+    return key.partition("{")[2].partition("}")[0]
+
+
 def closed(rollout_id: str) -> str:
     """The last slice of a rollout that takes no more counts."""
     return f"{rollout(rollout_id)}:closed"

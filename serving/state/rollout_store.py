@@ -7,7 +7,7 @@ one has begun, so that one that was stopped for a while cannot undo what happene
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +24,8 @@ LEASE_MS = 5_000
 # Ended rollouts that are kept; the oldest go first.
 _MOST_KEPT = 200
 
+# The first number is the server's time in microseconds: were it 1 again once a server came back empty, sessions, which
+# know a higher one, would refuse everything.
 _ACQUIRE = """
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then
@@ -32,6 +34,10 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if held then
   return tonumber(redis.call('GET', KEYS[2]))
+end
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  local now = redis.call('TIME')
+  redis.call('SET', KEYS[2], string.format('%.0f', now[1] * 1000000 + now[2]))
 end
 return redis.call('INCR', KEYS[2])
 """
@@ -141,9 +147,10 @@ class RolloutStore:
         return [json.loads(text) for text in found]
 
     def drop_oldest(self) -> None:
-        """Forget ended rollouts beyond those that are kept."""
+        """Forget ended rollouts beyond those that are kept, and of all that ended which keys were counted."""
         with _answering():
             live = {name.decode() for name in cast("set[bytes]", self._client.smembers(keys.LIVE_ROLLOUTS))}
+            self._forget_keys(live)
             over = sorted((one["started_s"], one["id"]) for one in self.all() if one["id"] not in live)
             for _, rollout_id in over[:-_MOST_KEPT]:
                 self._client.hdel(keys.ROLLOUTS, rollout_id)
@@ -181,6 +188,13 @@ class RolloutStore:
     def stop(self) -> None:
         """End the connections."""
         self._client.close()
+
+    def _forget_keys(self, live: Collection[str]) -> None:
+        """They are most of what a rollout leaves, a name for each of its callers, and nothing is counted any more."""
+        for name in self._client.scan_iter(keys.SEEN_KEYS, count=500):
+            counted_as = keys.counted_as(name.decode())
+            if not any(counted_as.startswith(one) for one in live):
+                self._client.unlink(name)
 
     def _fenced(self, script: str, names: Sequence[str], number: int, *arguments: str | int) -> None:
         if not self._eval(script, names, number, *arguments):

@@ -8,6 +8,7 @@ import pytest
 
 from serving.errors import InUse, Unavailable
 from serving.state import keys
+from serving.state.rollout_counts import ArmCounts, CountsWriter, StratumName
 from serving.state.rollout_store import RolloutStore
 from tests.integration.valkey_server import Server
 
@@ -20,9 +21,33 @@ def store(server: Server) -> Iterator[RolloutStore]:
 
 
 def test_one_holder_at_a_time_and_numbers_that_grow(server: Server, store: RolloutStore) -> None:
-    assert [store.acquire("one"), store.acquire("two"), store.acquire("one")] == [1, 0, 1]
+    first = store.acquire("one")
+    assert [store.acquire("two"), store.acquire("one")] == [0, first]
     server.client().delete(keys.CONTROLLER)
-    assert [store.acquire("two"), store.acquire("one")] == [2, 0]
+    assert [store.acquire("two"), store.acquire("one")] == [first + 1, 0]
+
+
+def test_numbers_grow_also_over_a_server_that_came_back_empty(server: Server, store: RolloutStore) -> None:
+    before = store.acquire("one")
+    server.client().flushall()
+    assert store.acquire("two") > before
+
+
+async def test_the_keys_of_a_rollout_that_is_over_are_forgotten_with_the_next_one(
+    server: Server, store: RolloutStore
+) -> None:
+    writer, number = CountsWriter(server.url, "w"), store.acquire("one")
+    stratum = StratumName(0, 1, 0, 1_000)
+    seen = ArmCounts(stratum, 0, sticky=True, requests=1, events={"errors": 1}, firsts=[("errors", "errors", 7)])
+    for rollout_id in ("m-2-a", "m-2-a-shadow", "m-2-b", "m-2-b-keys"):
+        await writer.add(rollout_id, 1, [seen])
+    await writer.stop()
+    for rollout_id, live in (("m-2-a", False), ("m-2-b", True)):
+        store.save(number, {"id": rollout_id, "started_s": 1.0}, live=live, entry=None)
+    store.drop_oldest()
+    left = {keys.counted_as(name.decode()) for name in server.client().scan_iter("*seen*")}
+    assert left == {"m-2-b", "m-2-b-keys"}
+    assert store.counts("m-2-a", -1)[stratum]["0|errors"] == 1
 
 
 def test_a_lease_runs_out_unless_it_is_renewed(server: Server, store: RolloutStore) -> None:
@@ -36,7 +61,7 @@ def test_who_was_replaced_writes_nothing(server: Server, store: RolloutStore) ->
     server.client().delete(keys.CONTROLLER)
     new = store.acquire("two")
     store.save(new, {"id": "r", "step": 2}, live=True, entry={"what": "step"})
-    with pytest.raises(InUse, match="controller 1 of rollouts was replaced"):
+    with pytest.raises(InUse, match=f"controller {old} of rollouts was replaced"):
         store.save(old, {"id": "r", "step": 9}, live=True, entry={"what": "nonsense"})
     with pytest.raises(InUse):
         store.freeze(old, frozen=True)
@@ -52,7 +77,7 @@ def test_a_slice_that_is_closed_stays_so_and_who_was_replaced_closes_none(server
     assert server.client().get(keys.closed("r")) == b"7"
     server.client().delete(keys.CONTROLLER)
     store.acquire("two")
-    with pytest.raises(InUse, match="controller 1 of rollouts was replaced"):
+    with pytest.raises(InUse, match=f"controller {old} of rollouts was replaced"):
         store.close(old, "r", 9)
     assert server.client().get(keys.closed("r")) == b"7"
 
