@@ -95,7 +95,7 @@ class Gateway:
     served_log: ServedLog | None = None
 
     def ready(self) -> bool:
-        """Every pool that a route leads to lives, and has loaded what it can."""
+        """Every pool that a route leads to has lived and loaded what it can, and one still lives."""
         return self.predictor.ready()
 
     def refused(self) -> list[dict[str, str]]:

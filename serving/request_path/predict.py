@@ -116,7 +116,7 @@ class Predictor:
         return self.variants.models()
 
     def ready(self) -> bool:
-        """Every routed pool lives and has loaded what it can."""
+        """Every routed pool has lived and loaded what it can, and one still lives."""
         return self.variants.ready()
 
     def refusal(

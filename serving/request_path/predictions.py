@@ -78,7 +78,7 @@ class Predictions(Protocol):
         """Names of the models that have a route, sorted."""
 
     def ready(self) -> bool:
-        """Whether every routed version can run now."""
+        """Whether every routed pool could be asked once, and one still can."""
 
     def refusal(
         self, model: str, version: int | None, timeout_s: float | None = None, priority: int = 0

@@ -76,6 +76,7 @@ class Variants:
         self._live: dict[Role, Variant] = {}
         self._only: dict[str, Variant] = {}
         self._gone: list[Variant] = []
+        self._complete_once = False
         self.trials = Trials(time.time)
         for backend in backends.values():
             self.follow(backend)
@@ -162,8 +163,9 @@ class Variants:
         return tuple(sorted(served.version for served in self._route(model).served))
 
     def ready(self) -> bool:
-        """Every pool that a route leads to lives, and all that it could load can be asked.
+        """Every pool that a route leads to has lived once, and all that it could load could be asked; one still lives.
 
+        All gateways lose a pool together: unready for it, they would take the models of every other pool with them.
         Pools of versions under trial are not waited for: a trial that crashes must not take the gateway out of service.
         """
         pools = {
@@ -172,7 +174,9 @@ class Variants:
             for served in route.served
             if _roles(route, served.version)[0] in (STABLE, DIRECT)
         }
-        return bool(pools) and all(pool in self._backends and self._backends[pool].settled() for pool in pools)
+        lives = [pool in self._backends and self._backends[pool].settled() for pool in pools]
+        self._complete_once = self._complete_once or (bool(lives) and all(lives))
+        return self._complete_once and any(lives)
 
     def busy(self, key: VersionKey) -> bool:
         """Requests for this version wait or run, also such as were accepted before it left the table."""

@@ -60,6 +60,24 @@ async def test_a_trial_pool_that_is_away_does_not_take_the_gateway_out_of_servic
         assert bench.predictor.ready() is ready
 
 
+async def test_a_pool_that_is_lost_or_new_does_not_take_the_models_of_others_out_of_service() -> None:
+    bench = bench_of(KEY)
+    here, away = (
+        Route(model, "salt", (Split("stable", 1, 10_000),), (Served(1, pool),))
+        for model, pool in ((KEY.model, "pool"), ("other", "away"))
+    )
+    both = RouteTable(3, {KEY.model: here, "other": away})
+    for table, ready in (
+        (both, False),
+        (RouteTable(4, {KEY.model: here}), True),
+        (both, True),
+        (RouteTable(5, {"other": away}), False),
+        (both, True),
+    ):
+        bench.predictor.variants.adopt(table)
+        assert bench.predictor.ready() is ready
+
+
 async def test_nobody_answers_for_stable() -> None:
     bench = bench_of(CANARY)
     found = set()
