@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import islice
 from math import isfinite
-from typing import Any
 
 from serving.control.session import AskSession
 from serving.errors import ServingError
@@ -60,7 +59,7 @@ class RolloutFigures:
         await self._session("rollout_series", gauges=told)
 
     def _gauges(self) -> list[Value]:
-        shown = [held for held in map(_loaded, self._store.all()) if held is not None and self._shows(held)]
+        shown = [held for held in rollout.load_all(self._store.all()) if self._shows(held)]
         shown.sort(key=lambda held: (held.over, -held.started_s))
         gauges = [(Series(ROLLOUTS_FROZEN.name, ()), float(self._store.frozen()))]
         for held in islice(shown, _MOST_ROLLOUTS):
@@ -71,11 +70,3 @@ class RolloutFigures:
     def _shows(self, held: Rollout) -> bool:
         ended_s = held.standing.since_s if held.standing is not None and held.over else self._now()
         return self._now() - ended_s < _AFTER_END_S
-
-
-def _loaded(document: Mapping[str, Any]) -> Rollout | None:
-    try:
-        return rollout.load(document)
-    except ValueError:
-        # Of another release: it is shown by the control app that can read it.
-        return None

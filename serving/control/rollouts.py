@@ -82,7 +82,7 @@ class Rollouts:
         Raises:
             UnknownModel: there is no such model, and never was a rollout of it.
         """
-        held = [rollout.load(one) for one in await asyncio.to_thread(self._store.all)] if self._store else []
+        held = rollout.load_all(await asyncio.to_thread(self._store.all)) if self._store else []
         wanted = [one for one in held if model in ("", one.model)]
         if model and not wanted:
             known = [one["name"] for one in (await self._session("models"))["models"]]
@@ -109,7 +109,7 @@ class Rollouts:
         document = await asyncio.to_thread(self._store.get, which)
         if document is not None:
             return rollout.load(document)
-        held = [rollout.load(one) for one in await asyncio.to_thread(self._store.all) if one["model"] == which]
+        held = [one for one in rollout.load_all(await asyncio.to_thread(self._store.all)) if one.model == which]
         if not held:
             raise UnknownModel(f"there is no rollout {which!r}, and none of a model of that name")
         return max(held, key=lambda one: one.started_s)

@@ -67,9 +67,10 @@ class Controller:
             self._looks += 1
             if self._looks % _AGAIN_AFTER_LOOKS == 0:
                 self._in_force.clear()
+            frozen = await asyncio.to_thread(self._store.frozen)
             for document in await asyncio.to_thread(self._store.live):
                 try:
-                    await self._look_at(rollout.load(document), number)
+                    await self._look_at(rollout.load(document), number, frozen=frozen)
                 except (ServingError, ValueError) as error:
                     # What was stored is done with the next look; the other rollouts need not wait for it.
                     log.warning("rollout %s stays as it is for now: %s", document.get("id"), error)
@@ -200,19 +201,18 @@ class Controller:
             raise NotReady("another control app judges rollouts, or did until a few seconds ago; try again in a moment")
         return number
 
-    async def _look_at(self, held: Rollout, number: int) -> None:
+    async def _look_at(self, held: Rollout, number: int, *, frozen: bool) -> None:
         held = await self._told(held, number)
         if held.over:
             if not held.settled:
                 await self._kept(Looked(held), number)
             return
+        # Also one that does not know of it yet: whoever froze may have died halfway.
+        if frozen or (held.standing is not None and held.standing.frozen):
+            return
         if held.standing is None:
-            if await asyncio.to_thread(self._store.frozen):
-                return
             counted = await asyncio.to_thread(self._store.counts, measured_as(held), -1)
             found = look.measured(held, counted, await self._facts(held, number), self._now())
-        elif held.standing.frozen:
-            return
         elif held.standing.shadowing:
             found = await self._shadowed(held, number)
         else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -153,6 +154,15 @@ def load(document: Mapping[str, Any]) -> Rollout:
     known["basis"] = None if document["basis"] is None else Basis.load(document["basis"])
     known["standing"] = None if document["standing"] is None else load_standing(document["standing"])
     return Rollout(**known)
+
+
+def load_all(documents: Iterable[Mapping[str, Any]]) -> list[Rollout]:
+    """Those that this release can read: one of another release must not hide all others."""
+    found = []
+    for document in documents:
+        with suppress(ValueError, KeyError, TypeError):
+            found.append(load(document))
+    return found
 
 
 def load_standing(document: Mapping[str, Any]) -> Standing:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from serving.control.app import control_app
 from serving.control.session import ControlOptions
+from serving.state import keys
 from tests.integration.valkey_server import Server
 from tests.unit.rollouts.fake_store import FakeSession
 
@@ -62,6 +63,15 @@ async def test_a_rollout_is_begun_shown_ordered_and_told_of(api: httpx.AsyncClie
         ("anna", "start", None),
         ("bert", "abort", None),
     ]
+
+
+async def test_one_that_another_release_wrote_hides_no_other(api: httpx.AsyncClient, server: Server) -> None:
+    rollout = (await begun(api))["id"]
+    unknown = {"id": "x", "model": "m", "format": 99, "started_s": 1.0}
+    server.client().hset(keys.ROLLOUTS, "x", json.dumps(unknown))
+    for path in ("/rollouts", "/models/m/rollouts"):
+        assert [one["id"] for one in (await api.get(path)).json()["rollouts"]] == [rollout]
+    assert (await api.get("/rollouts/m/verdict")).json()["rollout"] == rollout
 
 
 async def test_a_dry_run_begins_nothing_and_says_what_is_wrong(api: httpx.AsyncClient, session: FakeSession) -> None:

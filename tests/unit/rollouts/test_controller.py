@@ -264,6 +264,19 @@ async def test_what_keeps_its_own_replicas_away_for_a_while_is_tried_again() -> 
     await world.until("step", rollout_id, 5)
 
 
+async def test_what_was_frozen_by_one_that_died_halfway_is_frozen() -> None:
+    world = World(canary_errors=0.2)
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    world.store.is_frozen = True
+    world.take_over()
+    for _ in range(60):
+        await world.tick()
+    assert (world.held(rollout_id).phase, world.session.canary_bp) == ("step", 1_000)
+    await world.controller.freeze("anna", frozen=False)
+    await world.until("rolled_back", rollout_id, 60)
+
+
 async def test_a_defect_of_the_asking_ends_no_look() -> None:
     world = World()
     world.session.place = APART
