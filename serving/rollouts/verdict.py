@@ -42,11 +42,10 @@ class Action(StrEnum):
 class Look:
     """What is known besides the counts; empty texts mean that nothing is to be told.
 
-    `hard_stop` is what needs no statistics: replicas that crash, a version that does not load, outputs of another
-    shape, failures in a row. `guardrail` is what is wrong with the whole model, compared with before the start: what
-    hurts both arms no ratio can see. `store_error` is why counts could not be read. Gates in `accepted` were seen by a
-    person who resumed; they pause no more. `unconfirmed` is why a webhook does not agree that it goes on, and
-    `waited_enough` that the time for that is over.
+    `hard_stop` is what needs no statistics: replicas that crash, a version that does not load. `guardrail` is what is
+    wrong with the whole model, compared with before the start: what hurts both arms no ratio can see. `store_error` is
+    why counts could not be read. Gates in `accepted` were seen by a person who resumed; they pause no more.
+    `unconfirmed` is why a webhook does not agree that it goes on, and `waited_enough` that the time for that is over.
     """
 
     step: int
