@@ -2,7 +2,8 @@
 
 SLUICE_CONFIG names the configuration (default: sluice.yaml, if there is one), any setting can be given as
 SLUICE_SECTION__KEY, and SLUICE_MODELS names the model repository (default: the configuration's, else the flights
-example). With SLUICE_POOL_SECRET set, replicas also answer over the tensor stream, on SLUICE_POOL_HOST.
+example). With SLUICE_POOL_SECRET set, replicas also answer over the tensor stream, each on what SLUICE_POOL_HOST is on
+its own node.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from ray import serve
 
 from serving.config.effective import effective
+from serving.pool.host_process import HOST
 from serving.pool.pool_listing import listing
 from serving.pool.pool_spec import PoolSpec
 from serving.pool.replica import application
@@ -27,7 +29,7 @@ from serving.state.connection import problem_with
 log = logging.getLogger("ray.serve")
 
 _EXAMPLE = Path(__file__).parent / "flights" / "models"
-_OURS = ("SLUICE_CONFIG", "SLUICE_MODELS", "SLUICE_SESSION", "SLUICE_POOL_HOST", VARIABLE)
+_OURS = ("SLUICE_CONFIG", "SLUICE_MODELS", "SLUICE_SESSION", HOST, VARIABLE)
 
 
 def build(environment: Mapping[str, str]) -> serve.Application:
@@ -44,11 +46,12 @@ def build(environment: Mapping[str, str]) -> serve.Application:
         ServedModel(version.key.model, version.key.version, str(version.path))
         for version in Repository(Path(root).absolute()).listing().versions
     ]
-    pools = pools_at(_place(environment, settings.state.control_url), settings, models)
+    pools = pools_at(place_of(environment, settings.state.control_url), settings, models)
     return listing({pool.name: application(pool, f"pool-{pool.name}") for pool in pools})
 
 
-def _place(environment: Mapping[str, str], control_url: str) -> PoolSpec:
+def place_of(environment: Mapping[str, str], control_url: str) -> PoolSpec:
+    """What all pools have in common; nothing of the node that builds this, since replicas run on others."""
     stream = bool(environment.get(VARIABLE))
     reachable = stream and control_url != EMBEDDED
     problem = "state.control_url is not set" if control_url == EMBEDDED else ""
@@ -64,7 +67,6 @@ def _place(environment: Mapping[str, str], control_url: str) -> PoolSpec:
         sources=(),
         control_url=control_url if reachable else "",
         stream=stream,
-        host=environment.get("SLUICE_POOL_HOST", "127.0.0.1"),
     )
 
 

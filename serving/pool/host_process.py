@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -24,6 +25,9 @@ from serving.runtime.source import ModelSource
 from serving.state.member import Member, MemberVersion
 
 log = logging.getLogger(__name__)
+
+# The address of the node that a replica runs on.
+HOST = "SLUICE_POOL_HOST"
 
 
 class HostProcess:
@@ -113,7 +117,7 @@ class HostProcess:
 
     def _listen_on(self) -> str:
         if not self._spec.socket_dir:
-            return f"tcp:{self._spec.host}:0"
+            return f"tcp:{self._spec.host or os.environ.get(HOST) or '127.0.0.1'}:0"
         return f"unix:{Path(self._spec.socket_dir) / self._replica}.sock"
 
 

@@ -18,8 +18,9 @@ class PoolSpec:
     """One Ray Serve deployment.
 
     `control_url` "" registers nowhere. `socket_dir` is where replicas put their unix sockets; "" listens on a TCP port
-    of `host`. `stream` False neither listens nor registers: batches then come by Ray's handle alone. The secret itself
-    never travels: `secret_path` names a file that only we can read, and "" means the variable SLUICE_POOL_SECRET.
+    of `host`, and without that of what SLUICE_POOL_HOST says where the replica runs, as nodes have addresses of their
+    own. `stream` False neither listens nor registers: batches then come by Ray's handle alone. The secret itself never
+    travels: `secret_path` names a file that only we can read, and "" means the variable SLUICE_POOL_SECRET.
     `replicas` run, or up to `most_replicas` where that is more (see `pool/scaling`). `slots` is how many batches a
     replica runs at once (0: as many as it finds to pay, see `slot_search`), `look_us` how long it looks for the next
     one before it sleeps. `open_model` is "module:callable", which turns a `ModelSource` into a loaded model.
@@ -30,7 +31,7 @@ class PoolSpec:
     control_url: str = ""
     socket_dir: str = ""
     stream: bool = True
-    host: str = "127.0.0.1"
+    host: str = ""
     secret_path: str = ""
     replicas: int = 1
     most_replicas: int = 0

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from serving.processes.ray_environment import environment
 from tests.integration.chart.helm import CHART, SHAPES, helm, pods, rendered
 
 POOLS = [shape for shape in SHAPES if any(one["kind"] == "RayService" for one in rendered(shape))]
 PRODUCTION = CHART / "ci" / "production-values.yaml"
+ALIKE = ("RAY_worker_niceness", "RAY_USAGE_STATS_ENABLED")
 OPERATOR = {
     "namespaceSelector": {},
     "podSelector": {"matchLabels": {"app.kubernetes.io/component": "kuberay-operator"}},
@@ -24,6 +26,16 @@ def test_a_head_has_a_token_of_kubernetes_where_an_autoscaler_needs_one_and_noth
     assert head["automountServiceAccountToken"] is cluster["enableInTreeAutoscaling"]
     others = [pod["spec"] for pod in pods(rendered(shape)) if pod["spec"] != head]
     assert not any(pod["automountServiceAccountToken"] for pod in others)
+
+
+@pytest.mark.parametrize("shape", POOLS, ids=lambda path: path.stem)
+def test_replicas_know_their_pods_address_and_run_at_the_niceness_of_a_session(shape: Path) -> None:
+    nodes = [pod["spec"] for pod in pods(rendered(shape)) if pod["spec"]["containers"][0]["name"].startswith("ray-")]
+    assert len(nodes) >= 2
+    for node in nodes:
+        given = {one["name"]: one.get("value", one.get("valueFrom")) for one in node["containers"][0]["env"]}
+        assert given["SLUICE_POOL_HOST"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+        assert {name: given[name] for name in ALIKE} == {name: environment(Path())[name] for name in ALIKE}
 
 
 def test_shapes_with_and_without_an_autoscaler_are_tried() -> None:

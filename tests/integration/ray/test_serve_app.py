@@ -23,3 +23,13 @@ def test_it_hosts_the_example_and_tells_so(driver: Cluster) -> None:
     assert sorted(told) == ["default"]
     assert sorted(told["default"]["hosted"]) == ["flight-delay/1", "flight-delay/2"]
     assert told["default"]["refused"] == {}
+
+
+def test_the_address_of_the_node_that_builds_it_is_not_told_to_replicas_on_others(driver: Cluster) -> None:
+    del driver
+    from deployments.serve_app import place_of
+
+    environment = {"SLUICE_POOL_SECRET": "0123456789abcdef", "SLUICE_POOL_HOST": "10.1.2.3"}
+    place = place_of(environment, "redis://control:6379/0")
+    assert (place.stream, place.control_url) == (True, "redis://control:6379/0")
+    assert "10.1.2.3" not in repr(place)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from serving.config.effective import effective
+from serving.processes.ray_environment import environment
 from tests.unit.deployments.dockerfile import copied, instructions, listed
 
 ROOT = Path(__file__).parents[3]
@@ -62,11 +63,17 @@ def test_files_that_are_mounted_are_there() -> None:
 
 @pytest.mark.parametrize("name", ["gateway", "pools"])
 def test_its_configuration_is_taken_with_its_environment(name: str) -> None:
-    environment = {key: value for key, value in SERVICES[name]["environment"].items() if "__" in key}
-    settings = effective(DOCKER / "sluice.yaml", environment, {}).settings
+    given = {key: value for key, value in SERVICES[name]["environment"].items() if "__" in key}
+    settings = effective(DOCKER / "sluice.yaml", given, {}).settings
     assert settings.engine.kind == "external"
     assert settings.state.control_url.split("/")[2].split(":")[0] in SERVICES
     assert settings.metrics.host == "0.0.0.0"
+
+
+def test_ray_is_told_what_a_session_tells_it() -> None:
+    told = SERVICES["pools"]["environment"]
+    for name in ("RAY_worker_niceness", "RAY_USAGE_STATS_ENABLED"):
+        assert told[name] == environment(Path())[name]
 
 
 def test_no_secret_stands_in_it_and_one_that_is_missing_is_named() -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from serving.inference import VersionKey
 from serving.pool.host_process import HostProcess
 from serving.pool.pool_spec import PoolSpec
@@ -33,6 +35,19 @@ def test_what_is_new_is_loaded_what_is_gone_unloaded_and_the_rest_left_alone(tmp
     process.host_these([second])
     assert set(process.host.catalogue()) == {second.key}
     assert process.host.settled()
+
+
+def test_it_listens_on_the_address_of_its_own_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s" * 32)
+    secret.chmod(0o600)
+    monkeypatch.setenv("SLUICE_POOL_HOST", "127.0.0.2")
+    process = HostProcess(PoolSpec("default", (), secret_path=str(secret)), "r")
+    process.host_these([])
+    try:
+        assert process.member().address.startswith("tcp:127.0.0.2:")
+    finally:
+        process.leave()
 
 
 def test_a_version_that_was_refused_is_not_tried_again_because_others_change(tmp_path: Path) -> None:
