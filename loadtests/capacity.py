@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from loadtests.generator.outcomes import LOST, SAID, UNANSWERED, UNSENT
 from loadtests.judging.early_stopping import most_over
 from loadtests.scenario.scenario import MOST_RATE, Scenario
 from serving.errors import ConfigInvalid
@@ -132,7 +133,8 @@ def judged(result: dict[str, Any], goal: Goal, rate: float) -> Tried:
     if measured is None or measured > goal.bound_ms:
         told = "endless" if measured is None else f"{measured:.3g} ms"
         return Tried(rate, "missed", measured, errors, f"{goal.percentile} {told}")
-    if most_over(totals["requests"], goal.share) < over(result, goal):
+    answered, endless = totals["right"], unanswered(result)
+    if most_over(answered + endless, goal.share) < over(result, goal) + endless:
         return Tried(rate, "unsure", measured, errors, f"{goal.percentile} {measured:.3g} ms, too few to be sure")
     return Tried(rate, "held", measured, errors, f"{goal.percentile} {measured:.3g} ms")
 
@@ -140,6 +142,12 @@ def judged(result: dict[str, Any], goal: Goal, rate: float) -> Tried:
 def over(result: dict[str, Any], goal: Goal) -> int:
     """Requests over the bound, by the histogram of the run; the bucket that the bound cuts counts as over."""
     return sum(count for _, ends, count in result["histogram"] if ends > goal.bound_ms * 1.001)
+
+
+def unanswered(result: dict[str, Any]) -> int:
+    """Who was never answered is over every bound, and in no bucket."""
+    kinds = (SAID[kind] for kind in (UNANSWERED, LOST, UNSENT))
+    return sum(result["totals"]["by_status"].get(kind, 0) for kind in kinds)
 
 
 def find(ask: Callable[[float, int], Tried], goal: Goal, search: Search) -> Iterator[Tried | Capacity]:
@@ -169,8 +177,8 @@ def capacity(tried: Sequence[Tried], goal: Goal, reason: str) -> Capacity:
     low, high = bracket(tried)
     line = fitted(tried, goal)
     if line is not None:
-        at, error = line
-        return Capacity(at, at - 2 * error, at + 2 * error, reason, tuple(tried))
+        at, half = line
+        return Capacity(at, at - half, at + half, reason, tuple(tried))
     return Capacity(low, low, high, reason, tuple(tried))
 
 
@@ -183,7 +191,7 @@ def bracket(tried: Sequence[Tried]) -> tuple[float, float | None]:
 
 
 def fitted(tried: Sequence[Tried], goal: Goal) -> tuple[float, float] | None:
-    """The rate at which the line reaches the bound, and its standard error; None while there is no such line."""
+    """The rate at which the line reaches the bound, and half its interval; None while there is no such line."""
     low, high = bracket(tried)
     if high is None or not low or high / low > 1 + 2 * _NEAR:
         return None
@@ -201,8 +209,16 @@ def fitted(tried: Sequence[Tried], goal: Goal) -> tuple[float, float] | None:
     at = (np.log(goal.bound_ms) - at_zero) / slope if slope > 0 else 0.0
     if not low * (1 - _AROUND) <= at <= high * (1 + _AROUND):
         return None
-    scatter = np.std(np.log(measured) - (slope * rates + at_zero), ddof=2)
-    return float(at), float(scatter / slope / np.sqrt(len(near)))
+    scatter = np.sqrt(((np.log(measured) - (slope * rates + at_zero)) ** 2).sum() / (len(near) - 2))
+    # Inverse prediction (Draper and Smith, Applied Regression Analysis, section 3.2): the slope is not known either.
+    apart = (at - rates.mean()) ** 2 / ((rates - rates.mean()) ** 2).sum()
+    return float(at), float(student(len(near) - 2) * scatter / slope * np.sqrt(1 / len(near) + apart))
+
+
+def student(freedom: int) -> float:
+    """Student's t that 95 % do not exceed on either side, for few points (Abramowitz and Stegun 26.7.5)."""
+    z = 1.959964
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
 def next_rate(tried: Sequence[Tried], goal: Goal) -> float:
@@ -231,8 +247,8 @@ def _end(tried: Sequence[Tried], goal: Goal, search: Search) -> str:
     if not low:
         return "it does not even hold at 1/s" if high / 4 < 1 else ""
     line = fitted(tried, goal)
-    if line is not None and 2 * line[1] <= search.within * line[0]:
-        return f"known to {2 * line[1] / line[0]:.1%}, which is as near as was asked for"
+    if line is not None and line[1] <= search.within * line[0]:
+        return f"known to {line[1] / line[0]:.1%}, which is as near as was asked for"
     # A server that refuses, or falls over, has no line: there the gap itself is what is known.
     sharp = all(step.measured_ms is None for step in tried if step.rate == high)
     if line is None and sharp and high / low - 1 <= search.within:

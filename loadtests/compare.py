@@ -70,6 +70,9 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str
     for word, result in (("first", first), ("second", second)):
         if result["verdict"] in ("invalid", "interrupted"):
             told.append(f"the {word} result is {result['verdict']}")
+        points = result["timeline"]
+        if endless := sum(one["p99_ms"] is None for one in points):
+            told.append(f"p99 of {endless} in {len(points)} pieces of the {word} result has no end: they are left out")
     told += [
         f"{name} differs: {first['environment'].get(name)} and {second['environment'].get(name)}"
         for name in ("cpu", "cores", "python", "sluice")

@@ -34,6 +34,8 @@ _FED_EVERY_S = 0.002
 _LONGEST_SLEEP_S = 0.1
 # What a closed loop may ask at the most where nobody says so; memory is taken as it is used.
 _CLOSED_ROOM = 5_000_000
+# What one answer may take of memory.
+_MOST_ANSWER = 64 * 1024 * 1024
 _CLOSES = b"connection: close"
 _RETRY_AFTER = b"retry-after: "
 
@@ -42,13 +44,15 @@ _RETRY_AFTER = b"retry-after: "
 class Limits:
     """`outstanding` bounds requests without an answer, and so connections; `patience_s` how long the last ones wait.
 
-    With `timeout_s` every request waits no longer than that, within a tenth of it.
+    With `timeout_s` every request waits no longer than that, within a tenth of it. An answer is late where it may have
+    lain there unread for over `read_late_s`, and that is over a tenth of what it took.
     """
 
     outstanding: int = 8_192
     opened: int = 64
     patience_s: float = 5.0
     timeout_s: float | None = None
+    read_late_s: float = math.inf
 
 
 class _Connection:
@@ -76,6 +80,7 @@ class Client:
     ) -> None:
         # A number is a port of this machine.
         self._address = ("127.0.0.1", address) if isinstance(address, int) else address
+        self._family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         self._streams = streams
         self._limits = limits or Limits()
         self._clock = clock
@@ -91,6 +96,10 @@ class Client:
         # Where calls of gRPC are asked, and not requests of HTTP/1.1.
         self.wire: GrpcWire | None = None
         self.connections = 0
+        self.read_late = 0
+        # Since when there was always more to read than was read at once.
+        self._behind_since = math.inf
+        self._may_lie_since = math.inf
 
     def open_loop(
         self,
@@ -169,7 +178,7 @@ class Client:
             self._free.append(connection)
 
     def _connect(self) -> _Connection:
-        made = socket.socket()
+        made = socket.socket(self._family)
         made.settimeout(0)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(BlockingIOError):
@@ -231,6 +240,7 @@ class Client:
             self._columns.lag_s = now - until
         if now >= self._looked_at:
             self._look(now)
+        self._fall_behind(now, len(ready))
         for descriptor, events in ready:
             connection = self._by_descriptor.get(descriptor)
             if connection is None:
@@ -239,6 +249,15 @@ class Client:
                 self._write(connection, connection.rest)
             if events & ~select.EPOLLOUT and connection.open:
                 self._read(connection, now)
+
+    def _fall_behind(self, now: float, ready: int) -> None:
+        """A generator that cannot keep up still sends in time, but what it reads has waited for it."""
+        late = now - self._behind_since > self._limits.read_late_s
+        self._may_lie_since = self._behind_since if late else math.inf
+        if ready < _AT_ONCE:
+            self._behind_since = math.inf
+        elif self._behind_since == math.inf:
+            self._behind_since = now
 
     def _look(self, now: float) -> None:
         """Now and then: give up what waited too long."""
@@ -279,15 +298,24 @@ class Client:
             self._lose(connection)
             return
         if answer is None:
-            connection.data = data
+            self._keep(connection, data)
         elif connection.number < 0:
             # Nobody asked: what follows on it cannot be trusted.
             self._drop(connection)
         else:
             self._answered(connection, answer, data, now)
 
+    def _keep(self, connection: _Connection, data: bytes) -> None:
+        """An answer without an end shall not take all memory."""
+        connection.data = data
+        if len(data) + len(connection.calls.message) > _MOST_ANSWER:
+            self._lose(connection)
+
     def _read_call(self, connection: _Connection, wire: GrpcWire, data: bytes, now: float) -> None:
-        answer, connection.data, replies = wire.read(connection.calls, data)
+        answer, rest, replies = wire.read(connection.calls, data)
+        self._keep(connection, rest)
+        if not connection.open:
+            return
         if replies:
             self._write(connection, connection.rest + replies)
         if answer is not None and connection.number >= 0:
@@ -299,6 +327,8 @@ class Client:
         number = connection.number
         columns = self._columns
         columns.ended[number] = now
+        if now - self._may_lie_since > (now - columns.began - columns.due[number]) / 10:
+            self.read_late += 1
         if self.notice is not None:
             self.notice(number, answer)
         if answer.status == HTTPStatus.OK:
@@ -314,7 +344,9 @@ class Client:
         connection.number = -1
         connection.data = data[answer.size :]
         self._end(number, status)
-        if answer.status != HTTPStatus.OK and _CLOSES in answer.head.lower():
+        # More than was asked for would be taken for the next request's answer.
+        strays = bool(connection.data) and self.wire is None
+        if strays or _CLOSES in answer.head.lower():
             self._drop(connection)
         else:
             self._free.append(connection)

@@ -11,17 +11,19 @@ import numpy as np
 from loadtests.generator.outcomes import UNSENT, Outcomes, nearest_rank
 from loadtests.judging.latency import SHARES
 from loadtests.running.order import Account
-from loadtests.scenario.scenario import Gates
+from loadtests.scenario.scenario import AllGates, Gates
 
 # Where no gate says what matters.
 _LATE_MS = 1.0
 _CPU_SHARE = 0.95
 _UNSENT_SHARE = 0.001
+_READ_LATE_SHARE = 0.01
 RULE = (
     "A load is invalid where at the 99th percentile, or at any that a gate names, requests left later after they were "
-    f"due than a tenth of the gate's bound ({_LATE_MS:g} ms where there is none), or where a generator used over "
-    f"{_CPU_SHARE:.0%} of a core. Latency counts from when a request was due, so what is late is in it: such figures "
-    "are the generator's, not the server's."
+    f"due than a tenth of the gate's bound ({_LATE_MS:g} ms where there is none), where over "
+    f"{_READ_LATE_SHARE:.0%} of answers lay unread for over that and a tenth of what they took, or where a generator "
+    f"used over {_CPU_SHARE:.0%} of a core. Latency counts from when a request was due, so what is late is in it: "
+    "such figures are the generator's, not the server's."
 )
 
 
@@ -45,7 +47,9 @@ def self_check(outcomes: Outcomes, gates: Gates, accounts: Sequence[Account], la
     late = np.sort((outcomes.sent - outcomes.due)[left])
     # Under a microsecond early is the clock's rounding.
     late = np.maximum(late[np.isfinite(late)], 0.0) * 1e3
-    problems = [*_late(late, gates), *_busy(accounts)] if len(late) else ["nothing was sent"]
+    problems = (
+        [*_late(late, gates), *_unread(accounts, len(late)), *_busy(accounts)] if len(late) else ["nothing was sent"]
+    )
     unsent = len(outcomes) - int(left.sum())
     notes = []
     if unsent > _UNSENT_SHARE * len(outcomes):
@@ -69,9 +73,25 @@ def share(account: Account) -> float:
     return account.cpu_s / account.wall_s if account.wall_s > 0 else 0.0
 
 
-def _late(late_ms: np.ndarray[Any, np.dtype[np.float64]], gates: Gates) -> list[str]:
-    limits = {name: limit / 10 for name in SHARES if (limit := getattr(gates, name, None)) is not None}
+def late_limits(gates: Gates) -> dict[str, float]:
+    """Milliseconds that requests may leave late by, at each percentile that is looked at."""
+    # A variant's gate is as strict as any other.
+    each = [gates, *(gates.variants.values() if isinstance(gates, AllGates) else ())]
+    bounds = [(name, limit) for one in each for name in SHARES if (limit := getattr(one, name, None)) is not None]
+    limits = {name: min(limit for other, limit in bounds if other == name) / 10 for name, _ in bounds}
     limits.setdefault("p99_ms", min(limits.values(), default=_LATE_MS))
+    return limits
+
+
+def _unread(accounts: Sequence[Account], answers: int) -> list[str]:
+    late = sum(one.read_late for one in accounts)
+    if late <= _READ_LATE_SHARE * answers:
+        return []
+    return [f"{late} answers lay unread for over a tenth of what they took: the generator could not read as fast"]
+
+
+def _late(late_ms: np.ndarray[Any, np.dtype[np.float64]], gates: Gates) -> list[str]:
+    limits = late_limits(gates)
     found = {name: nearest_rank(late_ms, SHARES[name]) for name in limits}
     return [
         f"requests left {found[name]:.3g} ms late at {name.removesuffix('_ms')}; at the most {limit:.3g} ms"

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from loadtests.generator.answer import Answer
 from loadtests.generator.client import Client, Limits
 from loadtests.generator.columns import Columns, bytes_of
 from loadtests.generator.grpc_wire import GrpcWire
+from loadtests.judging.self_check import late_limits
 from loadtests.payload.grpc_asks import METHOD
 from loadtests.running.order import Account, Order
 from loadtests.running.plan import Plan, part_of, seconds_of
@@ -29,6 +31,8 @@ _PR_SET_PDEATHSIG = 1
 _VARIANT = b"\r\nx-sluice-variant: "
 _DEGRADED = b"\r\nx-sluice-degraded: "
 _MOST_VARIANTS = 100
+_OTHER_FILES = 100
+_CONNECT_S = 3.0
 DEGRADED = " degraded"
 
 
@@ -70,7 +74,9 @@ def main() -> None:
         scenario = Scenario.model_validate(order.scenario)
         plan = part_of(scenario, Path(order.folder), order.number, order.of, cycle=order.fed)
         columns = Columns(order.room, mmap.mmap(order.descriptor, bytes_of(order.room)))
-        client = Client(_address(scenario.target), [plan.asks] * (2 * len(scenario.users)), _limits(scenario, order.of))
+        client = Client(
+            address_of(scenario.target), [plan.asks] * (2 * len(scenario.users)), limits_of(scenario, order.of)
+        )
     except (ConfigInvalid, OSError) as error:
         _say(orjson.dumps({"problem": str(error)}) + b"\n")
         return
@@ -99,27 +105,38 @@ def _ask(client: Client, columns: Columns, scenario: Scenario, order: Order, pla
     client.run_closed(columns, callers, seconds, at=at, streams=plan.stream.tolist())
 
 
-def _address(target: str) -> tuple[str, int]:
-    """The address that a name stands for, looked up once."""
+def address_of(target: str) -> tuple[str, int]:
+    """The address that a name stands for, looked up once: of several the first that answers, IPv4 before IPv6."""
     parts = urlsplit(target)
-    found = socket.getaddrinfo(parts.hostname, parts.port or 80, socket.AF_INET, socket.SOCK_STREAM)
-    host, port = found[0][4][:2]
-    return str(host), int(port)
+    found = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
+    places = [(str(one[4][0]), int(one[4][1])) for one in sorted(found, key=lambda one: one[0] != socket.AF_INET)]
+    for place in places if len(places) > 1 else ():
+        with suppress(OSError), socket.create_connection(place, _CONNECT_S):
+            return place
+    return places[0]
 
 
-def _limits(scenario: Scenario, of: int) -> Limits:
+def limits_of(scenario: Scenario, of: int) -> Limits:
+    """What one of so many generators may have open and wait for."""
     generator = scenario.generator
-    outstanding = max(1, generator.outstanding // of)
+    # Callers of a closed loop are bound enough: one that may not ask would be told unsent in every turn.
+    callers = generator.callers if generator.loop == "closed" else 0
+    outstanding = max(1, generator.outstanding // of, callers)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < outstanding + 100:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, outstanding + 100), hard))
+    if 0 <= soft < outstanding + _OTHER_FILES:
+        most = outstanding + _OTHER_FILES if hard < 0 else min(hard, outstanding + _OTHER_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        # What has no socket is unsent, which is told, and no connection that the server lost.
+        outstanding = max(1, most - _OTHER_FILES)
     # What is late by the look that finds it is not cut off by the end.
-    return Limits(outstanding, min(32, outstanding), generator.timeout_s * 1.2, generator.timeout_s)
+    patience_s, read_late_s = generator.timeout_s * 1.2, late_limits(scenario.gates)["p99_ms"] / 1e3
+    return Limits(outstanding, min(32, outstanding), patience_s, generator.timeout_s, read_late_s)
 
 
 def _account(client: Client, variants: Variants, cpu_s: float, wall_s: float) -> Account:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    return Account(cpu_s, wall_s, client.connections, used.ru_nivcsw, used.ru_maxrss / 1024, variants.names())
+    peak_mb = used.ru_maxrss / 1024
+    return Account(cpu_s, wall_s, client.connections, used.ru_nivcsw, peak_mb, variants.names(), client.read_late)
 
 
 def _say(line: bytes) -> None:

@@ -27,7 +27,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What it used, and the names of its variants; `degraded` are those that an answer with defaults had."""
+    """What it used, and the names of its variants; `read_late` are answers that lay unread."""
 
     cpu_s: float
     wall_s: float
@@ -35,6 +35,7 @@ class Account:
     preempted: int
     peak_mb: float
     variants: list[str]
+    read_late: int = 0
 
     def line(self) -> bytes:
         """As it is sent."""

@@ -6,9 +6,11 @@ import re
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from http.client import HTTPException
 
 _LINE = re.compile(r'^sluice_stage_seconds_(sum|count)\{[^}]*stage="([^"]+)"[^}]*\} (\S+)', re.MULTILINE)
 _TIMEOUT_S = 5.0
+_MOST_BYTES = 64 * 1024 * 1024
 
 # By stage: seconds, and how often.
 Stages = Mapping[str, tuple[float, float]]
@@ -18,8 +20,10 @@ def scraped(url: str | None) -> Stages | None:
     """None where no address is known or nothing answers there: a report goes without."""
     if url is None:
         return None
-    with suppress(OSError), urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310 - http, as the scenario is checked for
-        return parsed(response.read().decode())
+    # Whatever is there instead of metrics, the figures of the load do not depend on it.
+    wrong = (OSError, HTTPException, ValueError)
+    with suppress(*wrong), urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310 - http, as the scenario is checked for
+        return parsed(response.read(_MOST_BYTES).decode())
     return None
 
 

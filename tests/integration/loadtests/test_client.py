@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,20 +16,30 @@ from loadtests.generator.validity import validity
 from tests.integration.served_on_a_thread import Connected, served
 
 RESET, SILENT, OTHER, BUSY, LAST, RIGHT = "reset", "silent", "other", "busy", "last", "right"
-HEADS = {BUSY: "503 Busy\r\nRetry-After: 2", LAST: "504 Late\r\nconnection: close"}
+LEAVING, TWICE, LONG = "leaving", "twice", "long"
+HEADS = {
+    BUSY: "503 Busy\r\nRetry-After: 2", LAST: "504 Late\r\nconnection: close", LEAVING: "200 OK\r\nConnection: close",
+}  # fmt: skip
 
 
 class Misbehaving(Connected):
     """Answers a word with itself, but for those above; in two pieces, as a network may have it."""
 
+    left = False
+
     def data_received(self, data: bytes) -> None:
         word = data.decode()
-        if word == RESET:
+        if word == RESET or self.left:
             self.transport.abort()
+        elif word == LONG:
+            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n" + bytes(5_000))
         elif word != SILENT:
             body = "none" if word == OTHER else word
             self.transport.write(f"HTTP/1.1 {HEADS.get(word, '200 OK')}\r\ncontent-length: ".encode())
             rest = f"{len(body)}\r\n\r\n{body}".encode()
+            # It says no more on a connection that it has left.
+            self.left = word == LEAVING
+            rest += b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nother" if word == TWICE else b""
             asyncio.get_running_loop().call_soon(self.transport.write, rest)
 
 
@@ -115,3 +126,38 @@ def test_callers_who_wait_ask_so_often_and_never_more_at_once(port: int) -> None
     client.close()
     assert by_status(outcomes) == {"200": 500}
     assert client.connections == 4
+
+
+def test_a_connection_that_a_right_answer_closes_is_not_asked_again(port: int) -> None:
+    assert by_status(asked(port, [LEAVING] * 50, Limits(opened=1, patience_s=0.2))) == {"200": 50}
+
+
+def test_what_nobody_asked_for_answers_no_later_request(port: int) -> None:
+    assert by_status(asked(port, [TWICE] * 50, Limits(opened=1, patience_s=0.2))) == {"200": 50}
+
+
+def test_an_answer_without_an_end_takes_no_more_memory_than_is_permitted(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtests.generator.client._MOST_ANSWER", 1_000)
+    assert by_status(asked(port, [LONG, RIGHT])) == {"connection lost": 1, "200": 1}
+
+
+def test_a_generator_that_reads_too_slowly_says_so(port: int) -> None:
+    client = Client(port, [[Word(RIGHT)]], Limits(read_late_s=0.001))
+    client.notice = lambda *_: time.sleep(0.003)
+    outcomes = client.open_loop(np.arange(300) / 1e3)
+    client.close()
+    assert by_status(outcomes) == {"200": 300}
+    assert client.read_late > 100
+
+
+def test_a_server_of_ipv6_can_be_asked() -> None:
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with listener:
+        client = Client(("::1", listener.getsockname()[1]), [[Word(SILENT)]], Limits(opened=1, patience_s=0.1))
+        assert by_status(client.open_loop(np.zeros(1))) == {"unanswered": 1}
+        client.close()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
-from loadtests.capacity import Capacity, Goal, Held, Search, Tried, find, over, parsed_goal
+from loadtests.capacity import Capacity, Goal, Held, Search, Tried, find, judged, over, parsed_goal
 from serving.errors import ConfigInvalid
 
 GOAL = Goal("p99", 20.0)
@@ -39,6 +40,10 @@ def queueing(rate: float, number: int) -> Tried:
     return Tried(rate, "held" if p99 <= GOAL.bound_ms else "missed", p99, 0.0, "")
 
 
+def queued(seed: int, rate: float, number: int) -> Tried:
+    return queueing(rate, 1_000 * seed + number)
+
+
 @pytest.mark.parametrize("capacity", [3.0, 90.0, 777.0, 12_345.0])
 def test_a_known_capacity_is_found_within_the_share_that_was_asked_for(capacity: float) -> None:
     found = searched(refusing(capacity), Search(most_s=600))
@@ -49,7 +54,7 @@ def test_a_known_capacity_is_found_within_the_share_that_was_asked_for(capacity:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_queue_s_capacity_is_found_within_5_percent_and_five_minutes_though_steps_vary(seed: int) -> None:
-    found = searched(lambda rate, number: queueing(rate, 1_000 * seed + number), Search())
+    found = searched(partial(queued, seed), Search())
     # By the same recursion over ten million requests, p99 is 20 ms at 387 a second.
     assert found.rate == pytest.approx(387, rel=0.05)
     assert len(found.tried) * 17 <= 300
@@ -98,3 +103,19 @@ def test_a_search_without_room_for_one_step_is_refused() -> None:
         ConfigInvalid, match=r"2 s have no room for a step of 1 s and 2 s of warm-up; allow 3 s or more"
     ):
         Search(step_s=1, most_s=2)
+
+
+def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    found = [searched(partial(queued, seed), Search()) for seed in range(200)]
+    known = [one for one in found if one.high is not None]
+    # By steps that go on until it is narrow, it is so by luck now and then.
+    assert sum(one.low <= 387 <= (one.high or 0) for one in known) / len(known) > 0.85
+
+
+def test_who_was_never_answered_is_over_the_bound() -> None:
+    totals = {"requests": 1_000, "right": 995, "error_share": 0.005, "by_status": {"200": 995, "unanswered": 5}}
+    gate = {"measured": 1.0}
+    result = {"totals": totals, "gates": [gate], "problems": [], "histogram": [(0.0, 1.0, 995)]}
+    assert judged(result, Goal("p99", 20.0, errors=0.01), 100.0).held == "unsure"
+    totals |= {"right": 1_000, "error_share": 0.0, "by_status": {"200": 1_000}}
+    assert judged(result, Goal("p99", 20.0, errors=0.01), 100.0).held == "held"

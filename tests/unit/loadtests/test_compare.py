@@ -65,3 +65,11 @@ def test_what_makes_results_hard_to_compare_is_told() -> None:
         "cores differs: 2 and 8",
         "shape of the scenarios differ",
     ]
+
+
+def test_seconds_without_an_end_are_told_since_no_ratio_has_them() -> None:
+    other = result(10, 1)
+    other["timeline"][3]["p99_ms"] = None
+    assert differences(result(10, 1), other) == [
+        "p99 of 1 in 60 pieces of the second result has no end: they are left out"
+    ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from loadtests.generator.outcomes import UNSENT
 from loadtests.judging.self_check import self_check
 from loadtests.running.order import Account
-from loadtests.scenario.scenario import Gates
+from loadtests.scenario.scenario import AllGates, Gates
 from tests.unit.loadtests.judging.made import outcomes
 
 IDLE = Account(cpu_s=1.0, wall_s=10.0, connections=1, preempted=0, peak_mb=1.0, variants=[])
@@ -40,3 +42,18 @@ def test_what_could_not_leave_is_told_and_is_the_server_s_doing() -> None:
 
 def test_a_load_of_nothing_is_invalid() -> None:
     assert self_check(outcomes([]), GATES, [IDLE], []).problems == ("nothing was sent",)
+
+
+def test_a_variant_s_gate_is_as_strict_as_that_of_all() -> None:
+    gates = AllGates.model_validate({"p99_ms": 100.0, "variants": {"canary": {"p99_ms": 10.0}}})
+    assert self_check(outcomes([1.0] * 200, late_ms=0.9), gates, [IDLE], []).valid
+    assert not self_check(outcomes([1.0] * 200, late_ms=1.1), gates, [IDLE], []).valid
+
+
+def test_answers_that_lay_unread_make_a_load_invalid() -> None:
+    load = outcomes([1.0] * 200)
+    assert self_check(load, GATES, [replace(IDLE, read_late=1), replace(IDLE, read_late=1)], []).valid
+    found = self_check(load, GATES, [IDLE, replace(IDLE, read_late=3)], [])
+    assert found.problems == (
+        "3 answers lay unread for over a tenth of what they took: the generator could not read as fast",
+    )
