@@ -13,6 +13,8 @@ from loadtests.judging.latency import SHARES, Seconds, error_share, finite, perc
 from loadtests.scenario.scenario import AllGates, Gates
 
 WHOLE = "all"
+# How a variant's answers with defaults are called beside all of its answers.
+DEGRADED = "-degraded"
 _PERCENTILES = ("p50_ms", "p90_ms", "p99_ms", "p999_ms")
 _P99 = 0.99
 
@@ -34,13 +36,28 @@ class Judged:
         return f"{scope}{self.name} {measured}, the gate is {self.limit:g}"
 
 
+def judged_duration(gates: Gates, measured_s: float) -> list[Judged]:
+    """With `percentile_rule`, what MLPerf calls a valid run: long enough, too, to meet what happens now and then."""
+    limit = gates.duration_s
+    return [] if limit is None else [_compared(WHOLE, "measured s", limit, round(measured_s, 3), at_least=True)]
+
+
 def judged(gates: AllGates, outcomes: Outcomes, variants: Mapping[str, Outcomes]) -> list[Judged]:
     """Every gate of the whole load and of each variant."""
-    told = list(_judged(WHOLE, gates, outcomes))
+    told = [*_judged(WHOLE, gates, outcomes), *_degraded(WHOLE, gates, outcomes, variants)]
     for name, theirs in gates.variants.items():
         answered = variants.get(name)
-        told += _judged(name, theirs, outcomes.between(0, 0) if answered is None else answered)
+        answered = outcomes.between(0, 0) if answered is None else answered
+        told += [*_judged(name, theirs, answered), *_degraded(name, theirs, answered, variants)]
     return told
+
+
+def _degraded(scope: str, gates: Gates, outcomes: Outcomes, variants: Mapping[str, Outcomes]) -> Iterator[Judged]:
+    """Answers that tell no variant, as gRPC's, do not tell this either."""
+    if gates.degraded is not None:
+        whose = [name for name in variants if name.endswith(DEGRADED) and scope in (WHOLE, name.removesuffix(DEGRADED))]
+        found = sum(len(variants[name]) for name in whose) / len(outcomes) if variants and len(outcomes) else None
+        yield _compared(scope, "degraded", gates.degraded, found)
 
 
 def _judged(scope: str, gates: Gates, outcomes: Outcomes) -> Iterator[Judged]:

@@ -73,11 +73,13 @@ class Engine:
 
     def ended(self) -> Iterator[Ended]:
         """Requests that are over and were not told yet."""
+        # Asked first: what its process wrote before its end is all there will be.
+        running = self._fleet.running
         first, last = self._first, self._columns.reached
         part = self._columns.outcomes(last, self._fleet.began, first)
         told = np.concatenate([self._told, np.zeros(last - first - len(self._told), np.bool_)])
         now = time.monotonic() - self._fleet.began
-        over = (part.status != UNANSWERED) | (part.ended < now - _SETTLED_S)
+        over = (part.status != UNANSWERED) | (part.ended < now - _SETTLED_S) | (not running)
         fresh = np.flatnonzero(over & ~told)
         told[fresh] = True
         # What is told from the beginning on need not be looked at again.

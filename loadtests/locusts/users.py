@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import gevent
-from locust import User, constant, task
+from locust import User, constant, events, task
 from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.locusts.engine import Ended, Engine
 from loadtests.running.permission import check_target
@@ -23,6 +24,9 @@ _EVERY_S = 0.1
 # Where the host is not this machine: SLUICE_YES_LOAD names it, as --yes-load does.
 PERMITTED = "SLUICE_YES_LOAD"
 SCENARIO = "SLUICE_SCENARIO"
+JUDGE, JUDGED = "sluice-judge", "sluice-judged"
+# Longer than answers are waited for.
+_JUDGING_S = 30.0
 
 
 class NotRight(Exception):
@@ -38,12 +42,14 @@ class Pump:
         self._environment = environment
         self._scenario = scenario
         self._stopping = False
+        # Why the last test is invalid.
+        self.problems: list[str] = []
         self._greenlet: gevent.Greenlet | None = None
 
     def begin(self) -> None:
         """Anew with each test."""
         if self._greenlet is None or self._greenlet.ready():
-            self._stopping = False
+            self._stopping, self.problems = False, []
             self._greenlet = gevent.spawn(self._run)
 
     def end(self, **_: Any) -> None:  # noqa: ANN401 - what Locust's events carry
@@ -106,10 +112,65 @@ class Pump:
 
     def _judge(self, engine: Engine) -> None:
         """A generator that could not keep up is told, an error of this process's report, and exit code 1."""
-        for problem in engine.check().problems:
-            sys.stderr.write(f"sluice: not the server's figures: {problem}\n")
-            self._environment.stats.log_error("GENERATOR", "invalid: not the server's figures", problem)
-            self._environment.process_exit_code = 1
+        self.problems = list(engine.check().problems)
+        for problem in self.problems:
+            if isinstance(self._environment.runner, WorkerRunner):
+                # Its master counts it once, when it asks.
+                sys.stderr.write(f"sluice: not the server's figures: {problem}\n")
+                self._environment.process_exit_code = 1
+            else:
+                tell_invalid(self._environment, problem)
+
+
+class Master:
+    """Asks its workers at the end whether their generators kept up: its own report would not tell."""
+
+    def __init__(self, runner: MasterRunner) -> None:
+        self._runner = runner
+        self._answers: list[list[str]] = []
+        runner.register_message(JUDGED, self.hear)
+
+    def hear(self, environment: Environment, msg: Any) -> None:  # noqa: ANN401 - Locust's own
+        """From one worker."""
+        self._answers.append(msg.data["problems"])
+        for problem in msg.data["problems"]:
+            tell_invalid(environment, problem)
+
+    def ask(self, **_: Any) -> None:  # noqa: ANN401 - what Locust's events carry
+        """When the test stops; who does not answer in time could not keep up either."""
+        self._answers.clear()
+        self._runner.send_message(JUDGE)
+        until = time.monotonic() + _JUDGING_S
+        # One that has left meanwhile is Locust's to tell.
+        while (missing := self._runner.worker_count - len(self._answers)) > 0 and time.monotonic() < until:
+            gevent.sleep(_EVERY_S)
+        if missing > 0:
+            tell_invalid(self._runner.environment, f"{missing} workers did not say how their generators did")
+
+
+def answer_master(environment: Environment, msg: object) -> None:  # noqa: ARG001 - what Locust's messages carry
+    """Once the last answers are there; a worker without users has no generator."""
+    pump = cast("Pump | None", getattr(environment, "open_loop_pump", None))
+    if pump is not None:
+        pump.end()
+    if isinstance(environment.runner, WorkerRunner):
+        environment.runner.send_message(JUDGED, {"problems": pump.problems if pump is not None else []})
+
+
+def tell_invalid(environment: Environment, problem: str) -> None:
+    """On standard error, in the report, and by exit code 1."""
+    sys.stderr.write(f"sluice: not the server's figures: {problem}\n")
+    environment.stats.log_error("GENERATOR", "invalid: not the server's figures", problem)
+    environment.process_exit_code = 1
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator] # Locust's own
+def on_init(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - what Locust's events carry
+    """A master has no users and so no generator, and has to ask."""
+    if isinstance(environment.runner, WorkerRunner):
+        environment.runner.register_message(JUDGE, answer_master, concurrent=True)
+    if isinstance(environment.runner, MasterRunner):
+        environment.events.test_stop.add_listener(Master(environment.runner).ask)  # type: ignore[no-untyped-call]
 
 
 class OpenLoopUser(User):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import orjson
@@ -11,6 +12,8 @@ from serving.errors import ConfigInvalid
 
 MOST_ENTRIES = 200_000
 MOST_BYTES = 512 * 1024 * 1024
+# A blank or a line end would make another request of it.
+_PATH = re.compile(r"/[!-~]*")
 _KEYS = {"path", "body", "answer"}
 
 
@@ -40,6 +43,6 @@ def _entry(where: str, line: bytes, path: str | None) -> Entry:
     if not isinstance(found, dict) or "body" not in found or set(found) - _KEYS:
         raise ConfigInvalid(f"{where}: each line is {{path: ..., body: ..., answer: ...}}, of which body is needed")
     where_to = found.get("path", path)
-    if not isinstance(where_to, str) or not where_to.startswith("/"):
-        raise ConfigInvalid(f"{where} names no path that begins with /, and neither does the user")
+    if not isinstance(where_to, str) or not _PATH.fullmatch(where_to):
+        raise ConfigInvalid(f"{where} names no path that begins with / and has no blanks, and neither does the user")
     return Entry(where_to, found["body"], {"": found["answer"]} if "answer" in found else {})

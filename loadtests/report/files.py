@@ -10,7 +10,7 @@ import orjson
 
 from loadtests.report.page import page
 from loadtests.report.texts import junit, markdown
-from loadtests.running.result import SCHEMA
+from loadtests.running.result import SCHEMA, VERDICTS
 from serving.errors import ConfigInvalid
 
 _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -32,6 +32,8 @@ def read_result(file: Path) -> dict[str, Any]:
         raise ConfigInvalid(
             f"{file} is no result of a load test that this version reads; `sluice loadtest run --json` writes one"
         )
+    if found.get("verdict") not in VERDICTS:
+        raise ConfigInvalid(f"{file} has no verdict; permitted: {', '.join(VERDICTS)}")
     return found
 
 

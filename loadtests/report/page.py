@@ -38,7 +38,7 @@ def _body(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"<h1>{escape(result['name'])}</h1><p class=about>{escape(result['about'])}</p>"
     yield f'<p class="verdict {verdict}">{verdict}: {_WORDS[verdict]}</p>'
     yield (
-        f"<p class=note>{escape(result['started_at'])}, {number(result['seconds'])} s, {result['loop']} loop, "
+        f"<p class=note>{escape(result['started_at'])}, {number(result['seconds'])} s, {escape(result['loop'])} loop, "
         f"{escape(result['target'])}</p>"
     )
     yield from (f"<p class=missed>{escape(text)}</p>" for text in result["problems"])

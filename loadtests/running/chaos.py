@@ -8,14 +8,17 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Self
 
 from loadtests.judging.gates import Judged
 from loadtests.scenario.scenario import Chaos
 from serving.errors import ConfigInvalid
 
 _PATIENCE_S = 300.0
+# From SIGTERM, by which a program undoes what it began, to SIGKILL, by which it would not.
+_UNDOING_S = 10.0
 _LONGEST_TEXT = 2_000
 
 
@@ -42,7 +45,8 @@ def command(action: Chaos, http_port: int) -> list[str]:
         ConfigInvalid: there is no such program.
     """
     module = f"loadtests.chaos.{action.do.replace('-', '_')}"
-    if find_spec("loadtests.chaos") is None or find_spec(module) is None:
+    # What the programs have in common lies beside them, ends with exit code 0, and does nothing.
+    if find_spec(module) is None or not hasattr(import_module(module), "main"):
         raise ConfigInvalid(f"chaos: there is no program {action.do!r} in loadtests/chaos")
     given = {"http-port": http_port, **action.arguments}
     options = [part for name, value in given.items() for part in (f"--{name}", str(value))]
@@ -60,6 +64,8 @@ class ChaosRun:
         self._began = 0.0
         self.marks: list[Mark] = []
         self._running: list[threading.Thread] = []
+        self._programs: list[subprocess.Popen[str]] = []
+        self._at_once = False
         self._thread = threading.Thread(target=self._run, name="chaos", daemon=True)
 
     def begin(self, at: float) -> None:
@@ -67,13 +73,33 @@ class ChaosRun:
         self._began = at
         self._thread.start()
 
-    def end(self) -> list[Mark]:
-        """Begin no more; returns once all that has begun is over."""
+    def end(self, *, at_once: bool = False) -> list[Mark]:
+        """Begin no more; returns once all that has begun is over, which Ctrl-C or `at_once` does not wait for."""
         self._over.set()
-        self._thread.join()
+        try:
+            if not at_once:
+                self._join()
+        except KeyboardInterrupt:
+            at_once = True
+        if at_once:
+            self._at_once = True
+            for program in self._programs:
+                program.terminate()
+            self._join()
+        return self.marks
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever happened, nothing that was begun outlives the load."""
+        self.end(at_once=True)
+
+    def _join(self) -> None:
+        if self._thread.ident is not None:
+            self._thread.join()
         for thread in self._running:
             thread.join()
-        return self.marks
 
     def _run(self) -> None:
         for action, line in self._todo:
@@ -86,13 +112,27 @@ class ChaosRun:
             thread.start()
 
     def _carry_out(self, mark: Mark, line: list[str]) -> None:
-        try:
-            ended = subprocess.run(line, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)  # noqa: S603 - a program of ours
-            mark.status, said = ended.returncode, ended.stdout + ended.stderr
-        except subprocess.TimeoutExpired:
-            said = f"did not end within {_PATIENCE_S:g} s"
+        with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:  # noqa: S603 - ours
+            self._programs.append(program)
+            if self._at_once:
+                program.terminate()
+            try:
+                said = "".join(program.communicate(timeout=_PATIENCE_S))
+                mark.status = program.returncode
+            except subprocess.TimeoutExpired:
+                said = f"did not end within {_PATIENCE_S:g} s: {stopped(program)}"
         mark.said = said.strip()[:_LONGEST_TEXT]
         mark.ended_s = time.monotonic() - self._began
+
+
+def stopped(program: subprocess.Popen[str]) -> str:
+    """What it said at its end."""
+    program.terminate()
+    try:
+        return "".join(program.communicate(timeout=_UNDOING_S))
+    except subprocess.TimeoutExpired:
+        program.kill()
+        return "".join(program.communicate())
 
 
 def judged(marks: Sequence[Mark], planned: int) -> list[Judged]:

@@ -25,6 +25,17 @@ def check_target(target: str, permitted: str | None) -> None:
         raise ConfigInvalid(f"{host} is not this machine; --yes-load {host} says that a load test of it is meant")
 
 
+def check_own(target: str) -> None:
+    """Refuse to break what is not asked.
+
+    Raises:
+        ConfigInvalid: programs of chaos act on this machine, where another session may serve the target's port.
+    """
+    host = urlsplit(target).hostname or ""
+    if not all(_loopback(address) for address in addresses(host)):
+        raise ConfigInvalid(f"chaos is done to a session of this machine, which {host} is not; run it there")
+
+
 def addresses(host: str) -> list[str]:
     """What a name stands for.
 

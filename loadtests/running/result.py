@@ -18,7 +18,7 @@ from loadtests.scenario.scenario import Scenario
 from loadtests.scenario.shape import StageSpan
 
 SCHEMA = 1
-PASSED, FAILED, INVALID, INTERRUPTED = "passed", "failed", "invalid", "interrupted"
+VERDICTS = PASSED, FAILED, INVALID, INTERRUPTED = "passed", "failed", "invalid", "interrupted"
 # Charts over time have at the most so many points.
 _POINTS = 600
 

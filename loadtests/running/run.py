@@ -15,15 +15,17 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from loadtests.generator.outcomes import Outcomes
-from loadtests.judging.gates import judged
+from loadtests.judging.gates import DEGRADED as DEGRADED_PART
+from loadtests.judging.gates import judged, judged_duration
 from loadtests.judging.self_check import self_check
 from loadtests.running.chaos import ChaosRun
 from loadtests.running.chaos import judged as judged_chaos
 from loadtests.running.environment import environment
 from loadtests.running.fleet import Fleet, common_names, fleet
 from loadtests.running.generator import DEGRADED
+from loadtests.running.permission import check_own
 from loadtests.running.plan import processes_of, seconds_of
-from loadtests.running.result import Around, Measured, document
+from loadtests.running.result import Around, Measured, counted_seconds, document
 from loadtests.running.server_stages import means_ms, scraped
 from loadtests.scenario.scenario import Scenario
 from loadtests.scenario.shape import StageSpan, stage_spans
@@ -53,15 +55,17 @@ def run(scenario: Scenario, folder: Path, watch: Watch | None = None) -> dict[st
         GeneratorLost: a generator failed.
     """
     seconds = seconds_of(scenario, folder)
+    if scenario.chaos:
+        check_own(scenario.target)
     chaos = ChaosRun(scenario.chaos, urlsplit(scenario.target).port or 80)
     processes = processes_of(scenario, len(os.sched_getaffinity(0)))
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    with fleet(scenario, folder, processes, seconds) as generators:
+    with fleet(scenario, folder, processes, seconds) as generators, chaos:
         before = scraped(scenario.metrics)
         chaos.begin(generators.began)
         interrupted = _until_over(generators, watch)
         after = scraped(scenario.metrics)
-        marks = chaos.end()
+        marks = chaos.end(at_once=interrupted)
         accounts = generators.accounts()
         names = [account.variants for account in accounts]
         outcomes = generators.outcomes(names)
@@ -71,6 +75,7 @@ def run(scenario: Scenario, folder: Path, watch: Watch | None = None) -> dict[st
     check = self_check(measured.counted, scenario.gates, accounts, lags)
     gates = [
         *judged(scenario.gates, measured.counted, measured.variants),
+        *judged_duration(scenario.gates, counted_seconds(measured)),
         *judged_chaos(marks, len(scenario.chaos)),
     ]
     around = Around(started_at, environment(), marks, means_ms(before, after))
@@ -123,5 +128,5 @@ def by_variant(outcomes: Outcomes, names: list[str]) -> dict[str, Outcomes]:
         numbers = [number for number, known in enumerate(names) if known.removesuffix(DEGRADED) == name]
         told[name] = outcomes.where(np.isin(outcomes.variant, numbers))
         with suppress(ValueError):
-            told[f"{name}-degraded"] = outcomes.where(outcomes.variant == names.index(name + DEGRADED))
+            told[name + DEGRADED_PART] = outcomes.where(outcomes.variant == names.index(name + DEGRADED))
     return told

@@ -18,14 +18,14 @@ def changed(
     scale: float = 1.0,
     for_s: float | None = None,
 ) -> Scenario:
-    """Checked again as a whole; moments of chaos stretch with the stages.
+    """Checked again as a whole; moments of chaos stretch with the stages, and another server's metrics are not its own.
 
     Raises:
         ConfigInvalid: it is no scenario any more.
     """
     document: dict[str, Any] = scenario.model_dump()
     document["target"] = target or scenario.target
-    document["metrics"] = metrics or scenario.metrics
+    document["metrics"] = metrics or (scenario.metrics if document["target"] == scenario.target else None)
     seconds = sum(stage.for_s for stage in scenario.shape)
     stretch = for_s / seconds if for_s is not None and seconds else 1.0
     for stage in document["shape"]:

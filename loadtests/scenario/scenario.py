@@ -7,18 +7,24 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from loadtests.generator.outcomes import SAID
 from serving.config.section import Section, noted
 
 MOST_RATE = 200_000.0
 MOST_REQUESTS = 20_000_000
 MOST_SECONDS = 86_400.0
 MOST_PROCESSES = 64
+# Of a status of HTTP.
+_DIGITS = 3
 
 Rate = Annotated[float, Field(ge=0, le=MOST_RATE)]
 Lasting = Annotated[float, Field(gt=0, le=MOST_SECONDS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
+# RFC 9110, section 5: what is no token or has a line end would make two requests of one.
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderText = Annotated[str, StringConstraints(pattern=r"^[ -~]*$")]
 
 
 def _wrong(text: str) -> PydanticCustomError:
@@ -49,9 +55,15 @@ class User(Section):
     )
     path: str | None = noted("Where requests go; by default as the payload says.", None, pattern=r"^/\S*$")
     payload: str = noted("`flights`, `flight-rows`, or a file of JSON lines: {body: ..., answer: ...}.", "flights")
-    headers: dict[str, str] = noted("Sent with each request.", default_factory=dict)
+    headers: dict[HeaderName, HeaderText] = noted("Sent with each request.", default_factory=dict)
     keys: Keys = noted("Which entries are asked for.", Keys())
     check: Share = noted("The share of answers that are compared with the known ones, where the payload has them.", 0.0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.protocol == "grpc" and self.headers:
+            raise _wrong("headers are not sent with gRPC; leave them out, or ask by json or binary")
+        return self
 
 
 class Stage(Section):
@@ -94,13 +106,31 @@ class Gates(Section):
         "The same by kind: a status such as 503, `unanswered`, `connection lost`, `unsent`, `wrong answer`.",
         default_factory=dict,
     )
+    degraded: Share | None = noted("At the most this share of all is answered with defaults, as answers tell.", None)
+    duration_s: Lasting | None = noted("Measured for at least so long, warm-up left out; MLPerf's rule has 600.", None)
     percentile_rule: bool = noted("By MLPerf's early stopping: p99_ms holds with a confidence of 99 %.", default=False)
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Self:
+        """A gate that nothing can miss is none."""
+        if self.percentile_rule and self.p99_ms is None:
+            raise _wrong("percentile_rule is about p99_ms, which is missing")
+        for kind in self.errors_by:
+            if kind not in SAID.values() and not (kind != "200" and kind.isdecimal() and len(kind) == _DIGITS):
+                raise _wrong(f"{kind!r} is no kind of error: name a status such as 503, or {', '.join(SAID.values())}")
+        return self
 
 
 class AllGates(Gates):
     """Gates of the whole load, and of those that one variant answered."""
 
     variants: dict[Word, Gates] = noted("By variant, as x-sluice-variant tells it.", default_factory=dict)
+
+    @model_validator(mode="after")
+    def _last_together(self) -> Self:
+        if any(theirs.duration_s is not None for theirs in self.variants.values()):
+            raise _wrong("duration_s is of the whole load, and not of a variant")
+        return self
 
 
 class Chaos(Section):
@@ -155,6 +185,12 @@ class Scenario(Section):
     def _fits_together(self) -> Self:
         if not self.shape and self.generator.replay is None:
             raise _wrong("name either `shape` or `generator.replay`")
+        if self.shape and self.generator.replay is not None:
+            raise _wrong(
+                "name either `shape` or `generator.replay`, not both: recorded times have a shape of their own"
+            )
+        if self.generator.loop == "closed" and self.generator.replay is not None:
+            raise _wrong("a closed loop has no recorded times: callers ask when they were answered")
         if len({user.protocol == "grpc" for user in self.users}) > 1:
             raise _wrong("users of gRPC and of HTTP ask at different addresses: each needs a scenario of its own")
         seconds = sum(stage.for_s for stage in self.shape)

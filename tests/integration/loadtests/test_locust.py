@@ -48,3 +48,25 @@ def test_a_host_that_was_not_permitted_is_a_sentence_and_exit_code_2(tmp_path: P
     ended = locust(tmp_path, "http://192.0.2.1:80")
     assert ended.returncode == 2
     assert "sluice: 192.0.2.1 is not this machine; --yes-load 192.0.2.1" in ended.stderr
+
+
+LATE = """
+from loadtests.judging.self_check import SelfCheck
+from loadtests.locusts.engine import Engine
+from loadtests.locusts.users import OpenLoopUser
+
+Engine.check = lambda self: SelfCheck(("made late",), (), {})
+
+
+class OpenLoop(OpenLoopUser):
+    pass
+"""
+
+
+def test_a_master_tells_that_a_worker_s_generator_could_not_keep_up(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(LATE)
+    with stub() as host:
+        ended = locust(tmp_path, host, "-f", str(tmp_path / "late.py"), "-t", "1s", "--processes", "2")
+    assert ended.returncode == 1, ended.stderr
+    # The file is the master's.
+    assert "made late" in (tmp_path / "figures_failures.csv").read_text()

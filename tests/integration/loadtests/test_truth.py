@@ -19,6 +19,8 @@ from tests.integration.loadtests.stub_process import asking, stub
 LONG = bool(os.environ.get("SLUICE_LONG"))
 PERIOD_S, STALL_S, RATE = (20.0, 2.0, 500.0) if LONG else (2.0, 0.2, 500.0)
 SECONDS = 2 * PERIOD_S
+# One in so many is slow, and one in so many wrong.
+SLOW, WRONG, ASKED_S = (100, 1_000, 20.0) if LONG else (50, 100, 3.0)
 
 
 def measured(folder: Path, rate: float = 400.0, seconds: float = 3.0, **behaviour: float) -> dict[str, Any]:
@@ -27,11 +29,14 @@ def measured(folder: Path, rate: float = 400.0, seconds: float = 3.0, **behaviou
 
 
 def test_a_fixed_time_is_the_median_and_the_slow_hundredth_begins_at_p99(tmp_path: Path) -> None:
-    totals = measured(tmp_path, fixed_s=0.005, slow_every=50, slow_s=0.2)["totals"]
+    found = measured(tmp_path, seconds=ASKED_S, fixed_s=0.005, slow_every=SLOW, slow_s=0.2)
+    totals = found["totals"]
     assert totals["p50_ms"] == pytest.approx(5, abs=1.5)
-    # One in fifty: at p90 none of them, at p99 all.
+    # At p90 none of them, just above 1 - 1 / SLOW all, and each of them is counted.
     assert totals["p90_ms"] < 50
-    assert totals["p99_ms"] == pytest.approx(200, abs=10)
+    assert totals["p999_ms" if LONG else "p99_ms"] == pytest.approx(200, abs=10)
+    slow = sum(count for begins, _, count in found["histogram"] if begins > 150)
+    assert slow == pytest.approx(totals["requests"] / SLOW, abs=1)
     assert totals["by_status"] == {"200": totals["requests"]}
 
 
@@ -58,9 +63,9 @@ def test_refusals_above_a_rate_are_their_share_and_no_latency(tmp_path: Path) ->
 
 
 def test_wrong_answers_and_broken_connections_are_counted_to_the_last_one(tmp_path: Path) -> None:
-    totals = measured(tmp_path, rate=1_000, seconds=2, wrong_every=100, reset_every=101)["totals"]
+    totals = measured(tmp_path, rate=1_000, seconds=ASKED_S, wrong_every=WRONG, reset_every=101)["totals"]
     by_status = totals["by_status"]
-    assert by_status["wrong answer"] == pytest.approx(totals["requests"] / 100, abs=1)
+    assert by_status["wrong answer"] == pytest.approx(totals["requests"] / WRONG, abs=1)
     assert by_status["connection lost"] == pytest.approx(totals["requests"] / 101, abs=1)
 
 

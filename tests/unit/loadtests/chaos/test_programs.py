@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 import loadtests.chaos.slow_valkey
+from loadtests.chaos.kill_replica import title
 from loadtests.chaos.session import NotDone, carry_out
 from loadtests.chaos.slow_valkey import slow
 
@@ -92,3 +93,10 @@ def test_a_standstill_is_one_stop(clock: list[float]) -> None:
     slow(server, 2.0, 1.0)
     assert server.told == ["stop", "go", "go"]
     assert clock[0] == pytest.approx(2.0)
+
+
+def test_a_replica_is_known_by_its_pool_and_not_by_one_that_begins_alike() -> None:
+    of_ray = "ray::ServeReplica:pool-default-2:Replica"
+    assert title("") in of_ray
+    assert title("default-2") in of_ray
+    assert title("default") not in of_ray

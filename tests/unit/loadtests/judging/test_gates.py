@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtests.generator.outcomes import UNANSWERED
-from loadtests.judging.gates import Judged, judged
+from loadtests.judging.gates import Judged, judged, judged_duration
 from loadtests.scenario.scenario import AllGates
 from tests.unit.loadtests.judging.made import outcomes
 
@@ -59,3 +59,24 @@ def test_few_requests_hold_no_percentile_with_confidence() -> None:
     enough = judged(AllGates.model_validate(rule), outcomes([1.0] * 459), {})
     assert [gate.met for gate in few] == [True, False]
     assert [gate.met for gate in enough] == [True, True]
+
+
+def test_answers_with_defaults_have_a_gate_and_one_that_nobody_can_tell_is_missed() -> None:
+    answers = {
+        "stable": LOAD.between(0, 0.9),
+        "canary": LOAD.between(0.9, 1),
+        "canary-degraded": LOAD.between(0.9, 0.95),
+    }
+    told = {"degraded": 0.05, "variants": {"canary": {"degraded": 0.4}, "stable": {"degraded": 0.0}}}
+    gates = judged(AllGates.model_validate(told), LOAD, answers)
+    assert [(gate.scope, gate.measured, gate.met) for gate in gates] == [
+        ("all", pytest.approx(0.05), True), ("canary", pytest.approx(0.5), False), ("stable", 0, True),
+    ]  # fmt: skip
+    (silent,) = judged(AllGates.model_validate({"degraded": 1.0}), LOAD, {})
+    assert not silent.met
+
+
+def test_a_load_that_was_too_short_is_no_valid_run() -> None:
+    gates = AllGates.model_validate({"duration_s": 600})
+    assert [gate.met for seconds in (599.9, 600.0) for gate in judged_duration(gates, seconds)] == [False, True]
+    assert judged_duration(AllGates(), 1.0) == []

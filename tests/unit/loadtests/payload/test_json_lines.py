@@ -31,3 +31,9 @@ def test_a_line_that_is_no_entry_is_named(tmp_path: Path, text: str) -> None:
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match="cannot be read"):
         read(tmp_path / "missing", None)
+
+
+def test_a_path_with_a_blank_is_none(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"path": "/a HTTP/1.1", "body": 1}\n')
+    with pytest.raises(ConfigInvalid, match="no blanks"):
+        read(tmp_path / "p.jsonl", None)

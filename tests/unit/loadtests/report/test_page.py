@@ -83,3 +83,8 @@ def test_the_verdict_stands_at_the_top(gates: dict[str, float], verdict: str) ->
 
 def test_colours_follow_the_reader_s_system() -> None:
     assert "@media(prefers-color-scheme:dark)" in page(result())
+
+
+def test_no_word_of_a_result_becomes_an_element() -> None:
+    text = page(result() | {"loop": "<script>1</script>", "name": "<script>", "target": "<script>"})
+    assert "<script" not in text

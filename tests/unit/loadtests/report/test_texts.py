@@ -30,3 +30,10 @@ def test_markdown_has_tables_of_equally_many_cells_in_each_row() -> None:
     for lines in tables:
         assert len({line.count("|") - line.count("\\|") for line in lines}) == 1
     assert "killed <1> \\| of 2" in text
+
+
+def test_what_xml_has_no_place_for_does_not_end_a_build() -> None:
+    made = result()
+    made["gates"][0] |= {"note": "\x1b[31mred\x00", "met": False}
+    (failure,) = ET.fromstring(junit(made)).iter("failure")
+    assert "red" in failure.get("message", "")

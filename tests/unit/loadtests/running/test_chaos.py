@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from loadtests.running.chaos import Mark, command, judged
+from loadtests.running.chaos import ChaosRun, Mark, command, judged, stopped
 from loadtests.scenario.scenario import Chaos
 from serving.errors import ConfigInvalid
 
@@ -28,3 +35,55 @@ def test_an_action_that_was_not_done_is_a_missed_gate() -> None:
     assert [gate.met for gate in gates] == [True, False, False, False]
     assert "not done: no session" in str(gates[1])
     assert "only 3 were begun" in str(gates[3])
+
+
+@pytest.mark.parametrize("name", ["session", "commands"])
+def test_what_programs_have_in_common_is_no_program(name: str) -> None:
+    with pytest.raises(ConfigInvalid, match="no program"):
+        command(Chaos(at_s=1, do=name), 8080)
+
+
+UNDOING = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("undone") or 3))
+open(sys.argv[1], "w").close()
+signal.pause()
+"""
+
+
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChaosRun]:
+    """With an action that has begun and takes for ever."""
+    os.mkfifo(tmp_path / "ready")
+    monkeypatch.setattr(
+        "loadtests.running.chaos.command", lambda *_: [sys.executable, "-c", UNDOING, str(tmp_path / "ready")]
+    )
+    with ChaosRun([Chaos(at_s=0, do="slow-valkey")], 8080) as run:
+        run.begin(time.monotonic())
+        (tmp_path / "ready").read_text()
+        yield run
+
+
+def test_what_was_begun_undoes_itself_when_the_load_is_given_up(begun: ChaosRun) -> None:
+    (mark,) = begun.end(at_once=True)
+    assert (mark.status, mark.said) == (3, "undone")
+
+
+def test_ctrl_c_while_actions_are_waited_for_loses_nothing(begun: ChaosRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    join, interrupts = begun._join, [KeyboardInterrupt()]
+
+    def interrupted() -> None:
+        if interrupts:
+            raise interrupts.pop()
+        join()
+
+    monkeypatch.setattr(begun, "_join", interrupted)
+    assert [mark.said for mark in begun.end()] == ["undone"]
+
+
+def test_a_program_that_takes_too_long_undoes_itself_too(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ready")
+    line = [sys.executable, "-c", UNDOING, str(tmp_path / "ready")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        (tmp_path / "ready").read_text()
+        assert stopped(program) == "undone\n"

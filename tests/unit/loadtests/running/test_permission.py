@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.running.permission import check_target
+from loadtests.running.permission import check_own, check_target
 from serving.errors import ConfigInvalid
 
 
@@ -25,3 +25,9 @@ def test_another_host_needs_its_name_said() -> None:
 def test_what_is_no_server_of_http_is_told_so(target: str) -> None:
     with pytest.raises(ConfigInvalid):
         check_target(target, None)
+
+
+def test_nothing_here_is_broken_for_a_server_elsewhere() -> None:
+    check_own("http://127.0.0.1:8080")
+    with pytest.raises(ConfigInvalid, match=r"this machine, which 192\.0\.2\.1 is not"):
+        check_own("http://192.0.2.1:8080")

@@ -25,3 +25,12 @@ def test_rates_scale_and_moments_stretch_with_the_stages() -> None:
 def test_a_change_that_makes_no_scenario_is_refused() -> None:
     with pytest.raises(ConfigInvalid, match="rate"):
         changed(SCENARIO, scale=1e9)
+
+
+def test_another_server_s_metrics_are_not_taken_for_those_of_the_target() -> None:
+    scenario = SCENARIO.model_copy(update={"metrics": "http://127.0.0.1:8082/metrics"})
+    assert changed(scenario, target=scenario.target).metrics == scenario.metrics
+    assert changed(scenario, target="http://127.0.0.1:9").metrics is None
+    assert (
+        changed(scenario, target="http://127.0.0.1:9", metrics="http://127.0.0.1:8/m").metrics == "http://127.0.0.1:8/m"
+    )

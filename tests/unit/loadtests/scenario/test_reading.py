@@ -35,6 +35,11 @@ def test_every_ready_scenario_is_one_and_says_what_it_finds_out(name: str) -> No
         ("target: 127.0.0.1", 'is "127.0.0.1"'),
         ("chaos: [{at_s: 3}]", "do"),
         ("name: s\nname: t", "stands twice"),
+        ("gates: {percentile_rule: true}", "p99_ms, which is missing"),
+        ("gates: {errors_by: {unaswered: 0}}", "'unaswered' is no kind of error"),
+        ('gates: {errors_by: {"200": 0}}', "no kind of error"),
+        ("gates: {variants: {canary: {duration_s: 600}}}", "not of a variant"),
+        ("generator: {replay: times.txt}", "not both"),
     ],
 )
 def test_what_is_wrong_is_told_with_what_would_be_right(change: str, said: str) -> None:
@@ -66,3 +71,17 @@ def test_a_name_that_is_neither_file_nor_scenario_lists_what_there_is(tmp_path: 
         find("unknown")
     with pytest.raises(ConfigInvalid, match="cannot be read"):
         read(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ('{name: a, headers: {x: "1\\r\\ny: 2"}}', "headers"),
+        ('{name: a, headers: {"x y": "1"}}', "headers"),
+        ('{name: a, protocol: grpc, headers: {x: "1"}}', "not sent with gRPC"),
+    ],
+)
+def test_a_header_that_would_not_be_sent_as_it_is_is_refused(user: str, said: str) -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        parsed(f"name: s\nusers: [{user}]\nshape: [{{for_s: 10, rate: 100}}]\n", "file.yaml")
+    assert said in refused.value.message
