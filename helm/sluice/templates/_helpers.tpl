@@ -28,6 +28,9 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
 {{- if not .Values.state.bundled }}
 {{- $_ := required "state.control.secret: engine external needs the name of a Secret with the address of the control Redis (or state.bundled: true)" .Values.state.control.secret }}
 {{- end }}
+{{- if and .Values.ray.enabled (not .Values.state.bundled) }}
+{{- $_ := required "ray.gcs.address: name the HOST:PORT of a Redis that does not evict, so that replicas outlive Ray's head, or none to do without" .Values.ray.gcs.address }}
+{{- end }}
 {{- else if .Values.ray.enabled }}
 {{- fail "ray.enabled: pools are of use to engine: external only" }}
 {{- end }}

@@ -147,6 +147,10 @@ def test_a_gateway_starts_with_the_rendered_arguments_and_configuration(tmp_path
             "state.features.secret: config.feature_views need",
         ),
         (["control.exposed=true"], "control.secret: an exposed control API needs"),
+        (
+            ["engine=external", "ray.secret=s", "state.control.secret=c", "ray.enabled=true"],
+            "ray.gcs.address: name the HOST:PORT of a Redis that does not evict",
+        ),
         (["ray.enabled=true"], "ray.enabled: pools are of use to engine: external only"),
         (["models.claim=c", "models.init.image=i"], "models.claim and models.init.image: name one of them"),
     ],

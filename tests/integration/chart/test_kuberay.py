@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from serving.processes.ray_environment import environment
 from tests.integration.chart.helm import CHART, SHAPES, helm, pods, rendered
@@ -36,6 +37,25 @@ def test_replicas_know_their_pods_address_and_run_at_the_niceness_of_a_session(s
         given = {one["name"]: one.get("value", one.get("valueFrom")) for one in node["containers"][0]["env"]}
         assert given["SLUICE_POOL_HOST"] == {"fieldRef": {"fieldPath": "status.podIP"}}
         assert {name: given[name] for name in ALIKE} == {name: environment(Path())[name] for name in ALIKE}
+
+
+@pytest.mark.parametrize(("address", "tolerant"), [("gcs:6379", {"redisAddress": "gcs:6379"}), ("none", None)])
+def test_replicas_outlive_the_head_unless_somebody_says_that_they_need_not(
+    address: str, tolerant: dict[str, str] | None
+) -> None:
+    made = helm("template", "one", CHART, "--values", POOLS[0], "--set", f"ray.gcs.address={address}")
+    (service,) = (one for one in yaml.safe_load_all(made.stdout) if one and one["kind"] == "RayService")
+    assert service["spec"]["rayClusterConfig"].get("gcsFaultToleranceOptions") == tolerant
+
+
+@pytest.mark.parametrize("shape", POOLS, ids=lambda path: path.stem)
+def test_nodes_that_are_drained_take_one_worker_of_ray_at_a_time(shape: Path) -> None:
+    workers = found(shape, "RayService")["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    budgets = [one["spec"] for one in rendered(shape) if one["kind"] == "PodDisruptionBudget"]
+    (budget,) = (one for one in budgets if "ray.io/node-type" in one["selector"]["matchLabels"])
+    assert budget["minAvailable"] == sum(group["minReplicas"] for group in workers) - 1
+    labels = workers[0]["template"]["metadata"]["labels"] | {"ray.io/node-type": "worker"}
+    assert budget["selector"]["matchLabels"].items() <= labels.items()
 
 
 def test_shapes_with_and_without_an_autoscaler_are_tried() -> None:
