@@ -56,7 +56,7 @@ class Mirror:
         self._chance = chance
         self._large = LargeAnswers()
         # Of its own: what crashes with a shadow is no reason to look at callers' requests more closely.
-        self._rescue = Rescue(Suspects(timers.time), self._flight)
+        self._rescue = Rescue(Suspects(timers.time), self._flight, _refused)
         self._waiting: deque[Copy] = deque()
         self._at_work: dict[Copy, Variant] = {}
         self._bytes = 0
@@ -204,3 +204,8 @@ def _dropped(copy: Copy, outcome: Outcome) -> bool:
 
 def _unseen(seen: BatchSeen) -> None:
     """Batches of copies are no model's latency: what became of them is counted here alone."""
+
+
+def _refused(request: Request, why: ServingError) -> None:
+    """No other version answers for a shadow."""
+    request.reply(why)

@@ -10,7 +10,7 @@ from serving.backends.backend import Backend
 from serving.batching.large_answer import LargeAnswers
 from serving.batching.row_queue import Span
 from serving.deadline import DeadlineWheel, Timers
-from serving.errors import DeadlineExceeded, ModelFailed, ReplicaLost, ServingError, TooLarge, UnknownModel
+from serving.errors import DeadlineExceeded, ModelFailed, NotReady, ReplicaLost, ServingError, TooLarge, UnknownModel
 from serving.features.entity_rows import EntityRows
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
@@ -47,7 +47,7 @@ class Predictor:
         self._large = LargeAnswers()
         self.administration: Administration = NOBODY
         self.suspects = Suspects(clock)
-        self._rescue = Rescue(self.suspects, self._flight)
+        self._rescue = Rescue(self.suspects, self._flight, self._refuse)
         self.features = Features(look_ups.reader, self._refuse, look_ups.observer, clock, time.time)
         if look_ups.budget is not None:
             self.features.keep_time(look_ups.budget, timers, look_ups.kept)
@@ -83,6 +83,8 @@ class Predictor:
         except (ModelFailed, TooLarge) as failed:
             # Together too large for one frame, perhaps, which is no fault of a request that fits.
             await self._rescue.after_failure(flight, failed)
+        except NotReady as away:
+            self._rescue.without_replica(flight, away)
         except ServingError as error:
             flight.fail(error)
         else:
@@ -176,7 +178,7 @@ class Predictor:
     def _refuse(self, request: Request, why: ServingError) -> None:
         if isinstance(request.caller, Copy):
             request.reply(why)
-        elif request.waiting:
+        elif request.waiting and not (isinstance(why, NotReady) and self._stable_answers(request)):
             # A name that no route has is the caller's own text, and no label.
             known = "" if isinstance(why, UnknownModel) else request.model
             self._observer.refused(known, why.reason)
@@ -185,6 +187,27 @@ class Predictor:
                 self._observer.failed(request.chosen, total_s, request.rows, why.reason)
             trials.failed(request, why)
             request.reply(why)
+
+    def _stable_answers(self, request: Request) -> bool:
+        """Nothing can run any more what the split chose for it: stable does, and it counts against the chosen one."""
+        variant = self.variants.in_place_of(request)
+        # Of a large one some rows may have run already.
+        if variant is None or self._large in request.holders:
+            return False
+        for holder in request.holders:
+            holder.released(request)
+        trials.stood_in(request)
+        request.chosen = variant.key
+        request.alone = False
+        request.queued_at = self._clock()
+        try:
+            if request.entities is None:
+                self._enqueue(variant, request)
+            else:
+                self._look_up(variant, request)
+        except ServingError as refused:
+            self._refuse(request, refused)
+        return True
 
     def _flight(self, variant: Variant, spans: list[Span]) -> Flight:
         return Flight(variant, spans, self._clock, self._large, self._observer.batch_seen)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from serving.batching.row_queue import Span
-from serving.errors import ModelFailed, Poisonous, ReplicaLost, ServingError, TooLarge
+from serving.errors import ModelFailed, NotReady, Poisonous, ReplicaLost, ServingError, TooLarge
+from serving.inference import Request
 from serving.request_path.flight import Flight
 from serving.request_path.suspects import Suspects, fingerprint, poisonous
 from serving.request_path.variants import Variant
@@ -15,11 +16,20 @@ _BISECTION_BUDGET = 24
 
 
 class Rescue:
-    """Retries after a crash and bisection after a failure; `fly` makes the flight of a part."""
+    """Retries after a crash and bisection after a failure; `fly` makes the flight of a part.
 
-    def __init__(self, suspects: Suspects, fly: Callable[[Variant, list[Span]], Flight]) -> None:
+    `refuse` answers a request that nothing ran, or has another version do so.
+    """
+
+    def __init__(
+        self,
+        suspects: Suspects,
+        fly: Callable[[Variant, list[Span]], Flight],
+        refuse: Callable[[Request, ServingError], None],
+    ) -> None:
         self._suspects = suspects
         self._fly = fly
+        self._refuse = refuse
 
     async def after_loss(self, flight: Flight, lost: ReplicaLost) -> None:
         """Inference is idempotent: rows that never began are queued again, the others run once more, each alone."""
@@ -57,6 +67,11 @@ class Rescue:
                 if caught is not None:
                     parts.append((half, caught))
 
+    def without_replica(self, flight: Flight, away: NotReady) -> None:
+        """Nothing that lives hosts its version: no row began to run."""
+        for span in flight.waiting_spans():
+            self._refuse(span.request, away)
+
     def cleared(self, flight: Flight) -> None:
         """A suspect ran without harm."""
         for span in flight.waiting_spans():
@@ -82,6 +97,8 @@ class Rescue:
                 return
             guilty = self._suspects.crashed_with(mark)
             part.fail(Poisonous(poisonous(variant.key)) if guilty else lost)
+        except NotReady as away:
+            self.without_replica(part, away)
         except ServingError as error:
             part.fail(error)
         else:
@@ -97,6 +114,8 @@ class Rescue:
             await self.after_loss(part, lost)
         except (ModelFailed, TooLarge) as failed:
             return failed
+        except NotReady as away:
+            self.without_replica(part, away)
         except ServingError as error:
             part.fail(error)
         else:

@@ -117,6 +117,14 @@ class Variants:
             raise NotReady(self._why_not(route, version))
         return variant
 
+    def in_place_of(self, request: Request) -> Variant | None:
+        """Who answers for a variant that nothing hosts any more; nobody where the caller chose it."""
+        route = self._table.routes.get(request.model)
+        if route is None or request.chosen is None or request.version is not None or request.pinned is not None:
+            return None
+        variant = self._stable(route)
+        return None if variant is None or variant.key == request.chosen else variant
+
     def keeps(self, variant: Variant) -> bool:
         """It may still be given what it had accepted; not where another has replaced it, or nothing hosts it any more.
 

@@ -23,8 +23,8 @@ def row_of(value: float) -> bytes:
 class EchoBackend:
     """Hosts `hosted` with `free_slots` slots; `batches` keeps the rows of every batch in order.
 
-    Rows in `bad` make the model fail, rows in `deadly` take the replica down with them. While `held` is set, batches
-    wait.
+    Rows in `bad` make the model fail, rows in `deadly` take the replica down with them. Versions in `away` are hosted,
+    and on no replica when they are to run. While `held` is set, batches wait.
     """
 
     def __init__(self, hosted: Sequence[Hosted] = (Hosted(KEY, SIGNATURE, batchable=True),), slots: int = 1) -> None:
@@ -35,6 +35,7 @@ class EchoBackend:
         self.crashes = 0
         self.bad: set[bytes] = set()
         self.deadly: set[bytes] = set()
+        self.away: set[VersionKey] = set()
         self.replicas = 100
         self.gate = asyncio.Event()
         self.gate.set()
@@ -93,7 +94,7 @@ class EchoBackend:
 
     async def run(self, batch: Batch) -> Outputs:
         """Each row answers with itself."""
-        if self.replicas <= 0:
+        if self.replicas <= 0 or batch.key in self.away:
             raise NotReady("no replica")
         data = batch.inputs[0].joined()
         self.batches.append(data)

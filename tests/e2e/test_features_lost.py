@@ -261,7 +261,8 @@ def test_deadlines_are_kept_during_a_read_that_does_not_end(tmp_path: Path, serv
             late = session.ask("lenient", {"x-request-timeout-ms": "100"})
         finally:
             server.signal(signal.SIGCONT)
-        assert late.status == 504
+        # Half of its time is for the row, the other half for an answer without it.
+        assert (late.status, late.headers["x-sluice-degraded"]) == (200, "row=unavailable")
         assert session.ask("doubler", {}).status == 400
         _whole_again(session)
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import pytest
 
 from serving.errors import NotReady
-from serving.inference import Hosted, Request, VersionKey
+from serving.inference import Hosted, Request, Tensor, VersionKey
 from serving.routing.table import Route, RouteTable, Served, Split
-from serving.testing.backend import KEY, SIGNATURE, EchoBackend
+from serving.testing.backend import KEY, SIGNATURE, EchoBackend, row_of
 from tests.unit.request_path.conftest import Bench, Caller
 
 CANARY = VersionKey(KEY.model, 2)
@@ -178,3 +178,49 @@ async def test_one_that_is_routed_elsewhere_leaves_until_what_it_had_is_answered
     assert variants.busy(KEY)
     assert not variants.leaving(KEY)
     backend.gate.set()
+
+
+def canary_only(bench: Bench) -> None:
+    """Every request is the canary's, and stable is hosted as well."""
+    splits = (Split("stable", 1, 0), Split("canary", 2, 10_000))
+    route = Route(KEY.model, "salt", splits, (Served(1, "pool"), Served(2, "pool")))
+    bench.predictor.variants.adopt(RouteTable(3, {KEY.model: route}))
+
+
+async def test_stable_answers_those_who_wait_for_a_canary_whose_last_replica_goes_away() -> None:
+    bench = bench_of(KEY, CANARY)
+    canary_only(bench)
+    bench.backend.gate.clear()
+    running = bench.ask(1.0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting = bench.ask(2.0)
+    bench.backend.host(CANARY, None)
+    bench.backend.gate.set()
+    await bench.settle()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (running.data, waiting.data) == (row_of(1.0), row_of(2.0))
+    assert sorted(seen.variant for seen in bench.counts.seen) == ["canary", "stable"]
+    assert bench.counts.refusals == []
+
+
+async def test_stable_answers_a_batch_that_finds_no_replica_of_the_canary() -> None:
+    bench = bench_of(KEY, CANARY)
+    canary_only(bench)
+    bench.backend.away.add(CANARY)
+    answered = [bench.ask(float(number)) for number in range(3)]
+    await bench.settle()
+    assert [caller.data for caller in answered] == [row_of(float(number)) for number in range(3)]
+    assert {seen.variant for seen in bench.counts.seen} == {"stable"}
+
+
+async def test_who_asked_for_the_canary_by_name_is_told_that_its_replica_went_away() -> None:
+    bench = bench_of(KEY, CANARY)
+    bench.backend.away.add(CANARY)
+    caller = Caller()
+    request = Request(KEY.model, [Tensor("x", "FP32", (1, 2), row_of(1.0))], caller, asyncio.get_running_loop().time())
+    request.pinned = "canary"
+    bench.predictor.accept(request)
+    await bench.settle()
+    assert isinstance(caller.error, NotReady)
