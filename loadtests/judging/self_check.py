@@ -18,6 +18,7 @@ _LATE_MS = 1.0
 _CPU_SHARE = 0.95
 _UNSENT_SHARE = 0.001
 _READ_LATE_SHARE = 0.01
+NOTHING = "nothing was sent"
 RULE = (
     "A load is invalid where at the 99th percentile, or at any that a gate names, requests left later after they were "
     f"due than a tenth of the gate's bound ({_LATE_MS:g} ms where there is none), where over "
@@ -47,9 +48,8 @@ def self_check(outcomes: Outcomes, gates: Gates, accounts: Sequence[Account], la
     late = np.sort((outcomes.sent - outcomes.due)[left])
     # Under a microsecond early is the clock's rounding.
     late = np.maximum(late[np.isfinite(late)], 0.0) * 1e3
-    problems = (
-        [*_late(late, gates), *_unread(accounts, len(late)), *_busy(accounts)] if len(late) else ["nothing was sent"]
-    )
+    problems = [one.lost for one in accounts if one.lost]
+    problems += [*_late(late, gates), *_unread(accounts, len(late)), *_busy(accounts)] if len(late) else [NOTHING]
     unsent = len(outcomes) - int(left.sum())
     notes = []
     if unsent > _UNSENT_SHARE * len(outcomes):

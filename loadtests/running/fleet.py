@@ -29,7 +29,7 @@ _PREPARE_S = 120.0
 
 
 class GeneratorLost(Exception):
-    """A generator ended before its load did."""
+    """A generator ended before its load began."""
 
 
 @dataclass(slots=True)
@@ -72,6 +72,12 @@ class Fleet:
         """Whether any of them still asks or waits for answers."""
         return any(generator.process.poll() is None for generator in self.generators)
 
+    @property
+    def full(self) -> bool:
+        """Whether a closed loop had no room for more before its time was over."""
+        closed = self.scenario.generator.loop == "closed"
+        return closed and any(one.columns.reached >= one.columns.room for one in self.generators)
+
     def stop(self) -> None:
         """No more is sent; what is out is waited for as at every end."""
         for generator in self.generators:
@@ -88,19 +94,16 @@ class Fleet:
         return True
 
     def accounts(self) -> list[Account]:
-        """What each of them used.
-
-        Raises:
-            GeneratorLost: one was killed, or failed.
-        """
+        """What each of them used; one that was killed, or failed, has lost that, and nothing that it measured."""
         for number, generator in enumerate(self.generators):
             if generator.account is None:
                 assert generator.process.stdout is not None  # noqa: S101 - it is a pipe
                 line = generator.process.stdout.readline()
                 if not line:
-                    status = generator.process.wait()
-                    raise GeneratorLost(f"generator {number} ended with status {status} before its load did")
-                generator.account = Account(**orjson.loads(line))
+                    lost = f"generator {number} ended with status {generator.process.wait()} before its load did"
+                    generator.account = Account(0.0, 0.0, 0, 0, 0.0, [], lost=lost)
+                else:
+                    generator.account = Account(**orjson.loads(line))
         return [generator.account for generator in self.generators if generator.account is not None]
 
     def outcomes(self, names: list[list[str]] | None = None) -> Outcomes:
@@ -110,7 +113,8 @@ class Fleet:
             common = common_names(names)
             for part, own in zip(parts, names, strict=True):
                 numbers = np.array([*(common.index(name) for name in own), -1], np.int8)
-                part.variant[:] = numbers[part.variant]
+                # One without an account has no names.
+                part.variant[:] = numbers[np.minimum(part.variant, len(own))]
         return joined(parts)
 
     def close(self) -> None:

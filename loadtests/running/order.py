@@ -27,7 +27,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What it used, and the names of its variants; `read_late` are answers that lay unread."""
+    """What it used, and the names of its variants; `read_late` are answers that lay unread.
+
+    `lost` says of one that ended too early how; it gave no account, and what it wrote is there.
+    """
 
     cpu_s: float
     wall_s: float
@@ -36,6 +39,7 @@ class Account:
     peak_mb: float
     variants: list[str]
     read_late: int = 0
+    lost: str = ""
 
     def line(self) -> bytes:
         """As it is sent."""

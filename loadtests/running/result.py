@@ -12,7 +12,7 @@ import numpy as np
 from loadtests.generator.outcomes import Outcomes
 from loadtests.judging.gates import Judged
 from loadtests.judging.latency import finite, histogram, ladder, percentile_ms, summary, waits
-from loadtests.judging.self_check import SelfCheck
+from loadtests.judging.self_check import NOTHING, SelfCheck
 from loadtests.running.chaos import Mark
 from loadtests.scenario.scenario import Scenario
 from loadtests.scenario.shape import StageSpan
@@ -47,10 +47,11 @@ class Around:
 
 def verdict(check: SelfCheck, gates: Sequence[Judged], *, interrupted: bool) -> str:
     """An invalid load passes and fails nothing, and half a load neither."""
+    # Who gives up within the warm-up has measured nothing, and that is no fault of the generator's.
+    if interrupted and check.problems in ((), (NOTHING,)):
+        return INTERRUPTED
     if not check.valid:
         return INVALID
-    if interrupted:
-        return INTERRUPTED
     return PASSED if all(gate.met for gate in gates) else FAILED
 
 

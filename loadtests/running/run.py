@@ -70,7 +70,8 @@ def run(scenario: Scenario, folder: Path, watch: Watch | None = None) -> dict[st
         names = [account.variants for account in accounts]
         outcomes = generators.outcomes(names)
         lags = [one.columns.lag_s for one in generators.generators]
-    lasted = float(outcomes.due[-1]) if interrupted and len(outcomes) else seconds
+        ended_early = interrupted or generators.full
+    lasted = float(outcomes.due[-1]) if ended_early and len(outcomes) else seconds
     measured = _measured(scenario, outcomes, common_names(names), lasted, interrupted=interrupted)
     check = self_check(measured.counted, scenario.gates, accounts, lags)
     gates = [

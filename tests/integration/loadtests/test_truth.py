@@ -9,10 +9,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from loadtests.capacity import Capacity, Goal, Search, Tried, at_rate, find, judged
-from loadtests.running.run import run
+from loadtests.running.run import Look, run
 from tests.integration.loadtests.stub_process import asking, stub
 
 # The issue's own figures take minutes; in CI everything happens ten times as often.
@@ -97,6 +98,34 @@ def test_the_capacity_of_a_server_that_refuses_above_a_rate_is_found(tmp_path: P
         *_, found = find(ask, goal, search)
     assert isinstance(found, Capacity)
     assert found.rate == pytest.approx(capacity, rel=0.06)
+
+
+def test_what_a_killed_generator_measured_is_not_lost_and_makes_the_load_invalid(tmp_path: Path) -> None:
+    killed: list[psutil.Process] = []
+
+    def kill(_: Look) -> None:
+        if not killed:
+            theirs = [one for one in psutil.Process().children() if "loadtests.running.generator" in one.cmdline()]
+            killed.append(theirs[0])
+            theirs[0].kill()
+
+    with stub(fixed_s=0.001) as target:
+        found = run(asking(target, tmp_path, 200, 2, generator={"processes": 2}), tmp_path, kill)
+    assert found["verdict"] == "invalid"
+    assert "ended with status -9 before its load did" in found["problems"][0]
+    # All of the other's, and a part of its own.
+    assert 210 < found["totals"]["requests"] < 390
+
+
+def test_a_closed_loop_without_room_for_more_is_as_long_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtests.running.fleet._CLOSED_RATE", 0)
+    with stub(fixed_s=0.002) as target:
+        found = run(asking(target, tmp_path, 1, 60, generator={"loop": "closed", "callers": 4}), tmp_path)
+    assert found["totals"]["requests"] == 1_000
+    assert found["seconds"] < 30
+    assert found["totals"]["right_per_second"] == pytest.approx(1_000 / found["seconds"], rel=0.01)
 
 
 def test_several_processes_make_one_load(tmp_path: Path) -> None:
