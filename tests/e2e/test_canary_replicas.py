@@ -18,7 +18,8 @@ from tests.e2e.test_rollouts import NOT_PROMOTED, question, sluice, status
 from tests.e2e.test_versions_under_load import told
 
 CANARY = "ray::ServeReplica:pool-echoes-canary"
-STEP = {"steps": [{"weight": 50, "duration": "10s", "max_duration": "5m"}]}
+# No guardrail: replicas that start again and again take processors that slow both versions, for which it rightly pauses.
+STEP = {"steps": [{"weight": 50, "duration": "10s", "max_duration": "5m"}], "guardrail": False}
 PLANS = {
     "own": STEP,
     "shared": {**STEP, "isolation": "shared"},
@@ -83,7 +84,7 @@ def test_with_its_own_replicas_killed_stable_answers_and_the_outcome_counts_agai
         seen = status(session)
         until(lambda: gone(session), "its replicas go with the rollout")
         report = client.report
-    assert seen["phase"] == "rolled_back"
+    assert seen["phase"] == "rolled_back", seen
     assert seen["reason"] in ("hard_stop", "errors")
     assert seen["requests"]["canary"] > 0
     # None is lost: what died with a replica is asked of another version, or of the next replica.
