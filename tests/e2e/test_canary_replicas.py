@@ -18,7 +18,7 @@ from tests.e2e.test_rollouts import NOT_PROMOTED, question, sluice, status
 from tests.e2e.test_versions_under_load import told
 
 CANARY = "ray::ServeReplica:pool-echoes-canary"
-# No guardrail: replicas that start again and again take processors that slow both versions, for which it rightly pauses.
+# No guardrail: replicas that start again and again slow both versions, for which it rightly pauses.
 STEP = {"steps": [{"weight": 50, "duration": "10s", "max_duration": "5m"}], "guardrail": False}
 PLANS = {
     "own": STEP,
