@@ -307,11 +307,15 @@ class NodeReader:
         if follow is None:
             return await connection.ended
         following = asyncio.ensure_future(follow(connection))
+        # Compiled, a `finally` that awaits would swallow that this was cancelled.
         try:
-            return await connection.ended
-        finally:
+            why = await connection.ended
+        except BaseException:
             following.cancel()
-            await asyncio.wait([following])
+            raise
+        following.cancel()
+        await asyncio.wait([following])
+        return why
 
     def _complain(self, why: str) -> None:
         if why != self._complaint:
