@@ -46,7 +46,12 @@ class Watched:
             one.start("inside")
         until(lambda: b"master_link_status:up" in self.replica.ask("INFO", "replication"), "the replica follows")
         self.sentinel.start("outside")
-        until(lambda: b"slave" in self.sentinel.ask("SENTINEL", "REPLICAS", "rows")[0], "the Sentinel knows both well")
+        until(self._knows_both_well, "the Sentinel knows both well")
+
+    def _knows_both_well(self) -> bool:
+        """Also that it is connected to the replica: until then the flags say so, and the rest of its words do not."""
+        told = self.sentinel.ask("SENTINEL", "REPLICAS", "rows")[0]
+        return bool(told[told.index(b"flags") + 1] == b"slave")
 
     def close(self) -> None:
         for one in (self.sentinel, self.master, self.replica):
