@@ -62,10 +62,7 @@ class Predictor:
             variant = self.variants.choose(request)
             request.chosen = variant.key
             self._give_time(request, variant)
-            if request.entities is None:
-                self._enqueue(variant, request)
-            else:
-                self._look_up(variant, request)
+            self._hand_over(variant, request)
         except ServingError as refused:
             self._refuse(request, refused)
 
@@ -137,6 +134,12 @@ class Predictor:
             timeout_s = variant.deadline_s
         return batcher.refusal(1, 0, priority) or batcher.gate.turned_away(timeout_s, priority)
 
+    def _hand_over(self, variant: Variant, request: Request) -> None:
+        if request.entities is None:
+            self._enqueue(variant, request)
+        else:
+            self._look_up(variant, request)
+
     def _look_up(self, variant: Variant, request: Request) -> None:
         """Have the rows made of entities; meanwhile its time runs, and it holds neither queue nor slot."""
         in_use = variant.in_use
@@ -201,10 +204,7 @@ class Predictor:
         request.alone = False
         request.queued_at = self._clock()
         try:
-            if request.entities is None:
-                self._enqueue(variant, request)
-            else:
-                self._look_up(variant, request)
+            self._hand_over(variant, request)
         except ServingError as refused:
             self._refuse(request, refused)
         return True
