@@ -13,7 +13,7 @@ from loadtests.scenario.changed import changed
 from loadtests.scenario.reading import find as find_scenario
 from loadtests.scenario.reading import read
 from serving.cli.failure import CommandFailed, ExitCode
-from serving.cli.loadtest_run import reach, write_json
+from serving.cli.loadtest_run import heed_interrupts, reach, write_json
 from serving.cli.output import console, print_json
 
 
@@ -38,6 +38,7 @@ def find_capacity(wanted: WantedCapacity, goal: Goal, search: Search) -> Capacit
     scenario = changed(read(file), target=wanted.target)
     check_target(scenario.target, wanted.yes_load)
     reach(scenario)
+    heed_interrupts()
     quiet = wanted.json_file == Path("-")
 
     def ask(rate: float, number: int) -> Tried:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,7 @@ def run_scenario(wanted: Wanted) -> str:
 
 def watched(scenario: Scenario, folder: Path, *, quiet: bool) -> dict[str, Any]:
     """Run it, and show how it goes."""
+    heed_interrupts()
     try:
         if quiet:
             return run(scenario, folder)
@@ -70,6 +72,11 @@ def watched(scenario: Scenario, folder: Path, *, quiet: bool) -> dict[str, Any]:
             return run(scenario, folder, screen.update)
     except GeneratorLost as lost:
         raise CommandFailed(str(lost)) from lost
+
+
+def heed_interrupts() -> None:
+    """Ctrl-C ends a run also where a script's shell started it in the background, which ignores it to begin with."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def reach(scenario: Scenario) -> None:

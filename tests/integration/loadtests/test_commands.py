@@ -79,8 +79,10 @@ def test_a_generator_that_was_late_makes_the_load_invalid_and_exit_code_1(target
     assert ended.stdout.endswith("invalid\n")
 
 
-def test_ctrl_c_reports_what_was_measured(target: str, tmp_path: Path) -> None:
-    command = [*PROGRAM, "loadtest", "run", str(written(tmp_path, target, "{p99_ms: 500}", seconds=300))]
+# What a script's shell starts in the background ignores the signal to begin with.
+@pytest.mark.parametrize("started", [[], ["sh", "-c", 'trap "" INT; exec "$0" "$@"']], ids=["by hand", "by a script"])
+def test_ctrl_c_reports_what_was_measured(target: str, tmp_path: Path, started: list[str]) -> None:
+    command = [*started, *PROGRAM, "loadtest", "run", str(written(tmp_path, target, "{p99_ms: 500}", seconds=300))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         assert process.stdout is not None
         while " of 300 s" not in process.stdout.readline():
