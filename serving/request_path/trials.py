@@ -28,11 +28,15 @@ SLACK_S = 0.0002
 
 
 class First(NamedTuple):
-    """A key's event: it counts as `event` if the key is not among those `seen` yet, by any worker."""
+    """A key's event: it counts as `event` if the key is not among those `seen` yet, by any worker.
+
+    `sampled`: the key is one of the trial's sample.
+    """
 
     seen: str
     event: str
     key: int
+    sampled: bool
 
 
 class Difference(NamedTuple):
@@ -59,14 +63,22 @@ class Tally(NamedTuple):
     differences: tuple[Difference, ...] = ()
 
 
+class Room:
+    """What is kept of keys between two flushes, of both arms alike: lost by one alone, events would speak for it."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+
 class Arm:
     """One arm of a trial: what a request that was assigned to it came to is counted here, whoever answered it.
 
     Counts per request cost some additions; nothing is looked up by name. Only on the loop's thread.
     """
 
-    def __init__(self, trial: Trial, scores: RowScores | None, *, canary: bool) -> None:
+    def __init__(self, trial: Trial, scores: RowScores | None, room: Room, *, canary: bool) -> None:
         self.trial = trial
+        self._room = room
         self.canary = canary
         self.scores = scores
         self._bounds_s = [bound / 1e6 for bound in trial.latency_bounds_us]
@@ -75,6 +87,8 @@ class Arm:
         self.mirror: Offer | None = None
         self.copies: Arm | None = None
         self._sticky = trial.sticky
+        # Without a share of the canary's there is nothing to compare, and so no need to know keys again.
+        self._by_key = trial.sticky and trial.weight_bp > 0
         self._told: set[tuple[str, int]] = set()
         # How slow each key was told to be: bounds below that were told too.
         self._slowest: dict[int, int] = {}
@@ -83,9 +97,13 @@ class Arm:
     def assigned(self, key: bytes | None) -> bool:
         """A request was given to this arm; False where nothing that comes of it is counted."""
         if self._sticky:
-            if key is None or not self._sampled(key):
+            if key is None:
                 return False
-            self._first("split", "split", _number(key))
+            number = _number(key)
+            if not self._sampled(number):
+                return True
+            if self._by_key:
+                self._first("split", "split", number)
         self._split += 1
         return True
 
@@ -100,7 +118,7 @@ class Arm:
             self._invalid += 1
         if score_bin >= 0:
             self._scores[score_bin] += 1
-        if self._sticky and request.key is not None:
+        if self._by_key and request.key is not None:
             self._key_answered(_number(request.key), place, score_bin, missing=bool(request.degraded), valid=valid)
 
     def failed(self, request: Request, why: ServingError) -> None:
@@ -109,14 +127,14 @@ class Arm:
             return
         self.requests += 1
         self._errors += 1
-        if self._sticky and request.key is not None:
+        if self._by_key and request.key is not None:
             self._failed_key(_number(request.key))
 
     def stood_in(self, request: Request) -> None:
         """Another version answers, since nothing that lives can run this one: its failure, whatever comes of it."""
         self.requests += 1
         self._errors += 1
-        if self._sticky and request.key is not None:
+        if self._by_key and request.key is not None:
             self._failed_key(_number(request.key))
 
     def crashed(self) -> None:
@@ -132,7 +150,9 @@ class Arm:
         """Something of a shadow; where keys count once it does so for the first that was `seen` of this one."""
         self._shadowed[event] = self._shadowed.get(event, 0) + 1
         if self._sticky and seen and key is not None:
-            self._first(seen, event, _number(key))
+            number = _number(key)
+            if self._sampled(number):
+                self._first(seen, event, number)
 
     def shows(self, size: float) -> bool:
         """A difference of this size would be among the largest."""
@@ -170,6 +190,7 @@ class Arm:
         self._slower = [0] * (len(self._bounds_s) + 1)
         self._scores = [0] * (len(self.trial.score_edges) + 1)
         self._firsts: list[First] = []
+        self._room.taken = 0
         self._shadowed: dict[str, int] = {}
         self._differences: list[Difference] = []
 
@@ -189,20 +210,24 @@ class Arm:
         return {event: count for event, count in found.items() if count}
 
     def _failed_key(self, number: int) -> None:
-        self._first("keys", "keys", number)
+        if self._sampled(number):
+            self._first("keys", "keys", number)
         self._first("errors", "errors", number)
 
     def _key_answered(self, number: int, place: int, score_bin: int, *, missing: bool, valid: bool) -> None:
+        # What few keys have is counted of all of them, and what every key has of the sample.
+        if missing:
+            self._first("features_missing", "features_missing", number)
+        if not valid:
+            self._first("outputs_invalid", "outputs_invalid", number)
+        if not self._sampled(number):
+            return
         self._first("keys", "keys", number)
         told = self._slowest.get(number, 0)
         if place > told:
             self._slowest[number] = place
             for bound in range(told, place):
                 self._first(f"latency.{bound}", f"latency.{bound}", number)
-        if missing:
-            self._first("features_missing", "features_missing", number)
-        if not valid:
-            self._first("outputs_invalid", "outputs_invalid", number)
         if score_bin >= 0:
             # Its first score alone: the first in each bin would use one coin several times.
             self._first("scores", f"scores.{score_bin}", number)
@@ -210,14 +235,15 @@ class Arm:
     def _first(self, seen: str, event: str, number: int) -> None:
         if (seen, number) in self._told:
             return
-        if len(self._firsts) >= _MOST_FIRSTS:
+        if self._room.taken >= _MOST_FIRSTS:
             self._lost += 1
             return
+        self._room.taken += 1
         self._told.add((seen, number))
-        self._firsts.append(First(seen, event, number))
+        self._firsts.append(First(seen, event, number, self._sampled(number)))
 
-    def _sampled(self, key: bytes) -> bool:
-        return (_number(key) & _LOW_32) < self.trial.key_sample
+    def _sampled(self, number: int) -> bool:
+        return (number & _LOW_32) < self.trial.key_sample
 
 
 def _number(key: bytes) -> int:
@@ -303,7 +329,8 @@ class Trials:
         if live is not None and live.canary.trial == trial:
             return live
         scores = RowScores(trial.score_output, trial.score_index, trial.score_edges) if trial.score_output else None
-        arms = TrialArms(Arm(trial, scores, canary=True), Arm(trial, scores, canary=False))
+        room = Room()
+        arms = TrialArms(Arm(trial, scores, room, canary=True), Arm(trial, scores, room, canary=False))
         if trial.shadow is not None:
             arms.stable.mirror, arms.stable.copies = self._mirror, arms.canary
         return arms

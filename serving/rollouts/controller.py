@@ -217,7 +217,9 @@ class Controller:
             found = await self._shadowed(held, number)
         else:
             found = await self._judged(held, number)
-        held = await self._kept(found, number, before=held)
+        before, held = held, await self._kept(found, number, before=held)
+        if before.standing and held.standing and before.standing.judged_step < held.standing.judged_step:
+            await asyncio.to_thread(self._store.forget_step, held.id, before.standing.judged_step)
         if held.confirming_s:
             questions = [
                 (hook, question(held, place)) for place, hook in enumerate(held.in_force().webhooks) if hook.confirm
@@ -270,8 +272,9 @@ class Controller:
         this = answer.asked == _question_of(held)
         counted_as = shadowed_as(held) if held.standing is not None and held.standing.shadowing else held.id
         crashes = await asyncio.to_thread(self._store.crashes, counted_as)
+        seen = await asyncio.to_thread(self._store.keys, counted_as)
         no = answer.why if this else ""
-        return Facts(unusable, crashes, starting, no_place, agreed=this and answer.yes, no=no)
+        return Facts(unusable, crashes, starting, no_place, keys=seen, agreed=this and answer.yes, no=no)
 
     async def _kept(self, found: Looked, number: int, before: Rollout | None = None) -> Rollout:
         """Store it, then have the session do it; what could not be done is tried again with the next look."""

@@ -18,7 +18,7 @@ from serving.rollouts.stratum import SLICE_S, StratumCounts
 from serving.rollouts.transition import Phase
 from serving.rollouts.verdict import Action, Look, Outcome, Verdict, judge
 from serving.rollouts.webhooks import Sent
-from serving.state.rollout_counts import StratumName
+from serving.state.rollout_counts import MOST_KEYS, StratumName
 
 Counted = Mapping[StratumName, Mapping[str, int]]
 # Workers bring what they counted once a second; a slice that has been over for three of these is complete.
@@ -41,6 +41,7 @@ class Facts:
     """What is known besides counts: why the canary's version cannot be used, and batches that crashes took, by arm.
 
     `starting`: the replicas of its own are not there yet; `no_place` is why there will be none.
+    `keys` of the rollout's sample are remembered.
     `agreed`: webhooks said yes to what they were asked since `confirming_s` of the rollout; `no` is why not yet.
     """
 
@@ -48,6 +49,7 @@ class Facts:
     crashes: tuple[int, int] = (0, 0)
     starting: bool = False
     no_place: str = ""
+    keys: int = 0
     agreed: bool = False
     no: str = ""
 
@@ -104,6 +106,7 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
     standing = rollout.standing
     if standing is None or standing.over:
         return Looked(rollout)
+    rollout = sampled(rollout, facts)
     plan, gates = rollout.in_force(), rollout.gates()
     through = complete(rollout, now_s)
     strata = [stratum_counts(gates, name, fields) for name, fields in counted.items() if name.slice > rollout.folded]
@@ -136,6 +139,20 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
     return Looked(changed, _entry(rollout, changed, look, (gates, folded, still_open), now_s))
 
 
+def sampled(rollout: Rollout, facts: Facts) -> Rollout:
+    """With a smaller sample of keys before there are more than can be remembered; the larger one is left as it is.
+
+    Which keys are in it has nothing to do with their arm, so that no evidence leans either way.
+    """
+    kept = facts.keys - rollout.keys_out
+    if kept <= MOST_KEYS:
+        return rollout
+    share = rollout.key_sample
+    while kept > MOST_KEYS // 2:
+        share, kept = share // 2, kept // 2
+    return replace(rollout, key_sample=share, keys_out=facts.keys - kept)
+
+
 def guard_folded(rollout: Rollout, gates: GateSet, done: Sequence[StratumCounts]) -> Rollout:
     """With slices that are over in what the guardrail has seen."""
     settings = rollout.in_force().guardrail
@@ -163,6 +180,7 @@ def shadowed(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> 
     standing, plan = rollout.standing, rollout.in_force()
     if standing is None or plan.shadow is None:
         return Looked(rollout)
+    rollout = sampled(rollout, facts)
     folded = shadow.load(rollout.shadow)
     through = complete(rollout, now_s, folded.folded)
     new = {name: fields for name, fields in counted.items() if name.slice > folded.folded}
@@ -220,7 +238,8 @@ def _warmed(before: Rollout, after: Rollout, now_s: float) -> Rollout:
     was, now = before.standing, after.standing
     if was is None or now is None or not was.shadowing or now.shadowing:
         return after
-    return replace(after, count_from_s=now_s + WARM_UP_S)
+    # Keys of copies are kept apart from those of the arms.
+    return replace(after, count_from_s=now_s + WARM_UP_S, keys_out=0)
 
 
 def _allowed(phase: Phase, verdict: Verdict) -> Verdict:

@@ -48,20 +48,29 @@ def proofs(gates: GateSet, evidence: Evidence) -> list[Proof]:
     """Every margin of every gate, from the counts of the current step."""
     if gates.safe is None:
         return []
-    step = evidence.step
+    step, share = evidence.step, _sampled(gates, evidence.step)
     log_ratio = np.zeros(gates.safe.size)
     for weight_bp, rows in step.by_weight.items():
         log_ratio = log_ratio + gates.safe.log_growth(rows[:1], rows[:1] + rows[1:], weight_bp)[0]
     return [
-        _proof(gates, step, gate, margin, float(value))
+        _proof(gates, step, (gate, margin), float(value), share)
         for (gate, margin), value in zip(gates.margins, mixture(gates.safe, log_ratio), strict=True)
     ]
 
 
-def _proof(gates: GateSet, step: StepCounts, gate: Gate, margin: Margin, value: float) -> Proof:
+def _sampled(gates: GateSet, step: StepCounts) -> float:
+    """Which share of requests is of keys whose first events are known: assignments are counted of those alone."""
+    requests = int(step.requests.sum())
+    if "split" not in gates.firsts or not requests:
+        return 1.0
+    return min(1.0, int(step.every[:, gates.firsts["split"]].sum()) / requests)
+
+
+def _proof(gates: GateSet, step: StepCounts, of: tuple[Gate, Margin], value: float, share: float) -> Proof:
+    gate, margin = of
     column = gates.column(gate, margin)
     canary, stable = (int(count) for count in total(gates, step.by_weight)[:, column])
-    every = int(step.every[:, column].sum())
+    every = int(step.every[:, column].sum()) * share
     saturated = every >= _FEW_EVENTS and canary + stable < _SATURATED * every
     return Proof(gate, margin, value, _excess(step, canary, stable), saturated)
 

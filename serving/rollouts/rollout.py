@@ -15,6 +15,7 @@ from serving.rollouts.measuring import Basis
 from serving.rollouts.plan import Plan, gates_of
 from serving.rollouts.transition import Phase, Standing
 from serving.rollouts.verdict import Verdict
+from serving.routing.table import ALL_KEYS
 
 FORMAT = 1
 MEASURING = "measuring"
@@ -56,6 +57,7 @@ class Rollout:
     `runs` says where the canary runs; `own` are the replicas that it is to have for itself, None where it has none.
     `told` numbers the messages to webhooks, `owed` are those that are on their way; since `confirming_s` (0: it does
     not) it waits for a webhook's yes to go on.
+    Keys below `key_sample` are judged; of those that were told, `keys_out` are not any more.
     `score` is the model's, held against `threshold` where its owner names one. `shadow` is the shadow stage's evidence.
     `pinned` is the version that somebody gave all traffic to, and with which the rollout ended. `settled`: it is over,
     and its last routing table is in force.
@@ -86,6 +88,8 @@ class Rollout:
     owed: tuple[Owed, ...] = ()
     confirming_s: float = 0.0
     pinned: int = 0
+    key_sample: int = ALL_KEYS
+    keys_out: int = 0
     runs: str = ""
     own: Mapping[str, Any] | None = None
     settled: bool = False

@@ -115,4 +115,5 @@ def _trial(rollout: Rollout, step: int, weight_bp: int) -> Trial:
         score_output=output if basis.score_edges else "",
         score_index=index,
         score_edges=basis.score_edges,
+        key_sample=rollout.key_sample,
     )

@@ -40,5 +40,11 @@ class Store(Protocol):
     def crashes(self, rollout_id: str) -> tuple[int, int]:
         """Batches that replicas took with them: of the canary, of the stable version."""
 
+    def keys(self, rollout_id: str) -> int:
+        """How many keys of its sample were seen so far."""
+
+    def forget_step(self, rollout_id: str, step: int) -> None:
+        """Which keys were counted in a step that is over is not needed any more."""
+
     def drop_oldest(self) -> None:
         """Forget ended rollouts beyond those that are kept."""

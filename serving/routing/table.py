@@ -11,6 +11,8 @@ from serving.errors import ConfigInvalid
 
 FORMAT = 1
 WHOLE_BP = 10_000
+# Of a trial: every key, whatever its hash.
+ALL_KEYS = 1 << 32
 _MAY_BE_NONE = ("latency_slo_us", "max_wait_us")
 
 
@@ -63,8 +65,9 @@ class Trial:
     """What a rollout has counted of a split: both arms alike, from `count_from_s` on (both times are since 1970).
 
     Slices of time begin at `began_s`; `generation` is the epoch of the table with which step or weight last changed.
-    A `sticky` trial judges a key once, and only those whose own hash is below `key_sample` (of 2**32). Runs are held
-    against `latency_bounds_us`, the score, element `score_index` of a row of `score_output`, against `score_edges`.
+    A `sticky` trial judges a key once; by what every key has it judges those alone whose own hash is below `key_sample`
+    (of 2**32). Runs are held against `latency_bounds_us`, the score, element `score_index` of a row of `score_output`,
+    against `score_edges`.
     """
 
     rollout: str
@@ -78,7 +81,7 @@ class Trial:
     score_output: str = ""
     score_index: int = 0
     score_edges: tuple[float, ...] = ()
-    key_sample: int = 1 << 32
+    key_sample: int = ALL_KEYS
     shadow: Shadow | None = None
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # Differences of a shadow that are kept; what is smaller than all of these is not.
 MOST_DIFFERENCES = 20
+# Keys that are remembered of each kind of event: from there on those of the trial's sample alone, which a controller
+# makes smaller before it has more.
+MOST_KEYS = 100_000
 # What is left of a rollout that nobody cleared away goes after this time without news.
 KEPT_MS = 14 * 86_400_000
 CANARY, STABLE = 0, 1
@@ -50,6 +53,11 @@ local function first(set, key)
   end
   return new
 end
+local sizes = {}
+local function room(set)
+  sizes[set] = sizes[set] or redis.call('SCARD', set)
+  return sizes[set] < tonumber(ARGV[6])
+end
 for _, part in ipairs(cjson.decode(ARGV[4])) do
   local counts = prefix .. ':counts:' .. part.stratum
   local late = part.slice <= closed
@@ -60,8 +68,8 @@ for _, part in ipairs(cjson.decode(ARGV[4])) do
     add(counts, field, count)
   end
   for _, entry in ipairs(part.firsts) do
-    local seen, event, key = entry[1], entry[2], entry[3]
-    local in_step = first(prefix .. ':step:' .. part.step .. ':seen:' .. seen, key)
+    local seen, event, key, sampled = entry[1], entry[2], entry[3], entry[4]
+    local in_step = sampled and first(prefix .. ':step:' .. part.step .. ':seen:' .. seen, key)
     if seen == 'keys' then
       if in_step then
         add(counts, 'keys|' .. part.arm, 1)
@@ -70,7 +78,8 @@ for _, part in ipairs(cjson.decode(ARGV[4])) do
       if in_step then
         add(counts, (2 + part.arm) .. '|' .. event, 1)
       end
-      if first(prefix .. ':seen:' .. seen, key) then
+      local set = prefix .. ':seen:' .. seen
+      if (sampled or room(set)) and first(set, key) then
         add(counts, part.arm .. '|' .. event, 1)
       end
     end
@@ -115,9 +124,10 @@ class StratumName(NamedTuple):
 class ArmCounts:
     """What a worker saw of one arm in one stratum.
 
-    `events` counts by name. `firsts` has a `(seen, event, key)` for what counts once a key: as `event`, unless the key
-    is among those `seen` already. Without keys (`sticky` false) every event is a first one. `differences` are
-    the largest of a shadow's answers from the stable version's, each with its size and as text.
+    `events` counts by name. `firsts` has a `(seen, event, key, sampled)` for what counts once a key: as `event`, unless
+    the key is among those `seen` already; in the step, only if it is of the trial's sample. Without keys (`sticky`
+    false) every event is a first one. `differences` are the largest of a shadow's answers from the stable version's,
+    each with its size and as text.
     """
 
     stratum: StratumName
@@ -125,7 +135,7 @@ class ArmCounts:
     sticky: bool
     requests: int
     events: Mapping[str, int]
-    firsts: Sequence[tuple[str, str, int]] = ()
+    firsts: Sequence[tuple[str, str, int, bool]] = ()
     crashes: int = 0
     differences: Sequence[tuple[float, str]] = ()
 
@@ -142,7 +152,7 @@ class ArmCounts:
             "step": self.stratum.step,
             "arm": self.arm,
             "counts": {field: count for field, count in counts.items() if count},
-            "firsts": [(seen, event, f"{key:016x}") for seen, event, key in self.firsts],
+            "firsts": [(seen, event, f"{key:016x}", sampled) for seen, event, key, sampled in self.firsts],
             "crashes": self.crashes,
             "differences": self.differences,
         }
@@ -164,10 +174,8 @@ class CountsWriter:
         # Never empty lists: to the script's JSON they would be empty mappings, which does no harm to its loops.
         text = json.dumps([part.as_json() for part in parts], separators=(",", ":"))
         try:
-            prefix = keys.rollout(rollout_id)
-            return bool(
-                await self._client.eval(_FLUSH, 1, prefix, self._worker, number, KEPT_MS, text, MOST_DIFFERENCES)
-            )
+            prefix, most = keys.rollout(rollout_id), (MOST_DIFFERENCES, MOST_KEYS)
+            return bool(await self._client.eval(_FLUSH, 1, prefix, self._worker, number, KEPT_MS, text, *most))
         except UNREACHABLE as error:
             raise Unavailable(f"the control Redis did not take the counts: {error}") from error
 
@@ -207,6 +215,15 @@ class RolloutCounts:
     def crashes(self, arm: int) -> int:
         """Batches that replicas of an arm's version took with them."""
         return int(cast("bytes | None", self._client.hget(f"{self._prefix}:incidents", f"crashes|{arm}")) or 0)
+
+    def keys(self) -> int:
+        """Keys of the sample that were seen so far: by the split, or by copies where there is none."""
+        return max(int(self._client.scard(f"{self._prefix}:seen:{what}")) for what in ("split", "copies"))
+
+    def forget_step(self, step: int) -> None:
+        """Which keys were counted in a step that is over: most of what a rollout holds."""
+        for key in self._client.scan_iter(f"{_literal(self._prefix)}:step:{step}:seen:*", count=500):
+            self._client.unlink(key)
 
     def differences(self) -> list[str]:
         """The largest differences of a shadow's answers, the largest first, as text."""

@@ -175,6 +175,16 @@ class RolloutStore:
             counts = RolloutCounts(self._client, rollout_id)
             return counts.crashes(0), counts.crashes(1)
 
+    def keys(self, rollout_id: str) -> int:
+        """How many keys of its sample were seen so far."""
+        with _answering():
+            return RolloutCounts(self._client, rollout_id).keys()
+
+    def forget_step(self, rollout_id: str, step: int) -> None:
+        """Which keys were counted in a step that is over."""
+        with _answering():
+            RolloutCounts(self._client, rollout_id).forget_step(step)
+
     def differences(self, rollout_id: str) -> list[Any]:
         """The largest differences of a shadow's answers, the largest first."""
         with _answering():

@@ -38,8 +38,11 @@ def part(arm: int = CANARY, stratum: StratumName = STRATUM, requests: int = 5, *
     return ArmCounts(stratum, arm, sticky=False, requests=requests, events=events)
 
 
-def keyed(*firsts: tuple[str, str, int], arm: int = CANARY, stratum: StratumName = STRATUM) -> ArmCounts:
-    return ArmCounts(stratum, arm, sticky=True, requests=1, events={"errors": 1}, firsts=firsts)
+def keyed(
+    *firsts: tuple[str, str, int], arm: int = CANARY, stratum: StratumName = STRATUM, sampled: bool = True
+) -> ArmCounts:
+    told = [(*first, sampled) for first in firsts]
+    return ArmCounts(stratum, arm, sticky=True, requests=1, events={"errors": 1}, firsts=told)
 
 
 async def test_counts_of_workers_add_up(server: Server, writer: CountsWriter, other: CountsWriter) -> None:
@@ -83,6 +86,31 @@ async def test_only_the_first_score_of_a_key_counts_whatever_its_bin(server: Ser
     await writer.add("r-1", 1, [keyed(("scores", "scores.2", 11), ("scores", "scores.4", 11))])
     fields = counts_of(server).read()[STRATUM]
     assert (fields["0|scores.2"], fields.get("0|scores.4", 0)) == (1, 0)
+
+
+async def test_keys_beyond_the_sample_count_for_the_rollout_until_there_are_many_and_never_for_the_step(
+    server: Server, writer: CountsWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.state.rollout_counts.MOST_KEYS", 3)
+    for number in range(1, 6):
+        await writer.add("r-1", number, [keyed(("errors", "errors", number), sampled=False)])
+    fields = counts_of(server).read()[STRATUM]
+    assert (fields["0|errors"], fields.get("2|errors", 0)) == (3, 0)
+    await writer.add("r-1", 6, [keyed(("errors", "errors", 6))])
+    fields = counts_of(server).read()[STRATUM]
+    assert (fields["0|errors"], fields["2|errors"]) == (4, 1)
+
+
+async def test_keys_are_counted_for_the_controller_and_those_of_a_step_that_is_over_are_forgotten(
+    server: Server, writer: CountsWriter
+) -> None:
+    counts = counts_of(server)
+    assert counts.keys() == 0
+    await writer.add("r-1", 1, [keyed(("split", "split", 11), ("split", "split", 12), ("keys", "keys", 11))])
+    counts.forget_step(2)
+    assert (counts.keys(), len(server.client().keys("sluice:rollout:*:step:1:*"))) == (2, 2)
+    counts.forget_step(1)
+    assert (counts.keys(), server.client().keys("sluice:rollout:*:step:*")) == (2, [])
 
 
 async def test_a_slice_that_is_closed_takes_no_more(server: Server, writer: CountsWriter) -> None:

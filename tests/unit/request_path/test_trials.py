@@ -157,10 +157,47 @@ def test_a_sample_of_keys_is_the_same_in_every_worker_and_about_as_large_as_it_s
     trial = replace(TRIAL, sticky=True, key_sample=1 << 30)
     both = [trials_of(trial), trials_of(trial)]
     keys = [b"key-%d" % number for number in range(4_000)]
-    taken = [{key for key in keys if assigned(trials, CANARY, key).judged is not None} for trials in both]
-    assert taken[0] == taken[1]
+    for trials in both:
+        assert all(assigned(trials, CANARY, key).judged is not None for key in keys)
+    one, other = (arms(trials)[True] for trials in both)
+    assert one == other
     # Four standard deviations around a quarter.
-    assert 890 < len(taken[0]) < 1_110
+    assert 890 < one.events["split"] == len(one.firsts) < 1_110
+
+
+def test_beyond_the_sample_of_keys_what_few_of_them_have_is_told_of_each() -> None:
+    trials = trials_of(replace(SCORED, sticky=True, key_sample=0))
+    slow, poor, wrong, lost = (assigned(trials, CANARY, key) for key in (b"a", b"b", b"c", b"d"))
+    poor.degraded = "plane=not_found"
+    answered([(slow, 0, ()), (poor, 1, ()), (wrong, 2, ())], outputs_of(0.1, 0.2, float("nan")), 0.02)
+    failed(lost, DeadlineExceeded("late"))
+    tally = arms(trials)[True]
+    assert firsts(tally) == [(event, event) for event in ("errors", "features_missing", "outputs_invalid")]
+    assert not any(first.sampled for first in tally.firsts)
+    # The whole model is seen by all of its requests.
+    assert (tally.requests, tally.events["latency.0"], "split" in tally.events) == (4, 3, False)
+
+
+def test_without_a_share_of_the_canary_no_key_is_told() -> None:
+    trials = trials_of(replace(SCORED, sticky=True, weight_bp=0))
+    request = assigned(trials, "stable", b"N14228")
+    answered([(request, 0, ())], outputs_of(0.1), 0.02)
+    tally = arms(trials)[False]
+    assert (tally.requests, tally.firsts) == (1, ())
+
+
+def test_what_finds_no_room_is_lost_by_both_arms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.request_path.trials._MOST_FIRSTS", 10)
+    trials = trials_of(replace(TRIAL, sticky=True))
+    for number in range(20):
+        assigned(trials, "stable", b"s-%d" % number)
+        assigned(trials, CANARY, b"c-%d" % number)
+    found = arms(trials)
+    assert [(len(found[arm].firsts), found[arm].lost) for arm in (True, False)] == [(5, 15), (5, 15)]
+    assigned(trials, CANARY, b"c-0")
+    assigned(trials, CANARY, b"c-19")
+    # There is room again, and only what was lost is told.
+    assert len(arms(trials)[True].firsts) == 1
 
 
 def test_an_arm_goes_on_where_another_table_has_the_same_trial_and_is_taken_where_it_has_not() -> None:

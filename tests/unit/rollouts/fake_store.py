@@ -24,6 +24,8 @@ class FakeStore:
         self.counted: dict[str, dict[StratumName, dict[str, int]]] = {}
         self.closed: dict[str, int] = {}
         self.crashed = (0, 0)
+        self.known_keys: dict[str, int] = {}
+        self.forgotten: list[int] = []
         # What everybody is told that asks for a number, right or wrong: 0 for the truth.
         self.claims = 0
 
@@ -64,6 +66,12 @@ class FakeStore:
 
     def crashes(self, rollout_id: str) -> tuple[int, int]:
         return self.crashed
+
+    def keys(self, rollout_id: str) -> int:
+        return self.known_keys.get(rollout_id, 0)
+
+    def forget_step(self, rollout_id: str, step: int) -> None:
+        self.forgotten.append(step)
 
     def drop_oldest(self) -> None:
         pass

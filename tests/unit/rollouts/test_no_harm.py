@@ -58,6 +58,20 @@ def test_where_keys_have_run_out_nothing_is_shown() -> None:
     assert not proofs(GATES, evidence)[0].shown
 
 
+def test_of_a_sample_of_keys_first_events_are_held_against_the_samples_own() -> None:
+    gates = GateSet([*GATES.gates, Gate("split", Kind.SPLIT, 0.001)])
+    plain = seen(4, (2_000, 2_000), (200, 200))
+    events = np.zeros((6, 2), np.int64)
+    events[:, 0] = plain.events[:, 0]
+    # All requests' events are three times those of the third of keys that are known.
+    events[4:, 0] *= 3
+    events[:, 1] = 2_000
+    counts = StratumCounts(plain.stratum, plain.requests * 3, plain.keys, events)
+    assert not proofs(gates, with_strata(gates, nothing(gates), [counts]))[0].saturated
+    events[4:, 1] = 6_000
+    assert proofs(gates, with_strata(gates, nothing(gates), [counts]))[0].saturated
+
+
 def test_gates_without_margins_ask_for_no_proof() -> None:
     gates = GateSet([Gate("split", Kind.SPLIT, 0.001)])
     assert proofs(gates, nothing(gates)) == []
