@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serving.cli.failure import CommandFailed
+
+if TYPE_CHECKING:
+    from serving.config.difference import Difference
 
 File = Annotated[
     Path | None, typer.Option("--config", "-c", help="The YAML file; by default sluice.yaml, if it is there.")
@@ -85,7 +88,7 @@ def diff(
 ) -> None:
     """List every value that NEW would make another, defaults and this environment's variables included.
 
-    A running session reads no new file: each of them takes another `sluice up`.
+    A running session reads its file anew with `sluice restart`; what takes a restart of the session is said.
     """
     from serving.cli.output import console, print_json, table
     from serving.config.difference import differences
@@ -93,13 +96,17 @@ def diff(
 
     found = differences(*(effective(file, os.environ, {}) for file in (old, new)))
     if as_json:
-        print_json({one.setting: {"old": one.old, "new": one.new} for one in found})
+        print_json({one.setting: {"old": one.old, "new": one.new, "takes": _by(one)} for one in found})
         return
     if not found:
         typer.echo("nothing changes")
         return
-    shown = [(one.setting, *("-" if text is None else text for text in (one.old, one.new))) for one in found]
-    console().print(table(["setting", "old", "new"], shown, whole=["setting"]))
+    shown = [(one.setting, *("-" if text is None else text for text in (one.old, one.new)), _by(one)) for one in found]
+    console().print(table(["setting", "old", "new", "takes"], shown, whole=["setting", "takes"]))
+
+
+def _by(one: Difference) -> str:
+    return "a stop and a start" if one.restart else "sluice restart"
 
 
 def schema() -> None:

@@ -40,6 +40,11 @@ def checked(config: Path | None, models: Path | None) -> Checked:
         settings = effective(config, os.environ, flags).settings
     except ConfigInvalid as wrong:
         return Checked(_lines(wrong.message))
+    return compared(settings)
+
+
+def compared(settings: Settings) -> Checked:
+    """What is wrong with settings against the graphs of the repository that they name."""
     found = Checked()
     _compare(settings, found)
     return found

@@ -1,4 +1,4 @@
-"""`sluice restart`: rolls the gateway workers of the running session without losing a request."""
+"""`sluice restart`: has the running session read its configuration again, without losing a request."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("restart", short_help="Roll the gateway workers.", epilog="Example: sluice restart --http-port 8080")(
-        restart
-    )
+    app.command(
+        "restart", short_help="Reload and roll the workers.", epilog="Example: sluice restart --http-port 8080"
+    )(restart)
 
 
 def restart(
@@ -26,7 +26,10 @@ def restart(
         float, typer.Option("--timeout", help="Give up waiting after this many seconds.", min=1)
     ] = 120,
 ) -> None:
-    """Replace the gateway workers one by one and wait until all are replaced; requests are answered all the while."""
+    """Read the session's configuration again and replace the gateway workers; requests are answered all the while.
+
+    A configuration that cannot be followed changes nothing, and is told; exit code 1.
+    """
     import os
     import signal
 
@@ -60,6 +63,8 @@ def _replaced(running: RunningSession, until: float) -> bool:
         now = running_sessions.find(running.http_port)
         if now is None or now.session != running.session:
             raise CommandFailed(f"the session on port {running.http_port} ended before its workers were replaced")
+        if now.refusals > running.refusals:
+            raise CommandFailed(f"nothing was changed: {now.refusal}")
         if now.generation > running.generation:
             return True
     return False

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from rich.console import Console
 
 from serving.cli.failure import wrong_usage
 from serving.cli.output import console
+from serving.cli.planned_again import PlannedAgain
 from serving.cli.process_age import process_age_s
 from serving.cli.session_models import Planned, planned
 from serving.cli.session_options import SessionOptions
 from serving.cli.session_screen import SessionScreen, say_who_reaches_it
 from serving.config.settings import Settings
+from serving.processes.session_plan import SessionPlan
 from serving.processes.supervisor import Supervisor
 
 
@@ -29,16 +32,19 @@ def serve(options: SessionOptions) -> None:
     session = planned(settings)
     out = console()
     say_who_reaches_it(out, settings)
-    supervisor, _ = supervised(session, out)
+    again = PlannedAgain(options, session)
+    supervisor, _ = supervised(session, out, again)
     count = len(session.plan.models)
     out.print(f"starting {count} {'version' if count == 1 else 'versions'}, engine {session.plan.engine}")
     asyncio.run(supervisor.run())
 
 
-def supervised(session: Planned, out: Console) -> tuple[Supervisor, SessionScreen]:
-    """A supervisor that tells the screen what happens; nothing is started yet."""
+def supervised(
+    session: Planned, out: Console, replan: Callable[[], SessionPlan] | None = None
+) -> tuple[Supervisor, SessionScreen]:
+    """A supervisor that tells the screen what happens, and plans again by `replan`; nothing is started yet."""
     screen = SessionScreen(out, session.plan, session.problems, process_age_s)
-    supervisor = Supervisor(session.plan, lambda event: screen.emit(event, supervisor.running))
+    supervisor = Supervisor(session.plan, lambda event: screen.emit(event, supervisor.running), replan)
     return supervisor, screen
 
 

@@ -21,6 +21,7 @@ _STYLES = {
     "crashed": "red",
     "refused": "red",
     "roll_failed": "red",
+    "reload_refused": "red",
     "restarting": "yellow",
     "waiting": "yellow",
     "unproven": "yellow",

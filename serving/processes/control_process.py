@@ -36,6 +36,7 @@ class ControlProcess:
         self._keeper: asyncio.Task[None] | None = None
         self._answering: set[asyncio.Task[None]] = set()
         self._started_at = 0.0
+        self._replacing = False
         self.crashes = 0
 
     async def start(self, obey: Obey) -> None:
@@ -53,6 +54,13 @@ class ControlProcess:
             self._channel.send("stop")
         if self._child is not None:
             await self._child.ended_within(_END_S)
+
+    def replace(self, **options: Any) -> None:  # noqa: ANN401 - what the app is told
+        """End it once it has answered, and start it again with other options; meanwhile connections wait."""
+        self._options = {**self._options, **options}
+        if self._channel is not None:
+            self._replacing = True
+            self._channel.send("stop")
 
     def kill(self) -> None:
         """At once."""
@@ -78,10 +86,12 @@ class ControlProcess:
                     self._own(asyncio.create_task(answer(message, obey, self._channel.send)))
             await self._child.ended_within(_END_S)
             self._channel.close()
-            self.crashes += 1
-            strikes = strikes_after(strikes, time.monotonic() - self._started_at)
-            self._emit(Event("crashed", "control", f"the control app ended: {self._child.how_it_ended()}"))
-            await asyncio.sleep(delay_s(strikes))
+            if not self._replacing:
+                self.crashes += 1
+                strikes = strikes_after(strikes, time.monotonic() - self._started_at)
+                self._emit(Event("crashed", "control", f"the control app ended: {self._child.how_it_ended()}"))
+                await asyncio.sleep(delay_s(strikes))
+            self._replacing = False
             await relaunched(self._launch, "control", strikes, self._emit)
             self._emit(Event("restarted", "control", "the control app was started again"))
 

@@ -73,6 +73,16 @@ def changed_pools(
     return tuple(pool for pool in (*wanted.values(), *empty) if pool != running.get(pool.name))
 
 
+def beside(running: Mapping[str, PoolSpec], changed: Sequence[PoolSpec]) -> tuple[PoolSpec, ...]:
+    """The changed pools, each with what it hosts now as well."""
+    return tuple(_with_held(pool, running[pool.name]) if pool.name in running else pool for pool in changed)
+
+
+def _with_held(pool: PoolSpec, now: PoolSpec) -> PoolSpec:
+    wanted = {source.key for source in pool.sources}
+    return replace(pool, sources=(*pool.sources, *(held for held in now.sources if held.key not in wanted)))
+
+
 def remedy(pool: PoolSpec, running: Sequence[PoolSpec]) -> str:
     """What to do where there is no room for a pool; of a canary's, which pools run and how it needs less."""
     if not is_canary_pool(pool.name):

@@ -76,6 +76,10 @@ class EngineProcess:
         """An engine that is started again hosts these versions and publishes this table."""
         self._start_message = replace(self._start_message, models=models, table=table)
 
+    def follow(self, config: Mapping[str, Any]) -> None:
+        """An engine that is started again has this configuration."""
+        self._start_message = replace(self._start_message, config=config)
+
     async def stop(self, patience_s: float) -> None:
         """Ask it to end, and end what is left of it and of all it started."""
         if self._keeper is not None:

@@ -21,6 +21,8 @@ Kind = Literal[
     "rolling",  # a rolling restart began
     "rolled",  # every worker was replaced
     "roll_failed",  # the successor did not become ready; the predecessor goes on
+    "reloaded",  # the session follows its configuration as it is written now
+    "reload_refused",  # it does not, and why; the one before goes on
     "scaled",  # a pool has another number of replicas from now on, and why
     "loaded",  # a version was loaded while the session runs
     "unloaded",

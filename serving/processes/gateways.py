@@ -116,6 +116,13 @@ class Gateways:
         self._start = replace(self._start, models=models, table=table)
         self._learned.keep(VersionKey(served.model, served.version) for served in models)
 
+    def follow(self, start: StartMessage) -> StartMessage:
+        """Workers started from now on have this configuration, grace time and tokens; gives what held before."""
+        before = self._start
+        told = {name: getattr(start, name) for name in ("config", "grace_s", "token", "values_token")}
+        self._start = replace(before, **told)
+        return before
+
     async def ask_all(self, what: str, *, strict: bool = False, **facts: Any) -> None:  # noqa: ANN401 - see Ask
         """Have every worker do it; one that ended meanwhile is none any more, but `strict` takes that for a failure.
 

@@ -195,24 +195,30 @@ def _hosts(start: StartMessage, pools: tuple[PoolSpec, ...]) -> Callable[[dict[s
     """Carries out "host": these versions and no others, in pools that run and in others that are started for it.
 
     A pool that was started for a version ends with its last one, a canary's with its rollout; the others of the
-    session's start stay. "room" only says whether there is room for those that would be started.
+    session's start stay. "room" only says whether there is room for those that would be started. Where `config` is
+    told, it holds from then on. "host_beside" takes nothing away: gateways that go by the table before go on.
     """
     from serving.config.placement import is_canary_pool  # noqa: PLC0415 - see _from_supervisor
-    from serving.processes.engine_pools import changed_pools, remedy  # noqa: PLC0415 - see _from_supervisor
+    from serving.processes.engine_pools import beside, changed_pools, remedy  # noqa: PLC0415 - see _from_supervisor
 
     running = {pool.name: pool for pool in pools}
     kept = frozenset(name for name in running if not is_canary_pool(name))
 
     def host(asked: dict[str, Any]) -> None:
+        nonlocal start
         from serving.processes import ray_pools  # noqa: PLC0415 - see `run`
 
         models = [ServedModel(**served) for served in asked["models"]]
-        changed = changed_pools(running, start, models)
+        told = replace(start, config=asked.get("config", start.config))
+        changed = changed_pools(running, told, models)
+        if asked["what"] == "host_beside":
+            changed = beside(running, changed)
         ended = [pool.name for pool in changed if not pool.sources and pool.name not in kept]
         begun = [pool for pool in changed if pool.name not in running]
         ray_pools.find_room(begun, lambda pool: remedy(pool, tuple(running.values())))
         if asked["what"] == "room":
             return
+        start = told
         # Known before they are there: what fails on its way is ended like any other.
         running.update({pool.name: pool for pool in changed})
         ray_pools.change([pool for pool in changed if pool.name not in ended])

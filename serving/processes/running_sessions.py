@@ -14,7 +14,10 @@ from serving.processes.session_members import started_at
 
 @dataclass(frozen=True, slots=True)
 class RunningSession:
-    """`generation` grows with each finished rolling restart; `started` tells a reused process id apart."""
+    """`generation` grows with each finished rolling restart; `started` tells a reused process id apart.
+
+    `refusals` grows with each one that was refused, for what `refusal` says.
+    """
 
     session: str
     pid: int
@@ -32,6 +35,8 @@ class RunningSession:
     token_file: str = ""
     generation: int = 1
     ready: bool = False
+    refusals: int = 0
+    refusal: str = ""
 
     def alive(self) -> bool:
         """The supervisor that wrote this still runs."""

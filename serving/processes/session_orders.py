@@ -20,8 +20,9 @@ from serving.processes.events import Emit
 from serving.processes.model_orders import ModelOrders
 from serving.processes.release import release
 from serving.processes.repository_index import Entry, index_of
-from serving.processes.session_parts import SessionParts
+from serving.processes.session_parts import SessionParts, followed
 from serving.processes.session_plan import SessionPlan
+from serving.processes.session_reload import following
 from serving.processes.session_versions import SessionVersions
 from serving.processes.session_view import models_seen, pools_seen
 from serving.processes.shared_round import SharedRound
@@ -56,6 +57,7 @@ class SessionOrders:
         self._begin = begin
         self._engine = plan.engine
         self._versions = SessionVersions(plan, parts, changing, emit)
+        self._views = plan.config.get("feature_views") or {}
         root = (plan.config.get("repository") or {}).get("models_dir")
         self._models = ModelOrders(self._versions, Path(root) if root else None)
         # Everybody may ask for these, as often as they like.
@@ -93,6 +95,19 @@ class SessionOrders:
         if found is None:
             raise BadRequest(f"this session does not know {asked['what']!r}")
         return await found(asked)
+
+    async def reload(self, plan: SessionPlan) -> None:
+        """Follow another plan, with workers that are new in any case; see `SessionVersions.reload`.
+
+        Raises:
+            ServingError: it is refused, and the one before goes on.
+        """
+        new = following(plan, followed(plan, self._parts.start))
+        await self._versions.reload(new)
+        views = plan.config.get("feature_views") or {}
+        if self._parts.control is not None and views != self._views:
+            self._parts.control.replace(views=views)
+        self._views = views
 
     async def _health(self, _asked: Facts) -> Facts:
         status = "ready" if self._ready.is_set() else "starting"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serving.control.auth import token_in
+from serving.errors import BadRequest
 from serving.inference import VersionKey
 from serving.processes import run_dir
 from serving.processes.child_process import Spawner
@@ -200,6 +201,19 @@ def start_message(plan: SessionPlan, session: str, directory: Path, sockets: Soc
         grpc_listeners=sockets.grpc.fds() if sockets.grpc else {},
         config=plan.config,
     )
+
+
+def followed(plan: SessionPlan, start: StartMessage) -> StartMessage:
+    """What workers are told once the session follows another plan; ports and servers stay those of its start.
+
+    Raises:
+        BadRequest: the plan needs a server that the session has not begun with.
+    """
+    if not start.features_url and "features" in _state_urls(plan):
+        raise BadRequest(
+            "feature_views: this session began without any, and so without a features Redis; stop it and start it again"
+        )
+    return _with_tokens(plan, replace(start, config=plan.config, grace_s=plan.grace_s))
 
 
 def registration(plan: SessionPlan, parts: SessionParts) -> RunningSession:

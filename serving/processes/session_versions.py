@@ -6,28 +6,29 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from serving.config.first_table import first_route
 from serving.config.owner_facts import with_owner_facts
 from serving.config.placement import canary_pool, pool_of
 from serving.config.settings import Settings
-from serving.errors import BadRequest, InUse, ModelUnservable, NotReady, ServingError, Unavailable, UnknownModel
+from serving.errors import InUse, NotReady, ServingError, Unavailable, UnknownModel
 from serving.inference import VersionKey
 from serving.processes.asking import Facts
 from serving.processes.canary_place import Own, own_versions, with_own, without_own
 from serving.processes.events import Emit, Event, Kind
+from serving.processes.servable_version import servable_version
 from serving.processes.session_parts import SessionParts
 from serving.processes.session_plan import ServedModel, SessionPlan
+from serving.processes.session_reload import Following, judge
 from serving.processes.session_table import session_table
 from serving.processes.table_place import HeldTable, RedisTable, TablePlace
-from serving.registry.repository import Repository, RepositoryVersion
 from serving.routing.table import RouteTable, Split, Trial, dump
 from serving.routing.table_change import with_limits, with_pools, with_split, with_version, without_version
-from serving.runtime.check import check_version
-from serving.runtime.inspector import Inspector
 
 # How often a table is made anew because somebody else published one meanwhile.
 _TRIES = 5
+_NOT_LET_GO = "it could not be let go"
 
 Change = Callable[[RouteTable], RouteTable]
 
@@ -50,7 +51,8 @@ class SessionVersions:
         self._apart: dict[str, int] = {}
         self._models = {VersionKey(served.model, served.version): served for served in plan.models}
         self._settings = Settings.model_validate(plan.config)
-        self._seen = session_table(parts.start)
+        self._config = plan.config
+        self._seen = self._first = session_table(parts.start)
         url = parts.start.control_url
         self._tables: TablePlace = RedisTable(url, self._seen) if url else HeldTable(self._seen)
 
@@ -78,7 +80,7 @@ class SessionVersions:
         async with self._ordering:
             if key in self._models and await self._hosted(key):
                 return {"model": key.model, "version": key.version, "changed": False}
-            found = await asyncio.to_thread(_servable, self._settings, key)
+            found = await asyncio.to_thread(servable_version, self._settings, key)
             settings = with_owner_facts(self._settings, {key.model: found.manifest})
             alone = first_route(settings, key.model, {key.version})
             # Asked before anything is done: without the place for its route there is no use in loading it.
@@ -121,6 +123,64 @@ class SessionVersions:
         for key in gone:
             self._say("unloaded", str(key), f"version {key.version} was unloaded")
         return {"model": model, "versions": [key.version for key in gone]}
+
+    async def reload(self, new: Following) -> None:
+        """Follow another configuration: pools and workers first, then the routing table; a failure changes nothing.
+
+        Raises:
+            InUse: it changes what a running session cannot change, or cannot now.
+            Unavailable: engine or control Redis cannot be asked now, or a new worker did not become ready.
+            ModelUnservable: there is no room for a pool.
+        """
+        async with self._ordering:
+            judge(new, self._settings, await self.table(), self._first)
+            if new.plan.config == self._config and new.first == self._first:
+                async with self._changing:
+                    await self._roll()
+            else:
+                await self._follow(new)
+
+    async def _follow(self, new: Following) -> None:
+        before = await self._tables.current()
+        table = new.merged(before, self._first)
+        models = new.models(self._models, table)
+        try:
+            await self._engine_follows(models, new.plan.config, "host_beside")
+            async with self._changing:
+                earlier = self._parts.gateways.follow(new.start)
+                try:
+                    self._parts.gateways.serve(tuple(models.values()), dump(table).decode())
+                    await self._roll()
+                    self._in_force(models, await self._publish(lambda now: new.merged(now, self._first)))
+                except ServingError:
+                    self._parts.gateways.follow(earlier)
+                    await self._told_if_not(self._roll_back(table), "configuration", "it was not taken back wholly")
+                    raise
+        except ServingError:
+            back = self._engine_follows(self._models, self._config, "host")
+            await self._told_if_not(back, "configuration", "the pools were not taken back")
+            raise
+        self._settings, self._config, self._first = new.settings, new.plan.config, new.first
+        if self._parts.engine is not None:
+            self._parts.engine.follow(self._config)
+        # What only the table before led to is let go.
+        await self._told_if_not(self._engine_follows(models, self._config, "host"), "engine", _NOT_LET_GO)
+
+    async def _roll(self) -> None:
+        if not await self._parts.gateways.roll():
+            raise Unavailable("a new gateway worker did not become ready; the session's output says why")
+
+    async def _roll_back(self, refused: RouteTable) -> None:
+        """Have nobody go by a table that is not followed after all; workers know its epoch."""
+        held = await self._publish(lambda now: RouteTable(max(now.epoch, refused.epoch) + 1, now.routes))
+        self._in_force(self._models, held)
+        await self._roll()
+
+    async def _engine_follows(
+        self, models: Mapping[VersionKey, ServedModel], config: Mapping[str, Any], what: str
+    ) -> None:
+        if self._parts.engine is not None:
+            await self._tell_engine(models, what, config=config)
 
     async def limit(self, model: str, limits: Mapping[str, int]) -> None:
         """Have every version of a model served within other limits; those loaded later keep the configuration's.
@@ -257,12 +317,11 @@ class SessionVersions:
 
     async def _let_go(self, keys: Sequence[VersionKey], left: Mapping[VersionKey, ServedModel]) -> None:
         """Nobody is routed to them any more: what goes wrong now costs memory, and is told."""
-        failed = "it could not be let go"
         for key in keys:
             unload = self._parts.gateways.ask_all("unload", model=key.model, version=key.version)
-            await self._told_if_not(unload, str(key), failed)
+            await self._told_if_not(unload, str(key), _NOT_LET_GO)
         if self._parts.engine is not None:
-            await self._told_if_not(self._tell_engine(left), ", ".join(map(str, keys)), failed)
+            await self._told_if_not(self._tell_engine(left), ", ".join(map(str, keys)), _NOT_LET_GO)
 
     async def _told_if_not(self, done: Awaitable[None], part: str, what: str) -> None:
         try:
@@ -291,11 +350,16 @@ class SessionVersions:
         pools = {one.version: pool_of(self._settings, model, one.version) for one in served if one.pool == own}
         return with_pools(table, model, pools)
 
-    async def _tell_engine(self, models: Mapping[VersionKey, ServedModel], what: str = "host") -> None:
+    async def _tell_engine(
+        self,
+        models: Mapping[VersionKey, ServedModel],
+        what: str = "host",
+        **facts: Any,  # noqa: ANN401 - see Ask
+    ) -> None:
         engine = self._parts.engine
         if engine is None or not engine.ready.is_set():
             raise NotReady("the engine is not ready; try again in a moment")
-        await engine.ask(what, models=[asdict(served) for served in models.values()])
+        await engine.ask(what, models=[asdict(served) for served in models.values()], **facts)
 
     async def _publish(self, change: Change, number: int = 0) -> RouteTable:
         for _ in range(_TRIES):
@@ -322,26 +386,6 @@ class SessionVersions:
 
     def _say(self, kind: Kind, part: str, text: str) -> None:
         self._emit(Event(kind, part, text))
-
-
-def _servable(settings: Settings, key: VersionKey) -> RepositoryVersion:
-    """Found in the repository and loaded once in a process of its own, since loading can crash or never end."""
-    root = settings.repository.models_dir
-    if root is None:
-        raise BadRequest("this session has no model repository to load from; start it with --models DIR")
-    listing = Repository(Path(root)).listing()
-    found = next((version for version in listing.versions if version.key == key), None)
-    if found is None:
-        for problem in listing.problems:
-            if problem.model == key.model and problem.version in (None, key.version):
-                raise problem.error
-        known = ", ".join(str(version.key) for version in listing.of(key.model)) or "no version of it"
-        raise UnknownModel(f"the repository {root} has no {key}; it has {known}")
-    with Inspector() as inspector:
-        finding = check_version(found, inspector)
-    if not finding.ok:
-        raise ModelUnservable(finding.text)
-    return found
 
 
 def _versions(table: RouteTable) -> list[VersionKey]:

@@ -7,12 +7,12 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from serving.errors import ModelUnservable
+from serving.errors import ModelUnservable, ServingError
 from serving.processes import run_dir, running_sessions
 from serving.processes.events import Emit, Event, Kind
 from serving.processes.readiness import Prober, proven
@@ -34,11 +34,14 @@ _SAY_EVERY_S = 5.0
 class Supervisor:
     """One session: a command calls `run` and prints the events; `running` has the ports, `ready` is set with the event.
 
-    `start`, `roll` and `stop` are its steps, for those who own the loop themselves.
+    `replan` reads the plan again, for a reload. `start`, `roll` and `stop` are its steps, for those who own the loop
+    themselves.
     """
 
-    def __init__(self, plan: SessionPlan, emit: Emit) -> None:
+    def __init__(self, plan: SessionPlan, emit: Emit, replan: Callable[[], SessionPlan] | None = None) -> None:
         self.plan = plan
+        self._replan = replan
+        self._reloading = asyncio.Lock()
         self.running: RunningSession | None = None
         self.ready = asyncio.Event()
         self._emit = emit
@@ -54,7 +57,7 @@ class Supervisor:
         self._orders: SessionOrders | None = None
 
     async def run(self) -> None:
-        """Serve until SIGINT or SIGTERM (a second one hurries), then stop cleanly; SIGHUP rolls the gateway workers.
+        """Serve until SIGINT or SIGTERM (a second one hurries), then stop cleanly; SIGHUP reads the plan again.
 
         Raises:
             ConfigInvalid: a port or the embedded state cannot be had; nothing is left running.
@@ -120,6 +123,34 @@ class Supervisor:
             if self._parts is not None and await self._parts.gateways.roll() and self.running is not None:
                 self._register(replace(self.running, generation=self.running.generation + 1))
 
+    async def reload(self) -> None:
+        """Follow the plan as it is now, with new workers in any case; one that cannot be followed is told, no more."""
+        async with self._reloading:
+            if self._replan is None or self._parts is None:
+                await self.roll()
+                return
+            try:
+                plan = await asyncio.to_thread(self._replan)
+                await self._orders_of(self._parts).reload(plan)
+            except ServingError as error:
+                self._refuse(error.message)
+            else:
+                self._follow(plan, self._parts)
+
+    def _follow(self, plan: SessionPlan, parts: SessionParts) -> None:
+        changed = plan.config != self.plan.config
+        self.plan = plan
+        if self.running is not None:
+            token_file = registration(plan, parts).token_file
+            self._register(replace(self.running, generation=self.running.generation + 1, token_file=token_file))
+        if changed:
+            self._say("reloaded", "configuration", "the session follows it as it is written now")
+
+    def _refuse(self, why: str) -> None:
+        self._say("reload_refused", "configuration", f"{why}; the one before goes on")
+        if self.running is not None:
+            self._register(replace(self.running, refusals=self.running.refusals + 1, refusal=why))
+
     def use_table(self, table: str) -> None:
         """Every gateway worker serves by this route table from now on, for an engine without a control state."""
         if self._parts is not None:
@@ -182,13 +213,16 @@ class Supervisor:
 
     async def _obey(self, parts: SessionParts, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer what the control app or a worker asks."""
+        return await self._orders_of(parts).obey(asked)
+
+    def _orders_of(self, parts: SessionParts) -> SessionOrders:
         if self._orders is None:
             # Imported now: the configuration's library, which a supervisor without the command line needs for nothing
             # else.
             from serving.processes.session_orders import SessionOrders  # noqa: PLC0415
 
             self._orders = SessionOrders(self.plan, parts, self._rolling, self._emit, self.ready, self._own)
-        return await self._orders.obey(asked)
+        return self._orders
 
     async def _publish_table(self, parts: SessionParts) -> None:
         """As the engine does where there is one."""
@@ -224,7 +258,7 @@ class Supervisor:
         if self._had_terminal and not has_terminal():
             self.ask_to_stop()
         else:
-            self._own(self.roll())
+            self._own(self.reload())
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

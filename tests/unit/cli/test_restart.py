@@ -54,3 +54,9 @@ def test_a_session_that_ends_meanwhile_or_takes_too_long_is_told(session: list[R
     session += [replace(RUNNING, session="another")]
     with pytest.raises(CommandFailed, match="ended before its workers were replaced"):
         restarting.restart()
+
+
+def test_a_configuration_that_is_not_followed_is_told(session: list[RunningSession]) -> None:
+    session += [RUNNING, replace(RUNNING, refusals=1, refusal="http.port: a running session cannot change that")]
+    with pytest.raises(CommandFailed, match=r"^nothing was changed: http\.port: a running"):
+        restarting.restart()

@@ -18,7 +18,7 @@ def test_what_is_the_same_is_not_listed() -> None:
 def test_what_is_another_what_is_new_and_what_is_gone_are_listed() -> None:
     old = effective(http={"port": 8080}, models={"a": {"pool": "gateway"}})
     found = {one.setting: one for one in differences(old, effective(http={"port": 9000}))}
-    assert found["http.port"] == Difference("http.port", "8080", "9000")
+    assert found["http.port"] == Difference("http.port", "8080", "9000", restart=True)
     assert found["models.a.pool"] == Difference("models.a.pool", '"gateway"', None)
     back = {one.setting: one for one in differences(effective(), old)}
     assert back["models.a.pool"] == Difference("models.a.pool", None, '"gateway"')

@@ -11,7 +11,7 @@ from serving.config.first_table import first_table
 from serving.config.settings import Settings
 from serving.inference import VersionKey
 from serving.pool.pool_spec import PoolSpec
-from serving.processes.engine_pools import canary_cpus, changed_pools, later_cpus, pools_at, remedy
+from serving.processes.engine_pools import beside, canary_cpus, changed_pools, later_cpus, pools_at, remedy
 from serving.processes.model_sources import model_sources
 from serving.processes.pool_room import REMEDY
 from serving.processes.session_plan import ServedModel
@@ -150,3 +150,14 @@ def test_the_cluster_has_room_for_a_canary_of_the_largest_pool(models: list[Serv
     settings = Settings.model_validate({"pools": POOLS, "models": TRIAL})
     start = StartMessage("s", "ray", "/r", "/r", config=settings.model_dump(mode="json"))
     assert canary_cpus(start) == 3 * 0.5
+
+
+def test_beside_what_it_is_to_host_a_pool_keeps_what_it_hosts(models: list[ServedModel]) -> None:
+    settings = Settings.model_validate({"pools": POOLS})
+    now = {pool.name: pool for pool in pools_at(PoolSpec("", ()), settings, models[:2])}
+    moved = Settings.model_validate({"pools": POOLS, "models": {"b": {"pool": "big"}}})
+    wanted = pools_at(PoolSpec("", ()), moved, [models[0], models[2]])
+    assert {pool.name: hosted(pool) for pool in beside(now, wanted)} == {
+        "big": [VersionKey("b", 1)],
+        "default": [VersionKey("a", 1), VersionKey("a", 2)],
+    }

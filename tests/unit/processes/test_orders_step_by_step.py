@@ -137,7 +137,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Session:
         return RepositoryVersion(key, Path(f"/m/{key.version}/model.onnx"), Manifest())
 
     monkeypatch.setattr(HeldTable, "publish", published)
-    monkeypatch.setattr(session_versions, "_servable", servable)
+    monkeypatch.setattr(session_versions, "servable_version", servable)
     return session
 
 

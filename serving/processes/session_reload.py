@@ -1,0 +1,71 @@
+"""What following another plan comes to, judged before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from serving.config.first_table import first_table
+from serving.config.reloading import refused
+from serving.config.settings import Settings
+from serving.errors import InUse
+from serving.inference import VersionKey
+from serving.processes.session_plan import ServedModel, SessionPlan
+from serving.processes.start_message import StartMessage
+from serving.routing.table import RouteTable
+from serving.routing.table_merge import merged, objections
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A plan, and the first table that a session with it would have; `start` is what its workers are told."""
+
+    plan: SessionPlan
+    settings: Settings
+    first: RouteTable
+    start: StartMessage
+
+    def merged(self, now: RouteTable, before: RouteTable) -> RouteTable:
+        """The table in force, with what differs from the first table before."""
+        return merged(now, before, self.first)
+
+    def models(self, held: Mapping[VersionKey, ServedModel], table: RouteTable) -> dict[VersionKey, ServedModel]:
+        """The versions of the table, those that are held as they are."""
+        planned = {VersionKey(served.model, served.version): served for served in self.plan.models}
+        keys = [VersionKey(route.model, served.version) for route in table.routes.values() for served in route.served]
+        known = {**planned, **held}
+        return {key: known[key] for key in keys if key in known}
+
+
+def following(plan: SessionPlan, start: StartMessage) -> Following:
+    """The plan, ready to be judged.
+
+    Raises:
+        ConfigInvalid: it names a model of which there is no version.
+    """
+    settings = Settings.model_validate(plan.config)
+    versions = [VersionKey(served.model, served.version) for served in plan.models]
+    return Following(plan, settings, first_table(settings, versions), start)
+
+
+def judge(new: Following, old: Settings, now: RouteTable, before: RouteTable) -> None:
+    """Whether the session may follow it.
+
+    Raises:
+        InUse: not without a restart, or not now; names what stands in the way.
+    """
+    fixed = refused(old, new.settings)
+    if fixed:
+        raise InUse(f"{', '.join(fixed)}: a running session cannot change that; stop it and start it again")
+    held_up = [*objections(now, before, new.first), *_disturbed(new.settings, old, now)]
+    if held_up:
+        raise InUse("; ".join(dict.fromkeys(held_up)))
+
+
+def _disturbed(new: Settings, old: Settings, now: RouteTable) -> list[str]:
+    """Both arms of a trial must be asked alike from its beginning to its end."""
+    return [
+        f"model {model!r} is under rollout {route.trial.rollout}; wait for its end, or abort it"
+        for model, route in now.routes.items()
+        if route.trial is not None and old.model(model) != new.model(model)
+    ]

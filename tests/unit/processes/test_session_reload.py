@@ -1,0 +1,163 @@
+"""A session follows another configuration whole, in an order that nobody notices, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from serving.errors import InUse, ServingError, Unavailable
+from serving.processes.events import Event
+from serving.processes.session_plan import ServedModel, SessionPlan
+from serving.processes.session_reload import following
+from serving.processes.session_versions import SessionVersions
+from serving.processes.start_message import StartMessage
+from serving.processes.table_place import HeldTable
+from serving.routing.table import RouteTable, Split, Trial, load
+
+A, B, C = (ServedModel(name, 1, f"/{name}/1/model.onnx") for name in "abc")
+TRIAL = Trial("r1", 0, 1, 0, sticky=False, began_s=0.0, count_from_s=0.0)
+# Pools first and beside what there is, then workers, then the table; what is gone last.
+FOLLOWS = ["engine host_beside a1 c1 max_rows=7", "roll max_rows=7 a c", "table 2 a c", "engine host a1 c1 max_rows=7"]
+
+
+def plan(*models: ServedModel, **section: Any) -> SessionPlan:
+    config = {"models": {"a": section}} if section else {}
+    return SessionPlan(engine="ray", models=models, config=config)
+
+
+def rows(config: Any) -> str:
+    section = config.get("models", {}).get("a", {})
+    return f"max_rows={section.get('batching', {}).get('max_rows')}"
+
+
+class Parts:
+    """Engine and workers of a session, who write down what they are told; a step of `fails` does."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.fails: dict[str, int] = {}
+        self.start = StartMessage("s", "ray", "/r", "/r", models=(A, B))
+        self.ready = SimpleNamespace(is_set=lambda: True)
+
+    def step(self, what: str) -> None:
+        self.done.append(what)
+        if self.fails.get(what, 0):
+            self.fails[what] -= 1
+            raise Unavailable("away for a moment")
+
+    # As an engine.
+    async def ask(self, what: str, models: list[dict[str, Any]], config: Any) -> None:
+        named = " ".join(f"{one['model']}{one['version']}" for one in models)
+        self.step(f"engine {what} {named} {rows(config)}")
+
+    # As workers, and as an engine that would be started again.
+    def follow(self, told: Any) -> StartMessage:
+        before = self.start
+        if isinstance(told, StartMessage):
+            self.start = replace(self.start, config=told.config)
+        return before
+
+    def serve(self, models: tuple[ServedModel, ...], table: str) -> None:
+        self.start = replace(self.start, models=models, table=table)
+
+    def use_table(self, table: str) -> None:
+        self.done.append(f"use {load(table).epoch}")
+
+    async def roll(self) -> bool:
+        try:
+            self.step(f"roll {rows(self.start.config)} {' '.join(one.model for one in self.start.models)}")
+        except ServingError:
+            return False
+        return True
+
+
+class Session:
+    def __init__(self) -> None:
+        self.parts = Parts()
+        self.events: list[Event] = []
+        parts = cast("Any", SimpleNamespace(start=self.parts.start, gateways=self.parts, engine=self.parts))
+        self.versions = SessionVersions(plan(A, B), parts, asyncio.Lock(), self.events.append)
+
+    async def reload(self, new: SessionPlan) -> None:
+        await self.versions.reload(following(new, replace(self.parts.start, config=new.config)))
+
+    @property
+    def steps(self) -> list[str]:
+        return [one for one in self.parts.done if not one.startswith("use")]
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Session:
+    session = Session()
+    publish = HeldTable.publish
+
+    async def published(self: HeldTable, table: RouteTable, number: int = 0) -> bool:
+        session.parts.step(f"table {table.epoch} {' '.join(table.routes)}")
+        return await publish(self, table, number)
+
+    monkeypatch.setattr(HeldTable, "publish", published)
+    return session
+
+
+async def test_pools_and_workers_are_there_before_they_are_routed_to_and_what_is_gone_leaves_last(
+    session: Session,
+) -> None:
+    await session.reload(plan(A, C, batching={"max_rows": 7}))
+    assert session.steps == FOLLOWS
+    (served,) = (await session.versions.table()).routes["a"].served
+    assert served.max_rows == 7
+    assert session.versions.settings.model("a").batching.max_rows == 7
+
+
+async def test_the_same_configuration_replaces_the_workers_and_touches_nothing_else(session: Session) -> None:
+    await session.reload(plan(A, B))
+    assert session.steps == ["roll max_rows=None a b"]
+
+
+@pytest.mark.parametrize("at", range(3))
+async def test_what_fails_on_its_way_is_taken_back_wholly(session: Session, at: int) -> None:
+    session.parts.fails[FOLLOWS[at]] = 1
+    with pytest.raises(Unavailable):
+        await session.reload(plan(A, C, batching={"max_rows": 7}))
+    assert session.steps[: at + 1] == FOLLOWS[: at + 1]
+    assert session.steps[-1] == "engine host a1 b1 max_rows=None"
+    assert list((await session.versions.table()).routes) == ["a", "b"]
+    if at:
+        # Workers that had begun know the epoch of the table that nobody goes by: the one that holds is above it.
+        assert session.steps[at + 1 : -1] == ["table 3 a b", "roll max_rows=None a b"]
+        assert session.parts.done[-3] == "use 3"
+    # As if nothing had been: it is followed the next time.
+    await session.reload(plan(A, C, batching={"max_rows": 7}))
+    assert list((await session.versions.table()).routes) == ["a", "c"]
+
+
+async def test_who_answers_which_share_stays_as_it_was_ordered(session: Session) -> None:
+    second = ServedModel("a", 2, "/a/2/model.onnx")
+    await session.reload(plan(A, second, B))
+    await session.versions.split("a", (Split("stable", 1, 4_000), Split("canary", 2, 6_000)), None, salt="r", fence=1)
+    await session.reload(plan(A, second, B, batching={"max_rows": 7}))
+    route = (await session.versions.table()).routes["a"]
+    assert [one.weight_bp for one in route.splits] == [4_000, 6_000]
+    assert [one.max_rows for one in route.served] == [7, 7]
+
+
+async def test_what_a_running_session_cannot_change_is_named_and_nothing_is_done(session: Session) -> None:
+    with pytest.raises(InUse, match=r"^http\.port, state\.dir: a running session cannot change that; stop it"):
+        await session.reload(replace(plan(A, B), config={"http": {"port": 1}, "state": {"dir": "/s"}}))
+    assert session.steps == []
+
+
+@pytest.mark.parametrize("section", [{"batching": {"max_rows": 7}}, {"on_missing": "fail"}])
+async def test_a_model_under_a_rollout_is_not_changed(session: Session, section: dict[str, Any]) -> None:
+    await session.versions.split("a", (Split("stable", 1, 10_000),), TRIAL, salt="r", fence=1)
+    session.parts.done.clear()
+    with pytest.raises(InUse, match=r"^model 'a' is under rollout r1; wait for its end, or abort it$"):
+        await session.reload(plan(A, B, **section))
+    assert session.steps == []
+    # Another model's settings, and what is the same for both arms, are no matter of it.
+    await session.reload(replace(plan(A, B), config={"http": {"max_rank": 3}}))
+    assert session.steps[1] == "roll max_rows=None a b"
