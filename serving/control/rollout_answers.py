@@ -91,7 +91,10 @@ class OfAll(BaseModel):
 class GuardSeen(BaseModel):
     """Is the whole model worse than before the start? `now` is the last minute; `evidence` from `needed` on pauses."""
 
-    name: str = Field(description="errors, or slow: over the rarer of the two latency bounds.")
+    name: str = Field(
+        description="errors; slow: runs over the rarer of the two latency bounds; over_goal: requests that took longer "
+        "in all than the model's latency goal, where it has one."
+    )
     evidence: float
     needed: float
     now: OfAll

@@ -154,12 +154,19 @@ class SessionOrders:
         return {}
 
     async def _score(self, asked: Facts) -> Facts:
-        """Which output of a version is its score, and from where on it decides, as its owner says; "" without one."""
-        folder = self._versions.folder(VersionKey(asked["model"], asked["version"]))
+        """What a version's owner says of its answers.
+
+        Which output is the score, and from where on it decides; how long requests may take; "" and 0 where he does not.
+        """
+        key = VersionKey(asked["model"], asked["version"])
+        route = (await self._versions.table()).routes.get(key.model)
+        goal_us = next((one.latency_slo_us for one in route.served if one.version == key.version), 0) if route else 0
+        folder = self._versions.folder(key)
         if folder is None:
-            return {"output": "", "index": 0, "threshold": None}
+            return {"output": "", "index": 0, "threshold": None, "goal_us": goal_us}
         manifest = await asyncio.to_thread(read_manifest, folder / MANIFEST_FILE)
-        return {"output": manifest.score or "", "index": manifest.score_index or 0, "threshold": manifest.threshold}
+        score = {"output": manifest.score or "", "index": manifest.score_index or 0, "threshold": manifest.threshold}
+        return {**score, "goal_us": goal_us}
 
     async def _rollout_series(self, asked: Facts) -> Facts:
         self._parts.rollouts.use(asked["gauges"])

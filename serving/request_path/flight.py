@@ -99,7 +99,7 @@ class Flight:
                     answered.append(request)
             row = end
         if judged:
-            trials.answered(judged, outputs, outputs.run_s or run_s)
+            trials.answered(judged, outputs, trials.Took(outputs.run_s or run_s, landed_at))
         first, _, stop = self.spans[0]
         # The whole request was predicted: its other parts come early and would hide that the last one is late.
         if first.predicted_s and stop == first.rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
@@ -46,6 +47,13 @@ class Difference(NamedTuple):
     text: str
 
 
+class Took(NamedTuple):
+    """How long a batch ran, and by the loop's clock when it was over."""
+
+    run_s: float
+    landed_at: float
+
+
 class Tally(NamedTuple):
     """What one arm saw since the last time it was taken.
 
@@ -83,6 +91,7 @@ class Arm:
         self.scores = scores
         self._bounds_s = [bound / 1e6 for bound in trial.latency_bounds_us]
         self._slack_s = SLACK_S if canary else 0.0
+        self._goal_s = trial.goal_us / 1e6 if trial.goal_us else inf
         # Who copies this arm's requests, and the arm that counts what becomes of the copies.
         self.mirror: Offer | None = None
         self.copies: Arm | None = None
@@ -107,10 +116,12 @@ class Arm:
         self._split += 1
         return True
 
-    def answered(self, request: Request, run_s: float, score_bin: int, *, valid: bool) -> None:
-        """It was answered from a batch that ran so long; `score_bin` -1 where there is no score."""
+    def answered(self, request: Request, took: Took, score_bin: int, *, valid: bool) -> None:
+        """It was answered from a batch that took so long; `score_bin` -1 where there is no score."""
         self.requests += 1
-        place = bisect_left(self._bounds_s, run_s - self._slack_s)
+        if took.landed_at - request.received_at > self._goal_s:
+            self._over_goal += 1
+        place = bisect_left(self._bounds_s, took.run_s - self._slack_s)
         self._slower[place] += 1
         if request.degraded:
             self._missing += 1
@@ -187,6 +198,7 @@ class Arm:
     def _clear(self) -> None:
         self.requests = 0
         self._split = self._errors = self._missing = self._invalid = self._crashes = self._lost = 0
+        self._over_goal = 0
         self._slower = [0] * (len(self._bounds_s) + 1)
         self._scores = [0] * (len(self.trial.score_edges) + 1)
         self._firsts: list[First] = []
@@ -200,6 +212,7 @@ class Arm:
             "errors": self._errors,
             "features_missing": self._missing,
             "outputs_invalid": self._invalid,
+            "over_goal": self._over_goal,
         }
         over = 0
         for place in range(len(self._bounds_s), 0, -1):
@@ -360,16 +373,16 @@ def crashed(requests: Iterable[Request], variant: str) -> None:
             return
 
 
-def answered(judged: Sequence[Judged], outputs: Outputs, run_s: float) -> None:
-    """Count answers of one batch that ran so long: requests that are judged, each with its first row in the batch."""
+def answered(judged: Sequence[Judged], outputs: Outputs, took: Took) -> None:
+    """Count answers of one batch: requests that are judged, each with its first row in the batch."""
     bad_rows = rows_not_finite(outputs)
     for request, row, inputs in judged:
         arm = request.judged
         if isinstance(arm, Arm):
             score_bin = -1 if arm.scores is None else arm.scores.bin_of(outputs, row)
-            arm.answered(request, run_s, score_bin, valid=not bad_rows or not _has(bad_rows, row, request.rows))
+            arm.answered(request, took, score_bin, valid=not bad_rows or not _has(bad_rows, row, request.rows))
             if arm.mirror is not None and arm.copies is not None:
-                arm.mirror(Answered(request, inputs, outputs, row, run_s, arm.copies))
+                arm.mirror(Answered(request, inputs, outputs, row, took.run_s, arm.copies))
 
 
 def _has(bad_rows: frozenset[int], first: int, count: int) -> bool:

@@ -133,6 +133,7 @@ class Controller:
             sticky=sticky,
             score=(score["output"], score["index"]),
             threshold=score.get("threshold"),
+            goal_us=score.get("goal_us", 0),
             runs=place["says"],
             own=None if place["own"] is None else {**place["own"], "pool": place["pool"]},
         )

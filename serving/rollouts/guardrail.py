@@ -1,6 +1,7 @@
 """Is the whole model worse than before the start? What hurts both arms alike, no comparison of the arms can see.
 
-Of each event (errors, slow answers) the rate that is allowed is `p0`: `allowed` times an upper bound of what it was
+Of each event (errors, slow runs, and where the model has a latency goal, answers over it: what fills the queues slows
+no run and hurts all the same) the rate that is allowed is `p0`: `allowed` times an upper bound of what it was
 before the start, so that a day's ups and downs are no finding. A slice with `n` requests, `x` of them with the event,
 speaks for a rate of `phi p0` by the factor whose logarithm is
 
@@ -13,7 +14,7 @@ probability `alpha` at most (Ville 1939), and another `alpha` is that the bound 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log, log1p
 from typing import Any, NamedTuple
@@ -23,12 +24,14 @@ import numpy as np
 from serving.rollouts.alternatives import Floats
 from serving.rollouts.confidence import rate_interval
 from serving.rollouts.e_process import EProcess, folded, not_begun
-from serving.rollouts.gate import GateSet
 from serving.rollouts.plan import GuardrailSettings
-from serving.rollouts.stratum import EVERY, SLICE_S, StratumCounts
+from serving.rollouts.stratum import SLICE_S
+from serving.state.rollout_counts import CANARY, EVERY, STABLE, StratumName
 
-EVENTS = ("errors", "slow")
-_WORDS = {"errors": "errors", "slow": "slow answers"}
+# Of the verdict, and of what a person accepted who resumed in spite of it.
+NAME = "guardrail"
+EVENTS = ("errors", "slow", "over_goal")
+_WORDS = {"errors": "errors", "slow": "slow answers", "over_goal": "answers over the latency goal"}
 # The ratios that are bet on are between these; what is certain needs no bet.
 _LEAST_RATIO, _MOST_RATIO, _RATIOS = 1.1, 10.0, 25
 _MOST_RATE = 0.99
@@ -37,15 +40,18 @@ RECENT_SLICES = 12
 
 
 class Before(NamedTuple):
-    """What was counted of the stable version before the first step; requests with each of `EVENTS`."""
+    """What was counted of the stable version before the first step; requests with each of `EVENTS` that is looked at.
+
+    Those are the first two where the model has no goal.
+    """
 
     requests: int
-    events: tuple[int, int]
+    events: tuple[int, ...]
 
     def plus(self, other: Before) -> Before:
         """Of two times before the start together."""
-        errors, slow = (a + b for a, b in zip(self.events, other.events, strict=True))
-        return Before(self.requests + other.requests, (errors, slow))
+        events = tuple(a + b for a, b in zip(self.events, other.events, strict=True))
+        return Before(self.requests + other.requests, events)
 
 
 class SliceSeen(NamedTuple):
@@ -53,7 +59,7 @@ class SliceSeen(NamedTuple):
 
     slice: int
     requests: int
-    events: tuple[int, int]
+    events: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,21 +86,21 @@ class Guarded:
         return self.evidence >= self.needed
 
 
-def begin() -> Guard:
+def begin(before: Before) -> Guard:
     """Before the first slice."""
-    return Guard(EProcess(0, np.zeros(len(EVENTS) * _RATIOS)))
+    return Guard(EProcess(0, np.zeros(len(before.events) * _RATIOS)))
 
 
-def slices(gates: GateSet, strata: Iterable[StratumCounts], tail: int) -> list[SliceSeen]:
-    """Strata of both arms by slice; slow are answers over bound `tail` of the latency gate, if the plan has that."""
-    slow_at = gates.firsts["latency"] + tail if "latency" in gates.firsts else None
+def slices(counted: Mapping[StratumName, Mapping[str, int]], tail: int) -> list[SliceSeen]:
+    """Counts of both arms by slice; slow are answers over bound `tail` of the `run` stage."""
+    names = ("errors", f"latency.{tail}", "over_goal")
     found: dict[int, SliceSeen] = {}
-    for counts in strata:
-        before = found.get(counts.stratum.slice, SliceSeen(counts.stratum.slice, 0, (0, 0)))
-        errors = int(counts.events[EVERY, gates.firsts["errors"]].sum())
-        slow = 0 if slow_at is None else int(counts.events[EVERY, slow_at].sum())
-        together = (before.events[0] + errors, before.events[1] + slow)
-        found[before.slice] = SliceSeen(before.slice, before.requests + int(counts.requests.sum()), together)
+    for stratum, fields in counted.items():
+        before = found.get(stratum.slice, SliceSeen(stratum.slice, 0, (0,) * len(names)))
+        requests = sum(fields.get(f"requests|{arm}", 0) for arm in (CANARY, STABLE))
+        events = (sum(fields.get(f"{EVERY + arm}|{name}", 0) for arm in (CANARY, STABLE)) for name in names)
+        together = tuple(a + b for a, b in zip(before.events, events, strict=True))
+        found[before.slice] = SliceSeen(before.slice, before.requests + requests, together)
     return sorted(found.values())
 
 
@@ -103,7 +109,7 @@ def with_slices(guard: Guard, before: Before, settings: GuardrailSettings, seen:
     if not seen:
         return guard
     growth = np.concatenate(
-        [_log_growth(before, settings, place, seen) for place in range(len(EVENTS))],
+        [_log_growth(before, settings, place, seen) for place in range(len(before.events))],
         axis=1,
     )
     process = folded(guard.process, growth, [one.slice for one in seen])
@@ -113,7 +119,7 @@ def with_slices(guard: Guard, before: Before, settings: GuardrailSettings, seen:
 
 def guarded(guard: Guard, before: Before, settings: GuardrailSettings) -> list[Guarded]:
     """Every event with its evidence."""
-    by_event = guard.process.a.reshape(len(EVENTS), _RATIOS).mean(axis=1) + not_begun(guard.process.next_slice)
+    by_event = guard.process.a.reshape(len(before.events), _RATIOS).mean(axis=1) + not_begun(guard.process.next_slice)
     requests = sum(one.requests for one in guard.recent)
     return [
         Guarded(
@@ -123,7 +129,7 @@ def guarded(guard: Guard, before: Before, settings: GuardrailSettings) -> list[G
             (sum(one.events[place] for one in guard.recent), requests),
             (before.events[place], before.requests),
         )
-        for place, name in enumerate(EVENTS)
+        for place, name in enumerate(EVENTS[: len(before.events)])
     ]
 
 
@@ -154,7 +160,7 @@ def dump(guard: Guard) -> dict[str, Any]:
 def load(document: Mapping[str, Any]) -> Guard:
     """What `dump` wrote."""
     process = EProcess(document["next_slice"], np.array(document["a"], np.float64))
-    recent = (SliceSeen(place, requests, (errors, slow)) for place, requests, errors, slow in document["recent"])
+    recent = (SliceSeen(place, requests, tuple(events)) for place, requests, *events in document["recent"])
     return Guard(process, tuple(recent))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from typing import Any
 
 from serving.rollouts import guardrail, record, shadow, transition
@@ -114,7 +115,7 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
     done = [counts for counts in strata if counts.stratum.slice <= through]
     if done:
         folded = with_strata(gates, folded, done)
-        rollout = guard_folded(rollout, gates, done)
+        rollout = guard_folded(rollout, _between(counted, rollout.folded, through))
     # Also where nothing was seen: slices that are closed are over.
     if through > rollout.folded:
         rollout = rollout.with_evidence(folded, through)
@@ -123,7 +124,7 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
         standing.judged_step,
         now_s - standing.since_s,
         hard_stop=facts.hard_stop,
-        guardrail=guardrail.finding(whole_model(rollout, gates, still_open)),
+        guardrail=guardrail.finding(whole_model(rollout, _between(counted, through, None))),
         accepted=standing.accepted,
     )
     evidence = with_strata(gates, folded, still_open)
@@ -153,26 +154,33 @@ def sampled(rollout: Rollout, facts: Facts) -> Rollout:
     return replace(rollout, key_sample=share, keys_out=facts.keys - kept)
 
 
-def guard_folded(rollout: Rollout, gates: GateSet, done: Sequence[StratumCounts]) -> Rollout:
+def guard_folded(rollout: Rollout, done: Counted) -> Rollout:
     """With slices that are over in what the guardrail has seen."""
     settings = rollout.in_force().guardrail
     if settings is None or rollout.before is None:
         return rollout
-    guard = guardrail.with_slices(rollout.folded_guard(), rollout.before, settings, _slices(rollout, gates, done))
+    before = rollout.before
+    guard = guardrail.with_slices(rollout.folded_guard(before), before, settings, _slices(rollout, done))
     return replace(rollout, guard=guardrail.dump(guard))
 
 
-def whole_model(rollout: Rollout, gates: GateSet, still_open: Sequence[StratumCounts]) -> list[Guarded]:
+def whole_model(rollout: Rollout, still_open: Counted) -> list[Guarded]:
     """What the guardrail says, with slices that are not over yet; nothing where the plan has none."""
     settings = rollout.in_force().guardrail
     if settings is None or rollout.before is None:
         return []
-    guard = guardrail.with_slices(rollout.folded_guard(), rollout.before, settings, _slices(rollout, gates, still_open))
-    return guardrail.guarded(guard, rollout.before, settings)
+    before = rollout.before
+    guard = guardrail.with_slices(rollout.folded_guard(before), before, settings, _slices(rollout, still_open))
+    return guardrail.guarded(guard, before, settings)
 
 
-def _slices(rollout: Rollout, gates: GateSet, strata: Sequence[StratumCounts]) -> list[SliceSeen]:
-    return guardrail.slices(gates, strata, (rollout.basis or Basis()).tails[1])
+def _between(counted: Counted, after: int, through: int | None) -> Counted:
+    last = inf if through is None else through
+    return {name: fields for name, fields in counted.items() if after < name.slice <= last}
+
+
+def _slices(rollout: Rollout, counted: Counted) -> list[SliceSeen]:
+    return guardrail.slices(counted, (rollout.basis or Basis()).tails[1])
 
 
 def shadowed(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Looked:
@@ -183,12 +191,17 @@ def shadowed(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> 
     rollout = sampled(rollout, facts)
     folded = shadow.load(rollout.shadow)
     through = complete(rollout, now_s, folded.folded)
-    new = {name: fields for name, fields in counted.items() if name.slice > folded.folded}
-    still_open = {name: fields for name, fields in new.items() if name.slice > through}
-    done = {name: fields for name, fields in new.items() if name.slice <= through}
+    done, still_open = _between(counted, folded.folded, through), _between(counted, through, None)
     folded = replace(shadow.with_slices(plan.shadow, folded, done), folded=through)
     seen = shadow.with_slices(plan.shadow, folded, still_open)
-    look = Look(0, now_s - standing.since_s, hard_stop=facts.hard_stop)
+    rollout = guard_folded(rollout, done)
+    look = Look(
+        0,
+        now_s - standing.since_s,
+        hard_stop=facts.hard_stop,
+        guardrail=guardrail.finding(whole_model(rollout, still_open)),
+        accepted=standing.accepted,
+    )
     verdict = _allowed(standing.phase, shadow.judge(plan, plan.shadow, seen, look))
     rollout, look = _confirming(rollout, look, verdict, facts, now_s)
     if look.unconfirmed:
@@ -272,7 +285,7 @@ def _begun(rollout: Rollout, seen: Measurement, passed_s: float, now_s: float) -
         sticky=sticky,
         requests_per_min=60 * seen.requests / passed_s,
         basis=seen.basis(),
-        before=seen.before(),
+        before=seen.before(goal=rollout.goal_us > 0),
         began_s=now_s,
         count_from_s=now_s + WARM_UP_S,
     )

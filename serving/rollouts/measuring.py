@@ -65,27 +65,32 @@ class Measurement:
     over: tuple[int, ...]
     scores: tuple[int, ...]
     errors: int = 0
+    over_goal: int = 0
 
     @classmethod
     def of(cls, strata: Iterable[Mapping[str, int]]) -> Measurement:
         """Of the counts of all strata, by field."""
-        requests, errors, over, scores = 0, 0, [0] * len(FINE_BOUNDS_US), [0] * (len(FINE_EDGES) + 1)
+        requests, errors, late, over, scores = 0, 0, 0, [0] * len(FINE_BOUNDS_US), [0] * (len(FINE_EDGES) + 1)
         for fields in strata:
             requests += fields.get("requests|1", 0)
             errors += fields.get(f"{_EVERY_STABLE}|errors", 0)
+            late += fields.get(f"{_EVERY_STABLE}|over_goal", 0)
             for place in range(len(over)):
                 over[place] += fields.get(f"{_EVERY_STABLE}|latency.{place}", 0)
             for place in range(len(scores)):
                 scores[place] += fields.get(f"{_EVERY_STABLE}|scores.{place}", 0)
-        return cls(requests, tuple(over), tuple(scores), errors)
+        return cls(requests, tuple(over), tuple(scores), errors, late)
 
-    def before(self) -> Before:
-        """What a guardrail holds the whole model against: errors, and answers over the rarer of the tails' bounds."""
+    def before(self, *, goal: bool) -> Before:
+        """What a guardrail holds the whole model against.
+
+        Errors, answers over the rarer of the tails' bounds, and with a goal for the whole time answers over that.
+        """
         basis = self.basis()
         bound_us = basis.latency_bounds_us[basis.tails[1]]
         # The default's bounds are none of the fine ones: the next one above it.
         place = next((at for at, fine in enumerate(FINE_BOUNDS_US) if fine >= bound_us), len(self.over) - 1)
-        return Before(self.requests, (self.errors, self.over[place]))
+        return Before(self.requests, (self.errors, self.over[place], *([self.over_goal] if goal else [])))
 
     def basis(self) -> Basis:
         """Bounds and edges; those of the default where hardly anything was seen."""

@@ -58,6 +58,7 @@ class Rollout:
     `told` numbers the messages to webhooks, `owed` are those that are on their way; since `confirming_s` (0: it does
     not) it waits for a webhook's yes to go on.
     Keys below `key_sample` are judged; of those that were told, `keys_out` are not any more.
+    `goal_us` is how long requests of the model may take in all, 0 where nobody promises it.
     `score` is the model's, held against `threshold` where its owner names one. `shadow` is the shadow stage's evidence.
     `pinned` is the version that somebody gave all traffic to, and with which the rollout ended. `settled`: it is over,
     and its last routing table is in force.
@@ -88,6 +89,7 @@ class Rollout:
     owed: tuple[Owed, ...] = ()
     confirming_s: float = 0.0
     pinned: int = 0
+    goal_us: int = 0
     key_sample: int = ALL_KEYS
     keys_out: int = 0
     runs: str = ""
@@ -123,9 +125,9 @@ class Rollout:
         """Of all slices that are over."""
         return nothing(gates) if self.evidence is None else record.load(gates, self.evidence)
 
-    def folded_guard(self) -> Guard:
+    def folded_guard(self, before: Before) -> Guard:
         """Of all slices that are over."""
-        return guardrail.begin() if self.guard is None else guardrail.load(self.guard)
+        return guardrail.begin(before) if self.guard is None else guardrail.load(self.guard)
 
     def with_evidence(self, evidence: Evidence, folded: int) -> Rollout:
         """With slices up to `folded` in it."""

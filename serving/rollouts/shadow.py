@@ -14,7 +14,7 @@ from serving.rollouts.confidence import rate_interval
 from serving.rollouts.e_process import EProcess
 from serving.rollouts.no_harm import ALPHA
 from serving.rollouts.plan import Otherwise, Plan, ShadowStage
-from serving.rollouts.verdict import WARNING, Action, Look, Outcome, Verdict, unconfirmed
+from serving.rollouts.verdict import WARNING, Action, Look, Outcome, Verdict, of_guardrail, unconfirmed
 from serving.state.rollout_counts import StratumName
 
 Fields = Mapping[str, int]
@@ -100,6 +100,7 @@ def _judged(plan: Plan, stage: ShadowStage, evidence: ShadowEvidence, look: Look
         return Verdict(Outcome.FAIL, Action.ROLLBACK, "hard_stop", look.hard_stop)
     found, pairs = readings(stage, evidence), copies(evidence)
     harm = _harm(plan, found)
+    harm = harm or of_guardrail(look)
     if harm is not None:
         return harm
     if elapsed_s < stage.duration_s:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
-from serving.rollouts import transition
+from serving.rollouts import guardrail, transition
 from serving.rollouts.measuring import FINE_BOUNDS_US, FINE_EDGES, Basis
 from serving.rollouts.plan import ShadowStage
 from serving.rollouts.rollout import Rollout
@@ -84,14 +84,18 @@ def _measuring(rollout: Rollout) -> Trial:
         score_output=output,
         score_index=index,
         score_edges=FINE_EDGES if output else (),
+        goal_us=rollout.goal_us,
     )
 
 
 def _shadowing(rollout: Rollout, stage: ShadowStage) -> Trial:
     output, index = rollout.score
+    standing = rollout.standing
+    # A pause for the whole model's sake is one of the copies as well; what is counted of its callers goes on.
+    hurts = standing is not None and standing.phase is Phase.PAUSED and standing.paused_by == guardrail.NAME
     shadow = Shadow(
         rollout.canary,
-        round(stage.percent * 100),
+        0 if hurts else round(stage.percent * 100),
         delta_edges(stage),
         rollout.threshold,
         show_inputs=stage.show_features,
@@ -116,4 +120,5 @@ def _trial(rollout: Rollout, step: int, weight_bp: int) -> Trial:
         score_index=index,
         score_edges=basis.score_edges,
         key_sample=rollout.key_sample,
+        goal_us=rollout.goal_us,
     )

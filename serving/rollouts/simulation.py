@@ -10,10 +10,10 @@ import numpy as np
 from serving.rollouts import guardrail, transition
 from serving.rollouts.evidence import nothing, with_strata
 from serving.rollouts.gate import GateSet
-from serving.rollouts.guardrail import Before
+from serving.rollouts.guardrail import Before, SliceSeen
 from serving.rollouts.plan import Plan, gates_of
 from serving.rollouts.simulated_traffic import before_start, traffic_of
-from serving.rollouts.stratum import SLICE_S, Stratum, StratumCounts
+from serving.rollouts.stratum import EVERY, SLICE_S, Stratum, StratumCounts
 from serving.rollouts.transition import Phase, Standing
 from serving.rollouts.verdict import Look, Verdict, judge
 from serving.rollouts.world import World, measured
@@ -49,7 +49,7 @@ class ShippedRule:
     def __init__(self, plan: Plan, gates: GateSet, before: Before | None = None) -> None:
         self._plan, self._gates, self._before = plan, gates, before
         self._folded = self._latest = nothing(gates)
-        self._guard = self._guard_latest = guardrail.begin()
+        self._guard = self._guard_latest = guardrail.begin(before or Before(0, (0, 0)))
         self._open: StratumCounts | None = None
 
     def look(self, counts: StratumCounts, look: Look) -> Verdict:
@@ -64,8 +64,8 @@ class ShippedRule:
         settings = self._plan.guardrail
         if settings is None or self._before is None:
             return ""
-        seen = guardrail.slices(self._gates, [still_open], measured().tails[1])
-        self._guard_latest = guardrail.with_slices(self._guard, self._before, settings, seen)
+        seen = _whole_model(self._gates, still_open)
+        self._guard_latest = guardrail.with_slices(self._guard, self._before, settings, [seen])
         return guardrail.finding(guardrail.guarded(self._guard_latest, self._before, settings))
 
 
@@ -85,6 +85,13 @@ def simulate(world: World, plan: Plan, seed: int, rule: Judge | None = None, mos
         standing = transition.after_verdict(standing, plan, verdict, now_s)
     reason, sentence = (verdict.reason, verdict.sentence) if verdict else ("", "")
     return Result(standing.phase, now_s, reason, sentence, requests)
+
+
+def _whole_model(gates: GateSet, counts: StratumCounts) -> SliceSeen:
+    """Both arms together; of a goal for the whole time of a request worlds say nothing."""
+    every = counts.events[EVERY].sum(axis=0)
+    slow = int(every[gates.firsts["latency"] + measured().tails[1]]) if "latency" in gates.firsts else 0
+    return SliceSeen(counts.stratum.slice, int(counts.requests.sum()), (int(every[gates.firsts["errors"]]), slow))
 
 
 def _stratum(standing: Standing, plan: Plan, now_s: float) -> Stratum:

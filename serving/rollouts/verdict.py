@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from serving.rollouts import explain
+from serving.rollouts import explain, guardrail
 from serving.rollouts.alternatives import Floats
 from serving.rollouts.evidence import Evidence, at_step, values
 from serving.rollouts.gate import Gate, GateSet, Kind
@@ -147,9 +147,14 @@ def _against(case: _Case, gate: Gate, reading: Reading) -> Verdict | None:
 
 
 def _guardrail(case: _Case) -> Verdict | None:
-    if not case.look.guardrail or "guardrail" in case.look.accepted:
+    return of_guardrail(case.look)
+
+
+def of_guardrail(look: Look) -> Verdict | None:
+    """A pause, unless a person has seen it: nobody knows whose fault it is."""
+    if not look.guardrail or guardrail.NAME in look.accepted:
         return None
-    return Verdict(Outcome.INCONCLUSIVE, Action.PAUSE, "guardrail", case.look.guardrail, gate="guardrail")
+    return Verdict(Outcome.INCONCLUSIVE, Action.PAUSE, guardrail.NAME, look.guardrail, gate=guardrail.NAME)
 
 
 def _too_early(case: _Case) -> Verdict | None:

@@ -47,7 +47,8 @@ def summary(rollout: Rollout) -> dict[str, Any]:
 def view(rollout: Rollout, counted: Counted, late: int) -> dict[str, Any]:
     """All of it; `counted` are the counts of slices that are in no evidence yet."""
     gates = rollout.gates()
-    strata = [stratum_counts(gates, name, fields) for name, fields in counted.items() if name.slice > rollout.folded]
+    new = {name: fields for name, fields in counted.items() if name.slice > rollout.folded}
+    strata = [stratum_counts(gates, name, fields) for name, fields in new.items()]
     evidence = with_strata(gates, rollout.folded_evidence(gates), strata)
     if rollout.standing is not None:
         evidence = at_step(gates, evidence, rollout.standing.judged_step)
@@ -59,7 +60,7 @@ def view(rollout: Rollout, counted: Counted, late: int) -> dict[str, Any]:
         "step_requests": _by_arm(evidence.step.requests),
         "late_requests": late,
         "gates": _gates(gates, evidence) if rollout.standing is not None else [],
-        "guardrail": [_guarded(one) for one in whole_model(rollout, gates, strata)],
+        "guardrail": [_guarded(one) for one in whole_model(rollout, new)],
         "lacking": [explain.of_proof(proof) for proof in proofs(gates, evidence) if not proof.shown]
         if rollout.standing is not None and not rollout.over
         else [],

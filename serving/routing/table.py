@@ -67,7 +67,7 @@ class Trial:
     Slices of time begin at `began_s`; `generation` is the epoch of the table with which step or weight last changed.
     A `sticky` trial judges a key once; by what every key has it judges those alone whose own hash is below `key_sample`
     (of 2**32). Runs are held against `latency_bounds_us`, the score, element `score_index` of a row of `score_output`,
-    against `score_edges`.
+    against `score_edges`, and the whole time of a request against `goal_us` (0: nobody promises one).
     """
 
     rollout: str
@@ -82,6 +82,7 @@ class Trial:
     score_index: int = 0
     score_edges: tuple[float, ...] = ()
     key_sample: int = ALL_KEYS
+    goal_us: int = 0
     shadow: Shadow | None = None
 
 
@@ -164,6 +165,7 @@ def trial_of(entry: Mapping[str, Any]) -> Trial:
         score_index=int(entry["score_index"]),
         score_edges=tuple(float(edge) for edge in entry["score_edges"]),
         key_sample=int(entry["key_sample"]),
+        goal_us=int(entry.get("goal_us", 0)),
         shadow=_shadow(entry.get("shadow")),
     )
 

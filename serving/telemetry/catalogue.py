@@ -243,8 +243,8 @@ ROLLOUT_EVIDENCE = MetricSpec(
     "sluice_rollout_evidence",
     "gauge",
     (*_ROLLOUT, "gate"),
-    "Evidence against the canary by gate; split: that its share is not its weight; guardrail_errors, guardrail_slow: "
-    "that the whole model is worse than before the start.",
+    "Evidence against the canary by gate; split: that its share is not its weight; guardrail_errors, guardrail_slow, "
+    "guardrail_over_goal: that the whole model is worse than before the start.",
 )
 ROLLOUT_NEEDED = MetricSpec(
     "sluice_rollout_evidence_needed", "gauge", (*_ROLLOUT, "gate"), "Evidence from which on a gate decides."

@@ -10,8 +10,9 @@ import pytest
 
 from serving.errors import BadRequest, DeadlineExceeded
 from serving.inference import Hosted, Outputs, Request, Tensor, VersionKey
+from serving.request_path import trials as counting
 from serving.request_path.trial_scores import RowScores, rows_not_finite
-from serving.request_path.trials import CANARY, Tally, Trials, answered, failed
+from serving.request_path.trials import CANARY, Judged, Tally, Took, Trials, failed
 from serving.routing.table import Route, RouteTable, Served, Split, Trial
 from serving.testing.backend import KEY, SIGNATURE, EchoBackend, row_of
 from tests.unit.request_path.conftest import Bench, Caller
@@ -48,6 +49,10 @@ def assigned(trials: Trials, variant: str, key: bytes | None = None) -> Request:
 def outputs_of(*scores: float) -> Outputs:
     data = b"".join(pack("<2f", 0.0, score) for score in scores)
     return Outputs((Tensor("y", "FP32", (len(scores), 2), data),))
+
+
+def answered(judged: list[Judged], outputs: Outputs, run_s: float, landed_at: float = 0.0) -> None:
+    counting.answered(judged, outputs, Took(run_s, landed_at))
 
 
 def arms(trials: Trials) -> dict[bool, Tally]:
@@ -91,6 +96,15 @@ def test_a_canary_may_take_a_moment_longer_than_the_stable_version_since_its_own
     found = arms(trials)
     assert found[True].events == {"split": 2, "latency.0": 1}
     assert found[False].events == {"split": 2, "latency.0": 2}
+
+
+def test_what_took_longer_in_all_than_the_goal_is_told_however_fast_it_ran_and_nothing_where_there_is_no_goal() -> None:
+    trials, without = trials_of(replace(TRIAL, goal_us=20_000)), trials_of(TRIAL)
+    for of in (trials, without):
+        for landed_at in (0.02, 0.0201, 3.0):
+            answered([(assigned(of, "stable"), 0, ())], outputs_of(0.1), 0.0001, landed_at)
+    assert arms(trials)[False].events == {"split": 3, "over_goal": 2}
+    assert arms(without)[False].events == {"split": 3}
 
 
 def test_errors_of_a_version_are_counted_and_those_of_callers_are_not() -> None:

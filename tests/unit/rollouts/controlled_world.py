@@ -55,6 +55,8 @@ class World:
     canary_errors: float = 0.01
     stable_errors: float = 0.01
     requests: int = 2_000
+    # Of a thousand requests so many take longer in all than the goal, in whichever arm.
+    late: int = 0
     weights: list[int] = field(default_factory=list)
     # Of a thousand copies so many decide otherwise, and so many fail.
     flips: int = 0
@@ -105,6 +107,7 @@ class World:
             return
         name = StratumName(int((self.now_s - 1 - trial["began_s"]) // 5), 1, trial["step"], trial["weight_bp"])
         if trial["shadow"] is not None:
+            self._count_stable(trial["rollout"], name)
             self._count_copies(trial["rollout"], name, self.requests * trial["shadow"]["share_bp"] // 10_000)
             return
         on_canary = self.requests * trial["weight_bp"] // 10_000
@@ -115,10 +118,16 @@ class World:
             errors = int(self._left[arm])
             self._left[arm] -= errors
             seen = {"split": requests, "errors": errors, "latency.0": requests, "latency.1": requests // 20}
+            seen["over_goal"] = requests * self.late // 1_000
             for row in (0, 2, 4):
                 fields |= {f"{row + arm}|{event}": count for event, count in seen.items()}
             fields |= {f"requests|{arm}": requests, f"keys|{arm}": requests}
         self.store.add(trial["rollout"], name, fields)
+
+    def _count_stable(self, rollout_id: str, name: StratumName) -> None:
+        seen = {"errors": int(self.requests * self.stable_errors), "over_goal": self.requests * self.late // 1_000}
+        fields = {f"5|{event}": count for event, count in seen.items()}
+        self.store.add(rollout_id, name, {"requests|1": self.requests, **fields})
 
     def _count_copies(self, rollout_id: str, name: StratumName, copies: int) -> None:
         failed, flips = copies * self.failing // 1_000, copies * self.flips // 1_000

@@ -95,6 +95,7 @@ class FakeSession:
         self.splits: list[dict[str, Any]] = []
         self.state, self.why = "ready", ""
         self.score = ""
+        self.goal_us = 0
         self.fence = 0
         self.away: Exception | None = None
         self.gauges: dict[tuple[str, ...], float | None] = {}
@@ -112,7 +113,7 @@ class FakeSession:
             canary = {"version": 2, "state": self.state, "why": self.why, "variants": {}, "pool": self.pool}
             return {"models": [{"name": "m", "default": 1, "versions": [stable, canary]}]}
         if what == "score":
-            return {"output": self.score, "index": 0, "threshold": 0.5}
+            return {"output": self.score, "index": 0, "threshold": 0.5, "goal_us": self.goal_us}
         if what == "rollout_series":
             self.gauges = {(name, *labels): value for name, labels, value in facts["gauges"]}
             return {}

@@ -169,6 +169,20 @@ async def test_a_pin_gives_all_to_one_version_and_ends_the_rollout() -> None:
     assert (held.phase, held.settled, world.session.canary_bp) == ("aborted", True, 10_000)
 
 
+async def test_what_makes_requests_of_both_arms_late_pauses_it_where_the_model_has_a_goal() -> None:
+    worlds = World(), World()
+    worlds[0].session.goal_us = 20_000
+    for world in worlds:
+        await world.until("step", await world.begin())
+        assert world.session.splits[-1]["trial"]["goal_us"] == world.session.goal_us
+        world.late = 300
+        for _ in range(20):
+            await world.tick()
+    with_goal, without = (world.held(next(iter(world.store.documents))) for world in worlds)
+    assert (with_goal.phase, with_goal.said.reason, without.phase) == ("paused", "guardrail", "step")
+    assert with_goal.said.sentence.startswith("answers over the latency goal of the whole model ")
+
+
 async def test_what_breaks_both_arms_pauses_it_and_a_person_may_go_on() -> None:
     world = World()
     rollout_id = await world.begin()

@@ -70,6 +70,35 @@ async def test_one_beyond_a_limit_is_rolled_back_before_any_traffic(
     assert world.session.splits[-1]["trial"] is None
 
 
+async def test_what_hurts_the_whole_model_pauses_the_stage_and_its_copies_until_a_person_goes_on() -> None:
+    world = world_of()
+    rollout_id = await world.begin(PLAN)
+    await world.until("shadow", rollout_id)
+    world.stable_errors = 0.5
+    held = await world.until("paused", rollout_id, 30)
+    assert held.said.reason == "guardrail"
+    assert held.said.sentence.startswith("errors of the whole model ")
+    assert replayed(world.store.entries[-1], held).sentence == held.said.sentence
+    assert world.session.splits[-1]["trial"]["shadow"]["share_bp"] == 0
+    await world.controller.order(rollout_id, Order.RESUME, "anna")
+    await world.tick()
+    assert world.held(rollout_id).phase == "shadow"
+    assert world.session.splits[-1]["trial"]["shadow"]["share_bp"] == 5_000
+    world.stable_errors = 0.01
+    # What was seen of the whole model goes on into the steps.
+    held = await world.until("step", rollout_id)
+    assert held.guard is not None
+    assert held.guard["next_slice"] > 0
+
+
+async def test_a_pause_of_a_person_leaves_copies_as_they_were() -> None:
+    world = world_of()
+    rollout_id = await world.begin(PLAN)
+    await world.until("shadow", rollout_id)
+    await world.controller.order(rollout_id, Order.PAUSE, "anna")
+    assert world.session.splits[-1]["trial"]["shadow"]["share_bp"] == 5_000
+
+
 async def test_close_to_its_limit_it_is_inconclusive_and_a_person_lets_it_go_on() -> None:
     world = world_of(requests=200, flips=10)
     rollout_id = await world.begin(PLAN)

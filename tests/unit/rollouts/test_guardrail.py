@@ -15,6 +15,7 @@ from serving.rollouts.plan import GuardrailSettings, Plan, Step, default_steps
 from serving.rollouts.simulation import Result, simulate
 from serving.rollouts.transition import Phase
 from serving.rollouts.world import Fault, World
+from serving.state.rollout_counts import StratumName
 
 SETTINGS = GuardrailSettings()
 BEFORE = Before(1_000, (5, 10))
@@ -22,7 +23,7 @@ HOURS = Plan((Step(1_000, 3 * 3_600, 3 * 3_600),))
 
 
 def after(seen: list[SliceSeen], before: Before = BEFORE, settings: GuardrailSettings = SETTINGS) -> Guard:
-    return guardrail.with_slices(guardrail.begin(), before, settings, seen)
+    return guardrail.with_slices(guardrail.begin(before), before, settings, seen)
 
 
 def evidence(guard: Guard, before: Before = BEFORE, settings: GuardrailSettings = SETTINGS) -> list[float]:
@@ -57,6 +58,27 @@ def test_slow_answers_of_both_arms_are_found_too() -> None:
     assert "slow answers of the whole model" in guardrail.sentence(slow)
 
 
+def test_answers_over_the_goal_are_looked_at_where_there_is_one() -> None:
+    fields = {"4|over_goal": 10, "5|over_goal": 30, "5|latency.1": 90, "5|split": 90}
+    counted = {StratumName(place, 1, 0, 1_000): {"requests|0": 10, "requests|1": 90, **fields} for place in range(4)}
+    seen = guardrail.slices(counted, tail=2)
+    assert seen[3] == SliceSeen(3, 100, (0, 0, 40))
+    for before, found in ((Before(1_000, (5, 10, 1)), ["over_goal"]), (BEFORE, [])):
+        guarded = guardrail.guarded(after(seen, before), before, SETTINGS)
+        assert [one.name for one in guarded if one.broken] == found
+    assert "answers over the latency goal of the whole model 160/400" in guardrail.finding(
+        guardrail.guarded(after(seen, Before(1_000, (5, 10, 1))), Before(1_000, (5, 10, 1)), SETTINGS)
+    )
+
+
+def test_what_an_earlier_release_began_without_a_goal_goes_on() -> None:
+    document = guardrail.dump(after(at_rates(0.02, 0.03, 20)))
+    held = guardrail.load(json.loads(json.dumps(document)))
+    seen = [SliceSeen(20, 100, (60, 0, 0)), SliceSeen(21, 100, (60, 0, 0))]
+    errors, _ = guardrail.guarded(guardrail.with_slices(held, BEFORE, SETTINGS, seen), BEFORE, SETTINGS)
+    assert errors.broken
+
+
 def test_where_hardly_anything_was_seen_before_nothing_is_found() -> None:
     few = Before(10, (0, 0))
     assert max(evidence(after(at_rates(1.0, 1.0, 50), few), few)) == pytest.approx(1.0)
@@ -65,7 +87,7 @@ def test_where_hardly_anything_was_seen_before_nothing_is_found() -> None:
 
 def test_it_goes_on_after_a_restart_to_the_last_bit() -> None:
     seen = [*at_rates(0.02, 0.03, 20), *at_rates(0.4, 0.03, 3, first=20)]
-    once, held = after(seen), guardrail.begin()
+    once, held = after(seen), guardrail.begin(BEFORE)
     for one in seen:
         held = guardrail.load(json.loads(json.dumps(guardrail.dump(held))))
         held = guardrail.with_slices(held, BEFORE, SETTINGS, [one])

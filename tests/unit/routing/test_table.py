@@ -30,7 +30,7 @@ def test_a_table_survives_being_published() -> None:
 
 
 def test_a_trial_survives_being_published() -> None:
-    trial = Trial("r-1", 7, 2, 500, True, 1_000.5, 1_030.5, (250, 500), "score", 1, (0.25, 0.5), 1 << 31)
+    trial = Trial("r-1", 7, 2, 500, True, 1_000.5, 1_030.5, (250, 500), "score", 1, (0.25, 0.5), 1 << 31, 20_000)
     route = replace(TABLE.routes["flight-delay"], trial=trial)
     table = RouteTable(8, {route.model: route})
     assert load(dump(table)) == table
@@ -43,7 +43,8 @@ def test_a_shadow_survives_being_published_and_a_trial_of_before_has_none(thresh
     table = RouteTable(8, {"flight-delay": replace(TABLE.routes["flight-delay"], trial=trial)})
     assert load(dump(table)) == table
     document = json.loads(dump(table))
-    del document["routes"][0]["trial"]["shadow"]
+    for later in ("shadow", "goal_us"):
+        del document["routes"][0]["trial"][later]
     route = load(json.dumps(document)).routes["flight-delay"]
     assert route.trial == replace(trial, shadow=None)
 
