@@ -225,7 +225,15 @@ async def build_gateway(start: StartMessage) -> Gateway:
     predictor = Predictor(backends, LoopTimers(clock), recorder, clock, look_ups)
     predictor.queues.total.most = settings.http.max_queued_rows
     learning = GatewayLearning(predictor.queues.estimates, start.models, start.estimates)
-    feed = TableFeed(_kept(start), predictor.variants.adopt)
+    versions = GatewayVersions(settings, backends, predictor.variants, pools.backend)
+
+    predictor.variants.expect(served.model for served in start.models)
+
+    def adopt(table: RouteTable) -> None:
+        versions.follow(table)
+        predictor.variants.adopt(table)
+
+    feed = TableFeed(_kept(start), adopt)
     feed.restore()
     feed.offer(dump(table))
     followers: list[Follower] = []
@@ -247,9 +255,7 @@ async def build_gateway(start: StartMessage) -> Gateway:
     if served_log is not None:
         served_log.start()
         followers.append(served_log)
-    for backend in backends.values():
-        await backend.start()
-    versions = GatewayVersions(settings, backends, predictor.variants, pools.backend)
+    await versions.start()
     models_dir = settings.repository.models_dir
     root = Path(models_dir) if models_dir else None
     administration = SessionAdministration(predictor.variants, root, start.token, start.values_token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,9 +15,13 @@ from serving.config.settings import Settings
 from serving.errors import BadRequest, ModelUnservable, NotReady
 from serving.inference import TensorSpec, VersionKey
 from serving.processes.model_sources import model_sources, places
+from serving.processes.pool_backends import pools_of
 from serving.processes.session_plan import ServedModel
 from serving.request_path.variants import Variants
+from serving.routing.table import RouteTable
 from serving.runtime import freed_memory
+
+log = logging.getLogger(__name__)
 
 _LOOK_S = 0.02
 _FEATURES_S = 0.1
@@ -44,6 +49,29 @@ class GatewayVersions:
         self._backends = backends
         self._variants = variants
         self._make = make
+        self._started = False
+        self._starting: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start what hosts versions."""
+        self._started = True
+        for backend in list(self._backends.values()):
+            await backend.start()
+
+    def follow(self, table: RouteTable) -> None:
+        """Pools that a table leads to are asked from now on, also those that no configuration of this gateway names."""
+        for pool in pools_of(table):
+            if pool in self._backends:
+                continue
+            try:
+                backend = self._known(pool)
+            except ModelUnservable as error:
+                log.warning("the routing table leads to a pool that cannot be asked: %s", error.message)
+                continue
+            if self._started:
+                task = asyncio.create_task(backend.start())
+                self._starting.add(task)
+                task.add_done_callback(self._starting.discard)
 
     async def obey(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Carry out one question of the supervisor.
@@ -86,11 +114,15 @@ class GatewayVersions:
             await asyncio.to_thread(freed_memory.give_back)
 
     async def _begun(self, pool: str) -> Backend:
-        backend = self._make(pool)
         # Known before it starts: two versions of one pool may be loaded at once.
+        backend = self._known(pool)
+        await backend.start()
+        return backend
+
+    def _known(self, pool: str) -> Backend:
+        backend = self._make(pool)
         self._backends[pool] = backend
         self._variants.follow(backend)
-        await backend.start()
         return backend
 
     async def _unload(self, key: VersionKey) -> None:

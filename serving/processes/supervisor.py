@@ -111,6 +111,8 @@ class Supervisor:
         self._own(self._become_ready(parts))
         if self.plan.engine == "in-process" and parts.start.control_url:
             self._own(self._publish_table(parts))
+        if self.plan.engine == "external":
+            self._own(self._add_own_models(parts))
         if parts.control is not None:
             self._own(self._serve_control(parts, parts.control))
         if parts.estimates_file is not None:
@@ -233,6 +235,23 @@ class Supervisor:
 
         publisher = TablePublisher(TableStore(parts.start.control_url), session_table(parts.start))
         await publisher.keep(threading.Event())
+
+    async def _add_own_models(self, parts: SessionParts) -> None:
+        """Tables are made by whichever gateway was asked first: with the models of its configuration."""
+        from serving.processes.own_models import OwnModels  # noqa: PLC0415 - see _publish_table
+        from serving.processes.session_table import session_table  # noqa: PLC0415 - see _publish_table
+        from serving.state.table_store import TableStore  # noqa: PLC0415 - see _publish_table
+
+        url = parts.start.control_url
+        store = TableStore(url)
+        own = OwnModels(store, session_table(parts.start))
+        seen = TableStore(url, own.delivered)
+        seen.follow()
+        try:
+            await own.keep()
+        finally:
+            await seen.stop()
+            await store.stop()
 
     async def _show_metrics(self, parts: SessionParts) -> None:
         # Imported now: prometheus_client takes 80 ms, during which the workers start.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Protocol
 
+from serving.errors import Unavailable
 from serving.routing.table import RouteTable, dump, load
 
 if TYPE_CHECKING:
@@ -70,9 +72,14 @@ class RedisTable:
         """See `TablePlace.publish`."""
         store = self._store()
         try:
-            return await store.publish(dump(table), table.epoch, number)
+            published = await store.publish(dump(table), table.epoch, number)
+            if published:
+                # The table is in force, whatever becomes of this.
+                with contextlib.suppress(Unavailable):
+                    await store.remember(frozenset({*self._first.routes, *table.routes}))
         finally:
             await store.stop()
+        return published
 
     def _store(self) -> TableStore:
         # The Redis client takes 0.17 s to import, which the start of a session need not wait for.

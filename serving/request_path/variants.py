@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -77,6 +77,7 @@ class Variants:
         self._only: dict[str, Variant] = {}
         self._gone: list[Variant] = []
         self._complete_once = False
+        self._expected: frozenset[str] = frozenset()
         self.trials = Trials(time.time)
         for backend in backends.values():
             self.follow(backend)
@@ -84,6 +85,10 @@ class Variants:
     def follow(self, backend: Backend) -> None:
         """What it hosts may change from now on; `backends` has it, also where it came later."""
         backend.on_change(self._look)
+
+    def expect(self, models: Iterable[str]) -> None:
+        """Only pools of these models are waited for; others are in the table by gateways with other configurations."""
+        self._expected = frozenset(models)
 
     def adopt(self, table: RouteTable) -> None:
         """Follow a new table; requests accepted before stay with the variant that they were given."""
@@ -178,13 +183,18 @@ class Variants:
         """
         pools = {
             served.pool
-            for route in self._table.routes.values()
+            for route in self._awaited()
             for served in route.served
             if _roles(route, served.version)[0] in (STABLE, DIRECT)
         }
         lives = [pool in self._backends and self._backends[pool].settled() for pool in pools]
         self._complete_once = self._complete_once or (bool(lives) and all(lives))
         return self._complete_once and any(lives)
+
+    def _awaited(self) -> Sequence[Route]:
+        routes = tuple(self._table.routes.values())
+        # Where orders left none of the expected ones, what there is must do.
+        return [route for route in routes if route.model in self._expected] or routes
 
     def busy(self, key: VersionKey) -> bool:
         """Requests for this version wait or run, also such as were accepted before it left the table."""

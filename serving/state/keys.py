@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # The routing table as JSON, and the channel that carries its epoch.
 TABLE = "sluice:table"
+# The set of models that tables have led to: one that a configuration names and that is not among them is new.
+ROUTED = "sluice:table:models"
 
 LEASE_MS = 6_000
 RENEW_S = 2.0

@@ -80,6 +80,29 @@ class TableStore:
         except UNREACHABLE as error:
             raise Unavailable(f"the control Redis did not give the routing table: {error}") from error
 
+    async def remembered(self) -> frozenset[str]:
+        """Every model that a table was published with, and that one may have led to before.
+
+        Raises:
+            Unavailable: the server did not answer within a second.
+        """
+        try:
+            found = await self._client.smembers(keys.ROUTED)
+        except UNREACHABLE as error:
+            raise Unavailable(f"the control Redis did not tell the models: {error}") from error
+        return frozenset(name.decode() for name in cast("set[bytes]", found))
+
+    async def remember(self, models: frozenset[str]) -> None:
+        """Add to them.
+
+        Raises:
+            Unavailable: the server did not answer within a second.
+        """
+        try:
+            await self._client.sadd(keys.ROUTED, *models)
+        except UNREACHABLE as error:
+            raise Unavailable(f"the control Redis did not take the models: {error}") from error
+
     async def _look(self) -> None:
         table = await self._read()
         if self._deliver is not None:

@@ -7,10 +7,12 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from serving.backends.backend import Backend
 from serving.backends.in_process import InProcess
 from serving.config.settings import Settings
 from serving.errors import BadRequest, ModelUnservable, NotReady
@@ -19,6 +21,7 @@ from serving.processes import gateway_versions
 from serving.processes.gateway_versions import GatewayVersions
 from serving.processes.session_plan import ServedModel
 from serving.request_path.variants import Variants
+from serving.routing.table import Route, RouteTable, Served, Split
 from serving.runtime.loaded_model import ModelSource
 from serving.runtime.onnx_session import Interrupt
 from serving.testing.backend import EchoBackend
@@ -268,3 +271,35 @@ async def test_a_canary_is_ready_in_a_worker_once_its_home_and_its_own_replicas_
     own.host(KEY, there)
     await loading
     assert made == ["doubler-canary"]
+
+
+async def test_a_pool_that_a_table_leads_to_is_asked_from_then_on() -> None:
+    begun: list[str] = []
+
+    class Begins(EchoBackend):
+        async def start(self) -> None:
+            begun.append("started")
+
+    def make(pool: str) -> Backend:
+        if pool == "unreachable":
+            raise ModelUnservable("no control state")
+        return Begins()
+
+    backends: dict[str, Backend] = {}
+    followed: list[Backend] = []
+    variants = cast("Variants", SimpleNamespace(follow=followed.append))
+    versions = GatewayVersions(Settings(), backends, variants, make)
+    # One that was known before the worker began starts with it, once.
+    versions.follow(leading_to("first"))
+    assert begun == []
+    await versions.start()
+    versions.follow(leading_to("first", "second", "unreachable"))
+    await asyncio.sleep(0)
+    assert begun == ["started", "started"]
+    assert list(backends) == ["first", "second"]
+    assert followed == list(backends.values())
+
+
+def leading_to(*pools: str) -> RouteTable:
+    served = tuple(Served(number, pool) for number, pool in enumerate(pools, 1))
+    return RouteTable(1, {"m": Route("m", "s", (Split("stable", 1, 10_000),), served)})

@@ -78,6 +78,19 @@ async def test_a_pool_that_is_lost_or_new_does_not_take_the_models_of_others_out
         assert bench.predictor.ready() is ready
 
 
+async def test_pools_of_models_that_only_others_have_are_not_waited_for() -> None:
+    bench = bench_of(KEY)
+    here, away = (
+        Route(model, "salt", (Split("stable", 1, 10_000),), (Served(1, pool),))
+        for model, pool in ((KEY.model, "pool"), ("other", "away"))
+    )
+    variants = bench.predictor.variants
+    variants.adopt(RouteTable(3, {KEY.model: here, "other": away}))
+    assert not bench.predictor.ready()
+    variants.expect([KEY.model])
+    assert bench.predictor.ready()
+
+
 async def test_nobody_answers_for_stable() -> None:
     bench = bench_of(CANARY)
     found = set()
