@@ -58,9 +58,8 @@ class JoinedCluster:
             if not address:
                 await asyncio.sleep(_LOOK_S)
                 continue
-            ray_environment.prepare(self._run_dir)
             try:
-                await asyncio.to_thread(_connect, address)
+                await asyncio.to_thread(join, self._run_dir, address)
             # Ray raises what it likes when a cluster ends meanwhile, and the next look may find another.
             except Exception as error:  # noqa: BLE001
                 log.warning("the Ray cluster at %s cannot be joined: %s", address, error)
@@ -70,7 +69,14 @@ class JoinedCluster:
                 return address
 
 
-def _connect(address: str) -> None:
+def join(run_dir: Path, address: str) -> None:
+    """Make this process a driver of the cluster.
+
+    Raises:
+        ConnectionError: its head did not answer in a quarter of a minute; it may be tried again.
+    """
+    ray_environment.prepare(run_dir)
+    os.environ.update(ray_environment.joining())
     # It takes a second, and its environment must be set before: only gateways that need it import it, in a thread.
     import ray  # noqa: PLC0415
 

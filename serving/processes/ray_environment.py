@@ -33,6 +33,15 @@ def environment(run_dir: Path) -> Mapping[str, str]:
     }
 
 
+def joining() -> Mapping[str, str]:
+    """More of them for a process that joins such a cluster: whether its head answers is known in a quarter of a minute.
+
+    By default Ray asks a head that stands still for ten minutes and more without a word.
+    """
+    # Each try also waits twice for 5 s, whatever is set here; the second is how many tries there are.
+    return {"RAY_py_gcs_connect_timeout_s": "5", "RAY_gcs_server_port_wait_time_s": "1"}
+
+
 def prepare(run_dir: Path) -> None:
     """Write the token and set the environment of this process; before ray is imported."""
     token = run_dir / _KEPT_IN

