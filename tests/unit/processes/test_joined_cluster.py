@@ -29,7 +29,8 @@ async def test_a_head_that_does_not_answer_is_told_of_and_asked_again(
     cluster = JoinedCluster(tmp_path)
     with caplog.at_level(logging.WARNING):
         cluster.start()
-        await cluster.joined()
+        async with asyncio.timeout(5):
+            await cluster.joined()
         cluster.stop()
         await asyncio.sleep(0)
     assert asked == ["127.0.0.1:1"] * 2

@@ -1,0 +1,81 @@
+"""How processes of pytest share one set of tests: each file is run by the one that comes to it first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping
+from pathlib import Path
+
+import pytest
+
+# Where those of one set write down what they take, and the name of this one; `tests.lanes.run` sets both.
+FOLDER, NAME = "SLUICE_TESTS_CLAIMS", "SLUICE_TESTS_LANE"
+
+# Folders that are taken as a whole, since their tests share one cluster.
+_TOGETHER = ("tests/integration/ray",)
+
+
+class Claims:
+    """A plugin that passes over what another process has taken, and what an earlier one of this name began."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._begun = folder / f"{name}.begun"
+        self._end = folder / f"{name}.end"
+        self._end.unlink(missing_ok=True)
+        self._before = frozenset(begun(folder, name))
+        self._ours: dict[str, bool] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """True, by which pytest takes it for done, where it is none of ours."""
+        del nextitem
+        unit = unit_of(item.nodeid)
+        if unit not in self._ours:
+            self._ours[unit] = self._take(unit)
+        if not self._ours[unit] or item.nodeid in self._before:
+            return True
+        with self._begun.open("a") as file:
+            file.write(f"{item.nodeid}\n")
+        return None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self) -> Generator[None, None, None]:
+        """Whoever does not come to this was ended in the middle."""
+        yield
+        self._end.touch()
+
+    def _take(self, unit: str) -> bool:
+        claim = self._folder / unit.replace("/", "+")
+        try:
+            descriptor = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            # By an earlier process of this name, which ended in the middle of it.
+            return claim.read_text() == self._name
+        with os.fdopen(descriptor, "w") as file:
+            file.write(self._name)
+        return True
+
+
+def claims_of(environment: Mapping[str, str]) -> Claims | None:
+    """None where this process runs all that it was given."""
+    folder = environment.get(FOLDER)
+    return Claims(Path(folder), environment[NAME]) if folder else None
+
+
+def unit_of(nodeid: str) -> str:
+    """What is taken in one piece: the test's file, or a folder."""
+    file = nodeid.partition("::")[0]
+    return next((folder for folder in _TOGETHER if file.startswith(f"{folder}/")), file)
+
+
+def begun(folder: Path, name: str) -> list[str]:
+    """The tests that a lane began, in their order."""
+    path = folder / f"{name}.begun"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def ended(folder: Path, name: str) -> bool:
+    """Whether the lane's process came to the end of its tests."""
+    return (folder / f"{name}.end").exists()
