@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,14 @@ import pytest
 
 from tests.e2e.peers.running_peer import PEERS, running_peer
 from tests.integration.cli.sluice_command import Ended, sluice
+from tests.integration.redis_process import free_ports
 
 
 @pytest.fixture(scope="module", params=list(PEERS))
 def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of each peer in turn."""
     folder: Path = tmp_path_factory.mktemp(request.param)
-    with running_peer(request.param, folder, _free_port()) as url:
+    with running_peer(request.param, folder, free_ports(1)[0]) as url:
         yield url
 
 
@@ -74,9 +74,3 @@ def test_what_the_peer_refuses_is_told_in_its_words(peer: str, arguments: tuple[
 def test_what_metadata_rules_out_is_wrong_usage(peer: str) -> None:
     ended = sluice("predict", "doubler", "--input", "z=[1]", "--url", peer)
     assert (ended.code, "its inputs: x" in ended.err) == (2, True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
