@@ -28,23 +28,37 @@ class Claims:
         self._ours: dict[str, bool] = {}
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """True, by which pytest takes it for done, where it is none of ours."""
-        del nextitem
-        unit = unit_of(item.nodeid)
-        if unit not in self._ours:
-            self._ours[unit] = self._take(unit)
-        if not self._ours[unit] or item.nodeid in self._before:
-            return True
-        with self._begun.open("a") as file:
-            file.write(f"{item.nodeid}\n")
-        return None
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Run what is ours; pytest itself says what was wrong where not all could be collected."""
+        if session.testsfailed:
+            return None
+        ours = filter(self._is_ours, session.items)
+        item = next(ours, None)
+        while item is not None:
+            # Known before it runs, since what both do not share is ended with it.
+            following = next(ours, None)
+            self._write_down(item)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+            item = following
+        return True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self) -> Generator[None, None, None]:
         """Whoever does not come to this was ended in the middle."""
         yield
         self._end.touch()
+
+    def _is_ours(self, item: pytest.Item) -> bool:
+        unit = unit_of(item.nodeid)
+        if unit not in self._ours:
+            self._ours[unit] = self._take(unit)
+        return self._ours[unit] and item.nodeid not in self._before
+
+    def _write_down(self, item: pytest.Item) -> None:
+        with self._begun.open("a") as file:
+            file.write(f"{item.nodeid}\n")
 
     def _take(self, unit: str) -> bool:
         claim = self._folder / unit.replace("/", "+")
