@@ -7,8 +7,8 @@ from serving.features.cache.lifetime import Lifetime
 from serving.features.keys import prefix
 
 
-def lifetimes(settings: Settings, *, told: bool = True) -> dict[bytes, Lifetime]:
-    """By what keys of the view begin with; only views whose rows are kept. Not `told` where the store cannot tell."""
+def lifetimes(settings: Settings) -> dict[bytes, Lifetime]:
+    """By what keys of the view begin with; only views whose rows are kept."""
     near = settings.features.near_cache
     if not near.max_mb:
         return {}
@@ -16,6 +16,5 @@ def lifetimes(settings: Settings, *, told: bool = True) -> dict[bytes, Lifetime]
     for name, section in settings.feature_views.items():
         view = section.compiled(name)
         if section.near_cache.enabled:
-            # Feast's keys end with what is common to them, and the server tells by what keys begin with.
-            kept[prefix(view)] = near.lifetime(section.near_cache, told=told and view.feast is None)
+            kept[prefix(view)] = near.lifetime(section.near_cache)
     return kept

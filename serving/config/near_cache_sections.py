@@ -60,9 +60,9 @@ class NearCacheSection(Section):
         "server",
     )
 
-    def lifetime(self, view: ViewCacheSection, *, told: bool = True) -> Lifetime:
-        """Of a view's rows; not `told` where the server cannot tell of this view's writes."""
-        heard = told and (view.invalidation or self.invalidation) == "server"
+    def lifetime(self, view: ViewCacheSection) -> Lifetime:
+        """Of a view's rows."""
+        heard = (view.invalidation or self.invalidation) == "server"
         return Lifetime(
             age_s(view.ttl or self.ttl or ("60s" if heard else "1s")),
             age_s(view.stale_for or self.stale_for),

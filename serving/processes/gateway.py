@@ -22,10 +22,12 @@ from serving.edge.http.server import HttpServer
 from serving.edge.worker import Worker
 from serving.errors import ModelUnservable
 from serving.features.feast.hash_row import hash_rows
+from serving.features.feature_view import FeatureView
 from serving.features.read_budget import BudgetOptions
 from serving.features.served_log.served_log import ServedLog
 from serving.features.store.feature_reader import FeatureReader, StoreReader
 from serving.features.store.node_reader import ReaderOptions
+from serving.features.store.sources import Sources
 from serving.features.store.store_address import parse_store
 from serving.features.store.topology import feature_reader
 from serving.inference import VersionKey
@@ -34,7 +36,7 @@ from serving.processes.feature_figures import tell_figures
 from serving.processes.gateway_batching import batching_of
 from serving.processes.gateway_learning import GatewayLearning
 from serving.processes.gateway_versions import GatewayVersions
-from serving.processes.near_cache import NearCacheOfWorker
+from serving.processes.near_cache import NearCacheOfWorker, Stored
 from serving.processes.pool_backends import PoolBackends, pools_of
 from serving.processes.release import release
 from serving.processes.served_log import served_log_of, tell_served_log
@@ -213,8 +215,9 @@ async def build_gateway(start: StartMessage) -> Gateway:
     backends = {pool: pools.backend(pool) for pool in pools_of(table)}
     recorder = Recorder()
     clock = time.monotonic
-    reader = _features_reader(start, settings, recorder)
-    near_cache = _near_cache(start, settings, reader)
+    sources = Sources()
+    reader = _features_reader(start, settings, recorder, sources)
+    near_cache = _near_cache(start, settings, reader, sources)
     look_ups = LookUps(
         ReadPlans(all_model_inputs(settings)),
         reader if near_cache is None else near_cache.reader,
@@ -296,14 +299,19 @@ def _members(start: StartMessage, table: RouteTable) -> Members | None:
     return Members(start.control_url, pools_of(table), Path(start.state_dir) / "members.json")
 
 
-def _features_reader(start: StartMessage, settings: Settings, recorder: Recorder) -> StoreReader | None:
+def _features_reader(
+    start: StartMessage, settings: Settings, recorder: Recorder, sources: Sources
+) -> StoreReader | None:
     if not (start.features_url and settings.feature_views):
         return None
     options = ReaderOptions(
         timeout_s=settings.state.features_timeout_ms / 1000, hedge_share=settings.state.features_hedge_percent / 100
     )
-    views = [section.compiled(name) for name, section in settings.feature_views.items()]
-    return feature_reader(start.features_url, recorder, options, hash_rows(views))
+    return feature_reader(start.features_url, recorder, options, hash_rows(_views(settings)), sources)
+
+
+def _views(settings: Settings) -> list[FeatureView]:
+    return [section.compiled(name) for name, section in settings.feature_views.items()]
 
 
 def _read_budget(settings: Settings) -> BudgetOptions:
@@ -311,13 +319,13 @@ def _read_budget(settings: Settings) -> BudgetOptions:
     return BudgetOptions(state.features_deadline_percent / 100, state.features_timeout_ms / 1000)
 
 
-def _near_cache(start: StartMessage, settings: Settings, reader: FeatureReader | None) -> NearCacheOfWorker | None:
-    if reader is None:
+def _near_cache(
+    start: StartMessage, settings: Settings, reader: FeatureReader | None, sources: Sources
+) -> NearCacheOfWorker | None:
+    kept = lifetimes(settings)
+    if reader is None or not kept:
         return None
     store = parse_store(start.features_url)
-    # Of several nodes each tells of its own rows only, and a replica may be read before it has what was told.
-    replicas = store.from_replica or settings.state.features_hedge_percent > 0
-    kept = lifetimes(settings, told=store.kind == "node" and not replicas)
-    if not kept:
-        return None
-    return NearCacheOfWorker(start.features_url, reader, int(settings.features.near_cache.max_mb * 1e6), kept)
+    single = store.kind == "node" and not (store.from_replica or settings.state.features_hedge_percent > 0)
+    stored = Stored(store, _views(settings), None if single else sources)
+    return NearCacheOfWorker(stored, reader, int(settings.features.near_cache.max_mb * 1e6), kept)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from serving.features.cache.cached_reader import CachedReader
+from serving.features.cache.hash_telling import HashTelling
 from serving.features.cache.lifetime import Lifetime
 from serving.features.cache.write_listener import WriteListener
-from serving.features.keys import PREFIX
+from serving.features.cache.write_listeners import WriteListeners
+from serving.features.feature_view import FeatureView
+from serving.features.keys import PREFIX, prefix
 from serving.features.store.feature_reader import FeatureReader
+from serving.features.store.sources import Sources
+from serving.features.store.store_address import StoreAddress
 from serving.telemetry.catalogue import (
     CACHE_BYTES,
     CACHE_EVICTIONS,
@@ -23,13 +29,23 @@ from serving.telemetry.catalogue import (
 from serving.telemetry.recorder import Recorder
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where the rows of these views are; `sources` None: all on one server, which is always there."""
+
+    store: StoreAddress
+    views: Sequence[FeatureView]
+    sources: Sources | None = None
+
+
 class NearCacheOfWorker:
     """`reader` is for the request path; starts and ends what the cache needs."""
 
-    def __init__(self, url: str, reader: FeatureReader, most_bytes: int, lifetimes: Mapping[bytes, Lifetime]) -> None:
+    def __init__(
+        self, stored: Stored, reader: FeatureReader, most_bytes: int, lifetimes: Mapping[bytes, Lifetime]
+    ) -> None:
         self.reader = CachedReader(reader, most_bytes, lifetimes, time.monotonic)
-        heard = [prefix for prefix, lifetime in lifetimes.items() if lifetime.heard]
-        self._listener = WriteListener(url, told_of(lifetimes), self.reader) if heard else None
+        self._listener = _listener(stored, self.reader, lifetimes)
 
     async def start(self) -> None:
         """Over once both connections succeeded or failed for the first time."""
@@ -67,12 +83,25 @@ class NearCacheOfWorker:
                 recorder.measured(CACHE_TOLD_WITHIN, (), self._listener.told_within_s)
 
 
+def _listener(
+    stored: Stored, reader: CachedReader, lifetimes: Mapping[bytes, Lifetime]
+) -> WriteListener | WriteListeners | None:
+    heard = {start for start, lifetime in lifetimes.items() if lifetime.heard}
+    telling = HashTelling([view for view in stored.views if prefix(view) in heard], reader)
+    prefixes = [*told_of(lifetimes), *telling.prefixes]
+    if not heard:
+        return None
+    if stored.sources is None:
+        return WriteListener(stored.store.node, prefixes, telling)
+    return WriteListeners(stored.sources, prefixes, telling)
+
+
 def told_of(lifetimes: Mapping[bytes, Lifetime]) -> list[bytes]:
-    """The prefixes whose writes the server is to tell of.
+    """The prefixes of packed rows whose writes the server is to tell of.
 
     One for all of ours where none is left out: the server then tells what one command wrote in one message.
     """
     ours = {prefix: lifetime for prefix, lifetime in lifetimes.items() if prefix.startswith(PREFIX)}
-    if all(lifetime.heard for lifetime in ours.values()):
+    if ours and all(lifetime.heard for lifetime in ours.values()):
         return [PREFIX]
     return [prefix for prefix, lifetime in ours.items() if lifetime.heard]

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from serving.errors import ServingError
-from serving.features.store.redis_address import parse
+from serving.features.store.redis_address import RedisAddress
 from serving.features.store.redis_connection import RedisConnection, connect
+from serving.features.store.redis_node import place
 from serving.features.store.tls_failure import in_words
 
 log = logging.getLogger(__name__)
@@ -57,9 +58,13 @@ class WriteListener:
     """
 
     def __init__(
-        self, url: str, prefixes: Sequence[bytes], tells: HearsOfWrites, options: ListenerOptions | None = None
+        self,
+        address: RedisAddress,
+        prefixes: Sequence[bytes],
+        tells: HearsOfWrites,
+        options: ListenerOptions | None = None,
     ) -> None:
-        self._address = parse(url)
+        self._address = address
         self._prefixes = prefixes
         self._tells = tells
         self._options = options or ListenerOptions()
@@ -104,7 +109,7 @@ class WriteListener:
         self._tells.trust(heard=True)
         if self._complaint:
             self._complaint = ""
-            log.info("the features Redis tells of writes again")
+            log.info("the features Redis at %s tells of writes again", place(self._address))
         self._tried.set()
         try:
             return await self._followed(connection)
@@ -154,5 +159,7 @@ class WriteListener:
         if why != self._complaint:
             self._complaint = why
             log.warning(
-                "the features Redis does not tell of writes (%s); rows are read again after a second at most", why
+                "the features Redis at %s does not tell of writes (%s); rows are read again after a second at most",
+                place(self._address),
+                why,
             )

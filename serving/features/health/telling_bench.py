@@ -8,11 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from serving.errors import ServingError
+from serving.errors import ServingError, Unavailable
 from serving.features.cache.write_listener import ListenerOptions, WriteListener
 from serving.features.health.read_bench import percentiles
+from serving.features.store.redis_address import RedisAddress
 from serving.features.store.redis_connection import RedisConnection, connect
-from serving.features.store.store_address import parse_store
+from serving.features.store.sentinels import Sentinels
+from serving.features.store.slot_map import shards_of, slot_of
+from serving.features.store.store_address import StoreAddress, parse_store
 from serving.features.store.tls_failure import in_words
 
 # Beside rows, so that gateways hear nothing of it; what is left behind by who is killed ends by itself.
@@ -57,29 +60,49 @@ class _Heard:
 
 def timed_telling(url: str, spend_s: float) -> Telling:
     """Write a key of its own again and again for so long; never raises for what the server does."""
-    store = parse_store(url)
-    if store.kind != "node":
-        return Telling(why_not="near caches of a cluster, or behind Sentinels, live by time alone")
-    return asyncio.run(_timed(url, spend_s))
+    return asyncio.run(_told(parse_store(url), spend_s))
 
 
-async def _timed(url: str, spend_s: float) -> Telling:
-    heard = _Heard()
+async def _told(store: StoreAddress, spend_s: float) -> Telling:
     key = PREFIX + secrets.token_hex(8).encode()
-    listener = WriteListener(url, [key], heard, ListenerOptions(silence_s=_PATIENCE_S))
-    await listener.start()
     try:
-        if not heard.trusted:
-            return Telling(why_not="the server does not tell of writes (CLIENT TRACKING)")
-        writer = await connect(parse_store(url).node)
-        try:
-            return await _written(writer, heard, key, spend_s)
-        finally:
-            writer.abort("it was measured")
+        return await _timed(await _home(store, key), key, spend_s)
     except (OSError, ServingError) as error:
         return Telling(why_not=in_words(error))
     except TimeoutError:
         return Telling(why_not=f"a write was not told within {_PATIENCE_S:g} s")
+
+
+async def _home(store: StoreAddress, key: bytes) -> RedisAddress:
+    """The server that this key is written to."""
+    if store.kind == "node":
+        return store.node
+    if store.kind == "sentinel":
+        return store.at(*await Sentinels(store).master())
+    asked = await connect(store.node)
+    try:
+        shards = shards_of(await asked.ask(b"CLUSTER", b"SLOTS"), store.node.host)
+    finally:
+        asked.abort("it was asked")
+    slot = slot_of(key)
+    masters = [shard.master for shard in shards if shard.first <= slot <= shard.last]
+    if not masters:
+        raise Unavailable(f"no node of the cluster has slot {slot}")
+    return store.at(*masters[0])
+
+
+async def _timed(home: RedisAddress, key: bytes, spend_s: float) -> Telling:
+    heard = _Heard()
+    listener = WriteListener(home, [key], heard, ListenerOptions(silence_s=_PATIENCE_S))
+    await listener.start()
+    try:
+        if not heard.trusted:
+            return Telling(why_not="the server does not tell of writes (CLIENT TRACKING)")
+        writer = await connect(home)
+        try:
+            return await _written(writer, heard, key, spend_s)
+        finally:
+            writer.abort("it was measured")
     finally:
         await listener.stop()
 

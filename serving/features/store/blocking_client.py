@@ -34,7 +34,8 @@ def client_of(store: StoreAddress) -> redis.Redis:
     if store.kind == "sentinel":
         sentinels = Sentinel(  # type: ignore[no-untyped-call]
             [(one.host, one.port) for one in store.known],
-            sentinel_kwargs=_options(store.known[0]),
+            # Else a Sentinel that is away is tried for seconds before the next one is asked.
+            sentinel_kwargs={**_options(store.known[0]), "retry": Retry(NoBackoff(), 0)},
             retry=Retry(NoBackoff(), 0),
             **_options(store.node),
         )

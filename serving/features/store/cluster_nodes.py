@@ -20,6 +20,7 @@ from serving.features.store.node_reader import NodeReader
 from serving.features.store.redis_connection import RedisConnection, connect
 from serving.features.store.redis_node import RedisNode
 from serving.features.store.slot_map import SLOTS, Place, Shard, shards_of
+from serving.features.store.sources import Sources
 from serving.features.store.store_address import StoreAddress
 from serving.features.store.tls_failure import in_words
 
@@ -44,15 +45,23 @@ class LearningOptions:
 
 
 class ClusterNodes:
-    """`pair` is None where replicas are not read, and then no connection to them is made."""
+    """`pair` is None where replicas are not read, and then no connection to them is made; those to nodes are among the
+    `sources`.
+    """
 
     def __init__(
-        self, store: StoreAddress, make: MakeReader, pair: Pair | None = None, options: LearningOptions | None = None
+        self,
+        store: StoreAddress,
+        make: MakeReader,
+        pair: Pair | None = None,
+        options: LearningOptions | None = None,
+        sources: Sources | None = None,
     ) -> None:
         self._store = store
         self._make = make
         self._pair = pair
         self._options = options or LearningOptions()
+        self._sources = sources or Sources()
         self._slots: list[FeatureReader | None] = [None] * SLOTS
         self._nodes: dict[Place, NodeReader] = {}
         self._leaving: list[NodeReader] = []
@@ -105,7 +114,10 @@ class ClusterNodes:
 
     def moved(self, slot: int, place: Place) -> None:
         """A node says that another one has this slot."""
-        self._slots[slot] = self.at(place)
+        node = self.at(place)
+        if self._slots[slot] is not node:
+            self._slots[slot] = node
+            self._sources.moved()
         self._wanted.set()
 
     def _node(self, place: Place) -> RedisNode:
@@ -114,7 +126,7 @@ class ClusterNodes:
     async def _open(self, place: Place) -> RedisConnection:
         # For the first time, or since a connection was lost: another node may have its slots soon.
         self._wanted.set()
-        connection = await connect(self._store.at(*place))
+        connection = await self._sources.connect(self._store.at(*place))
         if self._pair is not None:
             try:
                 # A master answers as before; a replica reads its master's slots instead of sending every key there.
@@ -190,7 +202,9 @@ class ClusterNodes:
         slots: list[FeatureReader | None] = [None] * SLOTS
         for shard, reader in zip(shards, readers, strict=True):
             slots[shard.first : shard.last + 1] = [reader] * (shard.last + 1 - shard.first)
-        self._slots[:] = slots
+        if slots != self._slots:
+            self._slots[:] = slots
+            self._sources.moved()
         await self._leave(before - {place for shard in shards for place in (shard.master, *shard.replicas)})
 
     def _reader(self, shard: Shard) -> FeatureReader:

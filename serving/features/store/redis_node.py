@@ -41,9 +41,12 @@ class RedisNode:
     clustered: bool = False
 
 
-def node_at(address: RedisAddress) -> RedisNode:
+Connect = Callable[[RedisAddress], Awaitable[Connection]]
+
+
+def node_at(address: RedisAddress, connected: Connect = connect) -> RedisNode:
     """The server that is always there."""
-    return RedisNode(place(address), partial(connect, address))
+    return RedisNode(place(address), partial(connected, address))
 
 
 def place(address: RedisAddress) -> str:

@@ -7,11 +7,12 @@ import random
 from serving.errors import Unavailable
 from serving.features.store.redis_connection import RedisConnection, connect
 from serving.features.store.slot_map import Place
+from serving.features.store.sources import Sources
 from serving.features.store.store_address import StoreAddress
 
 
-async def open_replica_of(store: StoreAddress) -> RedisConnection:
-    """A connection to any replica of the one node that the address names.
+async def open_replica_of(store: StoreAddress, sources: Sources) -> RedisConnection:
+    """A connection to any replica of the one node that the address names, as one of the `sources`.
 
     Raises:
         OSError: nobody listens there.
@@ -24,7 +25,7 @@ async def open_replica_of(store: StoreAddress) -> RedisConnection:
         master.abort("it was asked")
     if not places:
         raise Unavailable("the server has no replica to read from")
-    return await connect(store.at(*random.choice(places)))  # noqa: S311 - no secret
+    return await sources.connect(store.at(*random.choice(places)))  # noqa: S311 - no secret
 
 
 def _replicas(role: object) -> list[Place]:

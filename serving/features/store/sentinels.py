@@ -13,6 +13,7 @@ from serving.features.store.redis_address import RedisAddress
 from serving.features.store.redis_connection import RedisConnection, connect
 from serving.features.store.redis_node import Connection, place
 from serving.features.store.slot_map import Place
+from serving.features.store.sources import Sources
 from serving.features.store.store_address import StoreAddress
 from serving.features.store.tls_failure import in_words
 
@@ -28,10 +29,13 @@ class SentinelOptions:
 
 
 class Sentinels:
-    """Those that answered last are asked first."""
+    """Those that answered last are asked first; connections to what they name are among the `sources`."""
 
-    def __init__(self, store: StoreAddress, options: SentinelOptions | None = None) -> None:
+    def __init__(
+        self, store: StoreAddress, options: SentinelOptions | None = None, sources: Sources | None = None
+    ) -> None:
         self._store = store
+        self._sources = sources or Sources()
         self._options = options or SentinelOptions()
         self._known = list(store.known)
         self._master: Place | None = None
@@ -43,8 +47,8 @@ class Sentinels:
             OSError: nobody listens there.
             Unavailable: no Sentinel answers, or none knows the service; or the server is no master (yet).
         """
-        at = await self._where_master()
-        connection = await connect(self._store.at(*at))
+        at = await self.master()
+        connection = await self._sources.connect(self._store.at(*at))
         try:
             await _must_be_master(connection, at)
         except BaseException:
@@ -64,14 +68,14 @@ class Sentinels:
         places = [at for at in map(_well, reply if isinstance(reply, list) else []) if at is not None]
         if not places:
             raise Unavailable(f"the service {self._store.service!r} has no replica that is well")
-        return await connect(self._store.at(*random.choice(places)))  # noqa: S311 - no secret
+        return await self._sources.connect(self._store.at(*random.choice(places)))  # noqa: S311 - no secret
 
     async def follow(self, connection: Connection) -> None:
         """End the connection once the Sentinels name another master: the old one may live on, cut off."""
         while True:
             await asyncio.sleep(self._options.every_s)
             try:
-                at = await self._where_master()
+                at = await self.master()
             except (OSError, ServingError) as error:
                 # The master needs no Sentinel to answer.
                 log.debug("the Sentinels of the features Redis do not answer (%s)", in_words(error))
@@ -80,7 +84,12 @@ class Sentinels:
                 connection.abort(f"the master is now {at.host}:{at.port}")
                 return
 
-    async def _where_master(self) -> Place:
+    async def master(self) -> Place:
+        """Where it is now.
+
+        Raises:
+            Unavailable: no Sentinel answers, or none knows the service.
+        """
         reply = await self._told(b"GET-MASTER-ADDR-BY-NAME", self._store.service.encode())
         match reply:
             case [bytes(host), bytes(port)] if port.isdigit():

@@ -17,6 +17,7 @@ from serving.features.store.redis_connection import RedisConnection
 from serving.features.store.redis_node import RedisNode, node_at, place
 from serving.features.store.replica_of import open_replica_of
 from serving.features.store.sentinels import Sentinels
+from serving.features.store.sources import Sources
 from serving.features.store.store_address import parse_store
 
 
@@ -25,10 +26,11 @@ def feature_reader(
     observer: FeatureObserver,
     options: ReaderOptions | None = None,
     hashes: Mapping[bytes, HashRow] | None = None,
+    sources: Sources | None = None,
 ) -> StoreReader:
     """Reads from the store at `url`; nothing stands between a request and a single node.
 
-    `hashes` are the views that Feast keeps (`feast.hash_row.hash_rows`).
+    `hashes` are the views that Feast keeps (`feast.hash_row.hash_rows`); `sources` come to be what is read.
 
     Raises:
         ConfigInvalid: no such URL.
@@ -36,6 +38,7 @@ def feature_reader(
     store = parse_store(url)
     options = options or ReaderOptions()
     hashes = hashes or {}
+    sources = sources or Sources()
     make = partial(NodeReader, observer=observer, options=options, hashes=hashes)
     replicas = store.from_replica or options.hedge_share > 0
 
@@ -46,11 +49,12 @@ def feature_reader(
         return PairReader(first, second, options)
 
     if store.kind == "cluster":
-        return ClusterReader(ClusterNodes(store, make, pair if replicas else None), observer, options, hashes)
-    sentinels = Sentinels(store)
+        nodes = ClusterNodes(store, make, pair if replicas else None, sources=sources)
+        return ClusterReader(nodes, observer, options, hashes)
+    sentinels = Sentinels(store, sources=sources)
     name = place(store.node)
-    open_replica: Callable[[], Awaitable[RedisConnection]] = partial(open_replica_of, store)
-    master = make(node_at(store.node))
+    open_replica: Callable[[], Awaitable[RedisConnection]] = partial(open_replica_of, store, sources)
+    master = make(node_at(store.node, sources.connect))
     if store.kind == "sentinel":
         name, open_replica = store.service, sentinels.open_replica
         master = make(RedisNode(name, sentinels.open_master, sentinels.follow))

@@ -11,7 +11,10 @@ import pytest
 from serving.features.cache.cached_reader import CachedReader
 from serving.features.cache.lifetime import Lifetime
 from serving.features.cache.write_listener import ListenerOptions, WriteListener
+from serving.features.cache.write_listeners import WriteListeners
 from serving.features.store.reading import Found
+from serving.features.store.sources import Sources
+from serving.features.store.store_address import parse_store
 from serving.features.store.topology import feature_reader
 from serving.inference import VersionKey
 from tests.integration.valkey_server import Server
@@ -33,14 +36,16 @@ class Observer:
 
 
 class Worker:
-    """What one gateway worker has of features, and every word that it hears, in order."""
+    """What one gateway worker has of features, and every word that it hears, in order; `several` servers keep rows."""
 
-    def __init__(self, url: str, prefixes: Sequence[bytes] = (b"sluice:f:",)) -> None:
+    def __init__(self, url: str, prefixes: Sequence[bytes] = (b"sluice:f:",), *, several: bool = False) -> None:
         lifetime = Lifetime(3_600.0, 3_600.0, 3_600.0)
-        self.reader = CachedReader(
-            feature_reader(url, Observer()), 10_000_000, {PLANE: lifetime, ROUTE: lifetime}, time.monotonic
-        )
-        self.listener = WriteListener(url, prefixes, self, OPTIONS)
+        sources = Sources()
+        reader = feature_reader(url, Observer(), sources=sources)
+        self.reader = CachedReader(reader, 10_000_000, {PLANE: lifetime, ROUTE: lifetime}, time.monotonic)
+        self.listener: WriteListener | WriteListeners = WriteListeners(sources, prefixes, self, OPTIONS)
+        if not several:
+            self.listener = WriteListener(parse_store(url).node, prefixes, self, OPTIONS)
         self.words: list[object] = []
         self.changed = asyncio.Event()
 

@@ -38,11 +38,11 @@ def test_without_memory_nothing_is_kept() -> None:
     assert lifetimes(settings({"max_mb": 0}, plane={})) == {}
 
 
-def test_the_server_is_never_asked_to_tell_of_feasts_rows() -> None:
+def test_the_server_tells_of_feasts_rows_as_of_others() -> None:
     feast = {"project": "p", "join_keys": {"id": "int64"}}
     view = {**VIEW, "store": "feast", "feast": feast}
     known = Settings.model_validate({"features": {"near_cache": {"max_mb": 8}}, "feature_views": {"plane": view}})
-    assert lifetimes(known) == {b"feast:plane:": Lifetime(1.0, 600.0, 5.0, heard=False)}
+    assert lifetimes(known) == {b"feast:plane:": Lifetime(60.0, 600.0, 5.0, heard=True)}
 
 
 @pytest.mark.parametrize("wrong", [{"ttl": "soon"}, {"ttl": "-1s"}, {"invalidation": "client"}, {"max_mb": -1}])
