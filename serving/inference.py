@@ -175,11 +175,14 @@ class Batch:
 class Outputs:
     """What a version answered to a batch, which ran for `run_s` seconds where the model is; 0 where nobody measured.
 
+    `replica` is the one that ran it, "" in this process; there it had waited for `waited_s` seconds before it ran.
     `rendered` is a memo for edges, which encode a whole batch once instead of each row.
     """
 
     tensors: tuple[Tensor, ...]
     run_s: float = 0.0
+    replica: str = ""
+    waited_s: float = 0.0
     rendered: dict[Hashable, object] = field(default_factory=dict)
 
 
@@ -214,6 +217,17 @@ class Caller(Protocol):
         """Called exactly once, on the loop's thread, perhaps before `accept` returns; must not raise."""
 
 
+class CallerContext(NamedTuple):
+    """What a caller said of its own trace, and its name for the request.
+
+    `traceparent` is valid or b"", `tracestate` fit to be sent back; `request_id` is as it came.
+    """
+
+    traceparent: bytes = b""
+    tracestate: bytes = b""
+    request_id: bytes = b""
+
+
 class Holder(Protocol):
     """Whoever counts a request's rows and bytes until it is answered or leaves."""
 
@@ -236,7 +250,8 @@ class Request:
     made; `degraded` then tells which values were defaults, `features_s` how long the look-up took.
 
     `judged` is the arm of a trial that its outcome counts for (serving.request_path.trials); None outside of trials.
-    `id_json` is the id that its caller gave it, as JSON; empty where there is none.
+    `id_json` is the id that its caller gave it, as JSON; empty where there is none. `context` is None where the caller
+    said nothing of its trace, and gave no x-request-id.
     """
 
     __slots__ = (
@@ -244,6 +259,7 @@ class Request:
         "alone",
         "caller",
         "chosen",
+        "context",
         "deadline_s",
         "degraded",
         "entities",
@@ -296,6 +312,7 @@ class Request:
         self.features_s = 0.0
         self.judged: object = None
         self.id_json = b""
+        self.context: CallerContext | None = None
         self.holders: tuple[Holder, ...] = ()
 
     def reply(self, outcome: Answer | ServingError) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from serving.inference import VersionKey
+from serving.errors import ServingError
+from serving.inference import Request, VersionKey
 
 
 @dataclass(slots=True)
@@ -44,3 +45,29 @@ class Observer(Protocol):
 
     def failed(self, key: VersionKey, total_s: float, rows: int, reason: str) -> None:
         """It had reached a version by then, with so many rows, and so long it took in all; told beside `refused`."""
+
+
+class Flown(NamedTuple):
+    """When a batch was taken, when its answer was there, and when its requests had theirs, on the gateway's clock.
+
+    Of its requests only those that it answered, in the order of the times in its `BatchSeen`. Where it runs in a
+    replica it waited there for `waited_s` and ran for `run_s`; 0 where nobody measured.
+    """
+
+    requests: list[Request]
+    taken_at: float
+    landed_at: float
+    answered_at: float
+    run_s: float = 0.0
+    waited_s: float = 0.0
+    replica: str = ""
+
+
+class RequestWatch(Protocol):
+    """Looks at single requests once they are answered: for traces and the access log, where somebody wants those."""
+
+    def batch_answered(self, seen: BatchSeen, flown: Flown) -> None:
+        """A batch gave these requests their answers, or their error."""
+
+    def refused(self, request: Request, why: ServingError, now: float) -> None:
+        """A request was answered with an error outside of any batch."""

@@ -13,7 +13,7 @@ from serving.backends.ejection import Silence, after_tick, lost, ping_due
 from serving.backends.pool_options import PoolOptions
 from serving.errors import ModelFailed, NotReady, ReplicaLost, ServingError, StreamRefused, TooLarge
 from serving.inference import Batch, Hosted, Outputs, Signature, VersionKey
-from serving.wire.batch_frame import decode_failed, decode_result, encode_run, run_s_of
+from serving.wire.batch_frame import decode_failed, decode_result, encode_run, run_s_of, waited_s_of
 from serving.wire.catalogue import Catalogue, decode_catalogue
 from serving.wire.frame import BEGUN, CANCEL, CATALOGUE, FAILED, GOAWAY, PING, PONG, RESULT, Frame, encode
 from serving.wire.frame_reader import FrameReader
@@ -280,7 +280,8 @@ class ReplicaConnection(asyncio.Protocol):
     def _result(self, frame: Frame) -> None:
         flight = self._flight(frame)
         try:
-            outputs = Outputs(decode_result(frame, flight.rows, flight.signature), run_s_of(frame))
+            tensors = decode_result(frame, flight.rows, flight.signature)
+            outputs = Outputs(tensors, run_s_of(frame), self.replica, waited_s_of(frame))
         except ModelFailed as error:
             self._land(flight)
             _fail(flight, error)

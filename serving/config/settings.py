@@ -15,6 +15,7 @@ from serving.config.listeners import ControlSection, GrpcSection, HttpSection, M
 from serving.config.near_cache_sections import FeaturesSection
 from serving.config.section import Name, Section, noted
 from serving.config.serving_models import CANARY, GATEWAY, TRIAL, ModelSection
+from serving.config.tracing_section import TracingSection
 
 _DEFAULT_POOL = "default"
 
@@ -25,6 +26,7 @@ class Settings(Section):
     http: HttpSection = noted("Predictions over HTTP.", HttpSection())
     grpc: GrpcSection = noted("Predictions over gRPC.", GrpcSection())
     metrics: MetricsSection = noted("Prometheus metrics.", MetricsSection())
+    tracing: TracingSection = noted("Traces of requests.", TracingSection())
     control: ControlSection = noted("The control API.", ControlSection())
     engine: EngineSection = noted("What hosts the models.", EngineSection())
     repository: RepositorySection = noted("Where models are read from.", RepositorySection())

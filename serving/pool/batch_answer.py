@@ -25,14 +25,14 @@ def expired(waiting: Waiting) -> bytes:
     )
 
 
-def answer(host: Host, hosted: Hosted | None, waiting: Waiting, limit: int) -> Sequence[Buffer]:
-    """Run the batch; the frame comes in the pieces in which it is best written.
+def answer(host: Host, hosted: Hosted | None, waiting: Waiting, limit: int, waited_s: float = 0.0) -> Sequence[Buffer]:
+    """Run the batch, which has `waited_s` behind it; the frame comes in the pieces in which it is best written.
 
     Whatever goes wrong, the batch is answered, so that nothing else on the connection suffers.
     """
     batch_id = waiting.frame.batch_id
     try:
-        parts, size = _run(host, hosted, waiting)
+        parts, size = _run(host, hosted, waiting, waited_s)
     except ServingError as error:
         return (encode_failed(batch_id, error.reason, error.message),)
     except Exception as error:
@@ -44,7 +44,7 @@ def answer(host: Host, hosted: Hosted | None, waiting: Waiting, limit: int) -> S
     return (b"".join(parts),) if size <= _JOINED_BYTES else parts
 
 
-def _run(host: Host, hosted: Hosted | None, waiting: Waiting) -> tuple[list[Buffer], int]:
+def _run(host: Host, hosted: Hosted | None, waiting: Waiting, waited_s: float) -> tuple[list[Buffer], int]:
     if hosted is None:
         raise NotReady("the replica does not host this version any more")
     try:
@@ -54,4 +54,4 @@ def _run(host: Host, hosted: Hosted | None, waiting: Waiting) -> tuple[list[Buff
         raise ModelFailed(error.message) from error
     began = perf_counter()
     outputs = host.run(hosted.key, inputs, waiting.run.rows)
-    return encode_result(waiting.frame.batch_id, outputs, perf_counter() - began)
+    return encode_result(waiting.frame.batch_id, outputs, perf_counter() - began, waited_s)

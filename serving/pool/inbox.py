@@ -25,6 +25,10 @@ class Waiting(NamedTuple):
     run: Run
     expires_at: float
 
+    def waited_s(self, now: float) -> float:
+        """How long since it was read."""
+        return now - self.expires_at + self.run.ttl_ms / 1000
+
 
 def _nowhere(batch_id: int) -> bool:
     del batch_id

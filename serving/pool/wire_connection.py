@@ -179,28 +179,29 @@ class WireConnection:
             return self._answer_alone(waiting)
         hosted = shared.published.catalogue.slots.get(waiting.frame.slot)
         if hosted is None:
-            return self._answer(waiting)
+            return self._answer(waiting, began)
         if shared.lengths.long(hosted, waiting) and not self._aside.full:
             self._handed = waiting
             return (_begun(waiting),)
-        answered = self._answer(waiting)
+        answered = self._answer(waiting, began)
         run_s = shared.clock() - began
         self._ran_s += run_s
         shared.lengths.saw(hosted, waiting, run_s)
         return answered
 
-    def _answer(self, waiting: Waiting) -> Sequence[Buffer]:
+    def _answer(self, waiting: Waiting, now: float) -> Sequence[Buffer]:
         shared = self._shared
         hosted = shared.published.catalogue.slots.get(waiting.frame.slot)
-        return answer(shared.host, hosted, waiting, shared.options.frame_bytes)
+        return answer(shared.host, hosted, waiting, shared.options.frame_bytes, waiting.waited_s(now))
 
     def _answer_alone(self, waiting: Waiting) -> Sequence[Buffer]:
         with self._shared.permits.alone():
-            if self._shared.clock() >= waiting.expires_at:
+            began = self._shared.clock()
+            if began >= waiting.expires_at:
                 return (expired(waiting),)
             # Other batches may have held it up here, and one of those may crash the replica.
             self._send((_begun(waiting),))
-            return self._answer(waiting)
+            return self._answer(waiting, began)
 
     def _answer_aside(self, waiting: Waiting) -> None:
         """Run a long batch, on the thread of those."""
@@ -209,7 +210,7 @@ class WireConnection:
         try:
             began = shared.clock()
             late = began >= waiting.expires_at
-            parts = (expired(waiting),) if late else self._answer(waiting)
+            parts = (expired(waiting),) if late else self._answer(waiting, began)
             hosted = shared.published.catalogue.slots.get(waiting.frame.slot)
             if hosted is not None and not late:
                 run_s = shared.clock() - began

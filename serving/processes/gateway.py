@@ -62,8 +62,10 @@ from serving.telemetry.catalogue import (
     VERSION_READY,
 )
 from serving.telemetry.recorder import Recorder
+from serving.telemetry.watch import Watch
 
 if TYPE_CHECKING:
+    from serving.processes.tracing import Tracing
     from serving.state.members import Members
 
 
@@ -95,6 +97,7 @@ class Gateway:
     near_cache: NearCacheOfWorker | None = None
     features: StoreReader | None = None
     served_log: ServedLog | None = None
+    tracing: Tracing | None = None
 
     def ready(self) -> bool:
         """Every pool that a route leads to has lived and loaded what it can, and one still lives."""
@@ -132,18 +135,24 @@ class Gateway:
                 if backend.hedges:
                     recorder.counted(HEDGED_BATCHES, (name,), backend.hedged_batches)
                     recorder.counted(HEDGE_WINS, (name,), backend.hedge_wins)
-        if self.near_cache is not None:
-            self.near_cache.tell(recorder)
-        if self.served_log is not None:
-            tell_served_log(self.served_log, recorder)
-        if self.features is not None:
-            tell_figures(recorder, self.features.figures())
+        self._tell_parts()
         recorder.copied(self.predictor.mirror.counts)
         self.figures.tell(recorder, self.predictor.variants.all())
         recorder.measured(LOOP_LAG, (), self.predictor.queues.lag_s)
         recorder.measured(CONNECTIONS, (), self.http.connections + self.grpc.connections)
         recorder.measured(INFLIGHT_BYTES, (), self.http.in_flight_bytes)
         return {**recorder.snapshot(), "estimates": self.learning.news()}
+
+    def _tell_parts(self) -> None:
+        """The figures of what only some sessions have."""
+        if self.near_cache is not None:
+            self.near_cache.tell(self.recorder)
+        if self.served_log is not None:
+            tell_served_log(self.served_log, self.recorder)
+        if self.tracing is not None:
+            self.tracing.tell(self.recorder)
+        if self.features is not None:
+            tell_figures(self.recorder, self.features.figures())
 
     def use_table(self, table: str) -> None:
         """Serve by this routing table if it is newer."""
@@ -258,6 +267,7 @@ async def build_gateway(start: StartMessage) -> Gateway:
     if served_log is not None:
         served_log.start()
         followers.append(served_log)
+    tracing = _traced(predictor, start, settings, recorder, followers)
     await versions.start()
     models_dir = settings.repository.models_dir
     root = Path(models_dir) if models_dir else None
@@ -281,6 +291,7 @@ async def build_gateway(start: StartMessage) -> Gateway:
         near_cache,
         reader,
         predictor.features.served_log,
+        tracing,
     )
 
 
@@ -312,6 +323,22 @@ def _features_reader(
 
 def _views(settings: Settings) -> list[FeatureView]:
     return [section.compiled(name) for name, section in settings.feature_views.items()]
+
+
+def _traced(
+    predictor: Predictor, start: StartMessage, settings: Settings, recorder: Recorder, followers: list[Follower]
+) -> Tracing | None:
+    if settings.tracing.endpoint is None:
+        return None
+    # An HTTP client, which takes 20 ms to import.
+    from serving.processes.tracing import tracing_of  # noqa: PLC0415
+
+    tracing = tracing_of(settings.tracing, start.session, start.slot, recorder)
+    if tracing is not None:
+        predictor.watch = Watch(tracing.tracer)
+        tracing.sender.start()
+        followers.append(tracing.sender)
+    return tracing
 
 
 def _read_budget(settings: Settings) -> BudgetOptions:

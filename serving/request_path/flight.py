@@ -9,7 +9,7 @@ from serving.batching.large_answer import LargeAnswers
 from serving.batching.row_queue import Span
 from serving.errors import ReplicaLost, ServingError
 from serving.inference import Answer, Batch, Buffer, Outputs, Request, Stacked
-from serving.observation import BatchSeen
+from serving.observation import BatchSeen, Flown, RequestWatch
 from serving.request_path import trials
 from serving.request_path.intake import Given
 from serving.request_path.variants import Variant
@@ -29,19 +29,21 @@ class Flight:
         "_observe",
         "_task",
         "_waiting",
+        "_watch",
         "spans",
         "taken_at",
         "variant",
         "whole",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a batch needs on its way, made once for each
         self,
         variant: Variant,
         spans: list[Span],
         clock: Callable[[], float],
         large: LargeAnswers,
         observe: Callable[[BatchSeen], None],
+        watch: RequestWatch | None = None,
     ) -> None:
         self.variant = variant
         self.spans = spans
@@ -50,6 +52,7 @@ class Flight:
         self._clock = clock
         self._large = large
         self._observe = observe
+        self._watch = watch
         self._waiting = len(spans)
         self._task: asyncio.Task[None] | None = None
         self._landed = False
@@ -106,7 +109,10 @@ class Flight:
             self.variant.batcher.pace.judged(first.predicted_s, landed_at - first.queued_at)
         if outputs.run_s:
             self.variant.batcher.pace.saw(1 if whole else row, outputs.run_s)
-        self._tell(answered, row, landed_at, run_s, "ok")
+        seen = self._tell(answered, row, landed_at, run_s, "ok")
+        if self._watch is not None and answered:
+            ran = (outputs.run_s, outputs.waited_s, outputs.replica)
+            self._watch.batch_answered(seen, Flown(answered, self.taken_at, landed_at, self._clock(), *ran))
 
     def fail(self, error: ServingError) -> None:
         """Tell every caller of the batch the same."""
@@ -117,7 +123,9 @@ class Flight:
             request.reply(error)
         if answered:
             rows = sum([stop - start for _, start, stop in self.spans])
-            self._tell(answered, rows, landed_at, landed_at - self.taken_at, error.reason)
+            seen = self._tell(answered, rows, landed_at, landed_at - self.taken_at, error.reason)
+            if self._watch is not None:
+                self._watch.batch_answered(seen, Flown(answered, self.taken_at, landed_at, self._clock()))
 
     def released(self, request: Request) -> None:
         """A caller left or ran out of time; when the last one did, the run is called back and its slot is free."""
@@ -155,7 +163,7 @@ class Flight:
             late_s,
         )
 
-    def _tell(self, answered: list[Request], rows: int, landed_at: float, run_s: float, outcome: str) -> None:
+    def _tell(self, answered: list[Request], rows: int, landed_at: float, run_s: float, outcome: str) -> BatchSeen:
         # A batch in the middle of a large request answers nobody yet, and has run all the same.
         now, taken_at = self._clock(), self.taken_at
         seen = BatchSeen(
@@ -173,6 +181,7 @@ class Flight:
             self.variant.batcher.gate.due_at(self.spans[0].request) - taken_at,
         )
         self._observe(seen)
+        return seen
 
 
 def _stack(spans: list[Span], rows: int) -> tuple[Stacked, ...]:

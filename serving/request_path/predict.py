@@ -15,7 +15,7 @@ from serving.features.entity_rows import EntityRows
 from serving.features.features import Features
 from serving.features.plan import ReadPlan
 from serving.inference import Request
-from serving.observation import Observer
+from serving.observation import Observer, RequestWatch
 from serving.request_path import trials
 from serving.request_path.administration import NOBODY, Administration
 from serving.request_path.copies import Copy
@@ -46,6 +46,7 @@ class Predictor:
         self._observer = observer
         self._large = LargeAnswers()
         self.administration: Administration = NOBODY
+        self.watch: RequestWatch | None = None
         self.suspects = Suspects(clock)
         self._rescue = Rescue(self.suspects, self._flight, self._refuse)
         self.features = Features(look_ups.reader, self._refuse, look_ups.observer, clock, time.time)
@@ -190,6 +191,8 @@ class Predictor:
                 self._observer.failed(request.chosen, total_s, request.rows, why.reason)
             trials.failed(request, why)
             request.reply(why)
+            if self.watch is not None:
+                self.watch.refused(request, why, self._clock())
 
     def _stable_answers(self, request: Request) -> bool:
         """Nothing can run any more what the split chose for it: stable does, and it counts against the chosen one."""
@@ -210,7 +213,7 @@ class Predictor:
         return True
 
     def _flight(self, variant: Variant, spans: list[Span]) -> Flight:
-        return Flight(variant, spans, self._clock, self._large, self._observer.batch_seen)
+        return Flight(variant, spans, self._clock, self._large, self._observer.batch_seen, self.watch)
 
     def _give_time(self, request: Request, variant: Variant) -> None:
         allowed_s = variant.deadline_s if request.timeout_s is None else request.timeout_s

@@ -130,6 +130,20 @@ FEATURE_HEDGES = MetricSpec(
 FEATURE_HEDGE_WINS = MetricSpec(
     "sluice_feature_hedge_wins_total", "counter", (), "Reads of those that the replica answered first."
 )
+TRACES = MetricSpec(
+    "sluice_traces_total",
+    "counter",
+    ("why",),
+    "Requests that were traced: sampled (by their caller's wish or by share), slow or failed; or limited: not traced, "
+    "since there were more than `tracing.max_per_s`.",
+)
+SPANS = MetricSpec(
+    "sluice_spans_total",
+    "counter",
+    ("outcome",),
+    "Spans of traces: sent, dropped (no room in the queue, since the receiver is away or slow), or lost (it refused "
+    "them, or the worker ended before it took them).",
+)
 QUEUE_ROWS = MetricSpec("sluice_queue_rows", "gauge", ("model", "version", "variant"), "Rows waiting for a batch.")
 BATCH_WINDOW_ROWS = MetricSpec(
     "sluice_batch_window_rows",
@@ -279,6 +293,7 @@ CATALOGUE: dict[str, MetricSpec] = {
         *(CACHE_LOOK_UPS, CACHE_REFRESHES, CACHE_INVALIDATIONS, CACHE_EVICTIONS, CACHE_ROWS, CACHE_BYTES, CACHE_HEARD),
         CACHE_TOLD_WITHIN,
         *(FEATURE_NODES_LEFT, FEATURE_REDIRECTS, FEATURE_HEDGES, FEATURE_HEDGE_WINS, SERVED_LOG_ROWS),
+        *(TRACES, SPANS),
         *(QUEUE_ROWS, BATCH_WINDOW_ROWS, RUN_FIXED_SECONDS, RUN_ROW_SECONDS, RUN_MARGIN, LOOP_LAG),
         *(LATENCY_GOAL, INFLIGHT_BYTES, CONNECTIONS, WORKER_MEMORY, MEMORY_USED, MEMORY_LIMIT, SHADOW_COPIES),
         *(VERSION_READY, POOL_REPLICAS, POOL_MIN_REPLICAS, POOL_SLOTS, HEDGED_BATCHES, HEDGE_WINS),

@@ -8,10 +8,12 @@ from itertools import accumulate
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.samples import Exemplar
 
+from serving.telemetry import snapshot as telemetry
 from serving.telemetry.buckets import ROWS, SECONDS, SLACK_SECONDS
 from serving.telemetry.catalogue import BATCH_ROWS, BATCH_SLACK, CATALOGUE
-from serving.telemetry.snapshot import Snapshot
+from serving.telemetry.snapshot import Series, Snapshot
 
 _BOUNDS = {BATCH_ROWS.name: ROWS, BATCH_SLACK.name: SLACK_SECONDS}
 
@@ -45,10 +47,19 @@ def _histograms(snapshot: Snapshot) -> dict[str, Metric]:
         if name not in found:
             found[name] = HistogramMetricFamily(name, CATALOGUE[name].help, labels=CATALOGUE[name].labels)
         named = [*map(str, _BOUNDS.get(name, SECONDS)), "+Inf"]
-        buckets = list(zip(named, accumulate(distribution.counts), strict=True))
+        told = snapshot.exemplars.get(Series(name, labels), {})
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = [
+            (bound, count, _exemplar(told[place])) if place in told else (bound, count)
+            for place, (bound, count) in enumerate(zip(named, accumulate(distribution.counts), strict=True))
+        ]
         # Where values can be negative a sum can fall: OpenMetrics knows none there, and the encoder leaves it out.
         found[name].add_metric(labels, buckets, sum_value=distribution.total)
     return dict(found)
+
+
+def _exemplar(one: telemetry.Exemplar) -> Exemplar:
+    """As OpenMetrics shows it; the older text leaves it out."""
+    return Exemplar({"trace_id": one.trace_id}, one.value, one.at_s)
 
 
 def _counters(snapshot: Snapshot) -> dict[str, Metric]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from serving.inference import VersionKey
 from serving.telemetry.catalogue import CATALOGUE
-from serving.telemetry.snapshot import Distribution, Series, Snapshot
+from serving.telemetry.snapshot import Distribution, Exemplar, Series, Snapshot
 from serving.telemetry.usage import Usage, by_version
 
 
@@ -21,6 +21,7 @@ def merged(retired: Snapshot, workers: Iterable[Snapshot], also: Snapshot) -> Sn
         _gauges([*living, also]),
         versions,
         _used(by_version(part.usage for part in parts), versions),
+        {s: e for s, e in _exemplars(living).items() if _kept(s, versions)},
     )
 
 
@@ -42,14 +43,16 @@ def updated(before: Snapshot, changes: Snapshot) -> Snapshot:
     """A worker's counts with those that changed in place of what they were."""
     histograms, counters = {**before.histograms, **changes.histograms}, {**before.counters, **changes.counters}
     usage = {**before.usage, **changes.usage}
+    exemplars = _exemplars([before, changes])
     if changes.versions is None:
-        return Snapshot(histograms, counters, changes.gauges, before.versions, usage)
+        return Snapshot(histograms, counters, changes.gauges, before.versions, usage, exemplars)
     return Snapshot(
         {s: d for s, d in histograms.items() if _kept(s, changes.versions)},
         {s: v for s, v in counters.items() if _kept(s, changes.versions)},
         changes.gauges,
         changes.versions,
         _used(usage, changes.versions),
+        {s: e for s, e in exemplars.items() if _kept(s, changes.versions)},
     )
 
 
@@ -108,6 +111,18 @@ def _counters(parts: Iterable[Snapshot]) -> dict[Series, float]:
         for series, value in part.counters.items():
             total[series] = total.get(series, 0) + value
     return total
+
+
+def _exemplars(parts: Iterable[Snapshot]) -> dict[Series, dict[int, Exemplar]]:
+    """Of each bucket the latest."""
+    found: dict[Series, dict[int, Exemplar]] = {}
+    for part in parts:
+        for series, places in part.exemplars.items():
+            kept = found.setdefault(series, {})
+            for place, one in places.items():
+                if place not in kept or one.at_s >= kept[place].at_s:
+                    kept[place] = one
+    return found
 
 
 def _gauges(parts: Iterable[Snapshot]) -> Mapping[Series, float]:

@@ -6,6 +6,7 @@ A prometheus_client observation costs 0.5 to 1.3 us; a request has seven stages.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from serving.telemetry.catalogue import (
     MetricSpec,
 )
 from serving.telemetry.catalogue import ROWS as ROWS_TOTAL
-from serving.telemetry.snapshot import Distribution, Series, Snapshot, dump
+from serving.telemetry.snapshot import Distribution, Exemplar, Series, Snapshot, dump
 from serving.telemetry.usage import Usage, UsageCounts
 
 # Reasons are few and models known, so this is never reached unless somebody passes a caller's text as a label.
@@ -92,6 +93,7 @@ class Recorder:
         self._snapshots = 0
         self._told: frozenset[VersionKey] | None = None
         self._gauges: dict[Series, float] = {}
+        self._exemplars: dict[Series, dict[int, Exemplar]] = {}
         self._elsewhere: dict[Series, float] = {}
 
     def batch_seen(self, seen: BatchSeen) -> None:
@@ -150,6 +152,13 @@ class Recorder:
         """A gauge for the next snapshot; each snapshot needs it told again, so that none outlives what it measures."""
         self._gauges[Series(metric.name, labels)] = value
 
+    def exemplar(self, key: VersionKey, variant: str, total_s: float, trace_id: str) -> None:
+        """This request took so long in all, and can be looked at; of each bucket the last one is kept."""
+        of = Series(STAGE_SECONDS.name, ("total", key.model, str(key.version), variant))
+        self._exemplars.setdefault(of, {})[bisect_left(SECONDS, total_s)] = Exemplar(
+            trace_id, total_s, self._wall_clock()
+        )
+
     def counted(self, metric: MetricSpec, labels: tuple[str, ...], count: float) -> None:
         """How far a counter is that is kept elsewhere."""
         self._elsewhere[Series(metric.name, labels)] = count
@@ -179,7 +188,9 @@ class Recorder:
         told, self._told = self._told, self._served
         gauges, self._gauges = self._gauges, {}
         versions = None if told == self._served else self._served
-        message = dump(Snapshot(_filled(models, variants), self._counters(variants), gauges, versions))
+        exemplars, self._exemplars = self._exemplars, {}
+        counted = _filled(models, variants), self._counters(variants)
+        message = dump(Snapshot(*counted, gauges, versions, exemplars=exemplars))
         # Written as it travels, without the way over what reads it.
         return {**message, "usage": usage}
 

@@ -26,11 +26,20 @@ class Distribution(NamedTuple):
     total: float
 
 
+class Exemplar(NamedTuple):
+    """A request that fell into a bucket: its trace, how long it took, when it was answered (seconds since 1970)."""
+
+    trace_id: str
+    value: float
+    at_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """`versions` is what is served now, None where that is not known or not new; series of others need not be kept.
 
-    `usage` is what each version did, for the statistics of the Open Inference Protocol.
+    `usage` is what each version did, for the statistics of the Open Inference Protocol; `exemplars` are the last
+    requests of a histogram's buckets that can be looked at, by the bucket's place.
     """
 
     histograms: Mapping[Series, Distribution] = field(default_factory=dict)
@@ -38,6 +47,7 @@ class Snapshot:
     gauges: Mapping[Series, float] = field(default_factory=dict)
     versions: frozenset[VersionKey] | None = None
     usage: Mapping[VersionKey, Usage] = field(default_factory=dict)
+    exemplars: Mapping[Series, Mapping[int, Exemplar]] = field(default_factory=dict)
 
 
 def dump(snapshot: Snapshot) -> dict[str, Any]:
@@ -49,6 +59,9 @@ def dump(snapshot: Snapshot) -> dict[str, Any]:
         "gauges": [[*series, value] for series, value in snapshot.gauges.items()],
         "versions": None if snapshot.versions is None else [list(key) for key in snapshot.versions],
         "usage": dump_usage(snapshot.usage),
+        "exemplars": [
+            [*series, place, *one] for series, places in snapshot.exemplars.items() for place, one in places.items()
+        ],
     }
 
 
@@ -73,4 +86,12 @@ def load(message: Mapping[str, Any]) -> Snapshot | None:
         {Series(name, tuple(labels)): value for name, labels, value in message["gauges"]},
         None if versions is None else frozenset(VersionKey(model, version) for model, version in versions),
         load_usage(message.get("usage", [])),
+        _exemplars(message.get("exemplars", [])),
     )
+
+
+def _exemplars(entries: list[Any]) -> dict[Series, dict[int, Exemplar]]:
+    found: dict[Series, dict[int, Exemplar]] = {}
+    for name, labels, place, *one in entries:
+        found.setdefault(Series(name, tuple(labels)), {})[place] = Exemplar(*one)
+    return found

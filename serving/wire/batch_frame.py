@@ -1,10 +1,10 @@
 """RUN, RESULT and FAILED: a batch on its way to a version, and what became of it.
 
-RUN is `u32 ttl in ms · u32 rows · u16 tensors · u16 given · u32 alone · tensors`, RESULT `u16 tensors · u16 0 · u32
-microseconds of the run · tensors`, FAILED `u16 length of the reason · reason · text`, both UTF-8. CANCEL, GOAWAY and
-BEGUN are heads without a payload. BEGUN precedes the run of a batch that is to run alone, which is blamed for a crash
-only if it ran. `given` has the bits of the optional inputs that follow the others; a gateway that knows of none sends
-0, as does a replica that does not measure its runs.
+RUN is `u32 ttl in ms · u32 rows · u16 tensors · u16 given · u32 alone · tensors`, RESULT `u16 tensors · u16 tenths of
+a millisecond that it had waited in the replica · u32 microseconds of the run · tensors`, FAILED `u16 length of the
+reason · reason · text`, both UTF-8. CANCEL, GOAWAY and BEGUN are heads without a payload. BEGUN precedes the run of a
+batch that is to run alone, which is blamed for a crash only if it ran. `given` has the bits of the optional inputs that
+follow the others; a gateway that knows of none sends 0, as does a replica that does not measure its runs, or the wait.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _REASON = Struct("<H")
 _LONGEST_TEXT = 4000
 _LONGEST_TTL_MS = 2**32 - 1
 _LONGEST_RUN_US = 2**32 - 1
+_LONGEST_WAIT = 2**16 - 1
 
 
 class Run(NamedTuple):
@@ -83,8 +84,10 @@ def decode_inputs(frame: Frame, run: Run, signature: Signature) -> tuple[Tensor,
     return decode(specs, frame.data, run.start, frame.stop)
 
 
-def encode_result(batch_id: int, tensors: Sequence[Tensor], run_s: float = 0.0) -> tuple[list[Buffer], int]:
-    """The frame in pieces, and its length; `run_s` is how long the batch ran.
+def encode_result(
+    batch_id: int, tensors: Sequence[Tensor], run_s: float = 0.0, waited_s: float = 0.0
+) -> tuple[list[Buffer], int]:
+    """The frame in pieces, and its length; `run_s` is how long the batch ran, `waited_s` how long it had waited.
 
     Raises:
         ModelFailed: a shape that the stream cannot carry.
@@ -92,7 +95,8 @@ def encode_result(batch_id: int, tensors: Sequence[Tensor], run_s: float = 0.0) 
     parts: list[Buffer] = [b""]
     size = _RESULT_HEAD.size + append_tensors(tensors, parts)
     run_us = min(int(run_s * 1e6), _LONGEST_RUN_US)
-    parts[0] = _RESULT_HEAD.pack(size - 4, RESULT, 0, 0, batch_id, len(tensors), 0, run_us)
+    waited = min(max(int(waited_s * 1e4), 0), _LONGEST_WAIT)
+    parts[0] = _RESULT_HEAD.pack(size - 4, RESULT, 0, 0, batch_id, len(tensors), waited, run_us)
     return parts, size
 
 
@@ -122,6 +126,11 @@ def decode_result(frame: Frame, rows: int, signature: Signature) -> tuple[Tensor
 def run_s_of(frame: Frame) -> float:
     """How long the batch of a RESULT frame that was decoded ran, in seconds; 0 where the replica does not say."""
     return float(_RESULT.unpack_from(frame.data, frame.start)[2]) / 1e6
+
+
+def waited_s_of(frame: Frame) -> float:
+    """How long that batch waited in the replica before it ran, in tenths of a millisecond; 6.5 s is that and more."""
+    return float(_RESULT.unpack_from(frame.data, frame.start)[1]) / 1e4
 
 
 def encode_failed(batch_id: int, reason: str, text: str = "") -> bytes:

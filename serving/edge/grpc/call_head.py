@@ -10,13 +10,13 @@ from serving.edge.grpc.answers import Refusal
 from serving.edge.grpc.limits import GrpcLimits
 from serving.edge.grpc.status import Code
 from serving.errors import TooLarge
+from serving.inference import CallerContext
+from serving.telemetry.caller_context import caller_context
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 ENCODINGS = (b"identity", b"gzip", b"deflate")
 
-# W3C Trace Context, section 3.2; all-zero ids and version ff are invalid.
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 # gRPC over HTTP/2: TimeoutValue and TimeoutUnit.
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _OVERHEAD = 32
@@ -37,6 +37,7 @@ class CallHead(NamedTuple):
     timeout_s: float | None = None
     encoding: bytes = b"identity"
     extra: tuple[tuple[bytes, bytes], ...] = ()
+    context: CallerContext | None = None
     authorization: str = ""
     size: int = 0
     entries: int = 0
@@ -81,7 +82,7 @@ def _remembered(headers: Headers) -> CallHead:
 def _understood(headers: Headers) -> CallHead:
     found = dict(headers)
     timeout = found.get(b"grpc-timeout")
-    traceparent = found.get(b"traceparent", b"").strip()
+    context = _context(found)
     head = CallHead(
         path=found.get(b":path", b"").decode("latin-1"),
         key=found.get(b"x-sluice-key", b"").strip() or None,
@@ -91,9 +92,26 @@ def _understood(headers: Headers) -> CallHead:
         authorization=found.get(b"authorization", b"").decode("latin-1"),
         size=sum([len(name) + len(value) + _OVERHEAD for name, value in headers]),
         entries=len(headers),
-        extra=((b"traceparent", traceparent),) if _TRACEPARENT.fullmatch(traceparent) else (),
+        context=context,
+        extra=() if context is None else _traced(context),
     )
     return head._replace(refusal=_no_grpc(found) or _unwanted(head, timeout))
+
+
+def _context(found: dict[bytes, bytes]) -> CallerContext | None:
+    if b"traceparent" not in found and b"x-request-id" not in found:
+        return None
+    return caller_context(
+        found.get(b"traceparent", b""), found.get(b"tracestate", b""), found.get(b"x-request-id", b"")
+    )
+
+
+def _traced(context: CallerContext) -> tuple[tuple[bytes, bytes], ...]:
+    """The caller's trace as its answer names it."""
+    if not context.traceparent:
+        return ()
+    extra = ((b"traceparent", context.traceparent),)
+    return (*extra, (b"tracestate", context.tracestate)) if context.tracestate else extra
 
 
 def _no_grpc(found: dict[bytes, bytes]) -> Refusal | None:

@@ -23,6 +23,7 @@ def request_of(decoded: Decoded, head: CallHead, caller: Caller, received_at: fl
     request = Request(asked.model, decoded.tensors, caller, received_at, version=asked.version)
     request.key = head.key
     request.pinned = head.pinned
+    request.context = head.context
     request.priority = asked.priority
     request.timeout_s = _allowed_s(head.timeout_s, asked.timeout_s, spent_s)
     if asked.id:

@@ -127,6 +127,7 @@ class Exchange:
         request.pinned = head.pinned
         request.timeout_s = head.timeout_s
         request.priority = head.priority
+        request.context = head.context
         if rows is not None:
             if rows.wants is not None and rows.wants.values:
                 self._edge.predictions.administration.permit_values(head.authorization)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from serving.edge.http.content_coding import Accepted, accepted, coding_of
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.routes import SHORT_BODIES, Asks, Target, target_of
+from serving.inference import CallerContext
+from serving.telemetry.caller_context import caller_context
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -22,12 +24,15 @@ _KNOWN = frozenset(
         b"authorization",
         b"expect",
         b"traceparent",
+        b"tracestate",
+        b"x-request-id",
         b"x-sluice-key",
         b"x-sluice-variant",
         b"x-request-timeout-ms",
         b"x-sluice-priority",
     ),
 )
+_CONTEXT = (b"traceparent", b"tracestate", b"x-request-id")
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 # No length has more digits: the parser takes 64 bits, with zeros before them.
 _MAX_DIGITS = 20
@@ -61,6 +66,15 @@ class GivenHead(NamedTuple):
     def stripped(self, name: bytes) -> bytes:
         """A header's value without blanks around it; b"" where it was not sent."""
         return self.found.get(name, b"").strip()
+
+    @property
+    def context(self) -> CallerContext | None:
+        """What it says of the caller's trace, and the caller's name for the request; what came twice says nothing."""
+        found, twice = self.found, self.twice
+        if b"traceparent" not in found and b"x-request-id" not in found:
+            return None
+        traceparent, tracestate, request_id = [b"" if name in twice else found.get(name, b"") for name in _CONTEXT]
+        return caller_context(traceparent, tracestate, request_id)
 
     @property
     def expects_continue(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from serving.edge.http.answers import Refusal
@@ -11,9 +10,8 @@ from serving.edge.http.given_head import NOTHING_ACCEPTED, Headers, RequestLine,
 from serving.edge.http.head_refusal import refusal_of_head
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.routes import PREDICTIONS, SESSION, Asks, Target
+from serving.inference import CallerContext
 
-# W3C Trace Context, section 3.2; all-zero ids and version ff are invalid.
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _NOWHERE = Target(Asks.ALIVE)
 
 
@@ -45,6 +43,7 @@ class RequestHead(NamedTuple):
     pinned: str | None = None
     timeout_s: float | None = None
     priority: int = 0
+    context: CallerContext | None = None
     extra: bytes = b""
     stays: bytes = b""
     plain: bool = False
@@ -66,7 +65,8 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
     # HTTP/1.0 clients close unless told otherwise.
     stays = b"connection: keep-alive\r\n" if line.version == "1.0" and line.keep_alive else b""
     target, found = given.target or _NOWHERE, given.found
-    extra = _traced(found[b"traceparent"].strip()) if b"traceparent" in found else b""
+    context = given.context
+    extra = b"" if context is None else _traced(context)
     return RequestHead(
         target=target,
         host=given.stripped(b"host"),
@@ -84,6 +84,7 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
         pinned=given.stripped(b"x-sluice-variant").decode("latin-1") or None,
         timeout_s=given.timeout_s,
         priority=number(given.stripped(b"x-sluice-priority")) or 0,
+        context=context,
         extra=extra,
         stays=stays,
         wants_body=target.asks in PREDICTIONS,
@@ -95,5 +96,9 @@ def understand(line: RequestLine, headers: Headers, limits: HttpLimits) -> Reque
     )
 
 
-def _traced(traceparent: bytes) -> bytes:
-    return b"traceparent: %b\r\n" % traceparent if _TRACEPARENT.fullmatch(traceparent) else b""
+def _traced(context: CallerContext) -> bytes:
+    """The caller's trace as its answer names it."""
+    if not context.traceparent:
+        return b""
+    line = b"traceparent: %b\r\n" % context.traceparent
+    return line + b"tracestate: %b\r\n" % context.tracestate if context.tracestate else line

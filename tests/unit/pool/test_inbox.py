@@ -92,3 +92,9 @@ def test_reading_ahead_is_bounded_in_bytes_which_are_freed_again() -> None:
 def test_what_no_gateway_sends_is_refused(sent: bytes) -> None:
     with pytest.raises(StreamRefused):
         Inbox().accept(frames(sent), 0.0)
+
+
+def test_a_batch_knows_how_long_ago_it_was_read() -> None:
+    inbox = Inbox()
+    inbox.accept(frames(run(1)), 100.0)
+    assert inbox.take().waited_s(100.25) == pytest.approx(0.25)

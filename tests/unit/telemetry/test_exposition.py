@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Timestamp
 
 from serving.telemetry.buckets import SECONDS, SLACK_SECONDS
 from serving.telemetry.catalogue import BATCH_SLACK, BUILD_INFO, CATALOGUE, READY, REQUESTS, STAGE_SECONDS
 from serving.telemetry.exposition import rendered
-from serving.telemetry.snapshot import Distribution, Series, Snapshot
+from serving.telemetry.snapshot import Distribution, Exemplar, Series, Snapshot
 
 COUNTS = tuple(range(len(SECONDS) + 1))
 PAGE = Snapshot(
@@ -78,3 +80,19 @@ def test_every_metric_of_the_catalogue_can_be_rendered() -> None:
     body, _ = rendered(Snapshot({}, values["counter"], values["gauge"]), "application/openmetrics-text")
     listed = {name for name, spec in CATALOGUE.items() if spec.kind != "histogram"}
     assert {family.name for family in openmetrics(body.decode())} == {name.removesuffix("_total") for name in listed}
+
+
+def test_a_bucket_names_a_request_that_can_be_looked_at_to_those_who_understand_it() -> None:
+    (series,) = PAGE.histograms
+    page = replace(
+        PAGE, exemplars={series: {3: Exemplar("4bf92f3577b34da6a3ce929d0e0e4736", 0.00007, 1_700_000_000.5)}}
+    )
+    body, _ = rendered(page, "application/openmetrics-text")
+    (family,) = [one for one in openmetrics(body.decode()) if one.name == "sluice_stage_seconds"]
+    found = [sample for sample in family.samples if sample.exemplar is not None]
+    assert [sample.labels["le"] for sample in found] == ["0.0001"]
+    exemplar = found[0].exemplar
+    assert exemplar is not None
+    assert (exemplar.labels, exemplar.value) == ({"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}, 0.00007)
+    assert exemplar.timestamp == Timestamp(1_700_000_000, 500_000_000)
+    assert b"trace_id" not in rendered(page, "text/plain")[0]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from serving.inference import VersionKey
 from serving.telemetry.catalogue import CATALOGUE
 from serving.telemetry.fleet_counts import FleetCounts
-from serving.telemetry.snapshot import Distribution, Series, Snapshot, dump
+from serving.telemetry.snapshot import Distribution, Exemplar, Series, Snapshot, dump
 from serving.telemetry.usage import Runs, Usage
 
 OK = Series("sluice_requests_total", ("m", "1", "stable", "ok"))
@@ -157,3 +157,20 @@ def test_usage_of_a_version_that_nobody_serves_any_more_goes_away() -> None:
     fleet.counted(3, told({}, frozenset({M2})))
     fleet.gone(3)
     assert set(fleet.usage({})) == {M2}
+
+
+def test_of_the_exemplars_of_a_bucket_the_latest_is_shown_until_its_version_goes() -> None:
+    def told(at_s: float, versions: frozenset[VersionKey] | None = None) -> dict[str, object]:
+        return dump(Snapshot(versions=versions, exemplars={RUN: {1: Exemplar(f"at {at_s}", 0.1, at_s)}}))
+
+    fleet = FleetCounts()
+    fleet.counted(1, told(5.0, frozenset({M1})))
+    fleet.counted(2, told(7.0, frozenset({M1})))
+    fleet.counted(1, told(6.0))
+    assert fleet.merged(Snapshot()).exemplars == {RUN: {1: Exemplar("at 7.0", 0.1, 7.0)}}
+    # Those that are not told anew stay.
+    fleet.counted(2, dump(Snapshot()))
+    assert fleet.merged(Snapshot()).exemplars[RUN][1].at_s == 7.0
+    for worker in (1, 2):
+        fleet.counted(worker, dump(Snapshot(versions=frozenset({M2}))))
+    assert not fleet.merged(Snapshot()).exemplars

@@ -11,11 +11,11 @@ import pytest
 
 from serving.inference import VersionKey
 from serving.observation import BatchSeen
-from serving.telemetry.buckets import SLACK_SECONDS
+from serving.telemetry.buckets import SECONDS, SLACK_SECONDS
 from serving.telemetry.catalogue import BATCH_SLACK, HEDGED_BATCHES, REFUSED_ROWS
 from serving.telemetry.fleet_counts import FleetCounts
 from serving.telemetry.recorder import Recorder
-from serving.telemetry.snapshot import Series, Snapshot, load, load_usage
+from serving.telemetry.snapshot import Exemplar, Series, Snapshot, load, load_usage
 
 V1, V2, OTHER = VersionKey("m", 1), VersionKey("m", 2), VersionKey("other", 1)
 STABLE = ("m", "1", "stable")
@@ -216,3 +216,15 @@ def test_usage_travels_when_it_has_changed_and_ends_with_its_version() -> None:
     assert set(read(recorder.snapshot()).usage) == {V2}
     recorder.serve([V2])
     assert set(recorder.usage()) == {V2}
+
+
+def test_of_each_bucket_the_last_request_that_can_be_looked_at_is_told_once() -> None:
+    recorder = Recorder(lambda: 1_700_000_000.0)
+    for total_s, trace_id in ((0.0015, "a"), (0.0016, "b"), (0.3, "c")):
+        recorder.exemplar(V1, "stable", total_s, trace_id)
+    total = Series("sluice_stage_seconds", ("total", *STABLE))
+    assert read(recorder.snapshot()).exemplars == {
+        total: {7: Exemplar("b", 0.0016, 1_700_000_000.0), 14: Exemplar("c", 0.3, 1_700_000_000.0)}
+    }
+    assert SECONDS[6] < 0.0016 <= SECONDS[7]
+    assert not read(recorder.snapshot()).exemplars

@@ -21,6 +21,8 @@ from serving.wire.batch_frame import (
     encode_failed,
     encode_result,
     encode_run,
+    run_s_of,
+    waited_s_of,
 )
 from serving.wire.frame import FAILED, RESULT, RUN, Frame
 from serving.wire.frame_reader import FrameReader
@@ -159,3 +161,12 @@ def test_any_payload_of_a_failure_is_an_error_or_refused(payload: bytes) -> None
 def test_reasons_are_unique() -> None:
     assert DeadlineExceeded in every_error()
     assert len({error.reason for error in every_error()}) == len(every_error())
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "told"), [(0.0, 0.0), (0.00009, 0.0), (0.01234, 0.0123), (100.0, 6.5535), (-1.0, 0.0)]
+)
+def test_how_long_a_batch_waited_and_ran_in_the_replica_comes_with_its_answer(waited_s: float, told: float) -> None:
+    frame = frame_of(encode_result(1, [], 0.0025, waited_s)[0])
+    assert waited_s_of(frame) == told
+    assert run_s_of(frame) == 0.0025

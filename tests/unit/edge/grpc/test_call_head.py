@@ -6,6 +6,7 @@ import pytest
 
 from serving.edge.grpc.call_head import CallHead, understand
 from serving.edge.grpc.status import Code
+from serving.inference import CallerContext
 
 
 def head(*more: tuple[bytes, bytes], kind: bytes = b"application/grpc", method: bytes = b"POST") -> CallHead:
@@ -88,3 +89,12 @@ def test_heads_are_remembered_unless_they_are_large_or_secret_or_refused(more: t
     again = [head(more, (b"grpc-timeout", b"%dm" % (80_000 + len(more[1])))) for _ in range(2)]
     assert again[0] == again[1]
     assert (again[0] is again[1]) is kept
+
+
+def test_a_tracestate_goes_back_beside_its_traceparent_and_not_without() -> None:
+    trace, state = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", (b"tracestate", b"vendor=1")
+    found = head((b"traceparent", trace), state, (b"x-request-id", b"r-17"))
+    assert found.extra == ((b"traceparent", trace), state)
+    assert found.context == CallerContext(trace, b"vendor=1", b"r-17")
+    assert head(state).extra == ()
+    assert head().context is None

@@ -7,6 +7,7 @@ import pytest
 from serving.edge.http.given_head import Headers, RequestLine
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.request_head import RequestHead, understand
+from serving.inference import CallerContext
 
 LINE = RequestLine(b"POST", b"/v2/models/m/infer", "1.1", keep_alive=True)
 HOST = (b"Host", b"a")
@@ -153,3 +154,18 @@ def test_answers_to_http_1_0_say_that_the_connection_stays() -> None:
     assert head(line=old).stays == b"connection: keep-alive\r\n"
     assert head(line=old._replace(keep_alive=False)).stays == b""
     assert head().stays == b""
+
+
+def test_a_tracestate_goes_back_beside_its_traceparent_and_not_without() -> None:
+    state = b"vendor=1"
+    lines = b"traceparent: " + TRACE + b"\r\ntracestate: vendor=1\r\n"
+    assert head((b"traceparent", TRACE), (b"tracestate", state)).extra == lines
+    assert head((b"tracestate", state)).extra == b""
+    assert head((b"traceparent", TRACE), (b"traceparent", TRACE), (b"tracestate", state)).extra == b""
+
+
+def test_a_callers_name_for_a_request_does_not_change_its_answer() -> None:
+    found = head((b"x-request-id", b"r-17"))
+    assert found.context == CallerContext(request_id=b"r-17")
+    assert found.plain
+    assert head().context is None

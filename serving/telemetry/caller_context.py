@@ -1,0 +1,57 @@
+"""What callers say of their traces, as W3C Trace Context has it, and the name that they give a request."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from serving.inference import CallerContext
+
+# W3C Trace Context, section 3.2; all-zero ids and version ff are invalid.
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# Section 3.3 has at least 512 characters passed on; what has more, or other bytes, may be left out.
+_TRACESTATE = re.compile(rb"[\x20-\x7e]{1,512}")
+# Fit for a log line and for an attribute; names that are longer, or hold anything else, are taken for none.
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_SAMPLED = 0x01
+
+
+class CallerTrace(NamedTuple):
+    """The span of the caller that a request belongs to; ids in bytes, `state` its tracestate."""
+
+    trace_id: bytes
+    span_id: bytes
+    sampled: bool
+    state: str
+
+
+def caller_context(traceparent: bytes, tracestate: bytes, request_id: bytes) -> CallerContext | None:
+    """What these headers say together, without blanks around them; None where nothing of it can be used.
+
+    A tracestate without a valid traceparent says nothing (section 4.3).
+    """
+    traceparent = traceparent.strip()
+    if traceparent and _TRACEPARENT.fullmatch(traceparent):
+        tracestate = tracestate.strip()
+        state = tracestate if _TRACESTATE.fullmatch(tracestate) else b""
+        return CallerContext(traceparent, state, request_id.strip())
+    # Requests behind a proxy have a name each: it is looked at by whoever writes it down.
+    return CallerContext(request_id=request_id.strip()) if request_id else None
+
+
+def trace_of(context: CallerContext | None) -> CallerTrace | None:
+    """The caller's span; None where it named none."""
+    if context is None or not context.traceparent:
+        return None
+    _, trace_id, span_id, flags = context.traceparent.split(b"-")
+    sampled = bool(int(flags, 16) & _SAMPLED)
+    return CallerTrace(
+        bytes.fromhex(trace_id.decode()), bytes.fromhex(span_id.decode()), sampled, context.tracestate.decode()
+    )
+
+
+def request_id_of(context: CallerContext | None) -> str:
+    """The caller's name for the request where it is fit to be written down, else ""."""
+    if context is None or not _REQUEST_ID.fullmatch(context.request_id):
+        return ""
+    return context.request_id.decode()

@@ -1,0 +1,168 @@
+"""Decides after each answer whether its request is traced, and makes its spans: those that are not cost 0.1 us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from serving.errors import BadRequest, ServingError, UnknownModel, error_of
+from serving.inference import Request, VersionKey
+from serving.observation import BatchSeen, Flown
+from serving.telemetry.caller_context import trace_of
+from serving.telemetry.tracing.choice import FAILED, SAMPLED, SLOW, Bound, Share
+from serving.telemetry.tracing.otlp import Span, link, resource, span_bytes
+from serving.telemetry.tracing.request_spans import Outcome, SpanMaker, Traced
+
+_NEVER_S = 1e12
+NONE: Mapping[Request, str] = {}
+# What a model is called of which only its caller knows the name.
+UNKNOWN = "unknown"
+# Replicas come and go; what was forgotten is made again in microseconds.
+_MOST_REPLICAS = 1_000
+
+
+class Spans(Protocol):
+    """Where spans go."""
+
+    def offer(self, resource: bytes, span: bytes) -> None:
+        """Take a span of a process, or drop it; never waits."""
+
+
+class Exemplars(Protocol):
+    """Keeps, for the histograms, a request that can be looked at."""
+
+    def exemplar(self, key: VersionKey, variant: str, total_s: float, trace_id: str) -> None:
+        """This request took so long in all, and is traced."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """`share` of the requests whose caller does not decide that; `per_s` bounds traces of either kind.
+
+    `slow_s` None traces none for being slow. `service` names what spans are of, `attributes` are the gateway's.
+    """
+
+    share: float = 0.01
+    slow_s: float | None = 1.0
+    failed: bool = True
+    follow_callers: bool = True
+    per_s: float = 100.0
+    service: str = "sluice"
+    attributes: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a tracer takes chance, ids and times from; tests have their own."""
+
+    chance: Callable[[], float]
+    new_id: Callable[[int], bytes]
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+
+
+class Tracer:
+    """Called once for each batch; `counts` are traces by why they were made, or "limited" where too many would have
+    been.
+    """
+
+    def __init__(self, options: TraceOptions, spans: Spans, exemplars: Exemplars, sources: Sources) -> None:
+        self._options = options
+        self._spans = spans
+        self._exemplars = exemplars
+        self._sources = sources
+        self._share = Share(options.share, sources.chance)
+        self._slow_s = _NEVER_S if options.slow_s is None else options.slow_s
+        self._sampled = Bound(options.per_s)
+        self._late = Bound(options.per_s)
+        self._gateway = resource({"service.name": f"{options.service}-gateway", **(options.attributes or {})})
+        self._replicas: dict[str, bytes] = {}
+        self.counts = dict.fromkeys((SAMPLED, SLOW, FAILED, "limited"), 0)
+
+    def batch_answered(self, seen: BatchSeen, flown: Flown) -> Mapping[Request, str]:
+        """Trace of a batch's requests those that are to be; tells their traces' ids."""
+        failed = seen.outcome != "ok" and failure(error_of(seen.outcome, ""))
+        every: list[Traced] = []
+        for request, total_s in zip(flown.requests, seen.total_s, strict=True):
+            why = self._why(request, total_s, failed=failed)
+            if why is not None and (one := self._begin(request, why, flown.answered_at)) is not None:
+                every.append(one)
+                if seen.outcome == "ok":
+                    self._exemplars.exemplar(seen.key, seen.variant, total_s, one.trace_id.hex())
+        if not every:
+            return NONE
+        outcome = Outcome(seen.key.model, seen.key, seen.variant, seen.outcome, failed, flown.answered_at)
+        self._trace(every, outcome, seen, flown)
+        return {one.request: one.trace_id.hex() for one in every}
+
+    def refused(self, request: Request, why: ServingError, now: float) -> str:
+        """Trace a request that was answered with an error outside of a batch, if it is to be; its trace's id, or ""."""
+        failed = failure(why)
+        reason = self._why(request, now - request.received_at, failed=failed)
+        one = None if reason is None else self._begin(request, reason, now)
+        if one is None:
+            return ""
+        chosen = request.chosen
+        # A name that no route has is the caller's own text.
+        model = UNKNOWN if chosen is None and isinstance(why, UnknownModel) else request.model
+        outcome = Outcome(model, chosen, "", why.reason, failed, now)
+        for span in self._maker().own(one, outcome):
+            self._offer(span)
+        return one.trace_id.hex()
+
+    def _why(self, request: Request, total_s: float, *, failed: bool) -> str | None:
+        context = request.context
+        if context is not None and context.traceparent and self._options.follow_callers:
+            caller = trace_of(context)
+            if caller is not None and caller.sampled:
+                return SAMPLED
+        elif self._share.takes():
+            return SAMPLED
+        if failed and self._options.failed:
+            return FAILED
+        return SLOW if total_s > self._slow_s else None
+
+    def _begin(self, request: Request, why: str, now: float) -> Traced | None:
+        bound = self._sampled if why == SAMPLED else self._late
+        if not bound.takes(now):
+            self.counts["limited"] += 1
+            return None
+        self.counts[why] += 1
+        caller, new_id = trace_of(request.context), self._sources.new_id
+        return Traced(request, why, new_id(16) if caller is None else caller.trace_id, new_id(8), caller)
+
+    def _trace(self, every: list[Traced], outcome: Outcome, seen: BatchSeen, flown: Flown) -> None:
+        maker = self._maker()
+        batch_id = maker.new_id(8)
+        links = b""
+        for one in every:
+            for span in maker.in_batch(one, outcome, flown, links):
+                self._offer(span)
+            # The batch stands in the trace of the first one; the others point there.
+            links = links or link(every[0].trace_id, batch_id)
+        batch = maker.batch(every, batch_id, seen, flown)
+        for span in batch.gateway:
+            self._offer(span)
+        for span in batch.replica:
+            self._spans.offer(self._replica(flown.replica), span_bytes(span))
+
+    def _offer(self, span: Span) -> None:
+        self._spans.offer(self._gateway, span_bytes(span))
+
+    def _replica(self, name: str) -> bytes:
+        found = self._replicas.get(name)
+        if found is None:
+            if len(self._replicas) >= _MOST_REPLICAS:
+                self._replicas.clear()
+            names = {"service.name": f"{self._options.service}-pool", "service.instance.id": name}
+            found = self._replicas[name] = resource(names)
+        return found
+
+    def _maker(self) -> SpanMaker:
+        return SpanMaker(self._sources.wall_clock() - self._sources.clock(), self._sources.new_id)
+
+
+def failure(error: ServingError) -> bool:
+    """Whether it is ours: mistakes of callers are no failures."""
+    return not isinstance(error, BadRequest)

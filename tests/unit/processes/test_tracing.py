@@ -1,0 +1,49 @@
+"""How the traces of a worker are put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serving.config.tracing_section import TracingSection
+from serving.errors import ConfigInvalid
+from serving.processes.tracing import receiver_headers, tracing_of
+from serving.telemetry.catalogue import SPANS, TRACES
+from serving.telemetry.recorder import Recorder
+
+
+def test_without_a_receiver_there_is_nothing_to_pay_for() -> None:
+    assert tracing_of(TracingSection(), "s", 0, Recorder()) is None
+
+
+def test_its_figures_are_told() -> None:
+    recorder = Recorder()
+    tracing = tracing_of(TracingSection(endpoint="http://127.0.0.1:1"), "s", 0, recorder)
+    assert tracing is not None
+    tracing.tell(recorder)
+    told = {(name, *labels) for name, labels, _ in recorder.snapshot()["counters"]}
+    assert told == {
+        *((TRACES.name, why) for why in ("sampled", "slow", "failed", "limited")),
+        *((SPANS.name, outcome) for outcome in ("sent", "dropped", "lost")),
+    }
+
+
+def test_headers_for_the_receiver_are_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "headers"
+    file.write_text("authorization: Bearer a:b\n\nx-team:  blue \n")
+    assert receiver_headers(file) == {"authorization": "Bearer a:b", "x-team": "blue"}
+
+
+@pytest.mark.parametrize("text", ["hunter2", "a b: hunter2", ": hunter2", "a: hunter2\x01"])
+def test_what_is_no_header_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "headers"
+    file.write_text(f"good: one\n{text}\n")
+    with pytest.raises(ConfigInvalid, match=r"line 2 of .* is no header") as refused:
+        receiver_headers(file)
+    assert "hunter2" not in refused.value.message
+
+
+def test_a_file_of_headers_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match=r"tracing\.headers_file: .*none cannot be read: FileNotFoundError"):
+        receiver_headers(tmp_path / "none")

@@ -1,0 +1,118 @@
+"""Spans are lost before anybody waits; a receiver that is away is told of once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from serving.telemetry.tracing.otlp import Span, resource, span_bytes
+from serving.telemetry.tracing.sender import Refused, SpanSender
+from tests.integration.trace_receiver import Received, spans_of
+
+OF = resource({"service.name": "s", "service.instance.id": "1"})
+SPAN = span_bytes(Span("n", b"t" * 16, b"s" * 8, b"", 1, 2))
+
+
+class Receiver:
+    """Raises what it is told to, and keeps what it took."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.posts = 0
+        self.spans: list[Received] = []
+        self.posted: Callable[[], None] = lambda: None
+
+    def post(self, body: bytes) -> None:
+        self.posts += 1
+        self.posted()
+        if self.error is not None:
+            raise self.error
+        self.spans += spans_of(body)
+
+
+def sender(receiver: Receiver, most_bytes: int = 1_000_000) -> SpanSender:
+    return SpanSender(receiver.post, "1", most_bytes)
+
+
+async def ended(one: SpanSender) -> SpanSender:
+    """Started and ended at once: what is queued is sent on the way out."""
+    one.start()
+    await one.stop()
+    return one
+
+
+async def test_what_was_offered_is_sent_by_what_it_is_of() -> None:
+    receiver = Receiver()
+    one = sender(receiver)
+    for _ in range(3):
+        one.offer(OF, SPAN)
+    one.offer(resource({"service.name": "other", "service.instance.id": "2"}), SPAN)
+    await ended(one)
+    assert [(span.service, span.name) for span in receiver.spans] == [("s", "n")] * 3 + [("other", "n")]
+    assert (one.sent, one.dropped, one.lost, receiver.posts) == (4, 0, 0, 1)
+
+
+async def test_what_has_no_room_is_dropped_and_counted() -> None:
+    receiver = Receiver()
+    one = sender(receiver, most_bytes=2 * len(SPAN))
+    for _ in range(5):
+        one.offer(OF, SPAN)
+    assert one.dropped == 3
+    await ended(one)
+    assert (one.sent, len(receiver.spans)) == (2, 2)
+
+
+async def test_room_is_there_again_once_spans_are_sent() -> None:
+    one = sender(Receiver(), most_bytes=len(SPAN))
+    one.offer(OF, SPAN)
+    await ended(one)
+    one.offer(OF, SPAN)
+    assert one.dropped == 0
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError("nobody"), TimeoutError("slow")])
+async def test_spans_wait_for_a_receiver_that_is_away_and_are_lost_at_the_end(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver = Receiver()
+    receiver.error = error
+    one = sender(receiver)
+    one.offer(OF, SPAN)
+    await ended(one)
+    assert (one.sent, one.lost) == (0, 1)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_what_is_refused_is_not_sent_again(caplog: pytest.LogCaptureFixture) -> None:
+    receiver = Receiver()
+    receiver.error = Refused("it answers 400")
+    one = sender(receiver)
+    one.offer(OF, SPAN)
+    await ended(one)
+    assert (one.lost, receiver.posts) == (1, 1)
+    assert "400" in caplog.text
+
+
+async def test_that_it_takes_spans_again_is_told_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.telemetry.tracing.sender._LOOK_S", 0.001)
+    receiver, twice = Receiver(), threading.Event()
+    receiver.error = ConnectionRefusedError("nobody")
+
+    def posted() -> None:
+        if receiver.posts == 3:
+            receiver.error = None
+            twice.set()
+
+    receiver.posted = posted
+    one = sender(receiver)
+    one.offer(OF, SPAN)
+    with caplog.at_level("INFO"):
+        one.start()
+        assert twice.wait(10)
+        await one.stop()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert len(receiver.spans) == one.sent == 1
