@@ -1,9 +1,8 @@
-"""A real Prometheus beside a session, with a clock of its own: a minute of the rules is a second here."""
+"""A real Prometheus beside a session, in a hurry: a minute of the rules is a second here, unless said otherwise."""
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import time
@@ -12,45 +11,27 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from deployments.monitoring.hastened import BY, write
 from tests.integration.redis_process import free_ports
 
-RULES = Path(__file__).parents[2] / "deployments" / "monitoring" / "rules.yaml"
 BINARY = shutil.which("prometheus")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def hastened(text: str) -> str:
-    """Every window and every `for` a sixtieth as long; none below five scrapes."""
-
-    def shorter(found: re.Match[str]) -> str:
-        return f"{found[1]}{max(5, int(found[2]) * _SECONDS[found[3]] // 60)}s"
-
-    return re.sub(r"(\[|for: )(\d+)([smhd])\b", shorter, text)
 
 
 class Prometheus:
-    """Scrapes once a second, looks at its rules as often; ended by `close`."""
+    """Scrapes once a second, looks at its rules as often; with `by=1` as one in production. Ended by `close`."""
 
-    def __init__(self, folder: Path, metrics_port: int) -> None:
+    def __init__(self, folder: Path, metrics_port: int, by: float = BY) -> None:
         (self.port,) = free_ports(1)
-        (folder / "rules.yaml").write_text(hastened(RULES.read_text()))
-        targets = [{"targets": [f"127.0.0.1:{metrics_port}"]}]
-        config = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": ["rules.yaml"],
-            "scrape_configs": [{"job_name": "sluice", "static_configs": targets}],
-        }
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        self.by = by
+        config = write(folder, f"127.0.0.1:{metrics_port}", by)
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
                     str(BINARY),
-                    f"--config.file={folder / 'prometheus.yml'}",
+                    f"--config.file={config}",
                     f"--storage.tsdb.path={folder / 'data'}",
                     f"--web.listen-address=127.0.0.1:{self.port}",
-                    "--query.lookback-delta=5s",
+                    *(["--query.lookback-delta=5s"] if by > 1 else []),
                 ],
                 stdout=log,
                 stderr=log,

@@ -36,6 +36,9 @@ def environment(**more: str) -> dict[str, str]:
 class SluiceUp:
     """A session in a process group of its own; its ports are known once it is ready."""
 
+    # A program and its arguments that becomes the command, in surroundings of its choice.
+    through: tuple[str, ...] = ()
+
     def __init__(self, *arguments: str, engine: str = "in-process", **more: str) -> None:
         # Short, since unix sockets live in it; of its own, so that what is left at the end is seen.
         self.folder = Path(tempfile.mkdtemp(prefix="e2e-"))
@@ -49,9 +52,10 @@ class SluiceUp:
         self.session = ""
         self._seen: set[psutil.Process] = set()
         ports = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0", "--control-port", "0")
+        command = (*self.through, *PROGRAM, "up", "--engine", engine, *ports, *arguments)
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*DIES_WITH_US, str(os.getpid()), *PROGRAM, "up", "--engine", engine, *ports, *arguments],
+                [*DIES_WITH_US, str(os.getpid()), *command],
                 cwd=self.folder,
                 env=environment(TMPDIR=str(self.folder / "tmp"), XDG_RUNTIME_DIR=str(self.folder / "run"), **more),
                 stdin=subprocess.DEVNULL,

@@ -81,6 +81,12 @@ def test_an_alert_is_tested_to_fire_and_to_be_silent(name: str) -> None:
     assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
 
 
+def test_it_is_said_of_each_alert_how_it_was_provoked_and_after_which_time_it_fired_and_cleared() -> None:
+    page = (ROOT / "docs" / "operations" / "monitoring.md").read_text()
+    told = re.findall(r"^\| `(Sluice\w+)` \| .+ \| \d+ \| \d+ s \| \d+ s \|$", page, re.MULTILINE)
+    assert told == list(ALERTS)
+
+
 def test_every_page_belongs_to_an_alert() -> None:
     pages = {path.name for path in (ROOT / "docs" / "operations" / "runbooks").glob("*.md")} - {"README.md"}
     assert pages == {Path(rule["annotations"]["runbook"]).name for rule in ALERTS.values()}
