@@ -7,11 +7,10 @@ Expressions, thresholds and labels are those of `rules.yaml`; nothing but length
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
-
-import yaml
 
 RULES = Path(__file__).with_name("rules.yaml")
 BY = 60.0
@@ -43,7 +42,8 @@ def write(folder: Path, metrics: str, by: float = BY) -> Path:
         "rule_files": ["rules.yaml"],
         "scrape_configs": [{"job_name": "sluice", "static_configs": [{"targets": [metrics]}]}],
     }
-    config.write_text(yaml.safe_dump(settings))
+    # JSON is YAML.
+    config.write_text(json.dumps(settings, indent=2))
     return config
 
 

@@ -117,7 +117,7 @@ class Confined:
     @contextmanager
     def _disk_full(self, session: SluiceUp) -> Iterator[None]:
         # The session's processes have the mount, this one has not.
-        ballast = Path(f"/proc/{session.pid}/root{self.disk}/ballast")
+        ballast = Path("/proc", str(session.pid), "root", *self.disk.parts[1:], "ballast")
         with ballast.open("wb", buffering=0) as file, repeated(lambda: _fill(file)):
             yield
         ballast.unlink()

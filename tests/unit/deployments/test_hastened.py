@@ -1,4 +1,4 @@
-"""Rules in a hurry are the same rules: nothing but lengths of time is another, and none is too short for its samples."""
+"""Rules in a hurry are the same rules: nothing but lengths of time is another, and none too short for samples."""
 
 from __future__ import annotations
 
