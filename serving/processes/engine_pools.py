@@ -73,6 +73,24 @@ def changed_pools(
     return tuple(pool for pool in (*wanted.values(), *empty) if pool != running.get(pool.name))
 
 
+def room_for(running: Mapping[str, PoolSpec], changed: Sequence[PoolSpec]) -> tuple[PoolSpec, ...]:
+    """What must find room beside all that runs: a pool that is begun, and what one that runs asks for in addition."""
+    return tuple(_addition(pool, running[pool.name]) if pool.name in running else pool for pool in changed)
+
+
+def _addition(pool: PoolSpec, now: PoolSpec) -> PoolSpec:
+    # A replica of another kind is started before one of those that run ends.
+    least = pool if _alone(pool) != _alone(now) else replace(pool, num_cpus=0.0, memory_mb=0)
+    cpus = pool.replicas * pool.num_cpus - now.replicas * now.num_cpus
+    memory_mb = pool.replicas * pool.memory_mb - now.replicas * now.memory_mb
+    return replace(pool, replicas=1, num_cpus=max(cpus, least.num_cpus), memory_mb=max(memory_mb, least.memory_mb))
+
+
+def _alone(pool: PoolSpec) -> PoolSpec:
+    """One replica of it, which need not be replaced where this is the same."""
+    return replace(pool, sources=(), replicas=1, most_replicas=0, scale_up_delay_s=0.0, scale_down_delay_s=0.0)
+
+
 def beside(running: Mapping[str, PoolSpec], changed: Sequence[PoolSpec]) -> tuple[PoolSpec, ...]:
     """The changed pools, each with what it hosts now as well."""
     return tuple(_with_held(pool, running[pool.name]) if pool.name in running else pool for pool in changed)

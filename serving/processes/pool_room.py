@@ -22,7 +22,7 @@ def without(free: Mapping[str, float], pool: PoolSpec, remedy: str = REMEDY) -> 
     # Ray counts in ten thousandths.
     if cpus > free_cpus + 1e-4 or memory_mb > free_mb:
         raise ModelUnservable(
-            f"pool {pool.name!r} does not run, and there is no room to start it: it asks for {cpus:g} processors and "
+            f"there is no room for pool {pool.name!r}: beside all that runs it asks for {cpus:g} processors and "
             f"{memory_mb} MB, and the session's cluster has {free_cpus:g} and {free_mb:.0f} MB left; {remedy}"
         )
     return {**free, "CPU": free_cpus - cpus, "memory": (free_mb - memory_mb) * _MB}

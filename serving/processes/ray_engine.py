@@ -199,7 +199,7 @@ def _hosts(start: StartMessage, pools: tuple[PoolSpec, ...]) -> Callable[[dict[s
     told, it holds from then on. "host_beside" takes nothing away: gateways that go by the table before go on.
     """
     from serving.config.placement import is_canary_pool  # noqa: PLC0415 - see _from_supervisor
-    from serving.processes.engine_pools import beside, changed_pools, remedy  # noqa: PLC0415 - see _from_supervisor
+    from serving.processes.engine_pools import beside, changed_pools, remedy, room_for  # noqa: PLC0415 - see _from_supervisor
 
     running = {pool.name: pool for pool in pools}
     kept = frozenset(name for name in running if not is_canary_pool(name))
@@ -214,14 +214,14 @@ def _hosts(start: StartMessage, pools: tuple[PoolSpec, ...]) -> Callable[[dict[s
         if asked["what"] == "host_beside":
             changed = beside(running, changed)
         ended = [pool.name for pool in changed if not pool.sources and pool.name not in kept]
-        begun = [pool for pool in changed if pool.name not in running]
-        ray_pools.find_room(begun, lambda pool: remedy(pool, tuple(running.values())))
+        wanted = [pool for pool in changed if pool.name not in ended]
+        ray_pools.find_room(room_for(running, wanted), lambda pool: remedy(pool, tuple(running.values())))
         if asked["what"] == "room":
             return
         start = told
         # Known before they are there: what fails on its way is ended like any other.
         running.update({pool.name: pool for pool in changed})
-        ray_pools.change([pool for pool in changed if pool.name not in ended])
+        ray_pools.change(wanted)
         ray_pools.remove(ended)
         for name in ended:
             del running[name]

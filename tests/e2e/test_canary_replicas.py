@@ -114,7 +114,7 @@ def test_a_promoted_version_runs_in_the_stable_pool_before_the_canarys_goes_and_
 @pytest.mark.timeout(120)
 def test_where_there_is_no_room_it_is_refused_with_what_to_do_and_shared_replicas_need_none(session: SluiceUp) -> None:
     refused = begin(session, "large", code=1)
-    assert "pool 'echoes-canary' does not run, and there is no room to start it: it asks for 64 processors" in refused
+    assert "there is no room for pool 'echoes-canary': beside all that runs it asks for 64 processors" in refused
     assert "what holds processors: default with 0.5; end another rollout" in refused
     begin(session, "shared")
     assert status(session)["runs"] == "in pool default, in the same replicas as the stable version (isolation: shared)"

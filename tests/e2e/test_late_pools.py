@@ -77,7 +77,7 @@ def test_a_pool_that_has_no_room_is_refused_with_what_it_asks_for_and_nothing_ch
     with refused.value as answer:
         assert answer.code == 422
         error = json.loads(answer.read())["error"]
-    assert error.startswith("pool 'default' does not run, and there is no room to start it: it asks for 0.5 processors")
+    assert error.startswith("there is no room for pool 'default': beside all that runs it asks for 0.5 processors")
     assert "restart the session" in error
     assert [one["versions"] for one in told(session, "pools")["pools"]] == [one["versions"] for one in before["pools"]]
     assert len(parts(session, REPLICA)) == 1

@@ -34,6 +34,10 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
 {{- else if .Values.ray.enabled }}
 {{- fail "ray.enabled: pools are of use to engine: external only" }}
 {{- end }}
+{{- $several := or (gt (int .Values.gateway.replicas) 1) .Values.gateway.autoscaling.enabled }}
+{{- if and (dig "state" "rollouts" false .Values.config) $several (not .Values.state.bundled) }}
+{{- $_ := required "state.control.secret: with config.state.rollouts and several gateways, each would have rollouts of its own; name the Secret with the address of one control Redis, or set gateway.replicas to 1" .Values.state.control.secret }}
+{{- end }}
 {{- if and .Values.config.feature_views (not .Values.state.bundled) }}
 {{- $_ := required "state.features.secret: config.feature_views need the name of a Secret with the address of the features Redis (or state.bundled: true)" .Values.state.features.secret }}
 {{- end }}

@@ -146,6 +146,7 @@ def test_a_gateway_starts_with_the_rendered_arguments_and_configuration(tmp_path
             ["config.feature_views.v.entity[0]=id", "config.feature_views.v.features.f.dtype=bool"],
             "state.features.secret: config.feature_views need",
         ),
+        (["config.state.rollouts=true"], "state.control.secret: with config.state.rollouts and several gateways"),
         (["control.exposed=true"], "control.secret: an exposed control API needs"),
         (
             ["engine=external", "ray.secret=s", "state.control.secret=c", "ray.enabled=true"],

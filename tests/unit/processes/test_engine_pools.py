@@ -11,7 +11,7 @@ from serving.config.first_table import first_table
 from serving.config.settings import Settings
 from serving.inference import VersionKey
 from serving.pool.pool_spec import PoolSpec
-from serving.processes.engine_pools import beside, canary_cpus, changed_pools, later_cpus, pools_at, remedy
+from serving.processes.engine_pools import beside, canary_cpus, changed_pools, later_cpus, pools_at, remedy, room_for
 from serving.processes.model_sources import model_sources
 from serving.processes.pool_room import REMEDY
 from serving.processes.session_plan import ServedModel
@@ -161,3 +161,20 @@ def test_beside_what_it_is_to_host_a_pool_keeps_what_it_hosts(models: list[Serve
         "big": [VersionKey("b", 1)],
         "default": [VersionKey("a", 1), VersionKey("a", 2)],
     }
+
+
+def test_a_pool_that_runs_needs_room_for_what_it_adds_and_for_one_replica_where_all_are_to_be_others() -> None:
+    now = {"p": PoolSpec("p", (), replicas=2, num_cpus=1.0, memory_mb=100)}
+
+    def needed(**other: object) -> tuple[float, int]:
+        (found,) = room_for(now, [replace(now["p"], **other)])  # type: ignore[arg-type]
+        return found.replicas * found.num_cpus, found.replicas * found.memory_mb
+
+    assert needed(most_replicas=9) == (0, 0)
+    assert needed(replicas=5) == (3, 300)
+    assert needed(replicas=1) == (0, 0)
+    assert needed(look_us=1) == (1, 100)
+    assert needed(num_cpus=4.0) == (6, 100)
+    assert needed(num_cpus=0.5) == (0.5, 100)
+    (begun,) = room_for({}, [now["p"]])
+    assert begun == now["p"]
