@@ -4,50 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from serving.testing.load_client import Load, running
 from serving.testing.models import divides, doubler, save
-from tests.e2e.doubling import PATH, dividing, doubling, save_models
-from tests.e2e.http_client import Reply
+from tests.e2e.configured import Configured
+from tests.e2e.doubling import PATH, dividing, doubling
 from tests.e2e.parts import WORKER, parts, until
-from tests.e2e.sluice_up import PROGRAM, SluiceUp, environment
 
 RATE = 200
 OK, NOT_FOUND, TOO_LARGE = 200, 404, 413
-
-
-class Configured:
-    """A session and its file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.models = save_models(folder / "models")
-        self.file = folder / "sluice.yaml"
-        self.write()
-        self.session = SluiceUp("--models", str(self.models), "--config", str(self.file))
-
-    def write(self, **sections: object) -> None:
-        self.file.write_text(json.dumps(sections))
-
-    def restart(self) -> subprocess.CompletedProcess[str]:
-        session = self.session
-        run_dir = str(session.folder / "run")
-        return subprocess.run(
-            [*PROGRAM, "restart", "--http-port", str(session.port)],
-            env=environment(TMPDIR=str(session.folder / "tmp"), XDG_RUNTIME_DIR=run_dir),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def ask(self, method: str, path: str, body: bytes = b"") -> Reply:
-        with self.session.connect() as connection:
-            return connection.request(method, path, body)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +36,7 @@ def test_models_and_settings_come_and_go_under_load(configured: Configured) -> N
     configured.write(models={"doubler": {"batching": {"max_rows": 3}}}, http={"max_json_mb": 0.001})
     with running(Load(configured.session.port, doubling, most=10**6, rate=RATE, for_s=60, callers=20)) as load:
         until(lambda: len(load.report.good) > RATE // 2, "the load is under way")
-        told = configured.restart()
+        told = configured.sluice("restart")
         report = load.stop()
     assert told.returncode == 0, told.stderr
     assert report.failures == []
@@ -86,6 +54,10 @@ def test_models_and_settings_come_and_go_under_load(configured: Configured) -> N
     ("sections", "told"),
     [
         ({"http": {"workers": 2}}, "http.workers: a running session cannot change that; stop it and start it again"),
+        (
+            {"feature_views": {"v": {"entity": ["e"], "features": {"f": "float32"}}}},
+            "feature_views: this session began without any, and so without a features Redis; stop it",
+        ),
         ({"models": {"nowhere": {}}}, "models.nowhere: the repository has no version of it that can be served"),
         ({"models": {"doubler": {"pol": "x"}}}, "the configuration has 1 problem:\n  models.doubler.pol"),
     ],
@@ -95,7 +67,7 @@ def test_what_cannot_be_followed_is_said_and_the_session_goes_on_as_it_was(
 ) -> None:
     before = {one.pid for one in parts(configured.session, WORKER)}
     configured.write(**sections)
-    refused = configured.restart()
+    refused = configured.sluice("restart")
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"sluice: nothing was changed: {told}"), refused.stderr
     assert {one.pid for one in parts(configured.session, WORKER)} == before
