@@ -13,6 +13,7 @@ FOLDER, NAME = "SLUICE_TESTS_CLAIMS", "SLUICE_TESTS_LANE"
 
 # Folders that are taken as a whole, since their tests share one cluster.
 _TOGETHER = ("tests/integration/ray",)
+_NEXT = "\0"
 
 
 class Claims:
@@ -22,6 +23,7 @@ class Claims:
         self._folder = folder
         self._name = name
         self._begun = folder / f"{name}.begun"
+        self._failures = folder / f"{name}.failures"
         self._end = folder / f"{name}.end"
         self._end.unlink(missing_ok=True)
         self._before = frozenset(begun(folder, name))
@@ -49,6 +51,13 @@ class Claims:
         """Whoever does not come to this was ended in the middle."""
         yield
         self._end.touch()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write failures down: pytest tells of them in the end, to which it does not come where a test ends it."""
+        if report.failed:
+            more = [f"--- {title}\n{text}" for title, text in report.sections]
+            with self._failures.open("a") as file:
+                file.write("\n".join([f"{report.nodeid} ({report.when})", report.longreprtext, *more]) + _NEXT)
 
     def _is_ours(self, item: pytest.Item) -> bool:
         unit = unit_of(item.nodeid)
@@ -88,6 +97,12 @@ def begun(folder: Path, name: str) -> list[str]:
     """The tests that a lane began, in their order."""
     path = folder / f"{name}.begun"
     return path.read_text().splitlines() if path.exists() else []
+
+
+def failures(folder: Path, name: str) -> list[str]:
+    """What failed, each with its name in the first line."""
+    path = folder / f"{name}.failures"
+    return path.read_text().split(_NEXT)[:-1] if path.exists() else []
 
 
 def ended(folder: Path, name: str) -> bool:

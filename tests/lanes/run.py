@@ -32,14 +32,14 @@ COMPILED = (
 )
 PLAIN = (*(f"tests/unit/{name}" for name in COMPILED), "tests/unit/test_deadline.py")
 
-_IDLE = 19
+_ASIDE = 10
 _LOOK_S = 0.5
 
 LANES = (
     Lane("whole-1", WHOLE),
     Lane("whole-2", WHOLE),
-    Lane("units", COMPUTING, _IDLE),
-    Lane("plain", PLAIN, _IDLE, {"SLUICE_PURE_PYTHON": "1"}),
+    Lane("units", COMPUTING, _ASIDE),
+    Lane("plain", PLAIN, _ASIDE, {"SLUICE_PURE_PYTHON": "1"}),
 )
 
 

@@ -14,15 +14,19 @@ from pathlib import Path
 from tests.lanes import claims
 
 # Dies with whoever started it, also where that was killed.
-_DIES_WITH_US = (sys.executable, "-P", "-S", "-m", "serving.processes.launch")
+_DIES_WITH_US = (sys.executable, "-m", "serving.processes.launch")
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "--durations=10")
+_PATIENT_S = 300
 _MOST_STARTS = 6
 _INTERRUPTED_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What one process of pytest runs; those with the same `tests` share them. `nice` is the kernel's."""
+    """What one process of pytest runs; those with the same `tests` share them.
+
+    `nice` is the kernel's; a test of a lane that leaves others the way has longer until it is said to hang.
+    """
 
     name: str
     tests: tuple[str, ...]
@@ -42,12 +46,14 @@ class RunningLane:
         self._began = time.monotonic()
         self._starts = 0
         self._unit = ""
+        self._failed = 0
         self._lost: list[str] = []
         self._process = self._start()
 
     def look(self) -> None:
         """Say what it has come to, and go on with the other tests where one ended its process."""
         self._say_unit()
+        self._say_failures()
         code = self._process.poll()
         if code is None or self.code is not None:
             return
@@ -60,8 +66,9 @@ class RunningLane:
         self._process = self._start()
 
     def output(self) -> str:
-        """All that it printed."""
-        return self._output.read_text(errors="replace")
+        """All that it printed, and before it the failures that pytest did not come to tell of."""
+        untold = claims.failures(self._claimed, self.name) if self._lost else []
+        return "\n".join([*untold, self._output.read_text(errors="replace")])
 
     def count(self) -> str:
         """How many tests passed, and which ended its process."""
@@ -78,7 +85,8 @@ class RunningLane:
     def _start(self) -> subprocess.Popen[bytes]:
         self._starts += 1
         shared = {claims.FOLDER: str(self._claimed), claims.NAME: self.name}
-        command = [*_DIES_WITH_US, str(os.getpid()), *_PYTEST, *self._lane.tests]
+        limit = [f"--timeout={_PATIENT_S}"] if self._lane.nice else []
+        command = [*_DIES_WITH_US, str(os.getpid()), *_PYTEST, *limit, *self._lane.tests]
         with self._output.open("ab") as output:
             process = subprocess.Popen(
                 command,
@@ -96,6 +104,12 @@ class RunningLane:
         if unit != self._unit and not self._lane.nice:
             self._say(unit)
         self._unit = unit
+
+    def _say_failures(self) -> None:
+        failed = claims.failures(self._claimed, self.name)
+        for text in failed[self._failed :]:
+            self._say(f"FAILED {text.partition(chr(10))[0]}")
+        self._failed = len(failed)
 
     def _say(self, what: str) -> None:
         sys.stdout.write(f"{time.strftime('%H:%M:%S')}  {self.name:8} {what}\n")
