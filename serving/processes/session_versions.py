@@ -141,12 +141,14 @@ class SessionVersions:
                 await self._follow(new)
 
     async def _follow(self, new: Following) -> None:
-        before = await self._tables.current()
-        table = new.merged(before, self._first)
-        models = new.models(self._models, table)
+        models = new.models(self._models, new.merged(await self._tables.current(), self._first))
         try:
             await self._engine_follows(models, new.plan.config, "host_beside")
             async with self._changing:
+                # Meanwhile shares may have changed, and a rollout may have begun; versions have not.
+                now = await self._tables.current()
+                judge(new, self._settings, now, self._first)
+                table = new.merged(now, self._first)
                 earlier = self._parts.gateways.follow(new.start)
                 try:
                     self._parts.gateways.serve(tuple(models.values()), dump(table).decode())

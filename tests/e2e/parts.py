@@ -15,6 +15,7 @@ from tests.e2e.sluice_up import SluiceUp
 REPLICA = "ray::ServeReplica:"
 WORKER = "serving.processes.gateway_worker"
 CONTROL = "control.sock"
+CONTROL_APP = "serving.processes.control_worker"
 RAYLET = "--raylet_socket_name="
 GCS = "/gcs_server "
 GUARDIAN = "serving.processes.guardian"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -12,15 +13,18 @@ from serving.testing.load_client import Load, running
 from serving.testing.models import divides, doubler, save
 from tests.e2e.configured import Configured
 from tests.e2e.doubling import PATH, dividing, doubling
-from tests.e2e.parts import WORKER, parts, until
+from tests.e2e.parts import CONTROL_APP, WORKER, parts, until
 
 RATE = 200
+NUMBER = {"dtype": "float32", "default": 0}
+PLANE = {"entity": ["tail"], "features": {"year": NUMBER, "seats": NUMBER}}
+CARRIER = {"entity": ["carrier"], "features": {"delay": NUMBER}}
 OK, NOT_FOUND, TOO_LARGE = 200, 404, 413
 
 
 @pytest.fixture(scope="module")
 def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Configured]:
-    found = Configured(tmp_path_factory.mktemp("reload"))
+    found = Configured(tmp_path_factory.mktemp("reload"), feature_views={"plane": PLANE})
     try:
         found.session.wait_until_ready()
         yield found
@@ -33,7 +37,11 @@ def test_models_and_settings_come_and_go_under_load(configured: Configured) -> N
     save(configured.models, "added", 1, divides())
     save(configured.models, "doubler", 2, doubler())
     shutil.rmtree(configured.models / "divides")
-    configured.write(models={"doubler": {"batching": {"max_rows": 3}}}, http={"max_json_mb": 0.001})
+    configured.write(
+        feature_views={"plane": PLANE},
+        models={"doubler": {"batching": {"max_rows": 3}}},
+        http={"max_json_mb": 0.001},
+    )
     with running(Load(configured.session.port, doubling, most=10**6, rate=RATE, for_s=60, callers=20)) as load:
         until(lambda: len(load.report.good) > RATE // 2, "the load is under way")
         told = configured.sluice("restart")
@@ -54,10 +62,6 @@ def test_models_and_settings_come_and_go_under_load(configured: Configured) -> N
     ("sections", "told"),
     [
         ({"http": {"workers": 2}}, "http.workers: a running session cannot change that; stop it and start it again"),
-        (
-            {"feature_views": {"v": {"entity": ["e"], "features": {"f": "float32"}}}},
-            "feature_views: this session began without any, and so without a features Redis; stop it",
-        ),
         ({"models": {"nowhere": {}}}, "models.nowhere: the repository has no version of it that can be served"),
         ({"models": {"doubler": {"pol": "x"}}}, "the configuration has 1 problem:\n  models.doubler.pol"),
     ],
@@ -72,3 +76,20 @@ def test_what_cannot_be_followed_is_said_and_the_session_goes_on_as_it_was(
     assert refused.stderr.startswith(f"sluice: nothing was changed: {told}"), refused.stderr
     assert {one.pid for one in parts(configured.session, WORKER)} == before
     assert configured.ask("POST", PATH, doubling(1).body).status == OK
+
+
+def test_a_view_that_is_new_is_read_by_workers_and_known_to_the_control_api(configured: Configured) -> None:
+    (before,) = parts(configured.session, CONTROL_APP)
+    columns = ["plane.year", "carrier.delay", "request.hour", "request.day"]
+    configured.write(
+        feature_views={"plane": PLANE, "carrier": CARRIER},
+        models={"doubler": {"inputs": [{"name": "x", "features": columns}]}},
+    )
+    configured.done("restart")
+    row = {"tail": "N1", "carrier": "AA", "hour": 1, "day": 2}
+    answer = configured.ask("POST", "/v1/models/doubler:predict", json.dumps({"instances": [row]}).encode())
+    assert (answer.status, "x-sluice-degraded" in answer.headers) == (OK, True), answer.body
+    until(lambda: before.pid not in {one.pid for one in parts(configured.session, CONTROL_APP)}, "the app's successor")
+    port = configured.session.registered()["control_port"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/features", timeout=20) as told:
+        assert [view["name"] for view in json.load(told)["views"]] == ["plane", "carrier"]

@@ -20,7 +20,7 @@ from serving.testing.load_client import Load, Report, running
 from serving.testing.models import divides, doubler, save
 from tests.e2e.configured import Configured
 from tests.e2e.doubling import LONG, doubling
-from tests.e2e.parts import REPLICA, WORKER, parts, until
+from tests.e2e.parts import CONTROL_APP, REPLICA, WORKER, parts, until
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ REQUESTS = 30_500 if LONG else 1_500
 WORKERS = 2 if LONG else 1
 # Changes follow one another as long as it is asked, with so much between two.
 PAUSE_S = 4.0 if LONG else 0.5
-CONTROL_APP = "serving.processes.control_worker"
 POOL = {"min_replicas": 1, "max_replicas": 1, "num_cpus": 0.5, "memory_mb": 256}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -40,6 +41,7 @@ class Parts:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.fails: dict[str, int] = {}
+        self.meanwhile: dict[str, Callable[[], Awaitable[None]]] = {}
         self.start = StartMessage("s", "ray", "/r", "/r", models=(A, B))
         self.ready = SimpleNamespace(is_set=lambda: True)
 
@@ -52,7 +54,10 @@ class Parts:
     # As an engine.
     async def ask(self, what: str, models: list[dict[str, Any]], config: Any) -> None:
         named = " ".join(f"{one['model']}{one['version']}" for one in models)
-        self.step(f"engine {what} {named} {rows(config)}")
+        step = f"engine {what} {named} {rows(config)}"
+        self.step(step)
+        if step in self.meanwhile:
+            await self.meanwhile[step]()
 
     # As workers, and as an engine that would be started again.
     def follow(self, told: Any) -> StartMessage:
@@ -133,6 +138,17 @@ async def test_what_fails_on_its_way_is_taken_back_wholly(session: Session, at: 
     # As if nothing had been: it is followed the next time.
     await session.reload(plan(A, C, batching={"max_rows": 7}))
     assert list((await session.versions.table()).routes) == ["a", "c"]
+
+
+async def test_a_rollout_that_begins_while_pools_are_changed_keeps_its_models_settings(session: Session) -> None:
+    async def begin() -> None:
+        await session.versions.split("a", (Split("stable", 1, 10_000),), TRIAL, salt="r", fence=1)
+
+    session.parts.meanwhile["engine host_beside a1 b1 max_rows=7"] = begin
+    with pytest.raises(InUse, match="is under rollout r1"):
+        await session.reload(plan(A, B, batching={"max_rows": 7}))
+    assert [one for one in session.steps if one.startswith("roll")] == []
+    assert session.steps[-1] == "engine host a1 b1 max_rows=None"
 
 
 async def test_who_answers_which_share_stays_as_it_was_ordered(session: Session) -> None:
