@@ -13,6 +13,8 @@ from pathlib import Path
 
 from serving.processes.session_members import SESSION_VARIABLE, started_at
 
+_FAULTS = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
+
 
 @dataclass(frozen=True, slots=True)
 class Spawner:
@@ -72,6 +74,12 @@ class ChildProcess:
     async def wait(self) -> int:
         """Its exit code, negative for the signal that ended it."""
         return await self.process.wait()
+
+    @property
+    def faulted(self) -> bool:
+        """It ended by a signal that the kernel sends to who did wrong, or that it sent itself; not by one of others."""
+        code = self.process.returncode
+        return code is not None and -code in _FAULTS
 
     def signal(self, which: signal.Signals) -> None:
         """Does nothing when it has ended."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from serving.backends.in_flight import in_flight
+from serving.inference import VersionKey
 from serving.processes.asking import Ask, Asking
 from serving.processes.child_process import ChildProcess, Spawner
 from serving.processes.control_channel import ControlChannel, channel_pair
@@ -32,7 +34,8 @@ class Heard:
 class GatewayProcess:
     """`name` is its generation: unique in the session, higher is newer.
 
-    `lost` once its channel has ended; `stalled` while it lives and does not report.
+    `lost` once its channel has ended; `stalled` while it lives and does not report. `died_in` is the version in whose
+    run it died of a fault, None where it ended otherwise or nobody knows.
     """
 
     def __init__(self, start: StartMessage, heard: Heard) -> None:
@@ -46,6 +49,7 @@ class GatewayProcess:
         self.leaving = False
         self.lost = False
         self.stalled = False
+        self.died_in: VersionKey | None = None
         self._heard = heard
         self._up = False
         self._serving: frozenset[int] = frozenset()
@@ -122,7 +126,8 @@ class GatewayProcess:
 
     def how_it_ended(self) -> str:
         """For people."""
-        return self._child.how_it_ended() if self._child else "never started"
+        how = self._child.how_it_ended() if self._child else "never started"
+        return f"{how}, while it ran {self.died_in}" if self.died_in else how
 
     async def _listen(self, child: ChildProcess, channel: ControlChannel) -> None:
         async for message in channel.messages():
@@ -148,6 +153,9 @@ class GatewayProcess:
         self._serving = frozenset()
         self._heard.changed(self)
         await child.ended_within(self.start_message.grace_s + _EXIT_S)
+        ran = self.start_message.in_flight_file
+        self.died_in = in_flight(ran) if child.faulted else None
+        ran.unlink(missing_ok=True)
         channel.close()
         self.ended.set()
         self._heard.changed(self)

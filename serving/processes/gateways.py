@@ -39,11 +39,15 @@ _CONDEMNED_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Where the workers' words go: `counts` with a worker's latest ones, `gone` when it has sent its last."""
+    """Where the workers' words go: `counts` with a worker's latest ones, `gone` when it has sent its last.
+
+    `faulted` hears of the version in whose run one died.
+    """
 
     emit: Emit
     counts: Callable[[GatewayProcess, Mapping[str, Any]], object]
     gone: Callable[[GatewayProcess], None]
+    faulted: Callable[[VersionKey], None] = lambda _: None
 
 
 class Gateways:
@@ -239,6 +243,8 @@ class Gateways:
         part = f"gateway {worker.slot}"
         self.crashes += 1
         self._reports.emit(Event("crashed", part, f"gateway worker {worker.slot} ended: {worker.how_it_ended()}"))
+        if worker.died_in is not None:
+            self._reports.faulted(worker.died_in)
         if wait_s := delay_s(strikes):
             text = f"gateway worker {worker.slot} starts again in {wait_s:g} s"
             self._reports.emit(Event("restarting", part, text, {"wait_s": wait_s}))

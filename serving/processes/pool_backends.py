@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serving.backends.backend import Backend
+from serving.backends.in_flight import InFlight
 from serving.backends.in_process import InProcess
 from serving.backends.pool_client import PoolClient
 from serving.backends.pool_options import PoolOptions
@@ -39,7 +40,8 @@ class PoolBackends:
             ModelUnservable: there is no control state to follow the pool's members by.
         """
         if pool == GATEWAY:
-            return InProcess(model_sources(self._settings, self._start.models, GATEWAY))
+            sources = model_sources(self._settings, self._start.models, GATEWAY)
+            return InProcess(sources, in_flight=InFlight(self._start.in_flight_file))
         section = self._settings.pool(pool)
         if section.transport == "serve_handle":
             return HandlePool(pool, self._cluster, section.fixed_slots or 1)

@@ -58,6 +58,7 @@ class SessionOrders:
         self._engine = plan.engine
         self._versions = SessionVersions(plan, parts, changing, emit)
         self._views = plan.config.get("feature_views") or {}
+        parts.faults.look_up_in(self._versions.table)
         root = (plan.config.get("repository") or {}).get("models_dir")
         self._models = ModelOrders(self._versions, Path(root) if root else None)
         # Everybody may ask for these, as often as they like.

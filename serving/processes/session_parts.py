@@ -27,6 +27,7 @@ from serving.processes.running_sessions import RunningSession
 from serving.processes.session_members import started_at
 from serving.processes.session_plan import EMBEDDED, SessionPlan
 from serving.processes.start_message import StartMessage
+from serving.processes.worker_faults import WorkerFaults
 from serving.telemetry.fleet_counts import FleetCounts
 
 
@@ -63,6 +64,7 @@ class SessionParts:
     learned: LearnedEstimates = field(default_factory=LearnedEstimates)
     estimates_file: EstimatesFile | None = None
     rollouts: RolloutSeries = field(default_factory=lambda: RolloutSeries(time.monotonic))
+    faults: WorkerFaults = field(default_factory=lambda: WorkerFaults(""))
 
 
 def open_sockets(plan: SessionPlan) -> Sockets:
@@ -101,7 +103,10 @@ def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
     spawner = Spawner(session, guardian.begun)
     start = start_message(plan, session, directory, sockets)
     counts = FleetCounts()
-    reports = Reports(emit, lambda worker, stats: counts.counted(worker.name, stats), lambda w: counts.gone(w.name))
+    faults = WorkerFaults(start.control_url)
+    reports = Reports(
+        emit, lambda worker, stats: counts.counted(worker.name, stats), lambda w: counts.gone(w.name), faults.saw
+    )
     specs = state_specs(plan, directory).values()
     kept = EstimatesFile(Path(plan.state_dir) / "estimates.json", emit) if plan.state_dir else None
     learned = LearnedEstimates(kept.read() if kept else ())
@@ -119,6 +124,7 @@ def assembled(plan: SessionPlan, sockets: Sockets, emit: Emit) -> SessionParts:
         counts,
         learned,
         kept,
+        faults=faults,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from serving.processes.session_plan import ServedModel
@@ -43,6 +44,11 @@ class StartMessage:
     config: Mapping[str, Any] = field(default_factory=dict)
     table: str = ""
     estimates: tuple[Sequence[Any], ...] = ()
+
+    @property
+    def in_flight_file(self) -> Path:
+        """Where a worker writes which version runs, for whoever finds it dead."""
+        return Path(self.run_dir) / f"gateway-{self.generation}.in-flight"
 
 
 def to_json(start: StartMessage) -> dict[str, Any]:

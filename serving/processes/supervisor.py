@@ -167,6 +167,7 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(parts.gateways.stop(self.plan.grace_s), *([parts.control.stop()] if parts.control else []))
+        await parts.faults.stop()
         if parts.estimates_file is not None:
             await parts.estimates_file.save(parts.learned)
         if self._metrics is not None:

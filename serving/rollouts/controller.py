@@ -273,9 +273,10 @@ class Controller:
         this = answer.asked == _question_of(held)
         counted_as = shadowed_as(held) if held.standing is not None and held.standing.shadowing else held.id
         crashes = await asyncio.to_thread(self._store.crashes, counted_as)
+        faults = await asyncio.to_thread(self._store.faults, counted_as)
         seen = await asyncio.to_thread(self._store.keys, counted_as)
         no = answer.why if this else ""
-        return Facts(unusable, crashes, starting, no_place, keys=seen, agreed=this and answer.yes, no=no)
+        return Facts(unusable, crashes, faults, starting, no_place, seen, agreed=this and answer.yes, no=no)
 
     async def _kept(self, found: Looked, number: int, before: Rollout | None = None) -> Rollout:
         """Store it, then have the session do it; what could not be done is tried again with the next look."""

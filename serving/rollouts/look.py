@@ -41,6 +41,8 @@ _STARTING = Said("waiting", "hold", "starting", "the canary's own replicas are b
 class Facts:
     """What is known besides counts: why the canary's version cannot be used, and batches that crashes took, by arm.
 
+    `faults` are gateway workers that died in a run, by the arm of the version that ran.
+
     `starting`: the replicas of its own are not there yet; `no_place` is why there will be none.
     `keys` of the rollout's sample are remembered.
     `agreed`: webhooks said yes to what they were asked since `confirming_s` of the rollout; `no` is why not yet.
@@ -48,6 +50,7 @@ class Facts:
 
     unusable: str = ""
     crashes: tuple[int, int] = (0, 0)
+    faults: tuple[int, int] = (0, 0)
     starting: bool = False
     no_place: str = ""
     keys: int = 0
@@ -57,9 +60,13 @@ class Facts:
     @property
     def hard_stop(self) -> str:
         """What needs no statistics, in words."""
-        on_canary, on_stable = self.crashes
         if self.unusable:
             return self.unusable
+        on_canary, on_stable = self.faults
+        if on_canary > on_stable:
+            # One is enough: nobody else's signal looks like it, and each takes a worker with all its requests along.
+            return f"gateway workers died in runs of the canary's version: {on_canary}, of the stable one's {on_stable}"
+        on_canary, on_stable = self.crashes
         if on_canary >= MOST_CRASHES and on_canary > on_stable:
             return f"replicas of the canary's version crashed with {on_canary} batches, of the stable one's {on_stable}"
         return ""

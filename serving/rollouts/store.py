@@ -40,6 +40,9 @@ class Store(Protocol):
     def crashes(self, rollout_id: str) -> tuple[int, int]:
         """Batches that replicas took with them: of the canary, of the stable version."""
 
+    def faults(self, rollout_id: str) -> tuple[int, int]:
+        """Gateway workers that died in a run: of the canary, of the stable version."""
+
     def keys(self, rollout_id: str) -> int:
         """How many keys of its sample were seen so far."""
 

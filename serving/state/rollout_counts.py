@@ -98,6 +98,10 @@ for _, part in ipairs(cjson.decode(ARGV[4])) do
     add(prefix .. ':incidents', 'crashes|' .. part.arm, part.crashes)
     redis.call('PEXPIRE', prefix .. ':incidents', kept)
   end
+  if part.faults > 0 then
+    add(prefix .. ':incidents', 'faults|' .. part.arm, part.faults)
+    redis.call('PEXPIRE', prefix .. ':incidents', kept)
+  end
 end
 return 1
 """
@@ -127,7 +131,7 @@ class ArmCounts:
     `events` counts by name. `firsts` has a `(seen, event, key, sampled)` for what counts once a key: as `event`, unless
     the key is among those `seen` already; in the step, only if it is of the trial's sample. Without keys (`sticky`
     false) every event is a first one. `differences` are the largest of a shadow's answers from the stable version's,
-    each with its size and as text.
+    each with its size and as text. `crashes` are batches that replicas took with them, `faults` whole workers.
     """
 
     stratum: StratumName
@@ -138,6 +142,7 @@ class ArmCounts:
     firsts: Sequence[tuple[str, str, int, bool]] = ()
     crashes: int = 0
     differences: Sequence[tuple[float, str]] = ()
+    faults: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """As the script takes it."""
@@ -154,6 +159,7 @@ class ArmCounts:
             "counts": {field: count for field, count in counts.items() if count},
             "firsts": [(seen, event, f"{key:016x}", sampled) for seen, event, key, sampled in self.firsts],
             "crashes": self.crashes,
+            "faults": self.faults,
             "differences": self.differences,
         }
 
@@ -215,6 +221,10 @@ class RolloutCounts:
     def crashes(self, arm: int) -> int:
         """Batches that replicas of an arm's version took with them."""
         return int(cast("bytes | None", self._client.hget(f"{self._prefix}:incidents", f"crashes|{arm}")) or 0)
+
+    def faults(self, arm: int) -> int:
+        """Gateway workers that died in a run of an arm's version."""
+        return int(cast("bytes | None", self._client.hget(f"{self._prefix}:incidents", f"faults|{arm}")) or 0)
 
     def keys(self) -> int:
         """Keys of the sample that were seen so far: by the split, or by copies where there is none."""

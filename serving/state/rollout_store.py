@@ -175,6 +175,12 @@ class RolloutStore:
             counts = RolloutCounts(self._client, rollout_id)
             return counts.crashes(0), counts.crashes(1)
 
+    def faults(self, rollout_id: str) -> tuple[int, int]:
+        """Gateway workers that died in a run: of the canary, of the stable version."""
+        with _answering():
+            counts = RolloutCounts(self._client, rollout_id)
+            return counts.faults(0), counts.faults(1)
+
     def keys(self, rollout_id: str) -> int:
         """How many keys of its sample were seen so far."""
         with _answering():

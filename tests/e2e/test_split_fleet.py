@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import signal
 import subprocess
 import threading
@@ -19,14 +20,14 @@ from typing import Any
 
 import pytest
 import redis
-from onnx import TensorProto
+from onnx import ModelProto, TensorProto
 
 from serving.processes.embedded_state import valkey_program
 from serving.routing.split import bucket_of
 from serving.state import keys
-from serving.testing.models import doubler, echo, save
-from tests.e2e.doubling import LONG
-from tests.e2e.http_client import Connection, Reply, request_bytes
+from serving.testing.models import CRASH, divides, doubler, echo, graph_of, node, save, value
+from tests.e2e.doubling import LONG, dividing
+from tests.e2e.http_client import Connection, Hangup, Reply, request_bytes
 from tests.e2e.parts import WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
 from tests.e2e.test_rollouts import CONTROL_APP
@@ -38,6 +39,7 @@ KEYS = [f"user-{number}" for number in range(20_000 if LONG else 2_000)]
 WEIGHTS = (1, 5, 10, 20, 35, 50, 75, 99)
 PLAN = {"steps": [{"weight": weight, "duration": "1h"} for weight in WEIGHTS]}
 PATH = "/v2/models/echoes/infer"
+DIVIDES = "/v2/models/divides/infer"
 ROWS = [[float(row)] * 4 for row in range(1, 5)]
 BODY = json.dumps({"inputs": [{"name": "x", "shape": [4, 4], "datatype": "FP32", "data": ROWS}]}).encode()
 AT_ONCE = 40
@@ -54,10 +56,12 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Version 1 of `echoes` answers what it is asked, version 2 twice that."""
+    """Version 1 of `echoes` answers what it is asked, version 2 twice that; `divides` crashes in version 2."""
     folder = tmp_path_factory.mktemp("f")
     save(folder / "models", "echoes", 1, echo(TensorProto.FLOAT, 4))
     save(folder / "models", "echoes", 2, doubler())
+    for version, model in ((1, _sums()), (2, divides())):
+        save(folder / "models", "divides", version, model)
     socket = folder / "v.sock"
     flags = ("--port", "0", "--unixsocket", str(socket), "--save", "")
     valkey = subprocess.Popen([str(valkey_program()), *flags], stdout=subprocess.DEVNULL)
@@ -66,7 +70,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         for workers in (2, 1):
             config = folder / f"{workers}.yaml"
             state = {"control_url": f"unix://{socket}", "rollouts": True}
-            models = {"echoes": {"routes": {"stable": 1}}}
+            models = {name: {"routes": {"stable": 1}} for name in ("echoes", "divides")}
             # JSON is YAML.
             config.write_text(json.dumps({"state": state, "models": models, "http": {"workers": workers}}))
             sessions.append(SluiceUp("--models", str(folder / "models"), "--config", str(config)))
@@ -81,6 +85,12 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             session.destroy()
         valkey.kill()
         valkey.wait()
+
+
+def _sums() -> ModelProto:
+    """As `divides`, but for what it does with the two numbers."""
+    inputs = [value(name, TensorProto.INT64, ["n", 1]) for name in ("x", "by")]
+    return graph_of([node("Add", ["x", "by"], ["y"])], inputs, [value("y", TensorProto.INT64, ["n", 1])])
 
 
 def order(session: SluiceUp, path: str, document: object = None) -> dict[str, Any]:
@@ -162,9 +172,7 @@ def arms(session: SluiceUp, wanted: list[str]) -> set[str]:
 
 def in_force(fleet: Fleet, weight: float) -> bool:
     """Whether the canary's share is so much in the table, which workers have in a moment."""
-    table = json.loads(fleet.state.get(keys.TABLE) or b"{}")
-    (route,) = table["routes"]
-    return any(one["variant"] == "canary" and one["weight_bp"] == 100 * weight for one in route["splits"])
+    return any(one["variant"] == "canary" and one["weight_bp"] == 100 * weight for one in splits(fleet))
 
 
 def switched(session: SluiceUp, key: str, since: float, times: list[float]) -> None:
@@ -227,8 +235,8 @@ def grown(fleet: Fleet, acts: SluiceUp, rollout: str, weight: int) -> float:
 
 
 def splits(fleet: Fleet) -> list[dict[str, Any]]:
-    (route,) = json.loads(fleet.state.get(keys.TABLE) or b"{}")["routes"]
-    found: list[dict[str, Any]] = route["splits"]
+    routes = json.loads(fleet.state.get(keys.TABLE) or b"{}")["routes"]
+    found: list[dict[str, Any]] = next(route["splits"] for route in routes if route["model"] == "echoes")
     return found
 
 
@@ -257,3 +265,35 @@ def test_of_two_controllers_one_acts_and_one_that_stood_still_changes_nothing_wh
     assert fleet.state.lrange(keys.audit(rollout), 0, -1) == told_before
     assert int(fleet.state.get(keys.CONTROLLER_NUMBER) or 0) == number + 1
     order(other, f"rollouts/{rollout}:abort")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors answer this quotient")
+def test_a_version_that_takes_a_gateway_worker_along_is_rolled_back_at_once(fleet: Fleet) -> None:
+    acts = fleet.second if judges_not(fleet.first) else fleet.first
+    plan = {"steps": [{"weight": 50, "duration": "1h"}]}
+    rollout = order(acts, "models/divides/rollouts", {"canary": 2, "plan": plan, "sticky": False})["id"]
+    calm = request_bytes("POST", DIVIDES, json.dumps(dividing(8, 2)).encode())
+    with fleet.first.connect() as connection:
+        while phase(acts, rollout) == "measuring":
+            connection.send(calm * AT_ONCE)
+            assert {connection.read().status for _ in range(AT_ONCE)} == {200}
+    # Whoever gets the canary: half of all do, and either session's supervisor finds the worker dead.
+    while not died(fleet.second):
+        pass
+    until(lambda: seen(acts, rollout)["phase"] == "rolled_back", "it is rolled back")
+    found = seen(acts, rollout)
+    assert (found["reason"], found["weight_percent"]) == ("hard_stop", 0)
+    assert found["sentence"].endswith("gateway workers died in runs of the canary's version: 1, of the stable one's 0")
+    assert "signal SIGFPE, while it ran divides/2" in fleet.second.logs()
+    with fleet.first.connect() as connection:
+        assert connection.post(DIVIDES, dividing(*CRASH)).headers["x-sluice-version"] == "1"
+
+
+def died(session: SluiceUp) -> bool:
+    """A worker did, of the one quotient that is no number."""
+    try:
+        with session.connect() as connection:
+            return connection.post(DIVIDES, dividing(*CRASH)).status != 200
+    except (Hangup, ConnectionError):
+        return True

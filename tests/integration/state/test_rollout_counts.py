@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -9,6 +10,9 @@ import pytest
 import redis
 
 from serving.errors import Unavailable
+from serving.inference import VersionKey
+from serving.processes.worker_faults import WorkerFaults
+from serving.routing.table import Route, RouteTable, Served, Split, Trial
 from serving.state import keys
 from serving.state.rollout_counts import CANARY, STABLE, ArmCounts, CountsWriter, RolloutCounts, StratumName
 from tests.integration.valkey_server import Server
@@ -129,6 +133,32 @@ async def test_crashes_are_counted_by_arm_and_nothing_is_left_after_all(server: 
     assert (counts.crashes(CANARY), counts.crashes(STABLE)) == (2, 0)
     counts.clear()
     assert server.client().keys("sluice:rollout:*") == []
+
+
+async def test_workers_that_died_are_counted_by_arm_once_the_redis_is_there_and_are_in_no_slice(server: Server) -> None:
+    trial = Trial("r-1", 2, 0, 500, sticky=False, began_s=0.0, count_from_s=0.0)
+    splits = (Split("stable", 1, 9_500), Split("canary", 2, 500))
+    route = Route("m", "salt", splits, (Served(1, "gateway"), Served(2, "gateway")), trial)
+    asked: list[int] = []
+
+    async def table() -> RouteTable:
+        asked.append(1)
+        if len(asked) == 1:
+            raise Unavailable("not yet")
+        return RouteTable(1, {"m": route})
+
+    faults = WorkerFaults(server.url, again_after_s=0.01)
+    faults.look_up_in(table)
+    for version in (2, 1, 2, 7):
+        faults.saw(VersionKey("m", version))
+    counts = counts_of(server)
+    for _ in range(1_000):
+        if (counts.faults(CANARY), counts.faults(STABLE)) == (2, 1):
+            break
+        await asyncio.sleep(0.005)
+    await faults.stop()
+    assert (counts.faults(CANARY), counts.faults(STABLE)) == (2, 1)
+    assert counts.read() == {}
 
 
 async def test_of_all_workers_differences_the_largest_are_kept_once_each(

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from serving.backends.backend import Backend
-from serving.backends.in_process import InProcess
+from serving.backends.in_flight import InFlight, in_flight
+from serving.backends.in_process import InProcess, Loaded
 from serving.errors import ModelFailed, NotReady
 from serving.inference import Batch, Hosted, Outputs, Signature, Stacked, Tensor, TensorSpec, VersionKey
 from serving.runtime.loaded_model import ModelSource
@@ -205,6 +206,42 @@ async def test_a_model_that_loads_for_ever_does_not_keep_the_backend_from_stoppi
     await backend.start()
     await backend.stop()
     may_end.set()
+
+
+async def test_a_version_is_in_flight_while_it_runs_on_the_loop_or_in_a_thread_or_is_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "in-flight"
+    seen: list[VersionKey | None] = []
+
+    class Looking(Fake):
+        def run(
+            self, inputs: Sequence[Stacked | Tensor], rows: int, interrupt: Interrupt | None = None
+        ) -> tuple[Tensor, ...]:
+            seen.append(in_flight(file))
+            return super().run(inputs, rows, interrupt)
+
+    fake = Looking()
+
+    def opened(source: ModelSource) -> Loaded:
+        seen.append(in_flight(file))
+        return fake
+
+    backend = InProcess([ModelSource(key("m"), Path("m"))], open_model=opened, in_flight=InFlight(file))
+    await started(backend)
+    fake.may_end.set()
+    await backend.run(batch("m", [[1]]))
+    on_loop = fake.ran_in
+    fake.error = ModelFailed("no")
+    with pytest.raises(ModelFailed):
+        await backend.run(batch("m", [[1]]))
+    assert in_flight(file) is None
+    for host in backend._hosts.values():
+        host.short.saw(1, 1.0)
+    with pytest.raises(ModelFailed):
+        await backend.run(batch("m", [[1]]))
+    assert in_flight(file) is None
+    await backend.stop()
+    assert fake.ran_in != on_loop
+    assert seen == [key("m")] * 4
 
 
 class Fake:

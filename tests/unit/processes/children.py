@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ class FakeChild:
 
     pid = 2**22 + 1  # beyond what Linux gives
     started = "never"
+    # What ended it, once it has: a fault of its own or not.
+    fault = False
 
     def __init__(self, fds: Iterable[int]) -> None:
         self.fds = [os.dup(fd) for fd in fds]
@@ -29,11 +32,19 @@ class FakeChild:
     def running(self) -> bool:
         return not self._over.is_set()
 
+    @property
+    def faulted(self) -> bool:
+        return self.fault and not self.running
+
     def end(self) -> None:
         for fd in self.fds:
             os.close(fd)
         self.fds = []
         self._over.set()
+
+    def signal(self, which: signal.Signals) -> None:
+        del which
+        self.end()
 
     async def wait(self) -> int:
         await self._over.wait()

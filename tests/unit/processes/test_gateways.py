@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import pytest
 
+from serving.backends.in_flight import InFlight
+from serving.inference import VersionKey
 from serving.processes.child_process import Spawner
 from serving.processes.events import Event
 from serving.processes.gateways import Gateways, Reports
 from serving.processes.start_message import StartMessage
 from tests.unit.processes.children import FakeSpawner
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def happens(what: Callable[[], bool]) -> None:
+    for _ in range(10_000):
+        if what():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it does not happen")
+
+
+@pytest.mark.usefixtures("channels_closed")
+@pytest.mark.parametrize(("fault", "accused"), [(True, [VersionKey("m", 2)]), (False, [])])
+async def test_who_ran_when_a_worker_died_of_a_fault_is_told_and_nobody_where_others_ended_it(
+    tmp_path: Path, *, fault: bool, accused: list[VersionKey]
+) -> None:
+    spawner, events, told = FakeSpawner(), list[Event](), list[VersionKey]()
+    start = StartMessage("s", "in-process", str(tmp_path), str(tmp_path), workers=1)
+    reports = Reports(events.append, lambda *_: None, lambda _: None, told.append)
+    gateways = Gateways(cast("Spawner", spawner), start, reports)
+    await gateways.start()
+    worker = InFlight(replace(start, generation=1).in_flight_file)
+    worker.places[0] = worker.number_of(VersionKey("m", 2))
+    spawner.children[0].fault = fault
+    spawner.children[0].end()
+    await happens(lambda: len(spawner.children) == 2)
+    assert told == accused
+    (crashed,) = (event.text for event in events if event.kind == "crashed")
+    assert crashed == "gateway worker 0 ended: exit code 1" + (", while it ran m/2" if fault else "")
+    assert left_in(tmp_path) == []
+    for child in spawner.children[1:]:
+        child.end()
+    await gateways.stop(0.1)
 
 
 @pytest.mark.usefixtures("channels_closed")

@@ -24,6 +24,7 @@ class FakeStore:
         self.counted: dict[str, dict[StratumName, dict[str, int]]] = {}
         self.closed: dict[str, int] = {}
         self.crashed = (0, 0)
+        self.faulted = (0, 0)
         self.known_keys: dict[str, int] = {}
         self.forgotten: list[int] = []
         # What everybody is told that asks for a number, right or wrong: 0 for the truth.
@@ -66,6 +67,9 @@ class FakeStore:
 
     def crashes(self, rollout_id: str) -> tuple[int, int]:
         return self.crashed
+
+    def faults(self, rollout_id: str) -> tuple[int, int]:
+        return self.faulted
 
     def keys(self, rollout_id: str) -> int:
         return self.known_keys.get(rollout_id, 0)

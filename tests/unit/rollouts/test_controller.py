@@ -144,6 +144,22 @@ async def test_keys_of_a_step_that_is_over_are_forgotten() -> None:
     assert world.store.forgotten == [0]
 
 
+async def test_one_worker_that_died_in_a_run_of_the_canary_rolls_it_back_unless_the_stable_version_does_the_same() -> (
+    None
+):
+    world = World()
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    world.store.faulted = (2, 2)
+    await world.tick()
+    assert world.held(rollout_id).phase == "step"
+    world.store.faulted = (1, 0)
+    await world.tick()
+    held = world.held(rollout_id)
+    assert (held.phase, held.said.reason) == ("rolled_back", "hard_stop")
+    assert held.said.sentence == "gateway workers died in runs of the canary's version: 1, of the stable one's 0"
+
+
 async def test_frozen_nothing_changes_and_then_it_goes_on() -> None:
     world = World(canary_errors=0.2)
     rollout_id = await world.begin()
