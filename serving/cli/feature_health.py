@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 
@@ -21,6 +21,8 @@ from serving.features.health.telling_bench import Telling, timed_telling
 from serving.features.health.view_health import ViewHealth, advice_for, health_of, server_advice
 
 ALL = "all"
+# By the names of nodes; of "" where there is one server.
+Facts = Mapping[str, ServerFacts]
 ROWS = (1, 10, 100)
 _KEYS = 10_000
 
@@ -41,8 +43,8 @@ def views_of(settings: Settings, name: str) -> list[FeatureView]:
 
 def examined(
     settings: Settings, where: Where, views: Sequence[FeatureView], most: int
-) -> tuple[ServerFacts, list[ViewHealth]]:
-    """The server and each view, by samples of so many rows.
+) -> tuple[Facts, list[ViewHealth]]:
+    """The server, or each node of a cluster, and each view, by samples of so many rows.
 
     Raises:
         CommandFailed: the server does not answer.
@@ -91,15 +93,32 @@ def health_table(found: Sequence[ViewHealth]) -> Table:
     return table(columns, lines, right=columns[1:])
 
 
+def node_table(facts: Facts) -> Table | None:
+    """A line for each node of a cluster; a server that is alone has none."""
+    if "" in facts:
+        return None
+    lines = [
+        (
+            node,
+            "-" if one.clock_ahead_s is None else f"{one.clock_ahead_s:+.3f} s",
+            _megabytes(one.used_bytes),
+            _megabytes(one.limit_bytes),
+            one.policy or "-",
+        )
+        for node, one in facts.items()
+    ]
+    return table(["node", "clock ahead", "memory", "of", "when full"], lines, right=["clock ahead", "memory", "of"])
+
+
 def missing_table(found: Sequence[ViewHealth]) -> Table:
     """A line for each feature."""
     lines = [(one.view, name, _share(share)) for one in found for name, share in one.missing.items()]
     return table(["view", "feature", "missing"], lines, right=["missing"])
 
 
-def sentences(facts: ServerFacts, found: Sequence[ViewHealth], views: Sequence[FeatureView]) -> list[str]:
+def sentences(facts: Facts, found: Sequence[ViewHealth], views: Sequence[FeatureView]) -> list[str]:
     """What is worth saying, and what to do."""
-    told = server_advice(facts)
+    told = [sentence for node, one in facts.items() for sentence in server_advice(one, node)]
     for one, view in zip(found, views, strict=True):
         told += [f"{view.name}: {sentence}" for sentence in advice_for(one, view)]
     return told or ["Nothing to do."]
@@ -113,10 +132,11 @@ def hottest_lines(found: Sequence[ViewHealth]) -> list[str]:
     return [f"Hottest of {one.view}: {', '.join(f'{e} ({n})' for e, n in one.hottest or ())}" for one in known]
 
 
-def health_document(facts: ServerFacts, found: Sequence[ViewHealth], views: Sequence[FeatureView]) -> dict[str, object]:
-    """The same for programs."""
+def health_document(facts: Facts, found: Sequence[ViewHealth], views: Sequence[FeatureView]) -> dict[str, object]:
+    """The same for programs; `nodes` are those of a cluster, and `server` a server that is alone."""
     return {
-        "server": asdict(facts),
+        "server": asdict(facts.get("", ServerFacts())),
+        "nodes": {node: asdict(one) for node, one in facts.items() if node},
         "views": [asdict(one) for one in found],
         "advice": sentences(facts, found, views),
     }
@@ -158,6 +178,10 @@ def _sampler(settings: Settings, where: Where) -> Iterator[Sampler]:
             yield sampler
     except FeaturesAway as away:
         raise not_reachable(away.message) from away
+
+
+def _megabytes(size: int | None) -> str:
+    return "-" if size is None else f"{size / 1e6:,.1f} MB"
 
 
 def _share(share: float | None) -> str:

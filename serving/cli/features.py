@@ -259,6 +259,8 @@ def doctor(
     out = console()
     out.print(health.health_table(found))
     out.print(health.missing_table(found))
+    if (nodes := health.node_table(facts)) is not None:
+        out.print(nodes)
     for line in [*health.hottest_lines(found), *health.sentences(facts, found, views)]:
         typer.echo(line)
 

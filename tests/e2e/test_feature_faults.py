@@ -1,6 +1,6 @@
 """Every way in which a features store fails, with 200 requests a second running, on Valkey and on redis-server.
 
-What callers saw, and how long it took until stored values came back, is logged: docs/features.md shows it as a table.
+What callers saw, and how long it took until stored values came back, is logged as the table of docs/features.md.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from benchmarks.markdown import table
 from serving.config.effective import effective
+from serving.errors import FeaturesAway
 from serving.features.keys import row_key
 from serving.features.store.redis_store import EntityRow, RedisStore
 from serving.features.store.slot_map import slot_of
@@ -171,13 +173,18 @@ class Watched:
         lenient = (one for one in list(self.answers) if one[0] >= moment and one[1] == "lenient")
         return min(when for when, _, _, said in lenient if said == WHOLE)
 
-    def end(self) -> tuple[str, float]:
-        """What callers were told, and the lenient model's p99 in ms; nobody hung, and no value was wrong."""
+    def whole_of(self, number: int, moment: float) -> float:
+        """The same of one id."""
+        until(lambda: self.of(number, moment)[WHOLE] > 0, "stored values of it come back")
+        return min(one[0] for one in list(self.answers) if one[0] >= moment and one[1:] == ("lenient", number, WHOLE))
+
+    def end(self) -> float:
+        """The lenient model's p99 in ms; nobody hung, and no value was wrong."""
         lenient, strict = (load.stop() for load in self._loads)
         assert lenient.failures == [], lenient
         assert set(strict.by_status()) <= {"503", "404"}, strict
         (p99_s,) = lenient.percentiles_s([(0.0, time.monotonic())], 0.99)
-        return f"lenient {dict(self.said('lenient', 0))}, strict {dict(self.said('strict', 0))}", p99_s * 1e3
+        return p99_s * 1e3
 
     def _question(self, model: str, ids: int, number: int) -> Question:
         asked = 7 + number % ids
@@ -188,11 +195,39 @@ class Watched:
         self.answers.append((time.monotonic(), model, asked, said(status, head, body)))
 
 
+@dataclass
+class Report:
+    """A line for each fault: what callers saw beside stored values, p99, and when those were back, on each server."""
+
+    lines: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+
+    def add(self, fault: str, kind: str, watched: Watched, p99_ms: float, back_s: float | None) -> None:
+        lenient, strict = (watched.said(model, 0) for model in ("lenient", "strict"))
+        seen = [
+            ", ".join(f"{said.removeprefix('row=')} {count}" for said, count in sorted(found.items()) if said != WHOLE)
+            for found in (lenient, strict)
+        ]
+        back = "" if back_s is None else f"{back_s * 1e3:.0f}"
+        self.lines.setdefault(fault, {})[kind] = [*seen, f"{p99_ms:.1f}", back]
+        log.info("%s, %s: %s; p99 %.1f ms; back after %s ms", kind, fault, seen, p99_ms, back)
+
+    def table(self) -> str:
+        head = ["fault", "server", "callers saw (answers)", "with `fail`", "p99, ms", "back after, ms"]
+        return table(head, [[fault, kind, *row] for fault, by in self.lines.items() for kind, row in by.items()])
+
+
+@pytest.fixture(scope="module")
+def report() -> Iterator[Report]:
+    made = Report()
+    yield made
+    log.info("faults of the features store, each for %g s:\n\n%s", FAULT_S, made.table())
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
 @pytest.mark.parametrize("kind", kinds())
 def test_a_fault_of_the_store_costs_what_on_missing_says_and_heals_by_itself(
-    sessions: Sessions, kind: str, fault: Fault
+    sessions: Sessions, report: Report, kind: str, fault: Fault
 ) -> None:
     session, store = sessions.of(kind, proxied=fault.proxied)
     session.stored(store.direct)
@@ -211,8 +246,8 @@ def test_a_fault_of_the_store_costs_what_on_missing_says_and_heals_by_itself(
         session.stored(store.direct)
         back_s = watched.whole_since(mended) - mended
         time.sleep(QUIET_S)
-        told, p99_ms = watched.end()
-    log.info("%s, %s: %s; p99 %.1f ms; back after %.0f ms", kind, fault.name, told, p99_ms, back_s * 1e3)
+        p99_ms = watched.end()
+    report.add(fault.name, kind, watched, p99_ms, back_s if fault.seen else None)
     assert during <= fault.seen or not fault.seen
     if fault.seen:
         assert during, "it was felt"
@@ -223,7 +258,9 @@ def test_a_fault_of_the_store_costs_what_on_missing_says_and_heals_by_itself(
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", kinds())
-def test_a_lost_node_of_a_cluster_costs_its_own_rows(tmp_path: Path, kind: str) -> None:
+def test_a_lost_node_of_a_cluster_costs_its_own_rows_until_it_is_back(
+    tmp_path: Path, report: Report, kind: str
+) -> None:
     ids = range(7, 27)
     with ExitStack() as stack:
         cluster = RedisCluster(kind, tmp_path / "c")
@@ -245,15 +282,28 @@ def test_a_lost_node_of_a_cluster_costs_its_own_rows(tmp_path: Path, kind: str) 
         settled = time.monotonic() - FAULT_S / 2
         for number in ids:
             assert set(watched.of(number, settled)) == {AWAY if number in lost else WHOLE}
-        told, p99_ms = watched.end()
-        log.info("%s, one node of a cluster lost: %s; p99 %.1f ms", kind, told, p99_ms)
-        assert set(watched.said("lenient", 0)) <= {WHOLE, AWAY}
+        cluster.masters[0].start(again=True)
+        mended = time.monotonic()
+        until(partial(_taken, session, cluster.url, ids), "the cluster takes rows again")
+        back_s = watched.whole_of(min(lost), mended) - mended
+        time.sleep(QUIET_S)
+        report.add("one of three nodes of a cluster lost", kind, watched, watched.end(), back_s)
+        assert set(watched.said("lenient", 0)) <= {WHOLE, AWAY, EMPTY}
+        assert set(watched.said("strict", 0)) <= {WHOLE, "503", "404"}
 
 
 def _store_all(session: Session, url: str, ids: range) -> None:
     view = effective(session.config, {}, {}).settings.feature_views["row"].compiled("row")
     with RedisStore(url) as store:
         store.put(view, [EntityRow((number,), [value / 2 for value in STORED], time.time()) for number in ids])
+
+
+def _taken(session: Session, url: str, ids: range) -> bool:
+    try:
+        _store_all(session, url, ids)
+    except FeaturesAway:
+        return False
+    return True
 
 
 @contextlib.contextmanager

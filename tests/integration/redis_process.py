@@ -67,11 +67,14 @@ class RedisProcess:
         self.password: str | None = None
         self.port = port
 
-    def start(self, password: str | None = None) -> None:
-        """Start it, with nothing in it but the options, of which `password` may be one."""
+    def start(self, password: str | None = None, *, again: bool = False) -> None:
+        """Start it, with nothing in it but the options, of which `password` may be one; `again` a node of a cluster
+        knows its name, its slots and the others.
+        """
         self.password = password
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        if not again:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "server.conf"
         lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {self._folder}", "daemonize no", *self._extra]
         config.write_text("\n".join(lines if self._sentinel else [*lines, 'save ""', "appendonly no"]) + "\n")

@@ -54,7 +54,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """None where the server does not say, or is a cluster of many; the clock is so much ahead of ours."""
+    """None where the server does not say; the clock is so much ahead of ours."""
 
     clock_ahead_s: float | None = None
     used_bytes: int | None = None
@@ -77,12 +77,20 @@ class Sampler:
         """Give the connection back."""
         self._client.close()
 
-    def facts(self) -> ServerFacts:
-        """Clock, memory and what happens when that is full."""
-        if self._clustered:
-            return ServerFacts()
-        ahead = self._told(self._clock_ahead_s)
-        memory = cast("dict[str, Any]", self._told(lambda: self._client.info("memory")) or {})
+    def facts(self) -> dict[str, ServerFacts]:
+        """Clock, memory and what happens when that is full: of each master of a cluster by its name, else of ""."""
+        if not self._clustered:
+            return {"": self._facts_of(self._client)}
+        cluster = cast("RedisCluster", self._client)
+        nodes = cluster.get_primaries()  # type: ignore[no-untyped-call]
+        return {
+            node.name: self._facts_of(cluster.get_redis_connection(node))
+            for node in sorted(nodes, key=lambda node: str(node.name))
+        }
+
+    def _facts_of(self, client: redis.Redis) -> ServerFacts:
+        ahead = self._told(lambda: _clock_ahead_s(client))
+        memory = cast("dict[str, Any]", self._told(lambda: client.info("memory")) or {})
         return ServerFacts(
             ahead, memory.get("used_memory"), memory.get("maxmemory") or None, memory.get("maxmemory_policy")
         )
@@ -206,11 +214,6 @@ class Sampler:
                 return None
         return found or None
 
-    def _clock_ahead_s(self) -> float:
-        began = time.time()
-        seconds, microseconds = self._client.time()
-        return seconds + microseconds / 1e6 - (began + time.time()) / 2
-
     def _told(self, ask: Any) -> Any:  # noqa: ANN401 - whatever the command answers
         """None where the server does not let us ask."""
         with suppress(ResponseError):
@@ -219,6 +222,12 @@ class Sampler:
             except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
                 raise _away(error) from error
         return None
+
+
+def _clock_ahead_s(client: redis.Redis) -> float:
+    began = time.time()
+    seconds, microseconds = client.time()
+    return seconds + microseconds / 1e6 - (began + time.time()) / 2
 
 
 def _pattern(view: FeatureView) -> bytes:

@@ -113,18 +113,20 @@ def advice_for(health: ViewHealth, view: FeatureView) -> list[str]:
     return told
 
 
-def server_advice(facts: ServerFacts) -> list[str]:
-    """What to do about the server, a sentence each; none where all is well."""
+def server_advice(facts: ServerFacts, node: str = "") -> list[str]:
+    """What to do about the server, or this node of a cluster, a sentence each; none where all is well."""
     told = []
     if facts.clock_ahead_s is not None and abs(facts.clock_ahead_s) > _SKEW_S:
         way = "ahead of" if facts.clock_ahead_s > 0 else "behind"
+        clock = f"The clock of {node}" if node else "The server's clock"
         told.append(
-            f"The server's clock is {abs(facts.clock_ahead_s):.1f} s {way} this machine's: keep both by NTP, since "
+            f"{clock} is {abs(facts.clock_ahead_s):.1f} s {way} this machine's: keep both by NTP, since "
             "ages are told by whoever writes and whoever reads."
         )
     if facts.limit_bytes and facts.used_bytes and facts.used_bytes > _NEARLY_FULL * facts.limit_bytes:
         then = "writes are refused" if facts.policy == "noeviction" else f"rows are forgotten ({facts.policy})"
-        told.append(f"{_percent(facts.used_bytes / facts.limit_bytes)} of maxmemory is taken; when it is full, {then}.")
+        of = f"maxmemory of {node}" if node else "maxmemory"
+        told.append(f"{_percent(facts.used_bytes / facts.limit_bytes)} of {of} is taken; when it is full, {then}.")
     return told
 
 

@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 import redis
 
+from serving.cli.feature_health import node_table
 from serving.errors import FeaturesAway
 from serving.features.feature_view import FeatureView, feature
 from serving.features.health.sample import Sampler
@@ -152,6 +153,20 @@ def test_a_sample_tells_how_many_rows_a_view_has_among_other_keys(cluster: Redis
     assert (some.complete, len(some.rows)) == (False, 100)
     assert 800 < some.estimated_rows < 1_700, "and not all 10,000 keys, nor those of one node"
     assert (all_of_it.complete, all_of_it.estimated_rows, len(all_of_it.rows)) == (True, 1_234, 1_234)
+
+
+def test_clock_and_memory_of_each_node_are_told(cluster: RedisCluster) -> None:
+    full = cluster.masters[1]
+    full.ask("CONFIG", "SET", "maxmemory", "1gb")
+    with closing(Sampler(cluster.url)) as sampler:
+        facts = sampler.facts()
+    assert set(facts) == {f"127.0.0.1:{node.port}" for node in cluster.masters}
+    assert all(one.used_bytes and abs(one.clock_ahead_s or 1.0) < 1.0 for one in facts.values())
+    limits = {node: one.limit_bytes for node, one in facts.items() if one.limit_bytes}
+    assert limits == {f"127.0.0.1:{full.port}": 1 << 30}
+    shown = node_table(facts)
+    assert shown is not None
+    assert shown.row_count == 3
 
 
 def test_a_cluster_that_is_away_is_told(tmp_path: Path) -> None:

@@ -89,6 +89,13 @@ def test_clocks_and_memory_of_the_server_are_judged(facts: ServerFacts, said: li
     assert [line.split(":")[0] for line in server_advice(facts)] == said
 
 
+def test_a_node_of_a_cluster_is_judged_by_its_name() -> None:
+    facts = ServerFacts(clock_ahead_s=2.0, used_bytes=91, limit_bytes=100, policy="noeviction")
+    clock, memory = server_advice(facts, "10.0.0.7:6379")
+    assert clock.startswith("The clock of 10.0.0.7:6379 is 2.0 s ahead of this machine's")
+    assert memory == "91.0% of maxmemory of 10.0.0.7:6379 is taken; when it is full, writes are refused."
+
+
 def test_to_decode_a_row_of_feast_is_to_make_a_packed_one_of_its_fields_and_to_read_that() -> None:
     view = FeatureView("stats", ("id",), (feature("x"),), feast=FeastSource("p", "stats", (JoinKey("id", "int64"),)))
     key, row = row_key(view, [1]), RowLayout(view).pack([1.0], 0.0)
