@@ -9,13 +9,13 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 # Those that pin so much that nothing fits beside them.
-ALONE = ("kserve", "mlserver", "bentoml", "litserve", "pytriton")
+ALONE = ("kserve", "mlserver", "bentoml", "litserve", "pytriton", "feast")
 # By the list of what is in it.
 ENVIRONMENTS = {
     HERE / "requirements.txt": HERE / ".venv",
     **{HERE / f"requirements-{peer}.txt": HERE / f".venv-{peer}" for peer in ALONE},
 }
-PEERS_PYTHON, KSERVE_PYTHON, MLSERVER_PYTHON, BENTOML_PYTHON, LITSERVE_PYTHON, PYTRITON_PYTHON = (
+PEERS_PYTHON, KSERVE_PYTHON, MLSERVER_PYTHON, BENTOML_PYTHON, LITSERVE_PYTHON, PYTRITON_PYTHON, FEAST_PYTHON = (
     place / "bin" / "python" for place in ENVIRONMENTS.values()
 )
 # Triton runs Python inside itself by the shared library of the system's, which one built by hand mostly lacks.

@@ -23,19 +23,19 @@ DEPTH = 6
 FRAMES = (1_000, 128)
 
 
-def build(repository: Path) -> Path:
-    """Write `mlp/1/model.onnx` below the repository: FP32 [-1, 32] to FP32 [-1, 2]."""
+def build(repository: Path, features: int = FEATURES) -> Path:
+    """Write `mlp/1/model.onnx` below the repository: FP32 [-1, features] to FP32 [-1, 2]."""
     path = repository / NAME / "1" / "model.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model_bytes())
+    path.write_bytes(model_bytes(features))
     return path
 
 
-def model_bytes() -> bytes:
+def model_bytes(features: int = FEATURES) -> bytes:
     """The model as an ONNX file, with weights from a fixed seed."""
     random = np.random.default_rng(7)
     weights = {
-        "w1": random.normal(size=(FEATURES, HIDDEN)).astype(np.float32) / np.float32(np.sqrt(FEATURES)),
+        "w1": random.normal(size=(features, HIDDEN)).astype(np.float32) / np.float32(np.sqrt(features)),
         "b1": random.normal(size=HIDDEN).astype(np.float32),
         "w2": random.normal(size=(HIDDEN, CLASSES)).astype(np.float32) / np.float32(np.sqrt(HIDDEN)),
         "b2": random.normal(size=CLASSES).astype(np.float32),
@@ -47,7 +47,7 @@ def model_bytes() -> bytes:
             helper.make_node("Gemm", ["active", "w2", "b2"], [OUTPUT]),
         ],
         NAME,
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", FEATURES])],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", features])],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", CLASSES])],
         [numpy_helper.from_array(values, name) for name, values in weights.items()],
     )

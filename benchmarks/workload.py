@@ -109,7 +109,7 @@ def flights(repository: Path, count: int = 200) -> Workload | None:
         return None
     shutil.copytree(FLIGHTS / "flight-delay", repository / "flight-delay", dirs_exist_ok=True)
     newest = repository / "flight-delay" / versions[-1].parent.name / "model.onnx"
-    inputs = _session(newest).get_inputs()
+    inputs = session_of(newest).get_inputs()
     if len(inputs) != 1:
         return None
     rows = np.random.default_rng(13).uniform(0, 12, size=(count, inputs[0].shape[1])).round(1).astype(np.float32)
@@ -168,7 +168,7 @@ def _short(size: int) -> str:
 
 
 def _workload(name: str, path: Path, rows: Array) -> Workload:
-    session = _session(path)
+    session = session_of(path)
     input_name = session.get_inputs()[0].name
     # Row by row: a model's answer to one row is what every contender is held to, batched or not.
     answers: list[Sequence[NDArray[np.generic]]] = [session.run(None, {input_name: row[None]}) for row in rows]
@@ -178,7 +178,8 @@ def _workload(name: str, path: Path, rows: Array) -> Workload:
     return Workload(name, path.parent.parent.name, version, input_name, rows, expected, names)
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
+def session_of(path: Path) -> onnxruntime.InferenceSession:
+    """One thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
