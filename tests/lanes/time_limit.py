@@ -39,7 +39,9 @@ class TimeLimit:
         del item
         faulthandler.cancel_dump_traceback_later()
         self._timer.cancel()
-        self._timer.join()
+        # It was not started where a file could not be collected.
+        if self._timer.is_alive():
+            self._timer.join()
         return True
 
     def _end(self, item: pytest.Item, limit_s: float) -> None:

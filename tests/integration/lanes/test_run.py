@@ -85,6 +85,13 @@ def test_one_that_fails_fails_the_run_and_its_lane_is_shown(tmp_path: Path) -> N
     assert "FAILED test_bad.py::test_it (call)" in told
 
 
+def test_a_file_that_cannot_be_imported_fails_both(tmp_path: Path) -> None:
+    code, told = run_lanes(tmp_path, test_good="def test_it(): pass\n", test_bad="import nowhere_to_be_found\n")
+    assert code == 1
+    assert told.count("No module named 'nowhere_to_be_found'") >= 2
+    assert told.count(" FAILED  1 error in") == 2
+
+
 @pytest.mark.slow
 def test_one_that_hangs_and_one_that_crashes_fail_and_the_others_are_run(tmp_path: Path) -> None:
     code, told = run_lanes(tmp_path, test_file=HANGS)
