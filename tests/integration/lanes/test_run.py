@@ -24,7 +24,7 @@ RUN = """
 import sys
 from tests.lanes import run
 from tests.lanes.running_lane import Lane
-sys.exit(run.main([Lane("one", (".",)), Lane("two", (".",))]))
+sys.exit(run.main([[Lane("one", (".",)), Lane("two", (".",))]]))
 """
 HANGS = """
 import ctypes, time
