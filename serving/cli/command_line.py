@@ -11,6 +11,7 @@ from serving.cli import (
     demo,
     features,
     loadtest,
+    logs,
     models,
     predict,
     restart,
@@ -38,5 +39,6 @@ rollout.add_to(app)
 features.add_to(app)
 config.add_to(app)
 loadtest.add_to(app)
+logs.add_to(app)
 conformance.add_to(app)
 completion.add_to(app)

@@ -31,11 +31,14 @@ def serve(options: SessionOptions) -> None:
     check_engine(settings)
     session = planned(settings)
     out = console()
-    say_who_reaches_it(out, settings)
+    for_people = settings.logs.format == "text"
+    if for_people:
+        say_who_reaches_it(out, settings)
     again = PlannedAgain(options, session)
     supervisor, _ = supervised(session, out, again)
     count = len(session.plan.models)
-    out.print(f"starting {count} {'version' if count == 1 else 'versions'}, engine {session.plan.engine}")
+    if for_people:
+        out.print(f"starting {count} {'version' if count == 1 else 'versions'}, engine {session.plan.engine}")
     asyncio.run(supervisor.run())
 
 

@@ -14,6 +14,7 @@ from serving.processes.events import Event
 from serving.processes.running_sessions import RunningSession
 from serving.processes.session_plan import SessionPlan
 from serving.registry.repository import Problem
+from serving.telemetry.log import log_line, safe, stamp
 
 # A part's first start says nothing that the screen does not say better, also where it is told after the screen.
 _FIRST_START = frozenset({"starting", "started"})
@@ -37,6 +38,7 @@ class SessionScreen:
         self._out = out
         self._age_s = age_s
         self._plan = plan
+        self._as_json = (plan.config.get("logs") or {}).get("format") == "json"
         self._refused = {_name(problem): problem.error.message for problem in problems}
         self._ready = False
         self._up: set[str] = set()
@@ -46,6 +48,9 @@ class SessionScreen:
         """Print what people should know; `running` has the ports once there are any."""
         if event.kind == "stopping":
             self.stopping_at = time.monotonic()
+        if self._as_json:
+            self._write(event, running)
+            return
         if event.kind == "refused":
             self._refused[event.part] = event.text
         if event.kind == "ready" and running is not None and not self._ready:
@@ -55,6 +60,16 @@ class SessionScreen:
             self._line(event)
         if event.kind == "started":
             self._up.add(event.part)
+
+    def _write(self, event: Event, running: RunningSession | None) -> None:
+        """An event as machines read it; the first of kind `ready` says where everything is."""
+        facts: dict[str, object] = {"time": stamp(time.time()), "level": "info", "logger": "serving.session"}
+        facts |= {"event": event.kind, "part": event.part, "text": event.text, **event.facts}
+        if event.kind == "ready" and running is not None and not self._ready:
+            self._ready = True
+            ports = ("http_port", "grpc_port", "metrics_port", "control_port")
+            facts |= {name: getattr(running, name) for name in ports}
+        self._out.print(log_line("json", safe(facts)), soft_wrap=True, markup=False, highlight=False)
 
     def _line(self, event: Event) -> None:
         line = Text(time.strftime("%H:%M:%S  "), style="dim")

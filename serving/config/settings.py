@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from serving.config.feature_sections import FeatureViewSection, Word
 from serving.config.hosting import EngineSection, PoolSection, RepositorySection, StateSection
 from serving.config.listeners import ControlSection, GrpcSection, HttpSection, MetricsSection
+from serving.config.logs_section import LogsSection
 from serving.config.near_cache_sections import FeaturesSection
 from serving.config.section import Name, Section, noted
 from serving.config.serving_models import CANARY, GATEWAY, TRIAL, ModelSection
@@ -26,6 +27,7 @@ class Settings(Section):
     http: HttpSection = noted("Predictions over HTTP.", HttpSection())
     grpc: GrpcSection = noted("Predictions over gRPC.", GrpcSection())
     metrics: MetricsSection = noted("Prometheus metrics.", MetricsSection())
+    logs: LogsSection = noted("What is written down of a running session.", LogsSection())
     tracing: TracingSection = noted("Traces of requests.", TracingSection())
     control: ControlSection = noted("The control API.", ControlSection())
     engine: EngineSection = noted("What hosts the models.", EngineSection())

@@ -42,6 +42,19 @@ class Health(BaseModel):
     release: str
 
 
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Logs(BaseModel):
+    """`levels` are those of single loggers, and of all below them; the severities hold for the others."""
+
+    info: bool
+    warning: bool
+    error: bool
+    verbose: int = Field(description="Above 0: debugging too.")
+    levels: dict[str, Level]
+
+
 class TensorSeen(BaseModel):
     """-1 in `shape` is a dimension of any size."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 
-from serving.control.answers import Health, Loaded, Models, ModelSeen, Pools, Unloaded, failures
+from serving.control.answers import Health, Level, Loaded, Logs, Models, ModelSeen, Pools, Unloaded, failures
 from serving.control.batching_answer import Batching
 from serving.control.session import AskSession
 from serving.errors import UnknownModel
@@ -68,6 +68,24 @@ async def unload(
 ) -> Unloaded:
     """Ask for a version no more, let what was accepted end, and free its memory."""
     return Unloaded.model_validate(await _session(request)("unload", model=model, version=version, force=force))
+
+
+@router.get("/logs", tags=["session"])
+async def logs(request: Request) -> Logs:
+    """What is written: severities, and the levels of single loggers."""
+    return Logs.model_validate(await _session(request)("log"))
+
+
+@router.post("/logs/levels", tags=["session"], responses=failures(400))
+async def log_level(
+    request: Request,
+    logger: Annotated[str, Query(min_length=1, max_length=200, description="A module of Sluice, or a part of it.")],
+    level: Annotated[Level | None, Query(description="Without it, the logger writes as the others do.")] = None,
+) -> Logs:
+    """Have a logger, and all below it, write from this level on until the session ends, in all its processes but the
+    replicas.
+    """
+    return Logs.model_validate(await _session(request)("log_level", logger=logger, level=level))
 
 
 @router.get("/pools", tags=["pools"])

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from serving.processes.child_process import ChildProcess, Spawner
 from serving.processes.control_channel import ControlChannel, channel_pair
 from serving.processes.events import Emit, Event
 from serving.processes.relaunch import relaunched
+from serving.telemetry.log import LogSettings
 
 _PROGRAM = "serving.processes.control_worker"
 _END_S = 3.0
@@ -37,6 +39,7 @@ class ControlProcess:
         self._answering: set[asyncio.Task[None]] = set()
         self._started_at = 0.0
         self._replacing = False
+        self._log_settings: LogSettings | None = None
         self.crashes = 0
 
     async def start(self, obey: Obey) -> None:
@@ -62,6 +65,12 @@ class ControlProcess:
             self._replacing = True
             self._channel.send("stop")
 
+    def use_log(self, settings: LogSettings) -> None:
+        """It logs so, also once it is started again."""
+        self._log_settings = settings
+        if self._channel is not None:
+            self._channel.send("log", settings=asdict(settings))
+
     def kill(self) -> None:
         """At once."""
         if self._child is not None:
@@ -76,6 +85,8 @@ class ControlProcess:
         self._started_at = time.monotonic()
         await channel.open()
         channel.send("start", fd=self._fd, options=dict(self._options))
+        if self._log_settings is not None:
+            channel.send("log", settings=asdict(self._log_settings))
         self._channel = channel
 
     async def _keep(self, obey: Obey) -> None:

@@ -19,7 +19,7 @@ from serving.control.session import ControlOptions
 from serving.processes.asking import Asking
 from serving.processes.control_channel import ControlChannel, inherited_channel
 from serving.processes.death import die_with
-from serving.telemetry.log import configure_logging
+from serving.telemetry.log import LogSettings, configure_as_told, configure_logging, use_log_settings
 
 # Behind the gateway workers wherever both want the processor.
 _NICE = 5
@@ -33,6 +33,7 @@ async def main(channel_fd: int) -> None:
     if first is None:
         return
     os.set_inheritable(channel_fd, False)  # noqa: FBT003 - the signature of the standard library
+    configure_as_told(first["options"].get("logs", {}))
     asking = Asking(channel.send)
     leave = asyncio.Event()
     listening = asyncio.create_task(_listen(channel, asking, leave))
@@ -53,6 +54,8 @@ async def _listen(channel: ControlChannel, asking: Asking, leave: asyncio.Event)
         match message["type"]:
             case "answer":
                 asking.answered(message)
+            case "log":
+                use_log_settings(LogSettings(**message["settings"]))
             case "stop":
                 break
             case _:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from serving.errors import ServingError, Unavailable
+from serving.telemetry.log import LogSettings, use_log_settings
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,8 @@ class EngineChannel:
                     message = json.loads(line)
                     if message["type"] == "stop":
                         break
+                    if message["type"] == "log":
+                        use_log_settings(LogSettings(**message["settings"]))
                     if message["type"] == "ask":
                         self._asked.put(message)
         self._stopping.set()

@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from serving.processes.relaunch import relaunched
 from serving.processes.session_members import end_members
 from serving.processes.session_plan import ServedModel
 from serving.processes.start_message import StartMessage, to_json
+from serving.telemetry.log import LogSettings
 
 # After the end of its channel it may still be ending; then it is killed.
 _END_S = 5.0
@@ -51,6 +52,7 @@ class EngineProcess:
         self.crashes = 0
         self._asking = Asking(self._send)
         self._silent = False
+        self._log_settings: LogSettings | None = None
 
     async def start(self) -> None:
         """Spawn it and watch it; it says itself when it is ready."""
@@ -80,6 +82,11 @@ class EngineProcess:
         """An engine that is started again has this configuration."""
         self._start_message = replace(self._start_message, config=config)
 
+    def use_log(self, settings: LogSettings) -> None:
+        """It logs so, also once it is started again."""
+        self._log_settings = settings
+        self._send("log", settings=asdict(settings))
+
     async def stop(self, patience_s: float) -> None:
         """Ask it to end, and end what is left of it and of all it started."""
         if self._keeper is not None:
@@ -105,6 +112,8 @@ class EngineProcess:
         await channel.open()
         first = to_json(self._start_message)
         channel.send(first.pop("type"), **first)
+        if self._log_settings is not None:
+            channel.send("log", settings=asdict(self._log_settings))
         self._channel = channel
 
     def _send(self, kind: str, **facts: Any) -> None:  # noqa: ANN401 - see ControlChannel.send

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from serving.features.store.sources import Sources
 from serving.features.store.store_address import parse_store
 from serving.features.store.topology import feature_reader
 from serving.inference import VersionKey
+from serving.observation import Observer
 from serving.processes.asking import Ask
 from serving.processes.feature_figures import tell_figures
 from serving.processes.gateway_batching import batching_of
@@ -50,6 +52,7 @@ from serving.request_path.predict import Predictor
 from serving.request_path.read_plans import ReadPlans
 from serving.routing.table import RouteTable, dump
 from serving.routing.table_feed import TableFeed
+from serving.telemetry.access_log import AccessLog, LoggingObserver
 from serving.telemetry.catalogue import (
     BATCH_WINDOW_ROWS,
     CONNECTIONS,
@@ -267,15 +270,15 @@ async def build_gateway(start: StartMessage) -> Gateway:
     if served_log is not None:
         served_log.start()
         followers.append(served_log)
-    tracing = _traced(predictor, start, settings, recorder, followers)
+    tracing, edge_observer = _watched(predictor, start, settings, recorder, followers)
     await versions.start()
     models_dir = settings.repository.models_dir
     root = Path(models_dir) if models_dir else None
     administration = SessionAdministration(predictor.variants, root, start.token, start.values_token)
     predictor.administration = administration
-    http = HttpServer(predictor, http_limits(settings.http), recorder, clock, release())
+    http = HttpServer(predictor, http_limits(settings.http), edge_observer, clock, release())
     shared = Worker(http.budget, clock, release())
-    grpc = GrpcServer(predictor, grpc_limits(settings), recorder, shared)
+    grpc = GrpcServer(predictor, grpc_limits(settings), edge_observer, shared)
     return Gateway(
         http,
         grpc,
@@ -325,20 +328,24 @@ def _views(settings: Settings) -> list[FeatureView]:
     return [section.compiled(name) for name, section in settings.feature_views.items()]
 
 
-def _traced(
+def _watched(
     predictor: Predictor, start: StartMessage, settings: Settings, recorder: Recorder, followers: list[Follower]
-) -> Tracing | None:
-    if settings.tracing.endpoint is None:
-        return None
-    # An HTTP client, which takes 20 ms to import.
-    from serving.processes.tracing import tracing_of  # noqa: PLC0415
+) -> tuple[Tracing | None, Observer]:
+    """Have single requests looked at where traces or the access log want that; edges tell the observer returned."""
+    tracing = None
+    if settings.tracing.endpoint is not None:
+        # An HTTP client, which takes 20 ms to import.
+        from serving.processes.tracing import tracing_of  # noqa: PLC0415
 
-    tracing = tracing_of(settings.tracing, start.session, start.slot, recorder)
+        tracing = tracing_of(settings.tracing, start.session, start.slot, recorder)
     if tracing is not None:
-        predictor.watch = Watch(tracing.tracer)
         tracing.sender.start()
         followers.append(tracing.sender)
-    return tracing
+    share = settings.logs.access_sample
+    access_log = None if share is None else AccessLog(share, random.Random().random, time.monotonic)  # noqa: S311
+    if tracing is not None or access_log is not None:
+        predictor.watch = Watch(None if tracing is None else tracing.tracer, access_log)
+    return tracing, recorder if access_log is None else LoggingObserver(recorder, access_log)
 
 
 def _read_budget(settings: Settings) -> BudgetOptions:

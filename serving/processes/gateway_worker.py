@@ -21,7 +21,7 @@ from serving.processes.asking import Ask, Asking, answer
 from serving.processes.control_channel import ControlChannel, inherited_channel
 from serving.processes.death import die_with
 from serving.processes.start_message import StartMessage, from_json
-from serving.telemetry.log import LogSettings, configure_logging, use_log_settings
+from serving.telemetry.log import LogSettings, configure_as_told, configure_logging, use_log_settings
 
 _REPORT_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.01
@@ -248,6 +248,7 @@ async def main(channel_fd: int) -> None:
     if first is None:
         return
     start = from_json(first)
+    configure_as_told(start.config.get("logs", {}))
     # A process that the gateway starts must hold neither the port nor the channel, whose end tells of this one's.
     for fd in (channel_fd, *start.listeners.values(), *start.grpc_listeners.values()):
         os.set_inheritable(fd, False)  # noqa: FBT003 - the signature of the standard library

@@ -75,7 +75,7 @@ class Gateways:
         self._condemned: dict[str, float] = {}
         self._obey: Callable[[Facts], Awaitable[Facts]] = _nobody
         self._answering: set[asyncio.Task[None]] = set()
-        self.log = LogSettings()
+        self._log: LogSettings | None = None
         self.crashes = 0
         self.rolled = 0
 
@@ -149,9 +149,15 @@ class Gateways:
         """Have what workers ask answered by `obey`."""
         self._obey = obey
 
+    @property
+    def log(self) -> LogSettings:
+        """What workers log: as they were told last, else as they are configured."""
+        logs = self._start.config.get("logs") or {}
+        return self._log or LogSettings(levels=logs.get("levels", {}))
+
     def use_log(self, settings: LogSettings) -> None:
         """Every worker logs so, those started later too."""
-        self.log = settings
+        self._log = settings
         for worker in self._present.values():
             worker.send("log", settings=asdict(settings))
 
@@ -200,8 +206,8 @@ class Gateways:
             raise
         if self._table is not None:
             worker.send("table", table=self._table)
-        if self.log != LogSettings():
-            worker.send("log", settings=asdict(self.log))
+        if self._log is not None:
+            worker.send("log", settings=asdict(self._log))
         for fingerprint, until in self._condemned.items():
             worker.send("condemned", fingerprint=fingerprint, remember_s=until - time.monotonic())
         return worker

@@ -28,7 +28,7 @@ from serving.processes.death import die_with
 from serving.processes.engine_channel import EngineChannel
 from serving.processes.session_plan import ServedModel
 from serving.runtime import low_priority
-from serving.telemetry.log import configure_logging
+from serving.telemetry.log import configure_as_told, configure_logging
 
 if TYPE_CHECKING:
     from serving.processes.ray_head import Parts
@@ -178,6 +178,7 @@ def _from_supervisor(fd: int, parent: int, stopping: threading.Event) -> Orders:
     die_with(parent)
     channel = EngineChannel(fd, stopping)
     start = from_json(channel.first())
+    configure_as_told(start.config.get("logs", {}))
     channel.listen()
     publish_first_table(start, stopping)
     pools = engine_pools(start)

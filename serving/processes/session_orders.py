@@ -30,7 +30,7 @@ from serving.processes.traffic_view import traffic_seen
 from serving.registry.manifest import read_manifest
 from serving.registry.repository import MANIFEST_FILE
 from serving.routing.table import Route, Split, trial_of
-from serving.telemetry.log import LogSettings
+from serving.telemetry.log import LogSettings, with_level
 from serving.telemetry.snapshot import dump_usage, load_usage
 
 # A worker that takes longer is stopped or hung: its last report, a second old at most when that began, stands for it.
@@ -84,6 +84,7 @@ class SessionOrders:
             "repository_unload": self._repository_unload,
             "log": self._log,
             "change_log": self._change_log,
+            "log_level": self._log_level,
         }
 
     async def obey(self, asked: Facts) -> Facts:
@@ -192,8 +193,21 @@ class SessionOrders:
         return asdict(self._parts.gateways.log)
 
     async def _change_log(self, asked: Facts) -> Facts:
-        self._parts.gateways.use_log(LogSettings(**asked["settings"]))
+        self._use_log(LogSettings(**asked["settings"]))
         return {}
+
+    async def _log_level(self, asked: Facts) -> Facts:
+        """Have a logger, and all below it, write from a level on; None has it as the others."""
+        before = self._parts.gateways.log
+        settings = with_level(before, asked["logger"], asked["level"])
+        self._use_log(settings)
+        return asdict(settings)
+
+    def _use_log(self, settings: LogSettings) -> None:
+        parts = self._parts
+        for part in (parts.gateways, parts.engine, parts.control):
+            if part is not None:
+                part.use_log(settings)
 
     async def _statistics(self, asked: Facts) -> Facts:
         model = asked["model"]

@@ -161,6 +161,7 @@ def _control(
         "features_url": start.features_url,
         "control_url": start.control_url,
         "views": plan.config.get("feature_views") or {},
+        "logs": plan.config.get("logs") or {},
     }
     log = Path(start.run_dir) / "logs" / "control.log"
     return ControlProcess(spawner, sockets.control.sockets[0].fileno(), options, log, emit)

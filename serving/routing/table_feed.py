@@ -52,6 +52,7 @@ class TableFeed:
         self.table = table
         self._keep(table)
         self._adopted(table)
+        log.debug("the routing table of epoch %d is in force, with %d models", table.epoch, len(table.routes))
         return True
 
     def _keep(self, table: RouteTable) -> None:

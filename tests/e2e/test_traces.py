@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
@@ -18,6 +22,7 @@ from tests.e2e.http_client import Reply
 from tests.e2e.scrape import told
 from tests.e2e.sluice_up import SluiceUp
 from tests.integration.trace_receiver import Received, Receiver, receiving
+from tests.integration.valkey_server import Server
 
 FLIGHT: Mapping[str, Any] = sample.load_test_flights().flights[0].instance()
 PARENT = "00f067aa0ba902b7"
@@ -30,6 +35,17 @@ STAGES = {
     "batch": "predict flight-delay",
     "hop": "batch",
     "run": "hop",
+}
+
+
+# What is planted, and must be found in no log.
+SECRETS = {
+    "redis": "planted-redis-password",
+    "receiver": "planted-receiver-key",
+    "bearer": "planted-bearer-token",
+    "entity": "planted-tailnum",
+    "text": "planted-unknown-field",
+    "value": "8642.9753",
 }
 
 
@@ -47,9 +63,19 @@ class Traced(NamedTuple):
 
 @pytest.fixture(scope="module")
 def traced() -> Iterator[Traced]:
+    # Short, since a unix socket lives in it.
+    home = Path(tempfile.mkdtemp(prefix="traced-"))
+    store = Server(home)
+    store.start()
+    store.client().config_set("requirepass", SECRETS["redis"])
+    (home / "headers").write_text(f"api-key: {SECRETS['receiver']}\n")
     with receiving() as receiver:
         settings = {
             "SLUICE_TRACING__ENDPOINT": receiver.url,
+            "SLUICE_TRACING__HEADERS_FILE": str(home / "headers"),
+            "SLUICE_STATE__FEATURES_URL": f"{store.url}?password={SECRETS['redis']}",
+            "SLUICE_LOGS__LEVELS": "{serving: debug}",
+            "SLUICE_LOGS__ACCESS_SAMPLE": "1",
             "SLUICE_TRACING__SAMPLE": "0",
             "SLUICE_POOLS__DEFAULT__MAX_REPLICAS": "1",
             "SLUICE_POOLS__DEFAULT__NUM_CPUS": "0.5",
@@ -61,6 +87,8 @@ def traced() -> Iterator[Traced]:
             session.close()
         finally:
             session.destroy()
+            store.close()
+            shutil.rmtree(home)
 
 
 def test_it_shows_each_stage_under_its_caller_and_the_run_in_the_replica(traced: Traced) -> None:
@@ -96,9 +124,10 @@ def test_what_the_caller_does_not_trace_is_traced_where_it_fails(traced: Traced)
     assert traced.predict(unwanted, "00").status == 200
     headers = {"traceparent": f"00-{failed}-{PARENT}-00", "x-request-timeout-ms": "0.001"}
     with traced.session.connect() as connection:
-        reply = connection.post("/v1/models/flight-delay:predict", {"instances": [FLIGHT]}, headers)
-    assert reply.status == 504, reply
-    (span,) = [one for one in traced.receiver.trace(failed, bool) if one.name == "predict flight-delay"]
+        # One that is turned away at its head, while the gateway is busy, is no request yet.
+        asked = ("/v1/models/flight-delay:predict", {"instances": [FLIGHT]}, headers)
+        assert 504 in (connection.post(*asked).status for _ in range(50))
+    (span,) = [one for one in traced.receiver.trace(failed, bool) if one.parent == PARENT]
     assert span.failed
     assert (span.attributes["sluice.traced"], span.attributes["sluice.outcome"]) == ("failed", "deadline_exceeded")
     assert not [one for one in traced.receiver.spans if one.trace_id == unwanted]
@@ -114,6 +143,39 @@ def test_the_histogram_of_latency_names_a_trace(traced: Traced) -> None:
     with urllib.request.urlopen(asked, timeout=10) as page:
         found = re.findall(r'stage="total".* # \{trace_id="([0-9a-f]{32})"\}', page.read().decode())
     assert trace_id in found
+
+
+def test_no_log_holds_a_secret_an_entity_or_a_value(traced: Traced) -> None:
+    session = traced.session
+    flight = {**FLIGHT, "tailnum": SECRETS["entity"], "distance": float(SECRETS["value"])}
+    headers = {"authorization": f"Bearer {SECRETS['bearer']}", "x-request-id": "r-of-secrets"}
+    path = "/v1/models/flight-delay:predict"
+    with session.connect() as connection:
+        assert connection.post(path, {"instances": [flight]}, headers).status == 200
+        unknown = {**flight, SECRETS["text"]: SECRETS["text"]}
+        assert connection.post(path, {"instances": [unknown]}, headers).status == 400
+        assert connection.post(path, {"instances": [{**flight, "hour": SECRETS["text"]}]}, headers).status == 400
+        assert connection.post(f"/v2/models/{SECRETS['text']}/infer", {}, headers).status == 404
+        assert connection.request("POST", path, b'{"instances": [{"' + SECRETS["text"].encode(), headers).status == 400
+        assert connection.post("/v2/repository/models/flight-delay/unload", {}, headers).status >= 400
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{session.registered()['control_port']}/api/v1/models/flight-delay:load?version=1",
+        method="POST",
+        headers=headers,
+    )
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(request, timeout=20)
+    session.wait_for_log("r-of-secrets", 10)
+    control_token = Path(str(session.registered()["token_file"])).read_text().strip()
+    files = [path for path in session.folder.rglob("*") if path.is_file() and "log" in str(path)]
+    logs = {path: path.read_text(errors="replace") for path in files}
+    assert "level=debug" in logs[session.folder / "log"]
+    assert {path.name for path in logs} >= {"log", "control.log", "engine.log"}
+    for name, secret in {**SECRETS, "control": control_token}.items():
+        assert not [path for path, text in logs.items() if secret in text], name
+    # What gateways and replicas prove to each other has this form.
+    assert not [path for path, text in logs.items() if re.search(r"\b[0-9a-f]{64}\b", text)]
+    assert traced.receiver.headers["api-key"] == SECRETS["receiver"]
 
 
 def test_nobody_waits_for_a_receiver_that_refuses_or_is_away(traced: Traced) -> None:

@@ -7,6 +7,7 @@ import binascii
 import logging
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import orjson
 
@@ -130,7 +131,8 @@ def changed_log(settings: LogSettings, change: Mapping[str, object]) -> LogSetti
         if type(value) is not type(document[name]) or (type(value) is int and value < 0):
             raise BadRequest(f"{name} must be like {document[name]!r}, got {value!r:.80}")
     wanted = {**document, **change}
-    return LogSettings(
+    return replace(
+        settings,
         info=bool(wanted["log_info"]),
         warning=bool(wanted["log_warning"]),
         error=bool(wanted["log_error"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -20,9 +21,9 @@ def running(**facts: Any) -> RunningSession:
     return replace(RunningSession("s", 1, "0", "/run", "in-process", "127.0.0.1", 4242, "127.0.0.1", 8082), **facts)
 
 
-def shown(*events: Event, **facts: Any) -> str:
+def shown(*events: Event, plan: SessionPlan = PLAN, **facts: Any) -> str:
     written = io.StringIO()
-    screen = SessionScreen(Console(file=written, width=200), PLAN, (), lambda: 0.5)
+    screen = SessionScreen(Console(file=written, width=200), plan, (), lambda: 0.5)
     for event in events:
         screen.emit(event, running(**facts))
     return written.getvalue()
@@ -68,3 +69,12 @@ def test_the_engine_is_news_once_it_has_been_started_again() -> None:
 def test_an_address_that_listens_on_all_is_shown_as_one_that_can_be_reached() -> None:
     assert "http://127.0.0.1:4242" in shown(READY, http_host="0.0.0.0")
     assert "http://[::1]:4242" in shown(READY, http_host="::1")
+
+
+def test_for_machines_each_event_is_a_line_and_the_first_prediction_tells_the_ports() -> None:
+    crashed = Event("crashed", "gateway 0", "it ended:\n    [bold]last words[/bold]", {"code": 1})
+    text = shown(crashed, READY, READY, plan=replace(PLAN, config={"logs": {"format": "json"}}))
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["event"] for line in lines] == ["crashed", "ready", "ready"]
+    assert (lines[0]["part"], lines[0]["text"], lines[0]["code"]) == ("gateway 0", crashed.text, 1)
+    assert [line.get("http_port") for line in lines] == [None, 4242, None]

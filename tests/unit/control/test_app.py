@@ -18,7 +18,8 @@ from serving.features.feature_view import FeatureView, feature
 
 TOKEN = "0123456789abcdefXYZ"
 GIVEN = {"authorization": f"Bearer {TOKEN}"}
-READS = frozenset({"traffic", "models", "batching", "pools", "health"})
+LOGS = {"info": True, "warning": True, "error": True, "verbose": 0, "levels": {}}
+READS = frozenset({"log", "traffic", "models", "batching", "pools", "health"})
 VERSION = {"version": 1, "pool": "gateway", "state": "ready", "why": "", "variants": {"stable": 100.0}}
 FACTS = {"batchable": True, "note": "", "inputs": [], "outputs": []}
 
@@ -46,6 +47,8 @@ class FakeSession:
             "load": {"model": "a", "version": 1, "changed": True},
             "unload": {"model": "a", "versions": [1]},
             "split": {"epoch": 2, "generation": 0},
+            "log": LOGS,
+            "log_level": {**LOGS, "levels": {"serving.batching": "debug"}},
         }
         return answers[what]
 
@@ -85,6 +88,19 @@ async def test_load_and_unload_are_asked_for_as_they_were_said(session: FakeSess
         ("load", {"model": "a", "version": 2}),
         ("unload", {"model": "a", "version": 2, "force": False}),
         ("unload", {"model": "b c", "version": None, "force": True}),
+    ]
+
+
+async def test_the_level_of_a_logger_is_changed_as_it_was_said(session: FakeSession) -> None:
+    async with client(session) as asking:
+        assert (await asking.get("/api/v1/logs")).json()["levels"] == {}
+        changed = await asking.post("/api/v1/logs/levels?logger=serving.batching&level=debug", headers=GIVEN)
+        assert changed.json()["levels"] == {"serving.batching": "debug"}
+        await asking.post("/api/v1/logs/levels?logger=serving.batching", headers=GIVEN)
+        assert (await asking.post("/api/v1/logs/levels?logger=a&level=loud", headers=GIVEN)).status_code == 400
+    assert session.changes == [
+        ("log_level", {"logger": "serving.batching", "level": "debug"}),
+        ("log_level", {"logger": "serving.batching", "level": None}),
     ]
 
 

@@ -72,7 +72,7 @@ async def test_index_and_log_are_the_sessions() -> None:
     await session.administration.change_log(LogSettings(verbose=1))
     assert session.asked[-1] == (
         "change_log",
-        {"settings": {"info": True, "warning": True, "error": True, "verbose": 1}},
+        {"settings": {"info": True, "warning": True, "error": True, "verbose": 1, "levels": {}}},
     )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving.telemetry.log import Form, LineFormatter, LogSettings, configure_logging, use_log_settings
+from serving.errors import BadRequest
+from serving.telemetry.log import Form, LineFormatter, LogSettings, configure_logging, use_log_settings, with_level
 
 
 def written(form: Form, **facts: object) -> str:
@@ -118,3 +119,56 @@ def test_severities_are_written_as_the_settings_want(capsys: pytest.CaptureFixtu
     finally:
         root.handlers[:] = before
         root.setLevel(level)
+
+
+def test_a_logger_has_a_level_of_its_own_until_that_is_taken_back() -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    stream = io.StringIO()
+
+    def written(settings: LogSettings) -> list[tuple[str, str]]:
+        use_log_settings(settings)
+        stream.seek(0)
+        stream.truncate()
+        for name in ("of-a-test", "of-a-test.part", "of-a-test.part.file"):
+            for severity in ("debug", "info", "error"):
+                getattr(logging.getLogger(name), severity)("said")
+        return re.findall(r"level=(\w+) logger=of-a-test(\S*)", stream.getvalue())
+
+    others = [("info", ""), ("error", "")]
+    try:
+        configure_logging("text", stream)
+        louder = with_level(LogSettings(), "of_a_test.part", "debug")
+        assert louder.levels == {"of_a_test.part": "debug"}
+        louder = LogSettings(levels={"of-a-test.part": "debug"})
+        both = [(severity, f".part{name}") for name in ("", ".file") for severity in ("debug", "info", "error")]
+        assert written(louder) == [*others, *both]
+        quieter = LogSettings(info=False, verbose=1, levels={"of-a-test": "error", "of-a-test.part.file": "info"})
+        assert written(quieter) == [("error", ""), ("error", ".part"), ("info", ".part.file"), ("error", ".part.file")]
+        assert len(written(LogSettings())) == 6
+    finally:
+        use_log_settings(LogSettings())
+        root.handlers[:] = before
+        root.setLevel(level)
+
+
+def test_a_level_is_changed_and_taken_back() -> None:
+    settings = with_level(with_level(LogSettings(verbose=1), "serving.edge", "error"), "serving", "debug")
+    assert settings == LogSettings(verbose=1, levels={"serving.edge": "error", "serving": "debug"})
+    assert with_level(settings, "serving.edge", None).levels == {"serving": "debug"}
+    for logger, wrong in (("", "debug"), ("serving.", "debug"), ("two words", "debug"), ("serving", "loud")):
+        with pytest.raises(BadRequest, match=r"is no (logger|level)"):
+            with_level(settings, logger, wrong)
+    for number in range(98):
+        settings = with_level(settings, f"of{number}", "info")
+    with pytest.raises(BadRequest, match="100 loggers have"):
+        with_level(settings, "one_more", "info")
+
+
+def test_a_password_in_an_address_is_hidden_wherever_it_stands() -> None:
+    for address in (
+        "redis://:hunter2@a:1/0",
+        "unix:///a.sock?db=1&password=hunter2",
+        "redis://a/?sentinel_password=hunter2#x",
+    ):
+        assert "hunter2" not in written("text", event=f"the Redis at {address} is away")

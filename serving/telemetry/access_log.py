@@ -1,0 +1,104 @@
+"""The access log: a line for each error, and for a share of the other answers; names and times, no payloads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from serving.errors import ServingError, UnknownModel
+from serving.inference import Request, VersionKey
+from serving.observation import BatchSeen, Flown, Observer
+from serving.telemetry.caller_context import request_id_of
+from serving.telemetry.tracing.choice import Bound, Share
+
+log = logging.getLogger("serving.access")
+
+# An overload is thousands of refusals a second, of which each line would say the same; writing 100 takes 5 ms.
+MOST_PER_S = 100.0
+
+
+class AccessLog:
+    """Lines of one worker; what is over `MOST_PER_S` is left out, and counted in the next line."""
+
+    def __init__(self, share: float, chance: Callable[[], float], clock: Callable[[], float]) -> None:
+        self._share = Share(share, chance)
+        self._bound = Bound(MOST_PER_S)
+        self._clock = clock
+        self._left_out = 0
+
+    def batch_answered(self, seen: BatchSeen, flown: Flown, traced: Mapping[Request, str]) -> None:
+        """A batch gave these requests their answers, or their error; `traced` has their traces."""
+        failed = seen.outcome != "ok"
+        for request, total_s, queue_s in zip(flown.requests, seen.total_s, seen.queue_s, strict=True):
+            if failed or self._share.takes():
+                facts: dict[str, Any] = {
+                    **_names(request, traced.get(request, "")),
+                    "model": seen.key.model,
+                    "version": seen.key.version,
+                    "variant": seen.variant,
+                    "rows": request.rows,
+                    "total_ms": _ms(total_s),
+                    "queue_ms": _ms(queue_s),
+                    "run_ms": _ms(seen.run_s),
+                }
+                if request.degraded:
+                    facts["degraded"] = request.degraded
+                self._write(seen.outcome, facts)
+
+    def refused(self, request: Request, why: ServingError, now: float, trace_id: str) -> None:
+        """A request was answered with an error outside of any batch."""
+        chosen = request.chosen
+        facts: dict[str, Any] = _names(request, trace_id)
+        # A name that no route has is the caller's own text.
+        if chosen is not None or not isinstance(why, UnknownModel):
+            facts["model"] = request.model
+        if chosen is not None:
+            facts["version"] = chosen.version
+        self._write(why.reason, {**facts, "total_ms": _ms(now - request.received_at)})
+
+    def turned_away(self, model: str, reason: str) -> None:
+        """An edge refused something before it was a request; `model` is a known name or ""."""
+        self._write(reason, {"model": model} if model else {})
+
+    def _write(self, outcome: str, facts: Mapping[str, Any]) -> None:
+        if not self._bound.takes(self._clock()):
+            self._left_out += 1
+            return
+        left_out, self._left_out = self._left_out, 0
+        more = {"left_out": left_out} if left_out else {}
+        log.info("request", extra={"facts": {"outcome": outcome, **facts, **more}})
+
+
+class LoggingObserver:
+    """The observer that edges tell of what they refuse: counted by `counts`, and written down."""
+
+    def __init__(self, counts: Observer, access_log: AccessLog) -> None:
+        self._counts = counts
+        self._access_log = access_log
+
+    def batch_seen(self, seen: BatchSeen) -> None:
+        """Edges see none."""
+        self._counts.batch_seen(seen)
+
+    def refused(self, model: str, reason: str) -> None:
+        """A request was answered with an error by its edge."""
+        self._counts.refused(model, reason)
+        self._access_log.turned_away(model, reason)
+
+    def failed(self, key: VersionKey, total_s: float, rows: int, reason: str) -> None:
+        """Edges know of none."""
+        self._counts.failed(key, total_s, rows, reason)
+
+
+def _names(request: Request, trace_id: str) -> dict[str, Any]:
+    """What the caller's x-request-id says, and its trace: ours, or one that goes on without a span of ours."""
+    context = request.context
+    if not trace_id and context is not None and context.traceparent:
+        trace_id = context.traceparent.split(b"-")[1].decode()
+    names = {"request_id": request_id_of(context), "trace_id": trace_id}
+    return {name: value for name, value in names.items() if value}
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
