@@ -22,7 +22,7 @@ import pytest
 
 from benchmarks.markdown import table
 from serving.config.effective import effective
-from serving.errors import FeaturesAway
+from serving.errors import Unavailable
 from serving.features.keys import row_key
 from serving.features.store.redis_store import EntityRow, RedisStore
 from serving.features.store.slot_map import slot_of
@@ -301,7 +301,8 @@ def _store_all(session: Session, url: str, ids: range) -> None:
 def _taken(session: Session, url: str, ids: range) -> bool:
     try:
         _store_all(session, url, ids)
-    except FeaturesAway:
+    except Unavailable:
+        # Its slots are taken away from it until the others have heard of it again.
         return False
     return True
 

@@ -26,6 +26,7 @@ from serving.features.store.tls_failure import in_words
 ROWS_A_COMMAND = 500
 
 _FAILURES = (RedisError, RedisClusterException, OSError)
+_OF_PIPELINE = " of pipeline caused error: "
 
 
 class EntityRow(NamedTuple):
@@ -187,5 +188,6 @@ def refuse_to_write(view: FeatureView) -> None:
 def _away(error: Exception) -> Unavailable:
     # What it says of a wrong password, redis-py counts among failed connections.
     if isinstance(error, ResponseError | AuthenticationError):
-        return Unavailable(f"the features Redis refuses: {error}")
+        # redis-py says before it which command of a pipeline it was, with the whole row.
+        return Unavailable(f"the features Redis refuses: {str(error).rpartition(_OF_PIPELINE)[2]}")
     return FeaturesAway(f"the features Redis does not answer: {in_words(error)}")
