@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload, split
+from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload, split, tracing
 from benchmarks.under_load.page import EXPERIMENTS, promises, render
 from loadtests.generator.validity import RULE
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(promise["verdict"] != "kept" for promise in promises(results)))
 
 
-def _measure(given: argparse.Namespace) -> dict[str, Any]:
+def _measure(given: argparse.Namespace) -> dict[str, Any]:  # noqa: PLR0911 - one for each experiment
     match given.experiment:
         case "overload":
             lengths = overload.Lengths(given.seconds, given.step)
@@ -62,6 +62,8 @@ def _measure(given: argparse.Namespace) -> dict[str, Any]:
             return memory.measure(given.engine, given.requests, given.samples)
         case "split":
             return split.measure(given.engine, given.rounds, given.seconds, given.seed)
+        case "tracing":
+            return tracing.measure(given.engine, given.pairs, given.seconds, given.seed)
         case _:
             return one_caller.measure(given.engine, given.pairs, given.seconds, given.seed)
 
@@ -96,6 +98,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     one = added["split"]
     one.add_argument("--rounds", type=int, default=12)
     one.add_argument("--seconds", type=float, default=3.0, help="of each mode in a round")
+    one = added["tracing"]
+    one.add_argument("--pairs", type=int, default=12)
+    one.add_argument("--seconds", type=float, default=3.0, help="of each half of a pair")
     one = added["one-caller"]
     one.add_argument("--pairs", type=int, default=12)
     one.add_argument("--seconds", type=float, default=2.0, help="of each half of a pair")

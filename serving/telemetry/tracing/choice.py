@@ -26,6 +26,13 @@ class Share:
         self._log_rest: float | None = None if share <= 0.0 else 0.0 if share >= 1.0 else log(1.0 - share)
         self._left = self._gap()
 
+    def passes(self, count: int) -> bool:
+        """Whether it takes none of so many that pass now; where it takes some of them, none has passed yet."""
+        if self._left < count:
+            return False
+        self._left -= count
+        return True
+
     def takes(self) -> bool:
         """Whether it takes the one that passes now."""
         if self._left:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from serving.inference import Request, VersionKey
 from serving.observation import BatchSeen, Flown
 from serving.telemetry.caller_context import CallerTrace, request_id_of
 from serving.telemetry.tracing import otlp
-from serving.telemetry.tracing.otlp import Span
 
 
 class Traced(NamedTuple):
@@ -35,10 +35,10 @@ class Outcome(NamedTuple):
 
 
 class BatchSpans(NamedTuple):
-    """The spans of a batch: those of the gateway, and those of the replica that ran it."""
+    """The spans of a batch (`otlp.span_bytes`): those of the gateway, and those of the replica that ran it."""
 
-    gateway: Sequence[Span]
-    replica: Sequence[Span]
+    gateway: Sequence[bytes]
+    replica: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +48,14 @@ class SpanMaker:
     offset_s: float
     new_id: Callable[[int], bytes]
 
-    def own(self, one: Traced, outcome: Outcome, links: bytes = b"") -> Iterator[Span]:
-        """The request from its last byte to its answer, and its stages up to the batch."""
-        yield self._root(one, outcome, links)
-        for name, start, end in _before(one.request, outcome.answered_at):
-            yield self._span(name, one, start, end)
+    def own(self, one: Traced, outcome: Outcome) -> list[bytes]:
+        """The request from its last byte to its answer outside of a batch, and its stages up to then."""
+        return [self._root(one, outcome, b""), *self._before(one, outcome.answered_at)]
 
-    def in_batch(self, one: Traced, outcome: Outcome, flown: Flown, links: bytes) -> Iterator[Span]:
+    def in_batch(self, one: Traced, outcome: Outcome, flown: Flown, links: bytes) -> list[bytes]:
         """The same of a request that a batch answered, and its stage after that."""
-        yield self._root(one, outcome, links)
-        for name, start, end in _before(one.request, flown.taken_at):
-            yield self._span(name, one, start, end)
-        yield self._span("encode", one, flown.landed_at, flown.answered_at)
+        encode = self._stage("encode", one, flown.landed_at, flown.answered_at)
+        return [self._root(one, outcome, links), *self._before(one, flown.taken_at), encode]
 
     def batch(self, every: Sequence[Traced], batch_id: bytes, seen: BatchSeen, flown: Flown) -> BatchSpans:
         """The batch in the trace of the first of its traced requests, linked to the others.
@@ -67,62 +63,64 @@ class SpanMaker:
         Where it ran elsewhere a hop leads there. Of that side the gateway knows how long the batch waited and ran,
         measured there, but not when that began: what the hop took beside it is shared out evenly before and after.
         """
-        trace_id, of = every[0].trace_id, _version(seen)
+        trace_id, of = every[0].trace_id, _version(seen.key, seen.variant)
         links = b"".join([otlp.link(one.trace_id, one.root) for one in every[1:]])
-        told = {**of, "sluice.batch.rows": seen.rows, "sluice.batch.requests": len(flown.requests)}
+        counts = otlp.attributes({"sluice.batch.rows": seen.rows, "sluice.batch.requests": len(flown.requests)})
         taken, landed = self._ns(flown.taken_at), self._ns(flown.landed_at)
-        attributes = otlp.attributes(told)
-        batch = Span("batch", trace_id, batch_id, every[0].root, taken, landed, attributes=attributes, links=links)
         run_ns, waited_ns = int(flown.run_s * 1e9), int(flown.waited_s * 1e9)
+        under = otlp.Ids(trace_id, batch_id, every[0].root)
+        batch = otlp.span_bytes("batch", under, taken, landed, otlp.INTERNAL, of + counts + links)
         if not flown.replica:
             began = landed - run_ns if run_ns else taken
-            return BatchSpans((batch, Span("run", trace_id, self.new_id(8), batch_id, began, landed)), ())
+            run = otlp.span_bytes("run", otlp.Ids(trace_id, self.new_id(8), batch_id), began, landed)
+            return BatchSpans((batch, run), ())
         hop_id = self.new_id(8)
-        to = otlp.attributes({"sluice.replica": flown.replica})
-        hop = Span("hop", trace_id, hop_id, batch_id, taken, landed, otlp.CLIENT, to)
+        hop = otlp.Ids(trace_id, hop_id, batch_id)
+        to = otlp.span_bytes("hop", hop, taken, landed, otlp.CLIENT, _replica(flown.replica))
         arrived = taken + max(landed - taken - run_ns - waited_ns, 0) // 2
         began = arrived + waited_ns
-        ran = Span("run", trace_id, self.new_id(8), hop_id, began, began + run_ns, otlp.SERVER, otlp.attributes(of))
+        ran = otlp.span_bytes("run", otlp.Ids(trace_id, self.new_id(8), hop_id), began, began + run_ns, otlp.SERVER, of)
         if not waited_ns:
-            return BatchSpans((batch, hop), (ran,))
-        return BatchSpans((batch, hop), (Span("wait", trace_id, self.new_id(8), hop_id, arrived, began), ran))
+            return BatchSpans((batch, to), (ran,))
+        waited = otlp.span_bytes("wait", otlp.Ids(trace_id, self.new_id(8), hop_id), arrived, began)
+        return BatchSpans((batch, to), (waited, ran))
 
-    def _root(self, one: Traced, outcome: Outcome, links: bytes) -> Span:
-        request, caller = one.request, one.caller
-        times = self._ns(request.received_at), self._ns(outcome.answered_at)
-        return Span(
-            f"predict {outcome.model}",
-            one.trace_id,
-            one.root,
-            b"" if caller is None else caller.span_id,
-            *times,
-            otlp.SERVER,
-            otlp.attributes(_facts(one, outcome)),
+    def _root(self, one: Traced, outcome: Outcome, links: bytes) -> bytes:
+        caller = one.caller
+        version = 0 if outcome.version is None else outcome.version.version
+        more = (
+            _told(outcome.model, version, outcome.variant, outcome.reason, one.why),
+            otlp.attributes(_own_facts(one.request)),
             links,
-            "" if caller is None else caller.state,
-            outcome.failed,
+            b"" if caller is None else otlp.state(caller.state),
+            otlp.FAILED if outcome.failed else b"",
         )
+        ids = otlp.Ids(one.trace_id, one.root, b"" if caller is None else caller.span_id)
+        times = self._ns(one.request.received_at), self._ns(outcome.answered_at)
+        return otlp.span_bytes(f"predict {outcome.model}", ids, *times, otlp.SERVER, b"".join(more))
 
-    def _span(self, name: str, one: Traced, start: float, end: float) -> Span:
-        return Span(name, one.trace_id, self.new_id(8), one.root, self._ns(start), self._ns(end))
+    def _before(self, one: Traced, ended_at: float) -> list[bytes]:
+        """The stages before the batch; a request that was refused early went through few of them."""
+        request = one.request
+        made = []
+        if request.accepted_at > request.received_at:
+            made.append(self._stage("decode", one, request.received_at, request.accepted_at))
+        if request.features_s:
+            made.append(self._stage("features", one, request.queued_at - request.features_s, request.queued_at))
+        if request.chosen is not None:
+            made.append(self._stage("queue", one, request.queued_at, ended_at))
+        return made
+
+    def _stage(self, name: str, one: Traced, start: float, end: float) -> bytes:
+        return otlp.span_bytes(name, otlp.Ids(one.trace_id, self.new_id(8), one.root), self._ns(start), self._ns(end))
 
     def _ns(self, clock_s: float) -> int:
         return int((clock_s + self.offset_s) * 1e9)
 
 
-def _facts(one: Traced, outcome: Outcome) -> Mapping[str, str | float]:
-    """What is told of a request: names of ours and its caller's name for it, and nothing of what it asked."""
-    request = one.request
-    told: dict[str, str | float] = {
-        "sluice.model": outcome.model,
-        "sluice.outcome": outcome.reason,
-        "sluice.rows": request.rows,
-        "sluice.traced": one.why,
-    }
-    if outcome.version is not None:
-        told["sluice.version"] = outcome.version.version
-    if outcome.variant:
-        told["sluice.variant"] = outcome.variant
+def _own_facts(request: Request) -> Mapping[str, str | float]:
+    """What is told of a request alone: nothing of what it asked but the name that its caller gave it."""
+    told: dict[str, str | float] = {"sluice.rows": request.rows}
     if request.degraded:
         told["sluice.degraded"] = request.degraded
     named = request_id_of(request.context)
@@ -131,15 +129,22 @@ def _facts(one: Traced, outcome: Outcome) -> Mapping[str, str | float]:
     return told
 
 
-def _version(seen: BatchSeen) -> dict[str, str | float]:
-    return {"sluice.model": seen.key.model, "sluice.version": seen.key.version, "sluice.variant": seen.variant}
+# These are the same for many requests; what was forgotten is made again in microseconds.
+@lru_cache(maxsize=1024)
+def _told(model: str, version: int, variant: str, outcome: str, why: str) -> bytes:
+    told: dict[str, str | float] = {"sluice.model": model, "sluice.outcome": outcome, "sluice.traced": why}
+    if version:
+        told["sluice.version"] = version
+    if variant:
+        told["sluice.variant"] = variant
+    return otlp.attributes(told)
 
 
-def _before(request: Request, ended_at: float) -> Iterator[tuple[str, float, float]]:
-    """The stages before the batch; a request that was refused early went through few of them."""
-    if request.accepted_at > request.received_at:
-        yield "decode", request.received_at, request.accepted_at
-    if request.features_s:
-        yield "features", request.queued_at - request.features_s, request.queued_at
-    if request.chosen is not None:
-        yield "queue", request.queued_at, ended_at
+@lru_cache(maxsize=1024)
+def _version(key: VersionKey, variant: str) -> bytes:
+    return otlp.attributes({"sluice.model": key.model, "sluice.version": key.version, "sluice.variant": variant})
+
+
+@lru_cache(maxsize=1024)
+def _replica(name: str) -> bytes:
+    return otlp.attributes({"sluice.replica": name})

@@ -19,6 +19,16 @@ def test_a_share_is_taken_of_what_passes(share: float) -> None:
     assert abs(count - passed * share) < 6 * (passed * share * (1 - share)) ** 0.5
 
 
+def test_many_that_pass_at_once_are_taken_as_they_are_one_by_one() -> None:
+    one_by_one, at_once = Share(0.01, Random(7).random), Share(0.01, Random(7).random)
+    taken = [place for place in range(64_000) if one_by_one.takes()]
+    found = []
+    for batch in range(1_000):
+        if not at_once.passes(64):
+            found += [64 * batch + place for place in range(64) if at_once.takes()]
+    assert found == taken
+
+
 def test_one_taken_says_nothing_of_the_next() -> None:
     taken = Share(0.5, Random(7).random)
     passed = [taken.takes() for _ in range(40_000)]

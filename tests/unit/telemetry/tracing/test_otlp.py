@@ -8,7 +8,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from serving.telemetry.tracing import otlp
-from serving.telemetry.tracing.otlp import Span, attributes, link, request, resource, span_bytes
+from serving.telemetry.tracing.otlp import FAILED, Ids, attributes, link, request, resource, span_bytes, state
 
 VALUES = st.one_of(st.text(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))
 NANOSECONDS = st.integers(0, 2**63 - 1)
@@ -28,9 +28,10 @@ def test_a_span_is_read_as_it_was_meant(  # noqa: PLR0917 - one for each field
     name: str, trace: bytes, own: bytes, parent: bytes, start: int, end: int, told: dict[str, str | float], failed: bool
 ) -> None:
     links = link(trace, own) + link(trace[::-1], own[::-1])
-    span = Span(name, trace, own, parent, start, end, otlp.CLIENT, attributes(told), links, name, failed)
+    more = attributes(told) + links + state(name) + (FAILED if failed else b"")
+    span = span_bytes(name, Ids(trace, own, parent), start, end, otlp.CLIENT, more)
     of = resource({"service.name": "s" * 200})
-    (group,) = ExportTraceServiceRequest.FromString(request([(of, [span_bytes(span)] * 2)], "1.2")).resource_spans
+    (group,) = ExportTraceServiceRequest.FromString(request([(of, [span] * 2)], "1.2")).resource_spans
     assert [(one.key, one.value.string_value) for one in group.resource.attributes] == [("service.name", "s" * 200)]
     (scope,) = group.scope_spans
     assert (scope.scope.name, scope.scope.version, len(scope.spans)) == ("sluice", "1.2", 2)
@@ -53,8 +54,8 @@ def test_a_span_is_read_as_it_was_meant(  # noqa: PLR0917 - one for each field
 
 
 def test_what_is_true_stays_so() -> None:
-    span = Span("n", b"t" * 16, b"s" * 8, b"", 0, 0, attributes=attributes({"yes": True, "no": False}))
-    read = ExportTraceServiceRequest.FromString(request([(b"", [span_bytes(span)])], ""))
+    span = span_bytes("n", Ids(b"t" * 16, b"s" * 8, b""), 0, 0, more=attributes({"yes": True, "no": False}))
+    read = ExportTraceServiceRequest.FromString(request([(b"", [span])], ""))
     found = read.resource_spans[0].scope_spans[0].spans[0].attributes
     assert [one.value.bool_value for one in found] == [True, False]
     assert [one.value.WhichOneof("value") for one in found] == ["bool_value", "bool_value"]

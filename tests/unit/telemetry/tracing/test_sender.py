@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from serving.telemetry.tracing.otlp import Span, resource, span_bytes
+from serving.telemetry.tracing.otlp import Ids, resource, span_bytes
 from serving.telemetry.tracing.sender import Refused, SpanSender
 from tests.integration.trace_receiver import Received, spans_of
 
 OF = resource({"service.name": "s", "service.instance.id": "1"})
-SPAN = span_bytes(Span("n", b"t" * 16, b"s" * 8, b"", 1, 2))
+SPAN = span_bytes("n", Ids(b"t" * 16, b"s" * 8, b""), 1, 2)
 
 
 class Receiver:

@@ -1,0 +1,145 @@
+"""What traces cost: two sessions, one that traces a share of its requests and one that traces none, asked in turns.
+
+The receiver is a process of its own, which takes everything and keeps nothing: what it costs is nobody's.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import wrk
+from benchmarks.encodings import JsonTensors
+from benchmarks.summary import order
+from benchmarks.under_load.models import tiny
+from benchmarks.under_load.promises import at_least, at_most, median_interval, rows_of
+from benchmarks.under_load.session import Session, folder, running
+from benchmarks.workload import Workload
+
+MODES = ("off", "sampled")
+CONNECTIONS = 64
+SHARE = 0.01
+_MOST = 0.03
+_FEWEST = 200_000
+_PAIRS = 10
+
+
+def measure(engine: str, pairs: int, seconds: float, seed: int) -> dict[str, Any]:
+    """Processor time a request without and with traces, in pairs of one after the other."""
+    told: list[dict[str, dict[str, float]]] = []
+    with folder() as models, _receiver() as receiver:
+        first = tiny(models, JsonTensors())
+        body = models / "body.json"
+        body.write_bytes(first.encoding.body(first, 0))
+        # All of the share, whatever it comes to in a second.
+        traced = {"endpoint": receiver, "sample": SHARE, "max_per_s": 100_000}
+        with (
+            running(models, engine, {}, [first]) as off,
+            running(models, engine, {"tracing": traced}, [first]) as sampled,
+        ):
+            sessions = {"off": off, "sampled": sampled}
+            for session in sessions.values():
+                _turn(session, first, body, 2.0)
+            for number in range(pairs):
+                modes = order(list(MODES), number, seed)
+                told.append({mode: _turn(sessions[mode], first, body, seconds) for mode in modes})
+            spans = _spans(sampled)
+    return {"pairs": told, "spans": spans, "others_cores": off.others_cores, **_compared(told, spans)}
+
+
+def _compared(told: list[dict[str, dict[str, float]]], spans: float) -> dict[str, Any]:
+    costs = [one["sampled"]["cpu_us"] - one["off"]["cpu_us"] for one in told]
+    shares = [cost / one["off"]["cpu_us"] for cost, one in zip(costs, told, strict=True)]
+    of = {name: median_interval(values) for name, values in (("cost_us", costs), ("share", shares))}
+    asked = {mode: sum(one[mode]["requests"] for one in told) for mode in MODES}
+    promises = [
+        at_most("traces of 1 %, share of a request's processor time (upper end)", of["share"][2], _MOST),
+        at_least("requests a side", min(asked.values()), _FEWEST),
+        at_least("pairs", len(told), _PAIRS),
+        # Of each traced request there are five spans and more.
+        at_least("spans sent, of each request asked for traces", spans / max(1.0, asked["sampled"]), SHARE * 5),
+    ]
+    intervals = {name: dict(zip(("median", "low", "high"), found, strict=True)) for name, found in of.items()}
+    return {"intervals": intervals, "promises": rows_of(promises)}
+
+
+def _turn(session: Session, workload: Workload, body: Path, seconds: float) -> dict[str, float]:
+    address = f"http://127.0.0.1:{session.port}/v2/models/{workload.model}/infer"
+    before = session.server.cpu_s()
+    seen = wrk.apply(address, body, workload.encoding.headers(workload), CONNECTIONS, seconds)
+    if seen.failed or seen.late:
+        raise RuntimeError(f"{seen.errors}")
+    cpu_us = 1e6 * (session.server.cpu_s() - before) / seen.requests
+    return {"per_s": seen.per_second, "cpu_us": cpu_us, "requests": seen.requests}
+
+
+class _Takes(BaseHTTPRequestHandler):
+    """Answers every post with 200."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Read and forget."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing to say."""
+
+
+def receive() -> None:
+    """Take spans until ended; prints its port."""
+    server = HTTPServer(("127.0.0.1", 0), _Takes)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+@contextmanager
+def _receiver() -> Iterator[str]:
+    program = "from benchmarks.under_load.tracing import receive; receive()"
+    receiver = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    try:
+        assert receiver.stdout is not None
+        yield f"http://127.0.0.1:{int(receiver.stdout.readline())}"
+    finally:
+        receiver.terminate()
+        receiver.wait(10)
+
+
+def _spans(session: Session) -> float:
+    """How many were sent; those of the last second may be missing."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{session.server.metrics_port}/metrics", timeout=10) as page:
+        lines = page.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith('sluice_spans_total{outcome="sent"}'))
+
+
+HEAD = ["pair", *(f"{figure} {mode}" for mode in MODES for figure in ("requests/s", "CPU us"))]
+
+
+def lines(results: dict[str, Any]) -> list[list[str]]:
+    """A row for each pair, and what they come to."""
+    rows = [
+        [
+            str(number + 1),
+            *(text for mode in MODES for text in (f"{one[mode]['per_s']:,.0f}", f"{one[mode]['cpu_us']:.2f}")),
+        ]
+        for number, one in enumerate(results["pairs"])
+    ]
+    middle = [
+        f"{median(one[mode][key] for one in results['pairs']):,.2f}" for mode in MODES for key in ("per_s", "cpu_us")
+    ]
+    rows.append(["median", *middle])
+    for name, words in (("cost_us", "us"), ("share", "of a request")):
+        found = results["intervals"][name]
+        said = f"{found['median']:.4f} ({found['low']:.4f} to {found['high']:.4f})"
+        rows.append([f"{name}, {words}", said, *[""] * (len(HEAD) - 2)])
+    return rows
