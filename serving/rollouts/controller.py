@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from serving.errors import BadRequest, InUse, NotReady, ServingError, UnknownModel
+from serving.errors import BadRequest, InUse, NotReady, ServingError, Unavailable, UnknownModel
 from serving.rollouts import look, rollout, shadow, transition
 from serving.rollouts.beginning import asked_for, check_score, stable_of
 from serving.rollouts.hook_message import key_of, message, owing, question
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # The order that is in force is given again every so many looks, should a table have been lost with its server.
 _AGAIN_AFTER_LOOKS = 5
+# Counts that take a server too long, or that are none: all else of the rollout may be there.
+_UNREADABLE = (Unavailable, ValueError)
 
 
 class Controller:
@@ -247,16 +249,24 @@ class Controller:
         if through > held.folded:
             # Closed before it is read: what a worker brings later is told as late, and in no evidence.
             await asyncio.to_thread(self._store.close, number, held.id, through)
-        counted = await asyncio.to_thread(self._store.counts, held.id, held.folded)
-        return look.judged(held, counted, await self._facts(held, number), now_s)
+        facts = await self._facts(held, number)
+        try:
+            counted = await asyncio.to_thread(self._store.counts, held.id, held.folded)
+        except _UNREADABLE as error:
+            return look.unread(held, str(error), facts, now_s)
+        return look.judged(held, counted, facts, now_s)
 
     async def _shadowed(self, held: Rollout, number: int) -> Looked:
         now_s, counted_as, folded = self._now(), shadowed_as(held), shadow.load(held.shadow).folded
         through = look.complete(held, now_s, folded)
         if through > folded:
             await asyncio.to_thread(self._store.close, number, counted_as, through)
-        counted = await asyncio.to_thread(self._store.counts, counted_as, folded)
-        return look.shadowed(held, counted, await self._facts(held, number), now_s)
+        facts = await self._facts(held, number)
+        try:
+            counted = await asyncio.to_thread(self._store.counts, counted_as, folded)
+        except _UNREADABLE as error:
+            return look.unread(held, str(error), facts, now_s)
+        return look.shadowed(held, counted, facts, now_s)
 
     async def _facts(self, held: Rollout, number: int) -> Facts:
         unusable, starting, no_place = "", False, ""

@@ -147,6 +147,27 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
     return Looked(changed, _entry(rollout, changed, look, (gates, folded, still_open), now_s))
 
 
+def unread(rollout: Rollout, why: str, facts: Facts, now_s: float) -> Looked:
+    """A look that found no counts it could read: nothing is folded, so that none is lost once they can be again."""
+    standing, plan = rollout.standing, rollout.in_force()
+    if standing is None or standing.over:
+        return Looked(rollout)
+    elapsed_s = now_s - standing.since_s
+    step = 0 if standing.shadowing else standing.judged_step
+    look = Look(step, elapsed_s, hard_stop=facts.hard_stop, store_error=why, accepted=standing.accepted)
+    gates = rollout.gates()
+    folded = rollout.folded_evidence(gates)
+    if standing.shadowing and plan.shadow is not None:
+        verdict = shadow.judge(plan, plan.shadow, shadow.load(rollout.shadow), look)
+    else:
+        verdict = judge(plan, gates, folded, look)
+    verdict = _allowed(standing.phase, verdict)
+    after = transition.after_verdict(standing, plan, verdict, now_s)
+    changed = replace(rollout, standing=after, said=Said.of(verdict))
+    entry = None if after == standing else _entry(rollout, changed, look, (gates, folded, ()), now_s)
+    return Looked(changed, entry)
+
+
 def sampled(rollout: Rollout, facts: Facts) -> Rollout:
     """With a smaller sample of keys before there are more than can be remembered; the larger one is left as it is.
 

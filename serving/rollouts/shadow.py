@@ -14,7 +14,7 @@ from serving.rollouts.confidence import rate_interval
 from serving.rollouts.e_process import EProcess
 from serving.rollouts.no_harm import ALPHA
 from serving.rollouts.plan import Otherwise, Plan, ShadowStage
-from serving.rollouts.verdict import WARNING, Action, Look, Outcome, Verdict, of_guardrail, unconfirmed
+from serving.rollouts.verdict import WARNING, Action, Look, Outcome, Verdict, of_guardrail, of_store_error, unconfirmed
 from serving.state.rollout_counts import StratumName
 
 Fields = Mapping[str, int]
@@ -98,6 +98,9 @@ def _judged(plan: Plan, stage: ShadowStage, evidence: ShadowEvidence, look: Look
     elapsed_s = look.elapsed_s
     if look.hard_stop:
         return Verdict(Outcome.FAIL, Action.ROLLBACK, "hard_stop", look.hard_stop)
+    unread = of_store_error(look, over=elapsed_s >= stage.most_s)
+    if unread is not None:
+        return unread
     found, pairs = readings(stage, evidence), copies(evidence)
     harm = _harm(plan, found)
     harm = harm or of_guardrail(look)

@@ -113,10 +113,15 @@ def _hard_stop(case: _Case) -> Verdict | None:
 
 
 def _store_error(case: _Case) -> Verdict | None:
-    if not case.look.store_error:
+    return of_store_error(case.look, over=case.over)
+
+
+def of_store_error(look: Look, *, over: bool) -> Verdict | None:
+    """What nobody can see is not passed, also once the time is over."""
+    if not look.store_error:
         return None
-    action = Action.PAUSE if case.over else Action.HOLD
-    return Verdict(Outcome.ERROR, action, "no_counts", f"counts cannot be read: {case.look.store_error}")
+    sentence = f"counts cannot be read: {look.store_error}"
+    return Verdict(Outcome.ERROR, Action.PAUSE if over else Action.HOLD, "no_counts", sentence)
 
 
 def _decided(case: _Case) -> Verdict | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+import logging
+import time
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
@@ -12,15 +14,19 @@ from onnx import TensorProto
 
 from serving.testing.load_client import Load, running
 from serving.testing.models import echo, save
+from tests.e2e.doubling import LONG
 from tests.e2e.parts import REPLICA, parts, until
 from tests.e2e.sluice_up import SluiceUp
 from tests.e2e.test_rollouts import NOT_PROMOTED, question, sluice, status
 from tests.e2e.test_versions_under_load import told
 
+log = logging.getLogger(__name__)
+
 CANARY = "ray::ServeReplica:pool-echoes-canary"
 # No guardrail: replicas that start again and again slow both versions, for which it rightly pauses.
 STEP = {"steps": [{"weight": 50, "duration": "10s", "max_duration": "5m"}], "guardrail": False}
 PLANS = {
+    "shadow": {**STEP, "shadow": {"percent": 50, "duration": "3m", "max_duration": "5m"}},
     "own": STEP,
     "shared": {**STEP, "isolation": "shared"},
     "large": {**STEP, "isolation": {"cpus": 64}},
@@ -109,6 +115,49 @@ def test_a_promoted_version_runs_in_the_stable_pool_before_the_canarys_goes_and_
         report = client.report
     assert report.failures == [], report
     sluice(session, "models", "pin", "echoes", "1")
+
+
+def hang(replica: psutil.Process) -> None:
+    replica.suspend()
+
+
+def crash(replica: psutil.Process) -> None:
+    replica.kill()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "harm", [hang, pytest.param(crash, marks=pytest.mark.skipif(not LONG, reason="SLUICE_LONG=1 runs it"))]
+)
+def test_a_shadow_in_replicas_of_its_own_that_hangs_or_crashes_ends_its_rollout_and_touches_no_answer(
+    session: SluiceUp, harm: Callable[[psutil.Process], None]
+) -> None:
+    with running(load(session)) as client:
+        began = time.monotonic()
+        begin(session, "shadow")
+        until(lambda: status(session)["phase"] == "shadow", "the stage has begun")
+        assert homes(session) == {1: "default", 2: "echoes-canary"}
+        until(lambda: status(session)["shadow"]["copies"]["ok"] > 100, "pairs are compared")
+        harmed = time.monotonic()
+        while (seen := status(session))["phase"] == "shadow":
+            for replica in parts(session, CANARY):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    harm(replica)
+        ended = time.monotonic()
+        for replica in parts(session, CANARY):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                replica.resume()
+        until(lambda: gone(session), "its replicas go with the rollout")
+        report = client.report
+    log.info(
+        "%s: p50, p99 before %s and during %s s",
+        harm.__name__,
+        report.percentiles_s([(began, harmed)], 0.5, 0.99),
+        report.percentiles_s([(harmed, ended)], 0.5, 0.99),
+    )
+    assert (seen["phase"], seen["weight_percent"], seen["requests"]["canary"]) == ("rolled_back", 0, 0), seen
+    assert seen["reason"] in ("shadow_errors", "hard_stop")
+    assert report.failures == [], report
 
 
 @pytest.mark.timeout(120)

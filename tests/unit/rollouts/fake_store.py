@@ -25,6 +25,7 @@ class FakeStore:
         self.closed: dict[str, int] = {}
         self.crashed = (0, 0)
         self.faulted = (0, 0)
+        self.unreadable: Exception | None = None
         self.known_keys: dict[str, int] = {}
         self.forgotten: list[int] = []
         # What everybody is told that asks for a number, right or wrong: 0 for the truth.
@@ -58,6 +59,8 @@ class FakeStore:
         return json.loads(self.documents[rollout_id]) if rollout_id in self.documents else None
 
     def counts(self, rollout_id: str, after: int) -> dict[StratumName, dict[str, int]]:
+        if self.unreadable is not None:
+            raise self.unreadable
         held = self.counted.get(rollout_id, {})
         return {name: dict(fields) for name, fields in sorted(held.items()) if name.slice > after}
 

@@ -10,8 +10,6 @@ from serving.errors import BadRequest, InUse, ModelUnservable, NotReady, Unavail
 from serving.processes.canary_place import Own, Place
 from serving.rollouts.look import replayed
 from serving.rollouts.transition import Order, Phase
-from serving.routing.table import ALL_KEYS
-from serving.state.rollout_counts import MOST_KEYS
 from tests.unit.rollouts.controlled_world import PLAN, World
 
 
@@ -116,48 +114,6 @@ async def test_crashes_of_the_canary_alone_roll_it_back() -> None:
     world.store.crashed = (4, 3)
     await world.tick()
     assert world.held(rollout_id).phase == "rolled_back"
-
-
-async def test_before_there_are_more_keys_than_can_be_remembered_a_smaller_sample_of_them_is_judged() -> None:
-    world = World()
-    rollout_id = await world.begin()
-    await world.until("step", rollout_id)
-
-    async def sample(known_keys: int) -> int:
-        world.store.known_keys[rollout_id] = known_keys
-        await world.tick()
-        share: int = world.session.splits[-1]["trial"]["key_sample"]
-        return share
-
-    assert await sample(MOST_KEYS) == ALL_KEYS
-    # Of so many, those of a quarter are at most half of the most.
-    assert await sample(2 * MOST_KEYS) == ALL_KEYS // 4
-    # Those beyond the sample are still there, and count no more.
-    assert await sample(2 * MOST_KEYS + MOST_KEYS // 2) == ALL_KEYS // 4
-    assert await sample(2 * MOST_KEYS + MOST_KEYS // 2 + 1) == ALL_KEYS // 8
-    assert world.held(rollout_id).phase == "step"
-
-
-async def test_keys_of_a_step_that_is_over_are_forgotten() -> None:
-    world = World()
-    await world.until("promoted", await world.begin())
-    assert world.store.forgotten == [0]
-
-
-async def test_one_worker_that_died_in_a_run_of_the_canary_rolls_it_back_unless_the_stable_version_does_the_same() -> (
-    None
-):
-    world = World()
-    rollout_id = await world.begin()
-    await world.until("step", rollout_id)
-    world.store.faulted = (2, 2)
-    await world.tick()
-    assert world.held(rollout_id).phase == "step"
-    world.store.faulted = (1, 0)
-    await world.tick()
-    held = world.held(rollout_id)
-    assert (held.phase, held.said.reason) == ("rolled_back", "hard_stop")
-    assert held.said.sentence == "gateway workers died in runs of the canary's version: 1, of the stable one's 0"
 
 
 async def test_frozen_nothing_changes_and_then_it_goes_on() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from serving.errors import Unavailable
 from serving.rollouts.look import replayed
 from serving.rollouts.transition import Order
 from tests.unit.rollouts.controlled_world import World, ticking
@@ -89,6 +90,18 @@ async def test_what_hurts_the_whole_model_pauses_the_stage_and_its_copies_until_
     held = await world.until("step", rollout_id)
     assert held.guard is not None
     assert held.guard["next_slice"] > 0
+
+
+async def test_pairs_that_cannot_be_read_pause_the_stage_in_the_end() -> None:
+    world = world_of()
+    rollout_id = await world.begin(PLAN)
+    await world.until("shadow", rollout_id)
+    world.store.unreadable = Unavailable("it takes too long")
+    await world.tick()
+    assert world.held(rollout_id).said.reason == "no_counts"
+    held = await world.until("paused", rollout_id, 6 * 60)
+    assert (held.said.outcome, held.said.sentence) == ("error", "counts cannot be read: it takes too long")
+    assert world.session.canary_bp == 0
 
 
 async def test_a_pause_of_a_person_leaves_copies_as_they_were() -> None:
