@@ -25,11 +25,33 @@ def restart(
     timeout_s: Annotated[
         float, typer.Option("--timeout", help="Give up waiting after this many seconds.", min=1)
     ] = 120,
+    pool: Annotated[
+        str | None, typer.Option("--pool", help="Replace the replicas of this pool, and nothing else.")
+    ] = None,
 ) -> None:
     """Read the session's configuration again and replace the gateway workers; requests are answered all the while.
 
     A configuration that cannot be followed changes nothing, and is told; exit code 1.
     """
+    if pool is None:
+        _restart_workers(http_port, timeout_s)
+    else:
+        _restart_pool(http_port, pool)
+
+
+def _restart_pool(http_port: int, pool: str) -> None:
+    from urllib.parse import quote
+
+    from serving.cli.control_client import control_client
+    from serving.cli.spinner import spinner
+
+    client = control_client(http_port, None, None)
+    with spinner(f"replacing the replicas of pool {pool}"):
+        client.post(f"/pools/{quote(pool, safe='')}:restart", {})
+    typer.echo(f"replaced the replicas of pool {pool}")
+
+
+def _restart_workers(http_port: int, timeout_s: float) -> None:
     import os
     import signal
 

@@ -135,6 +135,12 @@ class Pools(BaseModel):
     pools: list[PoolSeen]
 
 
+class Restarted(BaseModel):
+    """Every replica of the pool is a new one."""
+
+    pool: str
+
+
 class FeatureSeen(BaseModel):
     """One value of a row."""
 

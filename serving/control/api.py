@@ -6,13 +6,25 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 
-from serving.control.answers import Health, Level, Loaded, Logs, Models, ModelSeen, Pools, Unloaded, failures
+from serving.control.answers import (
+    Health,
+    Level,
+    Loaded,
+    Logs,
+    Models,
+    ModelSeen,
+    Pools,
+    Restarted,
+    Unloaded,
+    failures,
+)
 from serving.control.batching_answer import Batching
 from serving.control.session import AskSession
 from serving.errors import UnknownModel
 
 # The names a repository can have, and numbers that every reader of JSON keeps exactly.
 ModelName = Annotated[str, Path(min_length=1, max_length=128, description="Name of the model.")]
+PoolName = Annotated[str, Path(min_length=1, max_length=128, description="Name of the pool.")]
 VersionNumber = Annotated[int, Query(ge=1, le=2**53 - 1, description="Number of the version.")]
 
 router = APIRouter(prefix="/api/v1", responses=failures(401, 403, 500, 503))
@@ -92,3 +104,9 @@ async def log_level(
 async def pools(request: Request) -> Pools:
     """Every pool, the versions routed to it, and its replicas with the rows that they have not answered."""
     return Pools.model_validate(await _session(request)("pools"))
+
+
+@router.post("/pools/{pool}:restart", tags=["pools"], responses=failures(400, 422))
+async def restart(request: Request, pool: PoolName) -> Restarted:
+    """Replace every replica of a pool: new ones answer before those that they replace leave."""
+    return Restarted.model_validate(await _session(request)("restart_pool", pool=pool))

@@ -24,6 +24,7 @@ class PoolSpec:
     `replicas` run, or up to `most_replicas` where that is more (see `pool/scaling`). `slots` is how many batches a
     replica runs at once (0: as many as it finds to pay, see `slot_search`), `look_us` how long it looks for the next
     one before it sleeps. `open_model` is "module:callable", which turns a `ModelSource` into a loaded model.
+    `restarts` is how often its replicas were asked to be replaced, for their own sake.
     """
 
     name: str
@@ -46,6 +47,7 @@ class PoolSpec:
     hung_after_s: float = 30.0
     open_model: str = OPEN_MODEL
     environment: Mapping[str, str] = field(default_factory=dict)
+    restarts: int = 0
 
     @property
     def scales(self) -> bool:

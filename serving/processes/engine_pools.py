@@ -10,6 +10,7 @@ from pathlib import Path
 from serving.config.placement import canary_pool, is_canary_pool, pool_of
 from serving.config.serving_models import GATEWAY
 from serving.config.settings import Settings
+from serving.errors import BadRequest
 from serving.pool.pool_spec import PoolSpec
 from serving.processes.model_sources import model_sources, places
 from serving.processes.pool_room import REMEDY
@@ -68,9 +69,26 @@ def changed_pools(
     Raises:
         ModelUnservable: a manifest was broken meanwhile.
     """
-    wanted = {pool.name: pool for pool in pools_at(_place(start), Settings.model_validate(start.config), models)}
+    made = pools_at(_place(start), Settings.model_validate(start.config), models)
+    wanted = {pool.name: replace(pool, restarts=_restarts(running.get(pool.name))) for pool in made}
     empty = (replace(pool, sources=()) for name, pool in running.items() if name not in wanted)
     return tuple(pool for pool in (*wanted.values(), *empty) if pool != running.get(pool.name))
+
+
+def restarted(running: Mapping[str, PoolSpec], name: str) -> PoolSpec:
+    """The pool with replicas that are all to be replaced.
+
+    Raises:
+        BadRequest: no such pool runs.
+    """
+    if name not in running:
+        known = ", ".join(sorted(running)) or "none at all"
+        raise BadRequest(f"no pool {name!r} runs in this session; there are {known}")
+    return replace(running[name], restarts=_restarts(running[name]) + 1)
+
+
+def _restarts(pool: PoolSpec | None) -> int:
+    return 0 if pool is None else pool.restarts
 
 
 def room_for(running: Mapping[str, PoolSpec], changed: Sequence[PoolSpec]) -> tuple[PoolSpec, ...]:

@@ -41,6 +41,7 @@ _STARTED = time.monotonic()
 # take it: room for both would be another idle worker process, which Ray starts for every processor.
 _SPARE_CPUS = 1.0
 _LOOK_S = 0.5
+_ROOM_TO_REPLACE = "a replica is started before the one that it replaces ends: unload or end what else runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,18 +198,30 @@ def _hosts(start: StartMessage, pools: tuple[PoolSpec, ...]) -> Callable[[dict[s
 
     A pool that was started for a version ends with its last one, a canary's with its rollout; the others of the
     session's start stay. "room" only says whether there is room for those that would be started. Where `config` is
-    told, it holds from then on. "host_beside" takes nothing away: gateways that go by the table before go on.
+    told, it holds from then on. "host_beside" takes nothing away: gateways that go by the table before go on. "restart"
+    replaces the replicas of one pool.
     """
     from serving.config.placement import is_canary_pool  # noqa: PLC0415 - see _from_supervisor
-    from serving.processes.engine_pools import beside, changed_pools, remedy, room_for  # noqa: PLC0415 - see _from_supervisor
+    from serving.processes.engine_pools import beside, changed_pools, remedy, restarted, room_for  # noqa: PLC0415 - see _from_supervisor
 
     running = {pool.name: pool for pool in pools}
     kept = frozenset(name for name in running if not is_canary_pool(name))
+
+    def restart(name: str) -> None:
+        from serving.processes import ray_pools  # noqa: PLC0415 - see `run`
+
+        pool = restarted(running, name)
+        ray_pools.find_room(room_for(running, [pool]), lambda _: _ROOM_TO_REPLACE)
+        running[name] = pool
+        ray_pools.change([pool])
 
     def host(asked: dict[str, Any]) -> None:
         nonlocal start
         from serving.processes import ray_pools  # noqa: PLC0415 - see `run`
 
+        if asked["what"] == "restart":
+            restart(asked["pool"])
+            return
         models = [ServedModel(**served) for served in asked["models"]]
         told = replace(start, config=asked.get("config", start.config))
         changed = changed_pools(running, told, models)

@@ -69,6 +69,7 @@ class SessionOrders:
             "health": self._health,
             "models": self._models_seen,
             "pools": self._pools_seen,
+            "restart_pool": self._restart_pool,
             "load": self._load,
             "unload": self._unload,
             "split": self._split,
@@ -123,6 +124,15 @@ class SessionOrders:
         engine = self._parts.engine
         numbers = (engine.replicas, engine.wished) if engine else ({}, {})
         return {"pools": pools_seen(await self._versions.table(), await self._described(), *numbers)}
+
+    async def _restart_pool(self, asked: Facts) -> Facts:
+        engine = self._parts.engine
+        if engine is None:
+            raise BadRequest("this session runs no pools of its own; `sluice restart` replaces its workers")
+        if not engine.ready.is_set():
+            raise NotReady("the engine is not ready; try again in a moment")
+        await engine.ask("restart", pool=asked["pool"])
+        return {"pool": asked["pool"]}
 
     async def _load(self, asked: Facts) -> Facts:
         return await self._versions.load(VersionKey(asked["model"], asked["version"]))

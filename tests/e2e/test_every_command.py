@@ -53,6 +53,7 @@ LINES = (
     Line("up --models {models} --engine in-process --http-port {http}", WRONG_USAGE, "is in use by another program"),
     Line("restart --http-port {http}", DONE, "replaced the workers of port {http} in "),
     Line("restart --http-port {dead}", NOT_REACHABLE, "no session of yours runs on port {dead}"),
+    Line("restart --pool default --http-port {http}", FAILED, "this session runs no pools of its own"),
     Line("models list --url {url}", DONE, "flight-delay"),
     Line("models list --url {gone}", NOT_REACHABLE, "{gone} does not answer (connection refused)"),
     Line("models list --url http://h:port", WRONG_USAGE, "must look like http://127.0.0.1:8080"),

@@ -60,10 +60,13 @@ def gateway_workers(configured: Configured, number: int) -> None:
 
 
 def pool_replicas(configured: Configured, number: int) -> None:
-    """Each has another setting: a new one is started, then the old one goes."""
+    """A new one is started, then the old one goes: by order, and where one of its settings is another."""
     before = pids(configured, REPLICA)
-    configured.write(**sections(look_us=201 + number % 2))
-    configured.done("restart")
+    if number % 2 == 0:
+        configured.done("restart", "--pool", "default")
+    else:
+        configured.write(**sections(look_us=201 + number % 4))
+        configured.done("restart")
     until(lambda: not before & pids(configured, REPLICA), "the predecessors end")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from serving.config.first_table import first_route, first_table
 from serving.config.settings import Settings
-from serving.errors import ModelUnservable, NotReady, UnknownModel
+from serving.errors import BadRequest, ModelUnservable, NotReady, UnknownModel
 from serving.inference import VersionKey
 from serving.processes.batching_view import batching_seen
 from serving.processes.session_view import models_seen, pools_seen
@@ -43,7 +43,7 @@ class HeldSession:
         self._settings = Settings()
         self.table: RouteTable = first_table(self._settings, [VersionKey("late", 1), VersionKey("other", 1)])
 
-    async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:
+    async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:  # noqa: PLR0911 - one for each question
         match what:
             case "health":
                 return {"status": "ready", "engine": "ray", "workers": 2, "release": "1"}
@@ -55,8 +55,17 @@ class HeldSession:
                 return self._seen(what, facts["model"])
             case "load":
                 return self._load(VersionKey(facts["model"], facts["version"]))
+            case "restart_pool":
+                return self._restarted(facts["pool"])
+            case "unload":
+                return self._unload(**facts)
             case _:
-                return self._split(facts["model"]) if what == "split" else self._unload(**facts)
+                return self._split(facts["model"])
+
+    def _restarted(self, pool: str) -> Mapping[str, Any]:
+        if pool != "default":
+            raise BadRequest(f"no pool {pool!r} runs in this session; there are default")
+        return {"pool": pool}
 
     def _split(self, model: str) -> Mapping[str, Any]:
         if model not in self.table.routes:

@@ -42,7 +42,11 @@ REFUSED = 4
 # JSON knows no others.
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 # Names that a guess would not find.
-KNOWN = {"{model}": [{"model": "late"}, {"model": "other"}], "{view}": [{"view": "plane"}, {"view": "route"}]}
+KNOWN = {
+    "{model}": [{"model": "late"}, {"model": "other"}],
+    "{view}": [{"view": "plane"}, {"view": "route"}],
+    "{pool}": [{"pool": "default"}],
+}
 # What is made up need not come upon a request that works.
 RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/api/v1/models/{model}"): {"path_parameters": {"model": "late"}},
@@ -50,6 +54,7 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/api/v1/models/{model}/batching"): {"path_parameters": {"model": "late"}},
     ("POST", "/api/v1/models/{model}:load"): {"path_parameters": {"model": "late"}, "query": {"version": 2}},
     ("POST", "/api/v1/models/{model}:unload"): {"path_parameters": {"model": "other"}, "query": {"force": "true"}},
+    ("POST", "/api/v1/pools/{pool}:restart"): {"path_parameters": {"pool": "default"}},
     ("GET", "/api/v1/features/{view}"): {"path_parameters": {"view": "plane"}, "query": {"key": ["N1"]}},
     ("POST", "/api/v1/features/{view}"): {
         "path_parameters": {"view": "plane"},

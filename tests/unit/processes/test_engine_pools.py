@@ -9,9 +9,19 @@ import pytest
 
 from serving.config.first_table import first_table
 from serving.config.settings import Settings
+from serving.errors import BadRequest
 from serving.inference import VersionKey
 from serving.pool.pool_spec import PoolSpec
-from serving.processes.engine_pools import beside, canary_cpus, changed_pools, later_cpus, pools_at, remedy, room_for
+from serving.processes.engine_pools import (
+    beside,
+    canary_cpus,
+    changed_pools,
+    later_cpus,
+    pools_at,
+    remedy,
+    restarted,
+    room_for,
+)
 from serving.processes.model_sources import model_sources
 from serving.processes.pool_room import REMEDY
 from serving.processes.session_plan import ServedModel
@@ -178,3 +188,16 @@ def test_a_pool_that_runs_needs_room_for_what_it_adds_and_for_one_replica_where_
     assert needed(num_cpus=0.5) == (0.5, 100)
     (begun,) = room_for({}, [now["p"]])
     assert begun == now["p"]
+
+
+def test_a_pool_whose_replicas_were_replaced_stays_so_when_it_hosts_something_else(models: list[ServedModel]) -> None:
+    settings = Settings.model_validate({"pools": POOLS, "models": TRIAL})
+    start = StartMessage("s", "ray", "/r", "/r", config=settings.model_dump(mode="json"))
+    running = {pool.name: pool for pool in changed_pools({}, start, models)}
+    running["big"] = restarted(running, "big")
+    assert running["big"].restarts == 1
+    assert [one.name for one in changed_pools(running, start, models)] == []
+    (added,) = room_for({"big": replace(running["big"], restarts=0)}, [running["big"]])
+    assert added.replicas * added.num_cpus == running["big"].num_cpus
+    with pytest.raises(BadRequest, match=r"^no pool 'nowhere' runs .* there are big, big-trial, default$"):
+        restarted(running, "nowhere")
