@@ -17,6 +17,9 @@ _AT_THE_START: tuple[Path, ...] = (
     ("grpc", "host"),
     ("grpc", "port"),
     ("metrics",),
+    # Levels are changed while it runs by `sluice logs level`.
+    ("logs", "format"),
+    ("logs", "levels"),
     ("control",),
     ("engine",),
     ("repository",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from serving.config.first_table import first_route, first_table
@@ -14,6 +15,7 @@ from serving.processes.session_view import models_seen, pools_seen
 from serving.processes.traffic_view import traffic_seen
 from serving.routing.table import RouteTable
 from serving.routing.table_change import with_version, without_version
+from serving.telemetry.log import LogSettings
 from serving.telemetry.snapshot import Snapshot
 
 TENSOR = {"name": "x", "datatype": "FP32", "shape": [-1, 4]}
@@ -57,6 +59,8 @@ class HeldSession:
                 return self._load(VersionKey(facts["model"], facts["version"]))
             case "restart_pool":
                 return self._restarted(facts["pool"])
+            case "log" | "log_level":
+                return asdict(LogSettings())
             case "unload":
                 return self._unload(**facts)
             case _:

@@ -54,6 +54,7 @@ RIGHT: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/api/v1/models/{model}/batching"): {"path_parameters": {"model": "late"}},
     ("POST", "/api/v1/models/{model}:load"): {"path_parameters": {"model": "late"}, "query": {"version": 2}},
     ("POST", "/api/v1/models/{model}:unload"): {"path_parameters": {"model": "other"}, "query": {"force": "true"}},
+    ("POST", "/api/v1/logs/levels"): {"query": {"logger": "serving.batching", "level": "debug"}},
     ("POST", "/api/v1/pools/{pool}:restart"): {"path_parameters": {"pool": "default"}},
     ("GET", "/api/v1/features/{view}"): {"path_parameters": {"view": "plane"}, "query": {"key": ["N1"]}},
     ("POST", "/api/v1/features/{view}"): {

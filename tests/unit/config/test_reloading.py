@@ -16,6 +16,7 @@ FIXED = {
     "http": {"host", "port", "workers"},
     "grpc": {"host", "port"},
     "metrics": {"host", "port"},
+    "logs": {"format", "levels"},
     "control": {"host", "port", "token_file"},
     "engine": {"kind"},
     "repository": {"models_dir"},
