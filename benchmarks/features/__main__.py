@@ -26,21 +26,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if install.main():
         return 1
     signal.signal(signal.SIGTERM, _interrupt)
-    began = time.strftime("%Y-%m-%d", time.gmtime())
+    facts = {
+        "began": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": machine.facts(),
+        "engine": given.engine,
+        "rounds_of": given.rounds,
+        "seconds": given.seconds,
+    }
     try:
-        measured = _measure(given)
+        results = {**facts, **_measure(given, facts)}
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    facts = {"began": began, "machine": machine.facts(), "engine": given.engine}
-    results = {**facts, "rounds_of": given.rounds, "seconds": given.seconds, **measured}
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(results, indent=1) + "\n")
+    _write(given.output, results)
     print(_rendered(given.command, results))
     return int(any(turn["problem"] for turn in results.get("turns", ())))
 
 
-def _measure(given: argparse.Namespace) -> dict[str, Any]:
+def _write(path: Path, results: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def _measure(given: argparse.Namespace, facts: dict[str, Any]) -> dict[str, Any]:
     length = Length(given.rounds, given.seconds, given.engine)
     match given.command:
         case "predictions":
@@ -48,7 +56,9 @@ def _measure(given: argparse.Namespace) -> dict[str, Any]:
         case "look-ups":
             return compared(LOOK_UPS, given.only, length)
         case "growth":
-            return growth.measured(given.series, given.only, length)
+            return growth.measured(
+                given.series, given.only, length, lambda found: _write(given.output, {**facts, **found})
+            )
         case _:
             return logging_cost.measured(given.engine, given.rounds, given.seconds)
 
@@ -69,8 +79,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--engine", choices=("ray", "in-process"), default="ray")
-    shared.add_argument("--rounds", type=int, default=5)
-    shared.add_argument("--seconds", type=float, default=4.0, help="of each load")
+    shared.add_argument("--rounds", type=int, help="5; 1 of growth, which has 19 points")
+    shared.add_argument("--seconds", type=float, help="of each load: 4; 2 of growth")
     shared.add_argument("--output", type=Path, help="the results file")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
@@ -86,6 +96,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     strange = set(getattr(given, "only", [])) - set(KEEPS) | set(getattr(given, "series", [])) - set(growth.SERIES)
     if strange:
         parser.error(f"unknown: {', '.join(sorted(strange))}")
+    given.rounds = given.rounds or (1 if given.command == "growth" else 5)
+    given.seconds = given.seconds or (2.0 if given.command == "growth" else 4.0)
     given.output = given.output or RESULTS / f"features-{given.command}.json"
     return given
 

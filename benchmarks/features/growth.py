@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +21,10 @@ SERIES: dict[str, list[tuple[int, Shape]]] = {
 NAMES = (OFF, WARM, BY_HAND)
 
 
-def measured(series: Sequence[str], only: Sequence[str], length: Length) -> dict[str, Any]:
-    """Every point of these series; cells and turns say which."""
+def measured(
+    series: Sequence[str], only: Sequence[str], length: Length, save: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Every point of these series; cells and turns say which. `save` gets what there is after each point."""
     turns: list[dict[str, Any]] = []
     cells: list[dict[str, Any]] = []
     for name in series or SERIES:
@@ -33,4 +35,5 @@ def measured(series: Sequence[str], only: Sequence[str], length: Length) -> dict
             point = {"series": name, "size": size}
             turns += [{**turn, **point} for turn in found["turns"]]
             cells += [{**cell, **point} for cell in found["cells"]]
+            save({"turns": turns, "cells": cells})
     return {"turns": turns, "cells": cells}

@@ -15,6 +15,7 @@ from serving.cli.feature_health import node_table
 from serving.errors import FeaturesAway
 from serving.features.feature_view import FeatureView, feature
 from serving.features.health.sample import Sampler
+from serving.features.health.telling_bench import timed_telling
 from serving.features.keys import row_key
 from serving.features.store.cluster_reader import ClusterReader
 from serving.features.store.redis_store import EntityRow, RedisStore
@@ -167,6 +168,13 @@ def test_clock_and_memory_of_each_node_are_told(cluster: RedisCluster) -> None:
     shown = node_table(facts)
     assert shown is not None
     assert shown.row_count == 3
+
+
+def test_how_soon_a_write_is_told_is_timed_where_its_slot_is(cluster: RedisCluster) -> None:
+    telling = timed_telling(cluster.url, 0.02)
+    assert telling.why_not == ""
+    assert telling.writes > 1
+    assert 0 < telling.p50_ms <= telling.p99_ms
 
 
 def test_a_cluster_that_is_away_is_told(tmp_path: Path) -> None:

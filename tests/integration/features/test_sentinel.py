@@ -10,6 +10,7 @@ import pytest
 
 from serving.errors import FeaturesAway
 from serving.features.feature_view import FeatureView, feature
+from serving.features.health.telling_bench import timed_telling
 from serving.features.keys import row_key
 from serving.features.store.redis_store import EntityRow, RedisStore
 from tests.integration.features.test_node_reader import Reader
@@ -80,6 +81,12 @@ async def test_rows_are_written_and_read_where_the_sentinels_say(watched: Watche
         assert found[b"x"] is None
     finally:
         await reading.reader.stop()
+
+
+def test_how_soon_a_write_is_told_is_timed_at_the_master(watched: Watched) -> None:
+    telling = timed_telling(watched.url, 0.02)
+    assert telling.why_not == ""
+    assert telling.writes > 1
 
 
 @pytest.mark.parametrize("how", ["killed", "stands still", "told to"])
