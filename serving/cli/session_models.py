@@ -30,11 +30,17 @@ def planned(settings: Settings, sift: Callable[[Settings, Listing], Listing] = s
 
     Raises:
         CommandFailed: no repository is named, or it holds nothing that can be served.
-        ConfigInvalid: the folder does not exist, or the configuration names a model that it does not hold.
+        ConfigInvalid: the folder does not exist, the configuration names a model that it does not hold, or the headers
+            for the receiver of traces cannot be read.
     """
     root = settings.repository.models_dir
     if root is None:
         raise wrong_usage("name the models to serve: --models DIR, or repository.models_dir in the configuration")
+    if settings.tracing.headers_file is not None:
+        # Of what only workers read, a mistake would be theirs, told in each one's log.
+        from serving.processes.tracing import receiver_headers
+
+        receiver_headers(Path(settings.tracing.headers_file))
     listing = sift(settings, Repository(Path(root)).listing())
     if not listing.versions:
         why = "".join(f"\n  {problem.error.message}" for problem in listing.problems)

@@ -88,3 +88,9 @@ def test_an_empty_repository_is_wrong_usage(tmp_path: Path) -> None:
 def test_a_configured_model_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match="has no version"):
         planned(settings(repository(tmp_path, "a/1"), models={"b": {}}))
+
+
+def test_headers_for_traces_that_cannot_be_read_are_said_before_anything_starts(tmp_path: Path) -> None:
+    given = settings(repository(tmp_path, "a/1"), tracing={"headers_file": str(tmp_path / "none")})
+    with pytest.raises(ConfigInvalid, match=r"tracing\.headers_file: .*none cannot be read"):
+        planned(given)

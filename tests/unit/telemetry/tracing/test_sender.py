@@ -85,13 +85,22 @@ async def test_spans_wait_for_a_receiver_that_is_away_and_are_lost_at_the_end(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-async def test_what_is_refused_is_not_sent_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_refused_is_not_sent_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A request for each span.
+    monkeypatch.setattr("serving.telemetry.tracing.sender._MOST_BYTES", 1)
     receiver = Receiver()
-    receiver.error = Refused("it answers 400")
+
+    def posted() -> None:
+        receiver.error = Refused("it answers 400") if receiver.posts == 1 else None
+
+    receiver.posted = posted
     one = sender(receiver)
-    one.offer(OF, SPAN)
+    for _ in range(3):
+        one.offer(OF, SPAN)
     await ended(one)
-    assert (one.lost, receiver.posts) == (1, 1)
+    assert (one.lost, one.sent, receiver.posts, len(receiver.spans)) == (1, 2, 3, 2)
     assert "400" in caplog.text
 
 
