@@ -59,6 +59,7 @@ HOT_PATH = (
     "serving.request_path.trial_scores",
     "serving.request_path.trials",
     "serving.request_path.variants",
+    "serving.routing.split",
     "serving.batching.admission",
     "serving.batching.arrivals",
     "serving.batching.drain",

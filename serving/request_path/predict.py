@@ -106,7 +106,7 @@ class Predictor:
 
     def instance_form(self, model: str, version: int | None) -> InstanceForm:
         """What V1 instances of a version are read by; raises as `describe` does, and ModelUnservable."""
-        variant = self.variants.only(model) if version is None else None
+        variant = self.variants.likely(model) if version is None else None
         if variant is None:
             variant = self.variants.find(model, version)
         return variant.hosted.signature if variant.plan is None else usable(variant.plan, variant.key)
@@ -123,7 +123,7 @@ class Predictor:
         self, model: str, version: int | None, timeout_s: float | None = None, priority: int = 0
     ) -> ServingError | None:
         """Why a request for this version would be refused before its body is read, or None."""
-        variant = self.variants.only(model) if version is None else None
+        variant = self.variants.likely(model) if version is None else None
         if variant is None:
             try:
                 variant = self.variants.find(model, version)

@@ -9,7 +9,7 @@ from struct import Struct
 
 import numpy as np
 
-from serving.inference import Outputs
+from serving.inference import Buffer, Outputs
 
 _FORMATS: Mapping[str, str] = {"FP32": "<f", "FP64": "<d", "INT32": "<i", "INT64": "<q"}
 _FLOATS: Mapping[str, str] = {"FP32": "<f4", "FP64": "<f8"}
@@ -27,18 +27,24 @@ class RowScores:
 
     def bin_of(self, outputs: Outputs, row: int) -> int:
         """The score's bin: 0 below the first edge, one more for each edge that it reaches; -1 where there is none."""
+        return self.bins(outputs, [row])[0]
+
+    def bins(self, outputs: Outputs, rows: Sequence[int]) -> list[int]:
+        """The bin of each row's score, as `bin_of` has it."""
         for tensor in outputs.tensors:
             if tensor.name == self._name:
                 struct = self._structs.get(tensor.datatype)
                 width = prod(tensor.shape[1:])
                 if struct is None or self._index >= width:
-                    return -1
-                offset = (row * width + self._index) * struct.size
-                if offset + struct.size > len(tensor.data):
-                    return -1
-                score = float(struct.unpack_from(tensor.data, offset)[0])
-                return -1 if isnan(score) else bisect_right(self._edges, score)
-        return -1
+                    break
+                return [self._bin(tensor.data, struct, (row * width + self._index) * struct.size) for row in rows]
+        return [-1] * len(rows)
+
+    def _bin(self, data: Buffer, struct: Struct, offset: int) -> int:
+        if offset + struct.size > len(data):
+            return -1
+        score = float(struct.unpack_from(data, offset)[0])
+        return -1 if isnan(score) else bisect_right(self._edges, score)
 
 
 def rows_not_finite(outputs: Outputs) -> frozenset[int]:

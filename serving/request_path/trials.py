@@ -89,6 +89,7 @@ class Arm:
         self._room = room
         self.canary = canary
         self.scores = scores
+        self.counts = False
         self._bounds_s = [bound / 1e6 for bound in trial.latency_bounds_us]
         self._slack_s = SLACK_S if canary else 0.0
         self._goal_s = trial.goal_us / 1e6 if trial.goal_us else inf
@@ -116,12 +117,15 @@ class Arm:
         self._split += 1
         return True
 
-    def answered(self, request: Request, took: Took, score_bin: int, *, valid: bool) -> None:
-        """It was answered from a batch that took so long; `score_bin` -1 where there is no score."""
+    def place(self, run_s: float) -> int:
+        """How many of the bounds a run of so long took longer than."""
+        return bisect_left(self._bounds_s, run_s - self._slack_s)
+
+    def answered(self, request: Request, landed_at: float, place: int, score_bin: int, *, valid: bool) -> None:
+        """It was answered from a batch whose run has this `place` among the bounds; `score_bin` -1 without a score."""
         self.requests += 1
-        if took.landed_at - request.received_at > self._goal_s:
+        if landed_at - request.received_at > self._goal_s:
             self._over_goal += 1
-        place = bisect_left(self._bounds_s, took.run_s - self._slack_s)
         self._slower[place] += 1
         if request.degraded:
             self._missing += 1
@@ -323,11 +327,16 @@ class Trials:
         """
         arms = self._arms.get(request.model)
         again, request.judged = request.judged, None
-        if arms is None or again is not None or self._now() < arms.canary.trial.count_from_s:
+        if arms is None or again is not None or not self._counts(arms.canary):
             return
         arm = arms.canary if variant == CANARY else arms.stable
         if arm.assigned(request.key):
             request.judged = arm
+
+    def _counts(self, arm: Arm) -> bool:
+        """The warm-up of its trial is over: asked of the clock until it is, and then no more."""
+        arm.counts = arm.counts or self._now() >= arm.trial.count_from_s
+        return arm.counts
 
     def take(self) -> Iterator[Tally]:
         """What was counted since the last time."""
@@ -376,13 +385,20 @@ def crashed(requests: Iterable[Request], variant: str) -> None:
 def answered(judged: Sequence[Judged], outputs: Outputs, took: Took) -> None:
     """Count answers of one batch: requests that are judged, each with its first row in the batch."""
     bad_rows = rows_not_finite(outputs)
-    for request, row, inputs in judged:
-        arm = request.judged
+    # All of one arm, mostly: one that another version answered in its place is judged no more.
+    of_arms: dict[int, list[Judged]] = {}
+    for one in judged:
+        of_arms.setdefault(id(one[0].judged), []).append(one)
+    for same in of_arms.values():
+        arm = same[0][0].judged
         if isinstance(arm, Arm):
-            score_bin = -1 if arm.scores is None else arm.scores.bin_of(outputs, row)
-            arm.answered(request, took, score_bin, valid=not bad_rows or not _has(bad_rows, row, request.rows))
-            if arm.mirror is not None and arm.copies is not None:
-                arm.mirror(Answered(request, inputs, outputs, row, took.run_s, arm.copies))
+            place = arm.place(took.run_s)
+            bins = None if arm.scores is None else arm.scores.bins(outputs, [row for _, row, _ in same])
+            for at, (request, row, inputs) in enumerate(same):
+                valid = not bad_rows or not _has(bad_rows, row, request.rows)
+                arm.answered(request, took.landed_at, place, -1 if bins is None else bins[at], valid=valid)
+                if arm.mirror is not None and arm.copies is not None:
+                    arm.mirror(Answered(request, inputs, outputs, row, took.run_s, arm.copies))
 
 
 def _has(bad_rows: frozenset[int], first: int, count: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from serving.request_path.intake import Intake
 from serving.request_path.queues import Queues
 from serving.request_path.read_plans import NO_PLANS, Plan, ReadPlans
 from serving.request_path.trials import Trials, stood_in
-from serving.routing.split import STABLE, choose_split
+from serving.routing.split import STABLE, Buckets, choose_split
 from serving.routing.table import EMPTY, Route, RouteTable, Served
 
 # A version that no split names, asked for by its path.
@@ -45,6 +44,15 @@ class Variant:
     plan: Plan
     # None where its inputs are tensors and nothing else.
     in_use: PlanInUse | None
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """The variants that share a model's traffic, in the order of the buckets' splits: all of them can run now."""
+
+    buckets: Buckets
+    variants: tuple[Variant, ...]
+    likely: Variant
 
 
 # A model, a version of it, and its role: what is live is one variant of each.
@@ -75,6 +83,7 @@ class Variants:
         self._table: RouteTable = EMPTY
         self._live: dict[Role, Variant] = {}
         self._only: dict[str, Variant] = {}
+        self._divided: dict[str, Divided] = {}
         self._gone: list[Variant] = []
         self._complete_once = False
         self._expected: frozenset[str] = frozenset()
@@ -108,6 +117,12 @@ class Variants:
             only = self._only.get(request.model)
             if only is not None:
                 return only
+            divided = self._divided.get(request.model)
+            if divided is not None:
+                chosen = divided.variants[divided.buckets.place(request.key)]
+                if self.trials.any:
+                    self.trials.assign(request, chosen.name)
+                return chosen
         route = self._route(request.model)
         name, version = self._wanted(route, request)
         if self.trials.any and request.version is None and request.pinned is None:
@@ -143,9 +158,10 @@ class Variants:
             _give_slots(variant)
         return True
 
-    def only(self, model: str) -> Variant | None:
-        """The variant of a model that has just one, if it can run now."""
-        return self._only.get(model)
+    def likely(self, model: str) -> Variant | None:
+        """What `find` says of a model whose variants can all run now, in less time."""
+        divided = self._divided.get(model)
+        return self._only.get(model) if divided is None else divided.likely
 
     def find(self, model: str, version: int | None) -> Variant:
         """The variant that a request without a sticky key is most likely to get; raises as `choose` does."""
@@ -228,8 +244,9 @@ class Variants:
         self._live.update(found)
         if key is None:
             self._only.clear()
+            self._divided.clear()
         for route in routes:
-            self._choose_only(route)
+            self._remember(route)
         # One that is gone runs until its queue is empty, or until nothing can run it any more.
         for backend in {id(variant.backend): variant.backend for variant in (*found.values(), *self._gone)}.values():
             self._queues.resize(backend)
@@ -283,14 +300,20 @@ class Variants:
         batcher.runs(partial(self._run, variant))
         return variant
 
-    def _choose_only(self, route: Route) -> None:
-        """Remember the variant of a model that has no other, which needs no choice."""
+    def _remember(self, route: Route) -> None:
+        """Who answers a model's requests, where all who may can run: no name is looked up then for each of them."""
         self._only.pop(route.model, None)
-        if len(route.splits) == 1:
-            only = route.splits[0]
-            variant = self._live.get((route.model, only.version, only.variant))
-            if variant is not None:
-                self._only[route.model] = variant
+        self._divided.pop(route.model, None)
+        buckets = Buckets(route.salt, route.splits)
+        found = [self._live.get((route.model, split.version, split.variant)) for split in buckets.splits]
+        variants = tuple([variant for variant in found if variant is not None])
+        if len(variants) < len(found):
+            return
+        if len(variants) == 1:
+            self._only[route.model] = variants[0]
+        else:
+            most = max(range(len(variants)), key=lambda place: buckets.splits[place].weight_bp)
+            self._divided[route.model] = Divided(buckets, variants, variants[most])
 
     def _stable(self, route: Route) -> Variant | None:
         """Who answers for a variant that nothing hosts: a trial without replicas fails nobody's request."""
@@ -319,8 +342,7 @@ class Variants:
                     return split.variant, split.version
             known = [split.variant for split in route.splits]
             raise BadRequest(f"model {route.model!r} has no variant {request.pinned!r}; it has {known}")
-        # Without a key nobody asks for the same answer twice: each request is assigned for itself.
-        split = choose_split(route, request.key or random.randbytes(8))  # noqa: S311 - a fair split, no secret
+        split = choose_split(route, request.key)
         return split.variant, split.version
 
     def _why_not(self, route: Route, version: int) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from serving.errors import NotReady
 from serving.inference import Hosted, Request, Tensor, VersionKey
-from serving.routing.table import Route, RouteTable, Served, Split
+from serving.routing.split import choose_split
+from serving.routing.table import Route, RouteTable, Served, Split, Trial
 from serving.testing.backend import KEY, SIGNATURE, EchoBackend, row_of
 from tests.unit.request_path.conftest import Bench, Caller
 
@@ -34,6 +35,30 @@ def chosen(bench: Bench, *, key: bytes | None = None, version: int | None = None
 async def test_stable_answers_for_a_canary_that_nothing_hosts() -> None:
     bench = bench_of(KEY)
     assert {chosen(bench, key=b"%d" % number) for number in range(200)} == {"stable"}
+
+
+async def test_variants_that_all_live_divide_keys_as_the_split_says_and_their_trial_knows_of_each() -> None:
+    bench = bench_of(KEY, CANARY)
+    splits = (Split("stable", 1, 2_500), Split("canary", 2, 7_500))
+    trial = Trial("rollout", 3, 0, 7_500, sticky=False, began_s=0.0, count_from_s=0.0)
+    route = Route(KEY.model, "salt", splits, (Served(1, "pool"), Served(2, "pool")), trial)
+    variants = bench.predictor.variants
+    variants.adopt(RouteTable(3, {KEY.model: route}))
+    keys = [b"%d" % number for number in range(200)]
+    wanted = [choose_split(route, key).variant for key in keys]
+    assert [chosen(bench, key=key) for key in keys] == wanted
+    # Those who choose for themselves are none of the trial's.
+    assert chosen(bench, key=keys[0], pinned="stable") == chosen(bench, version=1) == "stable"
+    assert variants.likely(KEY.model) is variants.find(KEY.model, None) is variants.find(KEY.model, 2)
+    told = {tally.canary: tally.events["split"] for tally in variants.trials.take()}
+    assert told == {True: wanted.count("canary"), False: wanted.count("stable")}
+
+
+async def test_without_a_key_requests_are_divided_by_the_weights() -> None:
+    bench = bench_of(KEY, CANARY)
+    names = [chosen(bench) for _ in range(2_000)]
+    # Five standard deviations.
+    assert abs(names.count("canary") - 1_000) < 112
 
 
 async def test_who_asks_for_the_canary_itself_is_told_that_nothing_hosts_it() -> None:
@@ -130,7 +155,7 @@ async def test_a_version_that_becomes_ready_has_no_other_looked_at(count: int) -
     for number, hosted in enumerate(backend.facts):
         backend.host(hosted.key, hosted)
         assert len(bench.predictor.variants.all()) == number + 1
-        assert bench.predictor.variants.only(hosted.key.model) is not None
+        assert bench.predictor.variants.likely(hosted.key.model) is not None
     assert backend.asked == 2 * count
 
 
