@@ -175,6 +175,7 @@ class Batch:
 class Outputs:
     """What a version answered to a batch, which ran for `run_s` seconds where the model is; 0 where nobody measured.
 
+    `worked_s` of them a processor worked for it; 0 where nobody knows, since it was not one thread that did.
     `replica` is the one that ran it, "" in this process; there it had waited for `waited_s` seconds before it ran.
     `rendered` is a memo for edges, which encode a whole batch once instead of each row.
     """
@@ -183,6 +184,7 @@ class Outputs:
     run_s: float = 0.0
     replica: str = ""
     waited_s: float = 0.0
+    worked_s: float = 0.0
     rendered: dict[Hashable, object] = field(default_factory=dict)
 
 

@@ -19,6 +19,7 @@ from serving.errors import ModelFailed, NotReady
 from serving.inference import Batch, Hosted, Outputs, Signature, Stacked, Tensor, TensorSpec, VersionKey
 from serving.runtime.loaded_model import ModelSource
 from serving.runtime.onnx_session import Interrupt
+from serving.runtime.options import DEFAULTS, RuntimeOptions
 from serving.testing import models
 from serving.testing.bad_models import BAD
 
@@ -136,6 +137,19 @@ async def test_a_run_that_turns_out_long_sends_the_next_ones_of_its_size_to_a_th
             fake.takes_s = takes_s
             await backend.run(batch("m", [[1]]))
             assert (fake.ran_in == threading.get_ident()) == expected_on_loop
+
+
+async def test_what_a_processor_worked_for_a_run_is_told_beside_its_time_where_one_thread_does_all_of_it() -> None:
+    now = [0.0]
+    for threads in (1, 4):
+        options = RuntimeOptions(intra_op_threads=threads)
+        async with faking(Fake(clock=now), lambda: now[0], options=options) as (backend, fake):
+            fake.may_end.set()
+            fake.takes_s = 1_000.0
+            for _ in ("on the loop", "in a thread"):
+                outputs = await backend.run(batch("m", [[1]]))
+                assert outputs.run_s == 1_000.0
+                assert (0.0 < outputs.worked_s < 100.0) if threads == 1 else outputs.worked_s == 0.0
 
 
 async def test_requests_that_run_whole_are_told_apart_by_their_bytes() -> None:
@@ -277,9 +291,12 @@ class Fake:
 
 @asynccontextmanager
 async def faking(
-    fake: Fake, clock: Callable[[], float] = time.perf_counter, threads: int = 2
+    fake: Fake,
+    clock: Callable[[], float] = time.perf_counter,
+    threads: int = 2,
+    options: RuntimeOptions = DEFAULTS,
 ) -> AsyncIterator[tuple[InProcess, Fake]]:
-    backend = InProcess([ModelSource(key("m"), Path("m"))], threads, clock, lambda source: fake)
+    backend = InProcess([ModelSource(key("m"), Path("m"), options)], threads, clock, lambda source: fake)
     await started(backend)
     try:
         yield backend, fake
