@@ -48,7 +48,8 @@ _BYTES_APART = 32
 class _Host:
     """One version that can run; `by_rows`: its run time is a matter of rows, else of bytes.
 
-    `one_thread`: all of a run happens in the thread that calls it. `number` stands for it where what is in flight is written.
+    `one_thread`: all of a run happens in the thread that calls it. `number` stands for it where is written what is in
+    flight.
     """
 
     model: Loaded

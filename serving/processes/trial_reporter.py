@@ -8,7 +8,8 @@ import secrets
 from collections.abc import Callable
 
 from serving.errors import Unavailable
-from serving.request_path.trials import Tally, Trials
+from serving.request_path.tallies import Tally
+from serving.request_path.trials import Trials
 from serving.routing.table import Trial
 from serving.state.rollout_counts import CANARY, STABLE, ArmCounts, CountsWriter, StratumName
 

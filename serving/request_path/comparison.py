@@ -12,7 +12,7 @@ import orjson
 from serving.inference import Answer, Tensor
 from serving.request_path.copies import Copy, Original
 from serving.request_path.decisions import KINDS, Decision, distance
-from serving.request_path.trials import Difference
+from serving.request_path.tallies import Difference
 
 # Of inputs that are shown; the rest of a wide row is left out.
 _MOST_VALUES = 200

@@ -12,6 +12,7 @@ from serving.inference import Answer, Batch, Buffer, Outputs, Request, Stacked
 from serving.observation import BatchSeen, Flown, RequestWatch
 from serving.request_path import trials
 from serving.request_path.intake import Given
+from serving.request_path.tallies import Took
 from serving.request_path.variants import Variant
 
 
@@ -104,7 +105,7 @@ class Flight:
         if judged:
             # Beside the loop a run waits for cores and for the interpreter, and a small batch suffers more of that: a
             # version would be told to be slow for its share.
-            took = trials.Took(outputs.worked_s or outputs.run_s or run_s, landed_at)
+            took = Took(outputs.worked_s or outputs.run_s or run_s, landed_at)
             trials.answered(judged, outputs, took)
         first, _, stop = self.spans[0]
         # The whole request was predicted: its other parts come early and would hide that the last one is late.

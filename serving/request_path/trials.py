@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from xxhash import xxh3_64_intdigest
 
 from serving.errors import BadRequest, ServingError
 from serving.inference import Outputs, Request, Tensor
+from serving.request_path.tallies import Difference, First, Tally, Took
 from serving.request_path.trial_scores import RowScores, rows_not_finite
 from serving.routing.table import Route, RouteTable, Trial
 
@@ -26,49 +27,6 @@ _MOST_TOLD = 200_000
 # What a run of the canary may take longer than a bound. Replicas of its own have fewer requests, and so colder caches:
 # an identical model of 95 us ran for 145 us there, which is several times as many answers over a bound.
 SLACK_S = 0.0002
-
-
-class First(NamedTuple):
-    """A key's event: it counts as `event` if the key is not among those `seen` yet, by any worker.
-
-    `sampled`: the key is one of the trial's sample.
-    """
-
-    seen: str
-    event: str
-    key: int
-    sampled: bool
-
-
-class Difference(NamedTuple):
-    """What a shadow answered otherwise, as `text` for people, and by how much: the larger, the sooner it is shown."""
-
-    size: float
-    text: str
-
-
-class Took(NamedTuple):
-    """How long a batch ran, and by the loop's clock when it was over."""
-
-    run_s: float
-    landed_at: float
-
-
-class Tally(NamedTuple):
-    """What one arm saw since the last time it was taken.
-
-    `crashes` are batches that a replica of its version took with it; `lost` events of keys found no room.
-    `differences` are the largest that its shadow showed.
-    """
-
-    trial: Trial
-    canary: bool
-    requests: int
-    events: Mapping[str, int]
-    firsts: tuple[First, ...]
-    crashes: int
-    lost: int
-    differences: tuple[Difference, ...] = ()
 
 
 class Room:

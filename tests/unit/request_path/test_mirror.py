@@ -15,7 +15,7 @@ from serving.errors import ModelFailed, ReplicaLost
 from serving.inference import Answer, Batch, Hosted, Outputs, Request, Signature, Tensor, TensorSpec, VersionKey
 from serving.request_path import mirror
 from serving.request_path.predict import Predictor
-from serving.request_path.trials import Tally
+from serving.request_path.tallies import Tally
 from serving.routing.table import Route, RouteTable, Served, Shadow, Split, Trial
 from serving.testing.backend import KEY, SIGNATURE, EchoBackend
 from tests.unit.request_path.conftest import Caller, Counts

@@ -11,8 +11,9 @@ import pytest
 from serving.errors import BadRequest, DeadlineExceeded
 from serving.inference import Hosted, Outputs, Request, Tensor, VersionKey
 from serving.request_path import trials as counting
+from serving.request_path.tallies import Tally, Took
 from serving.request_path.trial_scores import RowScores, rows_not_finite
-from serving.request_path.trials import CANARY, Judged, Tally, Took, Trials, failed
+from serving.request_path.trials import CANARY, Judged, Trials, failed
 from serving.routing.table import Route, RouteTable, Served, Split, Trial
 from serving.testing.backend import KEY, SIGNATURE, EchoBackend, row_of
 from tests.unit.request_path.conftest import Bench, Caller
