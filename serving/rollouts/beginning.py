@@ -8,6 +8,7 @@ from typing import Any
 from serving.errors import BadRequest, ConfigInvalid, InUse, NotReady, UnknownModel
 from serving.rollouts import plan_file
 from serving.rollouts.plan import Plan
+from serving.rollouts.same_form import other_form
 
 
 def asked_for(plan: Mapping[str, Any]) -> Plan:
@@ -42,7 +43,8 @@ def stable_of(seen: Mapping[str, Any], model: str, canary: int) -> int:
     """The version that answers now, against which the canary is held.
 
     Raises:
-        ServingError: one of the two is not there or not ready, or versions share the requests already.
+        ServingError: one of the two is not there or not ready, they are asked in different ways, or versions share the
+            requests already.
     """
     found = next((one for one in seen["models"] if one["name"] == model), None)
     if found is None:
@@ -63,4 +65,10 @@ def stable_of(seen: Mapping[str, Any], model: str, canary: int) -> int:
         if versions[number]["state"] != "ready":
             why = versions[number]["why"] or "it is being loaded; try again in a moment"
             raise NotReady(f"version {number} of {model!r} cannot answer: {why}")
+    trips = other_form(versions[stable], versions[canary])
+    if trips:
+        raise BadRequest(
+            f"{trips}; requests to {model!r} fit one of them alone, so that nothing can be rolled out: keep the form, "
+            "or serve it as another model"
+        )
     return stable

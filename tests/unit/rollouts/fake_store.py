@@ -102,6 +102,8 @@ class FakeSession:
         self.splits: list[dict[str, Any]] = []
         self.state, self.why = "ready", ""
         self.score = ""
+        # What version 2 takes and answers, where that is not what version 1 does.
+        self.form: dict[str, Any] = {}
         self.goal_us = 0
         self.fence = 0
         self.away: Exception | None = None
@@ -116,8 +118,10 @@ class FakeSession:
 
     async def __call__(self, what: str, **facts: Any) -> Mapping[str, Any]:
         if what == "models":
-            stable = {"version": 1, "state": "ready", "why": "", "variants": {"stable": 100.0}}
-            canary = {"version": 2, "state": self.state, "why": self.why, "variants": {}, "pool": self.pool}
+            form = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}], "outputs": []}
+            stable = {"version": 1, "state": "ready", "why": "", "variants": {"stable": 100.0}, **form}
+            canary = {"version": 2, "state": self.state, "why": self.why, "variants": {}, "pool": self.pool, **form}
+            canary |= self.form
             return {"models": [{"name": "m", "default": 1, "versions": [stable, canary]}]}
         if what == "score":
             return {"output": self.score, "index": 0, "threshold": 0.5, "goal_us": self.goal_us}

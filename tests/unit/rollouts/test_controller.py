@@ -214,6 +214,10 @@ async def test_what_cannot_begin_is_refused_with_a_sentence() -> None:
     with pytest.raises(NotReady, match="being loaded"):
         await world.begin()
     world.session.state = "ready"
+    world.session.form = {"inputs": [{"name": "row", "datatype": "FP32", "shape": [-1, 4]}]}
+    with pytest.raises(BadRequest, match="version 2 has no input 'x', which version 1 has; requests to 'm' fit one"):
+        await world.begin()
+    world.session.form = {}
     await world.begin()
     with pytest.raises(InUse, match="is not over"):
         await world.begin()
