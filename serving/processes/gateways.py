@@ -249,8 +249,6 @@ class Gateways:
         part = f"gateway {worker.slot}"
         self.crashes += 1
         self._reports.emit(Event("crashed", part, f"gateway worker {worker.slot} ended: {worker.how_it_ended()}"))
-        if worker.died_in is not None:
-            self._reports.faulted(worker.died_in)
         if wait_s := delay_s(strikes):
             text = f"gateway worker {worker.slot} starts again in {wait_s:g} s"
             self._reports.emit(Event("restarting", part, text, {"wait_s": wait_s}))
@@ -283,6 +281,9 @@ class Gateways:
     def _changed(self, worker: GatewayProcess) -> None:
         if worker.ended.is_set():
             self._present.pop(worker.name, None)
+            # Here, since a worker that a roll replaces, or has just started, is not started again.
+            if worker.died_in is not None:
+                self._reports.faulted(worker.died_in)
             self._reports.gone(worker)
             self._learned.gone(worker.name)
         self._cover()

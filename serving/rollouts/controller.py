@@ -21,7 +21,7 @@ from serving.rollouts.look import Facts, Looked
 from serving.rollouts.own_replicas import OwnReplicas
 from serving.rollouts.rollout import Rollout
 from serving.rollouts.session import Session
-from serving.rollouts.shares import measured_as, shadowed_as, shares_of
+from serving.rollouts.shares import counted_as, measured_as, shadowed_as, shares_of
 from serving.rollouts.store import Document, Store
 from serving.rollouts.transition import Order, Phase, Standing
 from serving.rollouts.webhooks import Webhooks
@@ -281,10 +281,10 @@ class Controller:
             no_place = self._own.started(held, number)
         answer = self._webhooks.answer(held.id)
         this = answer.asked == _question_of(held)
-        counted_as = shadowed_as(held) if held.standing is not None and held.standing.shadowing else held.id
-        crashes = await asyncio.to_thread(self._store.crashes, counted_as)
-        faults = await asyncio.to_thread(self._store.faults, counted_as)
-        seen = await asyncio.to_thread(self._store.keys, counted_as)
+        counted = counted_as(held)
+        crashes = await asyncio.to_thread(self._store.crashes, counted)
+        faults = await asyncio.to_thread(self._store.faults, counted)
+        seen = await asyncio.to_thread(self._store.keys, counted)
         no = answer.why if this else ""
         return Facts(unusable, crashes, faults, starting, no_place, seen, agreed=this and answer.yes, no=no)
 

@@ -57,6 +57,13 @@ def measured_as(rollout: Rollout) -> str:
     return rollout.id + (MEASURED_BY_REQUEST if rollout.sticky is False else MEASURED_BY_KEY)
 
 
+def counted_as(rollout: Rollout) -> str:
+    """Under which id what happens now is counted."""
+    if rollout.standing is None:
+        return measured_as(rollout)
+    return shadowed_as(rollout) if rollout.standing.shadowing else rollout.id
+
+
 def shadowed_as(rollout: Rollout) -> str:
     """Under which id pairs of the shadow stage are counted: apart from those of the arms."""
     return rollout.id + SHADOWED

@@ -42,6 +42,9 @@ class FakeChild:
         self.fds = []
         self._over.set()
 
+    def kill(self) -> None:
+        self.end()
+
     def signal(self, which: signal.Signals) -> None:
         del which
         self.end()

@@ -56,6 +56,26 @@ async def test_who_ran_when_a_worker_died_of_a_fault_is_told_and_nobody_where_ot
 
 
 @pytest.mark.usefixtures("channels_closed")
+async def test_a_worker_that_dies_of_a_fault_in_a_roll_is_told_of_too(tmp_path: Path) -> None:
+    spawner, told = FakeSpawner(), list[VersionKey]()
+    start = StartMessage("s", "in-process", str(tmp_path), str(tmp_path), workers=1)
+    reports = Reports(lambda _: None, lambda *_: None, lambda _: None, told.append)
+    gateways = Gateways(cast("Spawner", spawner), start, reports)
+    await gateways.start()
+    rolling = asyncio.create_task(gateways.roll())
+    await happens(lambda: len(spawner.children) == 2)
+    worker = InFlight(replace(start, generation=2).in_flight_file)
+    worker.places[0] = worker.number_of(VersionKey("m", 2))
+    spawner.children[1].fault = True
+    spawner.children[1].end()
+    assert not await rolling
+    await happens(lambda: bool(told))
+    assert told == [VersionKey("m", 2)]
+    spawner.children[0].end()
+    await gateways.stop(0.1)
+
+
+@pytest.mark.usefixtures("channels_closed")
 async def test_a_roll_for_which_there_is_no_room_is_told_and_the_old_worker_goes_on() -> None:
     spawner, events = FakeSpawner(), list[Event]()
     start = StartMessage("s", "ray", "/r", "/r", workers=1)

@@ -24,7 +24,7 @@ class FakeStore:
         self.counted: dict[str, dict[StratumName, dict[str, int]]] = {}
         self.closed: dict[str, int] = {}
         self.crashed = (0, 0)
-        self.faulted = (0, 0)
+        self.faulted: dict[str, tuple[int, int]] = {}
         self.unreadable: Exception | None = None
         self.known_keys: dict[str, int] = {}
         self.forgotten: list[int] = []
@@ -72,7 +72,7 @@ class FakeStore:
         return self.crashed
 
     def faults(self, rollout_id: str) -> tuple[int, int]:
-        return self.faulted
+        return self.faulted.get(rollout_id, (0, 0))
 
     def keys(self, rollout_id: str) -> int:
         return self.known_keys.get(rollout_id, 0)

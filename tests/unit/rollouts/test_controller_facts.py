@@ -44,14 +44,25 @@ async def test_one_worker_that_died_in_a_run_of_the_canary_rolls_it_back_unless_
     world = World()
     rollout_id = await world.begin()
     await world.until("step", rollout_id)
-    world.store.faulted = (2, 2)
+    world.store.faulted[rollout_id] = (2, 2)
     await world.tick()
     assert world.held(rollout_id).phase == "step"
-    world.store.faulted = (1, 0)
+    world.store.faulted[rollout_id] = (1, 0)
     await world.tick()
     held = world.held(rollout_id)
     assert (held.phase, held.said.reason) == ("rolled_back", "hard_stop")
     assert held.said.sentence == "gateway workers died in runs of the canary's version: 1, of the stable one's 0"
+
+
+async def test_a_fault_of_the_canary_while_the_stable_version_is_measured_ends_it_before_it_has_any_share() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    await world.tick()
+    world.store.faulted[world.session.splits[-1]["trial"]["rollout"]] = (1, 0)
+    await world.tick()
+    held = world.held(rollout_id)
+    assert (held.phase, held.said.reason) == ("rolled_back", "hard_stop")
+    assert set(world.weights) == {0}
 
 
 @pytest.mark.parametrize("why", [Unavailable("it takes too long"), ValueError("no number: 'x'")])
@@ -86,6 +97,6 @@ async def test_a_canary_that_crashes_is_rolled_back_also_while_counts_cannot_be_
     world = World()
     rollout_id = await world.begin()
     await world.until("step", rollout_id)
-    world.store.unreadable, world.store.faulted = Unavailable("it takes too long"), (1, 0)
+    world.store.unreadable, world.store.faulted[rollout_id] = Unavailable("it takes too long"), (1, 0)
     await world.tick()
     assert (world.held(rollout_id).phase, world.session.canary_bp) == ("rolled_back", 0)
