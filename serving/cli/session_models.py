@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +48,13 @@ def planned(settings: Settings, sift: Callable[[Settings, Listing], Listing] = s
     whole = with_owner_facts(settings, {one.key.model: one.manifest for one in listing.versions})
     # Refuses a configuration that names models which are not there, before anything is started.
     first_table(whole, [one.key for one in listing.versions])
-    return Planned(session_plan(whole, _served(whole, listing)), whole, listing.problems)
+    left_out = {one.name: one.error.message for one in listing.problems}
+    return Planned(session_plan(whole, _served(whole, listing), left_out), whole, listing.problems)
 
 
-def session_plan(settings: Settings, models: Iterable[ServedModel]) -> SessionPlan:
+def session_plan(
+    settings: Settings, models: Iterable[ServedModel], left_out: Mapping[str, str] | None = None
+) -> SessionPlan:
     """The plan of a session with these settings and versions."""
     return SessionPlan(
         engine=settings.engine.kind,
@@ -75,6 +78,7 @@ def session_plan(settings: Settings, models: Iterable[ServedModel]) -> SessionPl
         secret=read_secret("").decode() if settings.engine.kind == "external" else "",
         grace_s=settings.http.drain_grace_s,
         config=settings.model_dump(mode="json"),
+        left_out=left_out or {},
     )
 
 

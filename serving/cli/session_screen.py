@@ -39,7 +39,7 @@ class SessionScreen:
         self._age_s = age_s
         self._plan = plan
         self._as_json = (plan.config.get("logs") or {}).get("format") == "json"
-        self._refused = {_name(problem): problem.error.message for problem in problems}
+        self._refused = {problem.name: problem.error.message for problem in problems}
         self._ready = False
         self._up: set[str] = set()
         self.stopping_at: float | None = None
@@ -138,10 +138,6 @@ def metrics_url(running: RunningSession) -> str:
 def control_url(running: RunningSession) -> str:
     """Where the control API is."""
     return f"http://{_host(running.control_host)}:{running.control_port}"
-
-
-def _name(problem: Problem) -> str:
-    return problem.model if problem.version is None else f"{problem.model}/{problem.version}"
 
 
 def _host(host: str) -> str:

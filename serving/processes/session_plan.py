@@ -38,7 +38,8 @@ class SessionPlan:
     which are judged from counts in it. `state_dir` None keeps what should outlive a crash in the session's run
     directory, which ends with the session. `samples` holds, per model, the body of an infer request that must work
     before the session is called ready. `secret` "" lets the session make its own.
-    `config` goes to workers and engine as it is.
+    `config` goes to workers and engine as it is. `left_out` is what of the repository cannot be served, by `model` or
+    `model/version`, and why.
     """
 
     engine: Literal["ray", "in-process", "external"] = "in-process"
@@ -63,6 +64,7 @@ class SessionPlan:
     grace_s: float = 8.0
     samples: Mapping[str, bytes] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     # Where a worker finds its gateway and the engine its program; tests put a small one in their place.
     gateway_builder: str = "serving.processes.gateway:build_gateway"
     engine_program: str = "serving.processes.ray_engine"

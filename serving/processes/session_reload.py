@@ -57,9 +57,19 @@ def judge(new: Following, old: Settings, now: RouteTable, before: RouteTable) ->
     fixed = refused(old, new.settings)
     if fixed:
         raise InUse(f"{', '.join(fixed)}: a running session cannot change that; stop it and start it again")
-    held_up = [*objections(now, before, new.first), *_disturbed(new.settings, old, now)]
+    held_up = [
+        *_broken(new.plan.left_out, now),
+        *objections(now, before, new.first),
+        *_disturbed(new.settings, old, now),
+    ]
     if held_up:
         raise InUse("; ".join(dict.fromkeys(held_up)))
+
+
+def _broken(left_out: Mapping[str, str], now: RouteTable) -> list[str]:
+    """What can be served no more and is asked for: a file that broke is not one that was taken away."""
+    asked_for = {f"{route.model}/{one.version}" for route in now.routes.values() for one in route.served}
+    return [why for name, why in left_out.items() if name in asked_for or name in now.routes]
 
 
 def _disturbed(new: Settings, old: Settings, now: RouteTable) -> list[str]:

@@ -52,6 +52,7 @@ class SessionVersions:
         self._models = {VersionKey(served.model, served.version): served for served in plan.models}
         self._settings = Settings.model_validate(plan.config)
         self._config = plan.config
+        self._left_out = plan.left_out
         self._seen = self._first = session_table(parts.start)
         url = parts.start.control_url
         self._tables: TablePlace = RedisTable(url, self._seen) if url else HeldTable(self._seen)
@@ -139,6 +140,10 @@ class SessionVersions:
                     await self._roll()
             else:
                 await self._follow(new)
+        for name, why in new.plan.left_out.items():
+            if self._left_out.get(name) != why:
+                self._say("refused", name, why)
+        self._left_out = new.plan.left_out
 
     async def _follow(self, new: Following) -> None:
         models = new.models(self._models, new.merged(await self._tables.current(), self._first))

@@ -110,7 +110,7 @@ class Supervisor:
         await self._show_metrics(parts)
         self._own(self._become_ready(parts))
         if parts.start.control_url:
-            # Now, not with the first order: faults of workers are charged to rollouts, which an earlier session may have begun.
+            # Not with the first order: faults of workers are charged to rollouts, also to those of an earlier session.
             self._orders_of(parts)
         if self.plan.engine == "in-process" and parts.start.control_url:
             self._own(self._publish_table(parts))

@@ -37,6 +37,11 @@ class Problem:
     path: Path
     error: ModelUnservable
 
+    @property
+    def name(self) -> str:
+        """`model/version`, or `model`."""
+        return self.model if self.version is None else f"{self.model}/{self.version}"
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:

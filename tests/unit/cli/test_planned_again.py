@@ -55,6 +55,14 @@ def test_what_cannot_be_used_is_said(
             again()
 
 
+def test_what_is_broken_is_left_out_by_name_with_its_reason(again: PlannedAgain, tmp_path: Path) -> None:
+    save(tmp_path / "models", "another", 3, doubler()).write_bytes(b"cut off")
+    plan = again()
+    assert [one.model for one in plan.models] == ["doubler"]
+    assert list(plan.left_out) == ["another/3"]
+    assert "another/3/model.onnx" in plan.left_out["another/3"]
+
+
 def test_a_repository_that_has_been_emptied_is_said(again: PlannedAgain, tmp_path: Path) -> None:
     (tmp_path / "models" / "doubler" / "1" / "model.onnx").unlink()
     with pytest.raises(ConfigInvalid, match="has no model that can be served"):

@@ -167,6 +167,22 @@ async def test_what_a_running_session_cannot_change_is_named_and_nothing_is_done
     assert session.steps == []
 
 
+@pytest.mark.parametrize("name", ["b", "b/1"])
+async def test_a_file_that_broke_is_not_one_that_was_taken_away(session: Session, name: str) -> None:
+    broken = replace(plan(A), left_out={name: "b/1/model.onnx: cut off", "d/1": "d/1/model.onnx: no ONNX"})
+    with pytest.raises(InUse, match=r"^b/1/model.onnx: cut off$"):
+        await session.reload(broken)
+    assert session.steps == []
+
+
+async def test_what_came_broken_is_told_once_and_the_rest_is_followed(session: Session) -> None:
+    came = replace(plan(A, B, C), left_out={"d/1": "d/1/model.onnx: no ONNX"})
+    for _ in range(2):
+        await session.reload(came)
+        assert session.events == [Event("refused", "d/1", "d/1/model.onnx: no ONNX")]
+    assert list((await session.versions.table()).routes) == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("section", [{"batching": {"max_rows": 7}}, {"on_missing": "fail"}])
 async def test_a_model_under_a_rollout_is_not_changed(session: Session, section: dict[str, Any]) -> None:
     await session.versions.split("a", (Split("stable", 1, 10_000),), TRIAL, salt="r", fence=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serving.processes import run_dir, supervisor
+from serving.processes import run_dir, running_sessions, supervisor
 from serving.processes.session_plan import SessionPlan
 from serving.processes.start_message import StartMessage
 from serving.processes.supervisor import Supervisor
@@ -23,7 +23,8 @@ class Gateways:
         pass
 
     async def ready_within(self, patience_s: float) -> bool:
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.Event().wait()
+        return True
 
 
 async def done() -> None:
@@ -51,7 +52,7 @@ async def test_rollouts_that_an_earlier_session_began_are_known_before_any_order
     monkeypatch.setattr(supervisor, "open_sockets", lambda _: None)
     monkeypatch.setattr(supervisor, "assembled", lambda *_: parts)
     monkeypatch.setattr(supervisor, "registration", lambda *_: None)
-    monkeypatch.setattr(supervisor.running_sessions, "write", lambda _: None)
+    monkeypatch.setattr(running_sessions, "write", lambda _: None)
     monkeypatch.setattr(run_dir, "sweep", list)
     await Supervisor(SessionPlan(engine="ray"), lambda _: None).start()
     assert len(looked_up) == (1 if url else 0)
