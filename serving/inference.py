@@ -242,7 +242,8 @@ class Request:
 
     `version` is None where the route decides. `inputs` stand in the caller's order until `accept` puts them in the
     signature's. `deadline_s` is on the monotonic clock, `timeout_s` what the caller asked for (None: the model's own).
-    `received_at` is when its last byte came, `accepted_at` when it was decoded, `queued_at` when its way was known.
+    `received_at` is when its last byte came, `accepted_at` when it was decoded, `queued_at` when its way was known,
+    `taken_at` when the batch was that it is in, 0 before that.
     `rows`, `size` (bytes), `group` (trailing shapes that must be equal within a batch), `queued_rows` (not yet taken)
     and `alone` are set once the request is accepted, `chosen` (the version that answers it) before that.
     `priority` is 1 for what should leave its queue first, 2 and more for what may wait; 0 is the model's default.
@@ -281,6 +282,7 @@ class Request:
         "received_at",
         "rows",
         "size",
+        "taken_at",
         "timeout_s",
         "version",
         "waiting",
@@ -296,6 +298,7 @@ class Request:
         self.received_at = received_at
         self.accepted_at = received_at
         self.queued_at = received_at
+        self.taken_at = 0.0
         self.timeout_s: float | None = None
         self.deadline_s = 0.0
         self.key: bytes | None = None

@@ -18,7 +18,7 @@ from serving.backends.backend import Changed
 from serving.backends.waiting import WaitNotes
 from serving.errors import DeadlineExceeded, ModelFailed, NotReady, Overloaded, ReplicaLost, ServingError, StreamRefused
 from serving.inference import Batch, Hosted, Outputs, VersionKey
-from serving.wire.batch_frame import decode_failed, decode_result, encode_run, run_s_of
+from serving.wire.batch_frame import decode_failed, decode_result, encode_run, run_s_of, waited_s_of
 from serving.wire.catalogue import Catalogue, decode_catalogue
 from serving.wire.frame import DEFAULT_FRAME_BYTES, RESULT, Frame
 from serving.wire.frame_reader import FrameReader
@@ -127,7 +127,9 @@ class ServeHandle:
         except TimeoutError:
             raise DeadlineExceeded(f"{batch.key} did not answer over Ray's handle in time") from None
         if answer.kind == RESULT:
-            return Outputs(decode_result(answer, batch.rows, facts.signature), run_s_of(answer))
+            # The handle does not say which replica it was; traces tell at least whose.
+            tensors = decode_result(answer, batch.rows, facts.signature)
+            return Outputs(tensors, run_s_of(answer), self._options.application, waited_s_of(answer))
         raise decode_failed(answer) or ModelFailed(f"{batch.key} was cancelled")
 
     async def _call(self, key: VersionKey, frame: bytes) -> bytes:

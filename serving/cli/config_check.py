@@ -11,6 +11,7 @@ from serving.config.effective import Flags, effective
 from serving.config.first_table import first_table
 from serving.config.settings import Settings
 from serving.errors import ConfigInvalid
+from serving.processes.tracing import receiver_headers
 from serving.registry.repository import Listing, Repository
 from serving.runtime.check import check_version
 from serving.runtime.inspector import Inspector
@@ -46,6 +47,11 @@ def checked(config: Path | None, models: Path | None) -> Checked:
 def compared(settings: Settings) -> Checked:
     """What is wrong with settings against the graphs of the repository that they name."""
     found = Checked()
+    if settings.tracing.headers_file is not None:
+        try:
+            receiver_headers(Path(settings.tracing.headers_file))
+        except ConfigInvalid as wrong:
+            found.problems.append(wrong.message)
     _compare(settings, found)
     return found
 

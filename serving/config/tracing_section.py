@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from pydantic_core import PydanticCustomError
 from serving.config.secrets import hidden
 from serving.config.section import Megabytes, Name, Seconds, Section, noted
 
+# No blanks, nothing beyond ASCII, and neither a query nor a fragment, which would be lost.
+_VISIBLE = re.compile(r"[!\"$->@-~]+")
 _PERMITTED = "http://HOST:PORT or https://HOST:PORT"
 
 
@@ -18,11 +21,15 @@ def receiver_url(value: str) -> str:
     """The address of a receiver of OTLP over HTTP.
 
     Raises:
-        PydanticCustomError: another scheme, no host, or a password, which belongs into the file of headers.
+        PydanticCustomError: another scheme, no host or none that can be looked up, a query, or a password, which
+            belongs into the file of headers.
     """
     try:
         at = urlsplit(value)
-        fits = at.scheme in {"http", "https"} and bool(at.hostname) and "@" not in at.netloc and at.port != 0
+        host = at.hostname or ""
+        fits = at.scheme in {"http", "https"} and bool(host) and "@" not in at.netloc and at.port != 0
+        # Names of other alphabets are written as DNS has them (xn--...); the look-up encodes names this way.
+        fits = fits and bool(_VISIBLE.fullmatch(value)) and bool(host.encode("idna"))
     except ValueError:
         fits = False
     if not fits:

@@ -200,6 +200,9 @@ class Gateway:
         """Answer what is in flight and have callers go elsewhere; over when all is answered, or the time."""
         self.predictor.mirror.stop()
         await asyncio.gather(self.http.drain(grace_s), self.grpc.drain(grace_s))
+        if self.tracing is not None:
+            # Before the last figures are told, which say what became of its spans.
+            await self.tracing.sender.stop()
 
     async def stop(self) -> None:
         """End every task and connection; drained before."""

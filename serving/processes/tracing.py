@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import re
@@ -18,6 +19,8 @@ from serving.telemetry.catalogue import SPANS, TRACES
 from serving.telemetry.recorder import Recorder
 from serving.telemetry.tracing.sender import Receiver, SpanSender, poster
 from serving.telemetry.tracing.tracer import Sources, TraceOptions, Tracer
+
+log = logging.getLogger(__name__)
 
 # RFC 9110, section 5.
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]*?)[ \t]*")
@@ -40,14 +43,16 @@ class Tracing:
 
 
 def tracing_of(section: TracingSection, session: str, slot: int, recorder: Recorder) -> Tracing | None:
-    """Traces as configured, not yet sent; None where none are.
-
-    Raises:
-        ConfigInvalid: the file of headers cannot be used.
-    """
+    """Traces as configured, not yet sent; None where none are, or where the file of headers cannot be used."""
     if section.endpoint is None:
         return None
-    headers = {} if section.headers_file is None else receiver_headers(Path(section.headers_file))
+    try:
+        headers = {} if section.headers_file is None else receiver_headers(Path(section.headers_file))
+    except ConfigInvalid as wrong:
+        # The file may have been lost since the configuration was checked: a worker that ended for it would be started
+        # again and again, and nobody be answered.
+        log.error("%s; requests are answered, and not traced", wrong.message)  # noqa: TRY400 - no traceback helps
+        return None
     receiver = Receiver(section.endpoint, headers, section.timeout_s)
     sender = SpanSender(poster(receiver), release(), int(section.queue_mb * 1e6))
     chance = random.Random(os.urandom(16))  # noqa: S311 - ids of traces are unlike each other, and no secret

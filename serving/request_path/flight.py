@@ -31,6 +31,7 @@ class Flight:
         "_task",
         "_waiting",
         "_watch",
+        "ended_at",
         "spans",
         "taken_at",
         "variant",
@@ -49,7 +50,7 @@ class Flight:
         self.variant = variant
         self.spans = spans
         self.whole = not variant.hosted.batchable or type(spans[0].request.group) is Given
-        self.taken_at = clock()
+        self.taken_at = self.ended_at = clock()
         self._clock = clock
         self._large = large
         self._observe = observe
@@ -77,10 +78,11 @@ class Flight:
         finally:
             # From here on a reply must not call the batch back.
             self._landed = True
+            self.ended_at = self._clock()
 
     def land(self, outputs: Outputs) -> None:
         """Give each caller its rows; one who left, or whose edge fails, never affects the others."""
-        landed_at = self._clock()
+        landed_at = self.ended_at
         run_s = landed_at - self.taken_at
         key, name, whole = self.variant.key, self.variant.name, self.whole
         row = 0
@@ -119,17 +121,17 @@ class Flight:
             self._watch.batch_answered(seen, Flown(answered, self.taken_at, landed_at, self._clock(), *ran))
 
     def fail(self, error: ServingError) -> None:
-        """Tell every caller of the batch the same."""
-        landed_at = self._clock()
+        """Tell every caller of the batch the same, perhaps long after it ran: other parts were tried meanwhile."""
+        told_at, ended_at = self._clock(), self.ended_at
         answered = [request for request, _, _ in self.spans if request.waiting]
         for request in answered:
             trials.failed(request, error)
             request.reply(error)
         if answered:
             rows = sum([stop - start for _, start, stop in self.spans])
-            seen = self._tell(answered, rows, landed_at, landed_at - self.taken_at, error.reason)
+            seen = self._tell(answered, rows, told_at, ended_at - self.taken_at, error.reason)
             if self._watch is not None:
-                self._watch.batch_answered(seen, Flown(answered, self.taken_at, landed_at, self._clock()))
+                self._watch.batch_answered(seen, Flown(answered, self.taken_at, ended_at, self._clock()))
 
     def released(self, request: Request) -> None:
         """A caller left or ran out of time; when the last one did, the run is called back and its slot is free."""
@@ -146,6 +148,7 @@ class Flight:
     def _board(self) -> None:
         whole = (*self.variant.holders, self)
         for request, start, stop in self.spans:
+            request.taken_at = self.taken_at
             if stop - start == request.rows:
                 request.holders = whole
             else:

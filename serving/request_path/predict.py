@@ -205,6 +205,7 @@ class Predictor:
         trials.stood_in(request)
         request.chosen = variant.key
         request.alone = False
+        request.taken_at = 0.0
         request.queued_at = self._clock()
         try:
             self._hand_over(variant, request)

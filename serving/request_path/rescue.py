@@ -48,13 +48,13 @@ class Rescue:
     async def after_failure(self, flight: Flight, failed: ServingError) -> None:
         """Bisect within a budget; what is left when it is spent fails with the batch's own error."""
         budget = _BISECTION_BUDGET
-        parts: list[tuple[list[Span], ServingError]] = [(flight.spans, failed)]
+        parts: list[tuple[Flight, ServingError]] = [(flight, failed)]
         while parts:
             ran, error = parts.pop()
-            spans = _waiting(ran)
-            if len(ran) == 1 or budget < 2:  # noqa: PLR2004 - both halves have to run
-                self._fly(flight.variant, spans).fail(error)
+            if len(ran.spans) == 1 or budget < 2:  # noqa: PLR2004 - both halves have to run
+                ran.fail(error)
                 continue
+            spans = ran.waiting_spans()
             # The larger half first: of two that failed together the one that is still there may be innocent.
             middle = (len(spans) + 1) // 2
             for part in (spans[:middle], spans[middle:]):
@@ -63,9 +63,10 @@ class Rescue:
                 if not half:
                     continue
                 budget -= 1
-                caught = await self._try(flight.variant, half)
+                tried = self._fly(flight.variant, half)
+                caught = await self._try(tried)
                 if caught is not None:
-                    parts.append((half, caught))
+                    parts.append((tried, caught))
 
     def without_replica(self, flight: Flight, away: NotReady) -> None:
         """Nothing that lives hosts its version: no row began to run."""
@@ -79,6 +80,8 @@ class Rescue:
 
     async def _again(self, variant: Variant, spans: list[Span]) -> None:
         whole = [span for span in spans if span.stop - span.start == span.request.rows]
+        for span in whole:
+            span.request.taken_at = 0.0
         variant.batcher.put_back(whole)
         for span in spans:
             if span not in whole and span.request.waiting:
@@ -106,8 +109,7 @@ class Rescue:
             if outputs is not None:
                 part.land(outputs)
 
-    async def _try(self, variant: Variant, spans: list[Span]) -> ServingError | None:
-        part = self._fly(variant, spans)
+    async def _try(self, part: Flight) -> ServingError | None:
         try:
             outputs = await part.run()
         except ReplicaLost as lost:

@@ -13,7 +13,10 @@ _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0
 _TRACESTATE = re.compile(rb"[\x20-\x7e]{1,512}")
 # Fit for a log line and for an attribute; names that are longer, or hold anything else, are taken for none.
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_SAMPLED = 0x01
+# Where the parts of a traceparent stand; what a later version than 00 adds comes behind them.
+_TRACE_ID, _SPAN_ID, _LAST_FLAG = slice(3, 35), slice(36, 52), 54
+# Hexadecimal digits whose lowest bit, the flag `sampled`, is set.
+_SAMPLED = b"13579bdf"
 
 
 class CallerTrace(NamedTuple):
@@ -21,7 +24,6 @@ class CallerTrace(NamedTuple):
 
     trace_id: bytes
     span_id: bytes
-    sampled: bool
     state: str
 
 
@@ -43,11 +45,14 @@ def trace_of(context: CallerContext | None) -> CallerTrace | None:
     """The caller's span; None where it named none."""
     if context is None or not context.traceparent:
         return None
-    _, trace_id, span_id, flags = context.traceparent.split(b"-")
-    sampled = bool(int(flags, 16) & _SAMPLED)
-    return CallerTrace(
-        bytes.fromhex(trace_id.decode()), bytes.fromhex(span_id.decode()), sampled, context.tracestate.decode()
-    )
+    said = context.traceparent
+    trace_id, span_id = bytes.fromhex(said[_TRACE_ID].decode()), bytes.fromhex(said[_SPAN_ID].decode())
+    return CallerTrace(trace_id, span_id, context.tracestate.decode())
+
+
+def sampled(context: CallerContext) -> bool:
+    """Whether a caller that named its span traces the request; asked of each, so nothing else is read."""
+    return context.traceparent[_LAST_FLAG] in _SAMPLED
 
 
 def request_id_of(context: CallerContext | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import log
+from math import log, log1p
 
 # Why a request is traced, as the metric and the span say it.
 SAMPLED = "sampled"
@@ -23,7 +23,7 @@ class Share:
     def __init__(self, share: float, chance: Callable[[], float]) -> None:
         self._chance = chance
         # Of the geometric distribution (Devroye 1986, chapter X.2); 0 where everything is taken, None where nothing is.
-        self._log_rest: float | None = None if share <= 0.0 else 0.0 if share >= 1.0 else log(1.0 - share)
+        self._log_rest: float | None = None if share <= 0.0 else 0.0 if share >= 1.0 else log1p(-share)
         self._left = self._gap()
 
     def passes(self, count: int) -> bool:

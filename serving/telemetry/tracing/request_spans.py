@@ -12,15 +12,19 @@ from serving.observation import BatchSeen, Flown
 from serving.telemetry.caller_context import CallerTrace, request_id_of
 from serving.telemetry.tracing import otlp
 
+# A batch that went on without the request, or was called back: what it did after that is not this request's.
+_LEFT = otlp.attributes({"sluice.batch.left": True})
+
 
 class Traced(NamedTuple):
-    """A request that is traced, and why; `root` is its own span."""
+    """A request that is traced, and why; `root` is its own span, `links` lead from there to a trace that it left."""
 
     request: Request
     why: str
     trace_id: bytes
     root: bytes
     caller: CallerTrace | None
+    links: bytes = b""
 
 
 class Outcome(NamedTuple):
@@ -49,13 +53,21 @@ class SpanMaker:
     new_id: Callable[[int], bytes]
 
     def own(self, one: Traced, outcome: Outcome) -> list[bytes]:
-        """The request from its last byte to its answer outside of a batch, and its stages up to then."""
-        return [self._root(one, outcome, b""), *self._before(one, outcome.answered_at)]
+        """The request from its last byte to its answer, its stages, and the batch that it did not wait for."""
+        taken_at, answered_at = one.request.taken_at, outcome.answered_at
+        made = [self._root(one, outcome, b""), *self._before(one, taken_at or answered_at)]
+        if taken_at:
+            ids = otlp.Ids(one.trace_id, self.new_id(8), one.root)
+            times = self._ns(taken_at), self._ns(answered_at)
+            made.append(otlp.span_bytes("batch", ids, *times, otlp.INTERNAL, _LEFT))
+        return made
 
     def in_batch(self, one: Traced, outcome: Outcome, flown: Flown, links: bytes) -> list[bytes]:
         """The same of a request that a batch answered, and its stage after that."""
-        encode = self._stage("encode", one, flown.landed_at, flown.answered_at)
-        return [self._root(one, outcome, links), *self._before(one, flown.taken_at), encode]
+        made = [self._root(one, outcome, links), *self._before(one, flown.taken_at)]
+        if outcome.reason == "ok":
+            made.append(self._stage("encode", one, flown.landed_at, flown.answered_at))
+        return made
 
     def batch(self, every: Sequence[Traced], batch_id: bytes, seen: BatchSeen, flown: Flown) -> BatchSpans:
         """The batch in the trace of the first of its traced requests, linked to the others.
@@ -67,8 +79,12 @@ class SpanMaker:
         links = b"".join([otlp.link(one.trace_id, one.root) for one in every[1:]])
         counts = otlp.attributes({"sluice.batch.rows": seen.rows, "sluice.batch.requests": len(flown.requests)})
         taken, landed = self._ns(flown.taken_at), self._ns(flown.landed_at)
-        run_ns, waited_ns = int(flown.run_s * 1e9), int(flown.waited_s * 1e9)
         under = otlp.Ids(trace_id, batch_id, every[0].root)
+        if seen.outcome != "ok":
+            # Nobody measured where it failed, nor on which replica.
+            more = of + counts + links + otlp.FAILED
+            return BatchSpans((otlp.span_bytes("batch", under, taken, landed, otlp.INTERNAL, more),), ())
+        run_ns, waited_ns = int(flown.run_s * 1e9), int(flown.waited_s * 1e9)
         batch = otlp.span_bytes("batch", under, taken, landed, otlp.INTERNAL, of + counts + links)
         if not flown.replica:
             began = landed - run_ns if run_ns else taken
@@ -91,6 +107,7 @@ class SpanMaker:
         more = (
             _told(outcome.model, version, outcome.variant, outcome.reason, one.why),
             otlp.attributes(_own_facts(one.request)),
+            one.links,
             links,
             b"" if caller is None else otlp.state(caller.state),
             otlp.FAILED if outcome.failed else b"",

@@ -123,6 +123,10 @@ class SpanSender:
         except Refused as error:
             self._fails(str(error))
             self.lost += batch.count
+        except Exception as error:  # noqa: BLE001 - the thread would end, and nobody would send any more
+            # Its text may hold what was to be sent.
+            self._fails(type(error).__name__)
+            self.lost += batch.count
         else:
             self.sent += batch.count
             self._works()

@@ -9,7 +9,7 @@ from typing import Protocol
 from serving.errors import BadRequest, ServingError, UnknownModel, error_of
 from serving.inference import Request, VersionKey
 from serving.observation import BatchSeen, Flown
-from serving.telemetry.caller_context import trace_of
+from serving.telemetry.caller_context import sampled, trace_of
 from serving.telemetry.tracing.choice import FAILED, SAMPLED, SLOW, Bound, Share
 from serving.telemetry.tracing.otlp import link, resource
 from serving.telemetry.tracing.request_spans import Outcome, SpanMaker, Traced
@@ -92,8 +92,9 @@ class Tracer:
         failed = seen.outcome != "ok" and failure(error_of(seen.outcome, ""))
         every: list[Traced] = []
         for request, total_s in zip(requests, seen.total_s, strict=True):
-            why = self._why(request, total_s, failed=failed)
-            if why is not None and (one := self._begin(request, why, flown.answered_at)) is not None:
+            why = self._why(request, total_s, flown.answered_at, failed=failed)
+            if why is not None:
+                one = self._begin(request, why)
                 every.append(one)
                 if seen.outcome == "ok":
                     self._exemplars.exemplar(seen.key, seen.variant, total_s, one.trace_id.hex())
@@ -106,10 +107,10 @@ class Tracer:
     def refused(self, request: Request, why: ServingError, now: float) -> str:
         """Trace a request that was answered with an error outside of a batch, if it is to be; its trace's id, or ""."""
         failed = failure(why)
-        reason = self._why(request, now - request.received_at, failed=failed)
-        one = None if reason is None else self._begin(request, reason, now)
-        if one is None:
+        reason = self._why(request, now - request.received_at, now, failed=failed)
+        if reason is None:
             return ""
+        one = self._begin(request, reason)
         chosen = request.chosen
         # A name that no route has is the caller's own text.
         model = UNKNOWN if chosen is None and isinstance(why, UnknownModel) else request.model
@@ -118,26 +119,36 @@ class Tracer:
             self._offer(span)
         return one.trace_id.hex()
 
-    def _why(self, request: Request, total_s: float, *, failed: bool) -> str | None:
+    def _why(self, request: Request, total_s: float, now: float, *, failed: bool) -> str | None:
+        """Why it is traced, if it is; one that has no room as a sample may have some because it is slow or failed."""
         context = request.context
         if context is not None and context.traceparent and self._follow:
-            caller = trace_of(context)
-            if caller is not None and caller.sampled:
-                return SAMPLED
-        elif self._share.takes():
+            wanted = sampled(context)
+        else:
+            wanted = self._share.takes()
+        if wanted and self._sampled.takes(now):
             return SAMPLED
         if failed and self._options.failed:
-            return FAILED
-        return SLOW if total_s > self._slow_s else None
-
-    def _begin(self, request: Request, why: str, now: float) -> Traced | None:
-        bound = self._sampled if why == SAMPLED else self._late
-        if not bound.takes(now):
-            self.counts["limited"] += 1
+            why = FAILED
+        elif total_s > self._slow_s:
+            why = SLOW
+        else:
+            self.counts["limited"] += wanted
             return None
+        if self._late.takes(now):
+            return why
+        self.counts["limited"] += 1
+        return None
+
+    def _begin(self, request: Request, why: str) -> Traced:
         self.counts[why] += 1
         caller, new_id = trace_of(request.context), self._sources.new_id
-        return Traced(request, why, new_id(16) if caller is None else caller.trace_id, new_id(8), caller)
+        if caller is None:
+            return Traced(request, why, new_id(16), new_id(8), None)
+        if not self._follow:
+            # Ours must not be lost in a stranger's: a new one begins (W3C Trace Context, section 3.4).
+            return Traced(request, why, new_id(16), new_id(8), None, link(caller.trace_id, caller.span_id))
+        return Traced(request, why, caller.trace_id, new_id(8), caller)
 
     def _trace(self, every: list[Traced], outcome: Outcome, seen: BatchSeen, flown: Flown) -> None:
         maker = self._maker()

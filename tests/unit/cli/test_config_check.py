@@ -36,6 +36,16 @@ def configured(folder: Path, columns: list[str], **more: Any) -> Path:
     return file
 
 
+def test_the_file_of_headers_for_traces_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "headers"
+    tracing = {"endpoint": "http://collector:4318", "headers_file": str(file)}
+    config = configured(tmp_path, FITS, tracing=tracing)
+    (problem,) = checked(config, models(tmp_path, 2)).problems
+    assert problem == f"tracing.headers_file: {file} cannot be read: FileNotFoundError"
+    file.write_text("authorization: Bearer a\n")
+    assert not checked(config, models(tmp_path, 2)).problems
+
+
 def test_what_fits_has_no_problem_and_no_note(tmp_path: Path) -> None:
     found = checked(configured(tmp_path, FITS), models(tmp_path, 2))
     assert (found.problems, found.notes) == ([], [])

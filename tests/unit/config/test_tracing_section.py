@@ -16,7 +16,20 @@ def test_an_address_of_a_receiver_is_taken(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["collector:4318", "grpc://collector:4317", "http://", "http://a:0", "http://a:b", "http://user:pass@a"]
+    "endpoint",
+    [
+        *("collector:4318", "grpc://collector:4317", "http://", "http://a:0", "http://a:b", "http://user:pass@a"),
+        # What an HTTP client or a look-up of names would stumble over, each time that spans are sent.
+        *(
+            "http://hä :4318",
+            "http://a b",
+            "http://a..b",
+            f"http://{'a' * 64}.b",
+            "http://a/pä",
+            "http://a/?b",
+            "http://a#b",
+        ),
+    ],
 )
 def test_what_is_none_is_refused(endpoint: str) -> None:
     with pytest.raises(ValidationError, match="is no address of a receiver of traces") as refused:

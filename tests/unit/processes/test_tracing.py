@@ -29,6 +29,15 @@ def test_its_figures_are_told() -> None:
     }
 
 
+def test_a_worker_whose_file_of_headers_is_lost_says_so_and_serves_without_traces(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    section = TracingSection(endpoint="http://127.0.0.1:1", headers_file=str(tmp_path / "none"))
+    assert tracing_of(section, "s", 0, Recorder()) is None
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "cannot be read: FileNotFoundError; requests are answered, and not traced" in caplog.text
+
+
 def test_headers_for_the_receiver_are_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "headers"
     file.write_text("authorization: Bearer a:b\n\nx-team:  blue \n")

@@ -104,6 +104,21 @@ async def test_what_is_refused_is_not_sent_again(
     assert "400" in caplog.text
 
 
+async def test_what_cannot_be_posted_at_all_is_lost_and_told_once_without_its_words(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.telemetry.tracing.sender._MOST_BYTES", 1)
+    receiver = Receiver()
+    receiver.error = UnicodeError("hunter2 is no name of a host")
+    one = sender(receiver)
+    for _ in range(2):
+        one.offer(OF, SPAN)
+    await ended(one)
+    assert (one.sent, one.lost, receiver.posts) == (0, 2, 2)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "hunter2" not in caplog.text
+
+
 async def test_that_it_takes_spans_again_is_told_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

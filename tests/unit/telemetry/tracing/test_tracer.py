@@ -108,9 +108,11 @@ def test_callers_that_are_not_followed_decide_nothing() -> None:
     bench.answer(request(asked_for("01")))
     assert not bench.spans
     bench = Bench(TraceOptions(share=1.0, follow_callers=False))
-    bench.answer(request(asked_for("00")))
-    # It is their request all the same.
-    assert {span.trace_id for span in bench.spans} == {TRACE}
+    bench.answer(request(asked_for("00", b"vendor=1")))
+    # A trace of its own, which leads to theirs.
+    (root,) = bench.named("predict m")
+    assert (root.parent, root.state, root.links) == ("", "", ((TRACE, PARENT),))
+    assert TRACE not in {span.trace_id for span in bench.spans}
 
 
 def test_slow_ones_are_traced_whatever_their_caller_says() -> None:
@@ -144,6 +146,31 @@ def test_one_that_is_refused_outside_of_a_batch_has_waited_until_then() -> None:
     assert [span.failed for span in bench.spans] == [True, False, False]
 
 
+def test_one_that_is_refused_while_its_batch_runs_has_waited_until_that_was_taken() -> None:
+    bench = Bench(TraceOptions(share=0.0))
+    late = request()
+    late.taken_at = 0.004
+    assert bench.tracer.refused(late, DeadlineExceeded("late"), 0.05)
+    assert [(span.name, ms(span.start), ms(span.end)) for span in bench.spans] == [
+        ("predict m", 0.0, 50.0),
+        ("decode", 0.0, 1.0),
+        ("queue", 3.0, 4.0),
+        ("batch", 4.0, 50.0),
+    ]
+    assert bench.named("batch")[0].attributes == {"sluice.batch.left": True}
+
+
+def test_a_batch_that_failed_says_so_and_not_where_it_ran() -> None:
+    bench = Bench(TraceOptions(share=0.0))
+    bench.answer(request(), outcome="model_failed", replica="")
+    assert [(span.name, span.failed) for span in bench.spans] == [
+        ("predict m", True),
+        ("decode", False),
+        ("queue", False),
+        ("batch", True),
+    ]
+
+
 def test_a_name_that_no_route_has_is_in_no_span() -> None:
     bench = Bench(ALL)
     stranger = Request("the caller's own text", (), Nobody(), 0.0)
@@ -159,6 +186,15 @@ def test_each_kind_has_its_bound_and_what_is_beyond_it_is_counted() -> None:
     assert bench.tracer.counts == {"sampled": 2, "slow": 2, "failed": 0, "limited": 2}
     bench.answer(request(asked_for()), at=1.2)
     assert bench.tracer.counts["sampled"] == 3
+
+
+def test_what_has_no_room_as_a_sample_is_traced_where_it_is_slow_or_fails() -> None:
+    bench = Bench(TraceOptions(share=0.0, slow_s=0.5, per_s=1.0))
+    bench.answer(request(asked_for()))
+    bench.answer(request(asked_for()), at=0.6)
+    bench.answer(request(asked_for()), at=0.6, outcome="model_failed")
+    assert bench.tracer.counts == {"sampled": 1, "slow": 1, "failed": 0, "limited": 1}
+    assert [root.attributes["sluice.traced"] for root in bench.named("predict m")] == ["sampled", "slow"]
 
 
 def test_traced_requests_are_exemplars_of_how_long_requests_take() -> None:
