@@ -66,7 +66,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SluiceUp]:
     try:
         one.wait_until_ready()
         in_process.write_row(one)
-        with in_process.asked(one):
+        with in_process.asked(one, also_slow=LONG):
             yield one
         one.close()
     finally:
