@@ -120,6 +120,13 @@ class Gateways:
         self._start = replace(self._start, models=models, table=table)
         self._learned.keep(VersionKey(served.model, served.version) for served in models)
 
+    def hand_on(self, models: tuple[ServedModel, ...], table: str) -> None:
+        """As `serve`, and workers that were started with the configuration of now go by this table at once."""
+        self.serve(models, table)
+        for worker in self._present.values():
+            if worker.start_message.config is self._start.config:
+                worker.send("table", table=table)
+
     def follow(self, start: StartMessage) -> StartMessage:
         """Workers started from now on have this configuration, grace time and tokens; gives what held before."""
         before = self._start

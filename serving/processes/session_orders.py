@@ -38,7 +38,7 @@ _STATISTICS_WITHIN_S = 0.5
 
 
 class SessionOrders:
-    """`changing` is held while versions change, `ready` is set with the session's first prediction.
+    """`changing` is held while workers change, `ready` is set with the session's first prediction.
 
     `begin` takes what is done beside the orders, and owns it.
     """
@@ -56,7 +56,7 @@ class SessionOrders:
         self._ready = ready
         self._begin = begin
         self._engine = plan.engine
-        self._versions = SessionVersions(plan, parts, changing, emit)
+        self._versions = SessionVersions(plan, parts, changing, emit, begin)
         self._views = plan.config.get("feature_views") or {}
         parts.faults.look_up_in(self._versions.table)
         root = (plan.config.get("repository") or {}).get("models_dir")

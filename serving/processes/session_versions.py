@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,30 +16,36 @@ from serving.errors import InUse, NotReady, ServingError, Unavailable, UnknownMo
 from serving.inference import VersionKey
 from serving.processes.asking import Facts
 from serving.processes.canary_place import Own, own_versions, with_own, without_own
+from serving.processes.changeover import Changeover
 from serving.processes.events import Emit, Event, Kind
+from serving.processes.in_force import Change, InForce
 from serving.processes.servable_version import servable_version
 from serving.processes.session_parts import SessionParts
 from serving.processes.session_plan import ServedModel, SessionPlan
 from serving.processes.session_reload import Following, judge
 from serving.processes.session_table import session_table
-from serving.processes.table_place import HeldTable, RedisTable, TablePlace
-from serving.routing.table import RouteTable, Split, Trial, dump
+from serving.routing.table import RouteTable, Split, Trial
 from serving.routing.table_change import with_limits, with_pools, with_split, with_version, without_version
 
-# How often a table is made anew because somebody else published one meanwhile.
-_TRIES = 5
 _NOT_LET_GO = "it could not be let go"
-
-Change = Callable[[RouteTable], RouteTable]
 
 
 class SessionVersions:
-    """`changing` is held while workers and table change, so that no worker is rolled meanwhile.
+    """`changing` is held while workers change, so that none is rolled meanwhile; `begin` owns what is left to do.
 
-    It is not held while the engine is waited for, which may take minutes: workers can be rolled then.
+    It is not held while the engine is waited for, which may take minutes: workers can be rolled then. Shares and limits
+    do not wait for it: no rollout's end is kept up by workers that are replaced.
     """
 
-    def __init__(self, plan: SessionPlan, parts: SessionParts, changing: asyncio.Lock, emit: Emit) -> None:
+    def __init__(
+        self,
+        plan: SessionPlan,
+        parts: SessionParts,
+        changing: asyncio.Lock,
+        emit: Emit,
+        begin: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._begin = begin
         self._parts = parts
         self._changing = changing
         # One order after the other, the engine's part of it too.
@@ -49,13 +55,12 @@ class SessionVersions:
         self._fence = 0
         # Of each model the version whose rollout wants replicas of its own for it.
         self._apart: dict[str, int] = {}
-        self._models = {VersionKey(served.model, served.version): served for served in plan.models}
         self._settings = Settings.model_validate(plan.config)
         self._config = plan.config
         self._left_out = plan.left_out
-        self._seen = self._first = session_table(parts.start)
-        url = parts.start.control_url
-        self._tables: TablePlace = RedisTable(url, self._seen) if url else HeldTable(self._seen)
+        self._first = session_table(parts.start)
+        models = {VersionKey(served.model, served.version): served for served in plan.models}
+        self._held = InForce(parts, models, self._first)
 
     @property
     def settings(self) -> Settings:
@@ -64,11 +69,7 @@ class SessionVersions:
 
     async def table(self) -> RouteTable:
         """The routing table in force; while the control Redis is away the last known one, as gateways have it."""
-        try:
-            self._seen = await self._tables.current()
-        except Unavailable:
-            return self._seen
-        return self._seen
+        return await self._held.known()
 
     async def load(self, key: VersionKey) -> Facts:
         """Host a version of the repository beside the others, then route to it; the split stays what it is.
@@ -79,13 +80,13 @@ class SessionVersions:
             Unavailable: engine or control Redis cannot be asked now.
         """
         async with self._ordering:
-            if key in self._models and await self._hosted(key):
+            if key in self._held.models and await self._hosted(key):
                 return {"model": key.model, "version": key.version, "changed": False}
             found = await asyncio.to_thread(servable_version, self._settings, key)
             settings = with_owner_facts(self._settings, {key.model: found.manifest})
             alone = first_route(settings, key.model, {key.version})
             # Asked before anything is done: without the place for its route there is no use in loading it.
-            await self._tables.current()
+            await self._held.current()
             served = ServedModel(
                 key.model, key.version, str(found.path.resolve()), default=key.model not in self._known()
             )
@@ -109,15 +110,15 @@ class SessionVersions:
             Unavailable: engine or control Redis cannot be asked now.
         """
         async with self._ordering:
-            async with self._changing:
-                before = await self._tables.current()
+            async with self._changing, self._held.changing:
+                before = await self._held.current()
                 without_version(before, model, version, force=force)
                 if self._parts.engine is not None and not self._parts.engine.ready.is_set():
                     raise NotReady("the engine is not ready; try again in a moment")
-                table = await self._publish(lambda now: without_version(now, model, version, force=force))
+                table = await self._held.publish(lambda now: without_version(now, model, version, force=force))
                 gone = [key for key in _versions(before) if key not in _versions(table)]
-                left = {key: served for key, served in self._models.items() if key not in gone}
-                self._in_force(left, table)
+                left = {key: served for key, served in self._held.models.items() if key not in gone}
+                self._held.put(left, table)
             await self._let_go(gone, left)
             for key in gone:
                 self._parts.gateways.forget_refusal(*key)
@@ -146,25 +147,13 @@ class SessionVersions:
         self._left_out = new.plan.left_out
 
     async def _follow(self, new: Following) -> None:
-        models = new.models(self._models, new.merged(await self._tables.current(), self._first))
+        models = new.models(self._held.models, new.merged(await self._held.current(), self._first))
         try:
             await self._engine_follows(models, new.plan.config, "host_beside")
             async with self._changing:
-                # Meanwhile shares may have changed, and a rollout may have begun; versions have not.
-                now = await self._tables.current()
-                judge(new, self._settings, now, self._first)
-                table = new.merged(now, self._first)
-                earlier = self._parts.gateways.follow(new.start)
-                try:
-                    self._parts.gateways.serve(tuple(models.values()), dump(table).decode())
-                    await self._roll()
-                    self._in_force(models, await self._publish(lambda now: new.merged(now, self._first)))
-                except ServingError:
-                    self._parts.gateways.follow(earlier)
-                    await self._told_if_not(self._roll_back(table), "configuration", "it was not taken back wholly")
-                    raise
+                await self._change_over(new, models)
         except ServingError:
-            back = self._engine_follows(self._models, self._config, "host")
+            back = self._engine_follows(self._held.models, self._config, "host")
             await self._told_if_not(back, "configuration", "the pools were not taken back")
             raise
         self._settings, self._config, self._first = new.settings, new.plan.config, new.first
@@ -177,11 +166,30 @@ class SessionVersions:
         if not await self._parts.gateways.roll():
             raise Unavailable("a new gateway worker did not become ready; the session's output says why")
 
-    async def _roll_back(self, refused: RouteTable) -> None:
-        """Have nobody go by a table that is not followed after all; workers know its epoch."""
-        held = await self._publish(lambda now: RouteTable(max(now.epoch, refused.epoch) + 1, now.routes))
-        self._in_force(self._models, held)
-        await self._roll()
+    async def _change_over(self, new: Following, models: dict[VersionKey, ServedModel]) -> None:
+        async with self._held.changing:
+            # Meanwhile shares may have changed, and a rollout may have begun; versions have not.
+            now = await self._judged(new)
+            earlier = self._parts.gateways.follow(new.start)
+            self._held.begin(Changeover(new, self._first, models), now)
+        try:
+            await self._roll()
+            async with self._held.changing:
+                await self._judged(new)
+                await self._held.finish()
+        except ServingError:
+            async with self._held.changing:
+                self._parts.gateways.follow(earlier)
+                await self._held.take_back()
+            self._begin(self._held.settle())
+            await self._told_if_not(self._roll(), "configuration", "it was not taken back wholly")
+            raise
+
+    async def _judged(self, new: Following) -> RouteTable:
+        """The table in force, by which the session may follow."""
+        now = await self._held.current()
+        judge(new, self._settings, now, self._first)
+        return now
 
     async def _engine_follows(
         self, models: Mapping[VersionKey, ServedModel], config: Mapping[str, Any], what: str
@@ -199,9 +207,9 @@ class SessionVersions:
         """
         if not limits:
             return
-        async with self._changing:
-            table = await self._publish(lambda now: with_limits(now, model, limits))
-            self._in_force(self._models, table)
+        async with self._held.changing:
+            table = await self._held.publish(lambda now: with_limits(now, model, limits))
+            self._held.put(self._held.models, table)
 
     async def split(  # noqa: PLR0913 - all of what one order says, in force together or not at all
         self, model: str, splits: Sequence[Split], trial: Trial | None, *, salt: str, fence: int, apart: int = 0
@@ -217,20 +225,20 @@ class SessionVersions:
             BadRequest: shares that do not add up.
             Unavailable: the control Redis cannot be asked now.
         """
-        async with self._changing:
+        async with self._held.changing:
             self._accept(fence)
             self._apart.pop(model, None)
             if apart:
                 self._apart[model] = apart
-            before = await self._tables.current()
+            before = await self._held.current()
 
             def change(now: RouteTable) -> RouteTable:
                 table = with_split(now, model, splits, trial, salt)
                 return table if apart else self._at_home(table, model)
 
-            table = await self._publish(change, fence)
+            table = await self._held.publish(change, fence)
             if table.epoch != before.epoch:
-                self._in_force(self._models, table)
+                self._held.put(self._held.models, table)
             in_force = table.routes[model].trial
         return {"epoch": table.epoch, "generation": in_force.generation if in_force else 0}
 
@@ -243,7 +251,7 @@ class SessionVersions:
             Unavailable: the engine cannot be asked now.
         """
         async with self._ordering:
-            await self._tell_engine(with_own(self._models, self._served(key), own), "room")
+            await self._tell_engine(with_own(self._held.models, self._served(key), own), "room")
 
     async def set_apart(self, key: VersionKey, own: Own, fence: int) -> None:
         """Have a version hosted by replicas of its own as well, warm, and then asked for there alone.
@@ -254,44 +262,48 @@ class SessionVersions:
             InUse: the rollout that wanted it is over.
             Unavailable: engine or control Redis cannot be asked now.
         """
-        pools = {key.version: canary_pool(key.model)}
+
+        def apart(now: RouteTable) -> RouteTable:
+            self._still_wanted(key)
+            return with_pools(now, key.model, {key.version: canary_pool(key.model)})
+
         async with self._ordering:
             self._accept(fence)
-            before = self._models
+            before = self._held.models
             models = with_own(before, self._served(key), own)
             try:
                 await self._tell_engine(models)
                 async with self._changing:
                     self._still_wanted(key)
-                    self._models = models
-                    await self._admit(models[key], lambda now: with_pools(now, key.model, pools))
+                    self._held.models = models
+                    await self._admit(models[key], apart)
             except ServingError:
-                self._models = before
+                self._held.models = before
                 await self._told_if_not(self._tell_engine(before), str(key), "its own replicas could not be let go")
                 raise
 
     async def bring_home(self, model: str) -> None:
         """Let go of replicas that a canary of this model had for itself, once what they had accepted is answered."""
         async with self._ordering:
-            left = [key for key in own_versions(self._models, model) if key.version != self._apart.get(model)]
+            left = [key for key in own_versions(self._held.models, model) if key.version != self._apart.get(model)]
             if not left:
                 return
             for key in left:
                 leave = self._parts.gateways.ask_all("leave", model=key.model, version=key.version)
                 await self._told_if_not(leave, str(key), "what its own replicas had accepted may not be answered")
-            async with self._changing:
-                self._in_force(without_own(self._models, model), await self.table())
+            async with self._changing, self._held.changing:
+                self._held.put(without_own(self._held.models, model), await self.table())
             await self._told_if_not(
-                self._tell_engine(self._models), str(left[0]), "its own replicas could not be let go"
+                self._tell_engine(self._held.models), str(left[0]), "its own replicas could not be let go"
             )
 
     def apart(self, model: str) -> bool:
         """A version of the model has replicas of its own that no rollout wants any more."""
-        return any(key.version != self._apart.get(model) for key in own_versions(self._models, model))
+        return any(key.version != self._apart.get(model) for key in own_versions(self._held.models, model))
 
     def folder(self, key: VersionKey) -> Path | None:
         """Where the file of a version is, with its model's manifest beside it."""
-        served = self._models.get(key)
+        served = self._held.models.get(key)
         return Path(served.path).parent.parent if served else None
 
     async def _host(self, served: ServedModel) -> None:
@@ -300,16 +312,18 @@ class SessionVersions:
             return
         key = VersionKey(served.model, served.version)
         # A version that was refused earlier is tried again only where it is new.
-        if key in self._models:
+        if key in self._held.models:
             await self._tell_engine(self._without(key))
-        await self._tell_engine({**self._models, key: served})
+        await self._tell_engine({**self._held.models, key: served})
 
     async def _admit(self, served: ServedModel, change: Change) -> None:
         """Every worker hosts it, or sees it hosted; then it is routed to, and what goes wrong from there on is told."""
         key = VersionKey(served.model, served.version)
         await self._parts.gateways.ask_all("load", strict=True, served=asdict(served))
         self._parts.gateways.forget_refusal(*key)
-        self._in_force({**self._models, key: served}, await self._publish(change))
+        async with self._held.changing:
+            table = await self._held.publish(change)
+            self._held.put({**self._held.models, key: served}, table)
         # Those that were started again meanwhile.
         again = self._parts.gateways.ask_all("load", served=asdict(served))
         await self._told_if_not(again, str(key), "a worker that was started again meanwhile cannot serve it")
@@ -342,7 +356,7 @@ class SessionVersions:
         self._fence = fence
 
     def _served(self, key: VersionKey) -> VersionKey:
-        if key not in self._models:
+        if key not in self._held.models:
             raise UnknownModel(f"version {key.version} of {key.model!r} is not served")
         return key
 
@@ -368,28 +382,11 @@ class SessionVersions:
             raise NotReady("the engine is not ready; try again in a moment")
         await engine.ask(what, models=[asdict(served) for served in models.values()], **facts)
 
-    async def _publish(self, change: Change, number: int = 0) -> RouteTable:
-        for _ in range(_TRIES):
-            now = await self._tables.current()
-            table = change(now)
-            if table is now or await self._tables.publish(table, number):
-                return table
-        raise Unavailable("others keep publishing routing tables; try again in a moment")
-
-    def _in_force(self, models: dict[VersionKey, ServedModel], table: RouteTable) -> None:
-        self._models = models
-        self._seen = table
-        text = dump(table).decode()
-        self._parts.gateways.serve(tuple(models.values()), text)
-        self._parts.gateways.use_table(text)
-        if self._parts.engine is not None:
-            self._parts.engine.serve(tuple(models.values()), text)
-
     def _without(self, key: VersionKey) -> dict[VersionKey, ServedModel]:
-        return {held: served for held, served in self._models.items() if held != key}
+        return {held: served for held, served in self._held.models.items() if held != key}
 
     def _known(self) -> set[str]:
-        return {key.model for key in self._models}
+        return {key.model for key in self._held.models}
 
     def _say(self, kind: Kind, part: str, text: str) -> None:
         self._emit(Event(kind, part, text))

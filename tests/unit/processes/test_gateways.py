@@ -14,6 +14,7 @@ from serving.backends.in_flight import InFlight
 from serving.inference import VersionKey
 from serving.processes.child_process import Spawner
 from serving.processes.events import Event
+from serving.processes.gateway_process import GatewayProcess
 from serving.processes.gateways import Gateways, Reports
 from serving.processes.start_message import StartMessage
 from tests.unit.processes.children import FakeSpawner
@@ -91,3 +92,29 @@ async def test_a_roll_for_which_there_is_no_room_is_told_and_the_old_worker_goes
     assert len(spawner.children) == 1
     assert spawner.children[0].running
     spawner.children[0].end()
+
+
+@pytest.mark.usefixtures("channels_closed")
+async def test_a_table_of_another_configuration_is_handed_to_workers_that_have_it_and_to_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[int, str]] = []
+
+    def send(self: GatewayProcess, kind: str, **facts: str) -> None:
+        if kind == "table":
+            told.append((self.name, facts["table"]))
+
+    monkeypatch.setattr(GatewayProcess, "send", send)
+    spawner = FakeSpawner()
+    start = StartMessage("s", "ray", "/r", "/r", workers=1)
+    gateways = Gateways(cast("Spawner", spawner), start, Reports(lambda _: None, lambda *_: None, lambda _: None))
+    await gateways.start()
+    gateways.follow(replace(start, config={"http": {}}))
+    rolling = asyncio.create_task(gateways.roll())
+    await happens(lambda: len(spawner.children) == 2)
+    gateways.hand_on((), "theirs")
+    gateways.use_table("everybody's")
+    assert told == [(2, "theirs"), (1, "everybody's"), (2, "everybody's")]
+    for child in spawner.children:
+        child.end()
+    await rolling

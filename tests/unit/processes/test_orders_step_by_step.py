@@ -30,6 +30,10 @@ LETS_GO = ["workers unload 2", "engine hosts 1"]
 AWAY = Unavailable("away for a moment")
 
 
+def begins(work: object) -> None:
+    raise AssertionError(f"nothing is left to be done: {work}")
+
+
 class Steps:
     """What was done, in order; `fails` at one of them, `begins` hears of each."""
 
@@ -111,7 +115,7 @@ class Session:
         models = (ServedModel(*FIRST, "/m/1/model.onnx"),)
         start = StartMessage("s", "ray", "/r", "/r", models=models)
         parts = cast("Any", SimpleNamespace(start=start, gateways=self.gateways, engine=self.engine))
-        self.versions = SessionVersions(SessionPlan(models=models), parts, self.changing, self.events.append)
+        self.versions = SessionVersions(SessionPlan(models=models), parts, self.changing, self.events.append, begins)
 
     async def routed(self) -> list[int]:
         return [served.version for served in (await self.versions.table()).routes["m"].served]
@@ -210,6 +214,15 @@ async def test_workers_may_be_rolled_while_the_engine_is_waited_for_and_not_whil
     await session.versions.load(NEW)
     await session.versions.unload("m", 2, force=False)
     assert held == {**dict.fromkeys(LOADS, True), LOADS[0]: False, "table 1": True, **dict.fromkeys(LETS_GO, False)}
+
+
+async def test_shares_do_not_wait_for_workers_that_are_replaced(session: Session) -> None:
+    await session.versions.load(NEW)
+    async with session.changing, asyncio.timeout(5):
+        await session.versions.split("m", WHOLE, None, salt="r", fence=1)
+        await session.versions.limit("m", {"max_rows": 7})
+    route = (await session.versions.table()).routes["m"]
+    assert (route.splits, {one.max_rows for one in route.served}) == (WHOLE, {7})
 
 
 async def test_orders_are_carried_out_one_after_the_other(session: Session) -> None:

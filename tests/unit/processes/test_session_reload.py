@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from serving.errors import InUse, ServingError, Unavailable
+from serving.processes import in_force
 from serving.processes.events import Event
 from serving.processes.session_plan import ServedModel, SessionPlan
 from serving.processes.session_reload import following
@@ -40,6 +41,8 @@ class Parts:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.used: list[RouteTable] = []
+        self.handed: list[RouteTable] = []
         self.fails: dict[str, int] = {}
         self.meanwhile: dict[str, Callable[[], Awaitable[None]]] = {}
         self.start = StartMessage("s", "ray", "/r", "/r", models=(A, B))
@@ -69,14 +72,22 @@ class Parts:
     def serve(self, models: tuple[ServedModel, ...], table: str) -> None:
         self.start = replace(self.start, models=models, table=table)
 
+    def hand_on(self, models: tuple[ServedModel, ...], table: str) -> None:
+        self.serve(models, table)
+        self.handed.append(load(table))
+
     def use_table(self, table: str) -> None:
-        self.done.append(f"use {load(table).epoch}")
+        self.used.append(load(table))
+        self.done.append(f"use {self.used[-1].epoch}")
 
     async def roll(self) -> bool:
+        step = f"roll {rows(self.start.config)} {' '.join(one.model for one in self.start.models)}"
         try:
-            self.step(f"roll {rows(self.start.config)} {' '.join(one.model for one in self.start.models)}")
+            self.step(step)
         except ServingError:
             return False
+        if step in self.meanwhile:
+            await self.meanwhile.pop(step)()
         return True
 
 
@@ -85,10 +96,18 @@ class Session:
         self.parts = Parts()
         self.events: list[Event] = []
         parts = cast("Any", SimpleNamespace(start=self.parts.start, gateways=self.parts, engine=self.parts))
-        self.versions = SessionVersions(plan(A, B), parts, asyncio.Lock(), self.events.append)
+        self.begun: list[Coroutine[Any, Any, None]] = []
+        # How often the control Redis takes no table, or takes it and does not say so.
+        self.away = self.mute = 0
+        self.versions = SessionVersions(plan(A, B), parts, asyncio.Lock(), self.events.append, self.begun.append)
 
     async def reload(self, new: SessionPlan) -> None:
         await self.versions.reload(following(new, replace(self.parts.start, config=new.config)))
+
+    async def settles(self) -> None:
+        for work in self.begun:
+            await work
+        self.begun.clear()
 
     @property
     def steps(self) -> list[str]:
@@ -102,9 +121,17 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Session:
 
     async def published(self: HeldTable, table: RouteTable, number: int = 0) -> bool:
         session.parts.step(f"table {table.epoch} {' '.join(table.routes)}")
-        return await publish(self, table, number)
+        if session.away:
+            session.away -= 1
+            raise Unavailable("away for longer")
+        done = await publish(self, table, number)
+        if session.mute:
+            session.mute -= 1
+            raise Unavailable("nobody heard the answer")
+        return done
 
     monkeypatch.setattr(HeldTable, "publish", published)
+    monkeypatch.setattr(in_force, "_AGAIN_AFTER_S", 0.0)
     return session
 
 
@@ -133,11 +160,94 @@ async def test_what_fails_on_its_way_is_taken_back_wholly(session: Session, at: 
     assert list((await session.versions.table()).routes) == ["a", "b"]
     if at:
         # Workers that had begun know the epoch of the table that nobody goes by: the one that holds is above it.
-        assert session.steps[at + 1 : -1] == ["table 3 a b", "roll max_rows=None a b"]
-        assert session.parts.done[-3] == "use 3"
+        assert session.parts.done[-3:-1] == ["use 3", "roll max_rows=None a b"]
+        await session.settles()
+        assert session.steps[-1] == "table 3 a b"
     # As if nothing had been: it is followed the next time.
     await session.reload(plan(A, C, batching={"max_rows": 7}))
     assert list((await session.versions.table()).routes) == ["a", "c"]
+
+
+async def taken_back(session: Session) -> None:
+    with pytest.raises(Unavailable):
+        await session.reload(plan(A, C, batching={"max_rows": 7}))
+    # Workers go by it before anybody could be told, those that are started again too.
+    assert session.parts.done[-3:-1] == ["use 3", "roll max_rows=None a b"]
+    assert load(session.parts.start.table) == session.parts.used[-1]
+    assert list(session.parts.used[-1].routes) == ["a", "b"]
+
+
+async def test_where_the_control_redis_stays_away_workers_go_by_the_table_before_and_it_is_told_once_it_is_back(
+    session: Session,
+) -> None:
+    session.away = 4
+    await taken_back(session)
+    await session.settles()
+    assert session.steps[-4:] == ["table 3 a b"] * 4
+    assert (await session.versions.table()) == session.parts.used[-1]
+
+
+@pytest.mark.parametrize("lost", ["away", "mute"])
+async def test_an_order_that_comes_before_that_is_above_all_that_workers_know(session: Session, lost: str) -> None:
+    setattr(session, lost, 1)
+    await taken_back(session)
+    await session.versions.split("a", (Split("stable", 1, 10_000),), None, salt="s", fence=1)
+    assert session.steps[-1] == "table 4 a b"
+    assert (session.parts.used[-1].epoch, session.parts.used[-1].routes["a"].salt) == (4, "s")
+    await session.settles()
+    assert session.steps[-1] == "table 4 a b"
+
+
+async def test_a_table_whose_publication_nobody_heard_of_is_taken_back_too(session: Session) -> None:
+    session.mute = 1
+    await taken_back(session)
+    assert list((await session.versions.table()).routes) == ["a", "b"]
+    await session.settles()
+    assert session.steps[-1] == "table 3 a b"
+
+
+WHOLE = (Split("stable", 1, 10_000),)
+
+
+async def test_the_end_of_a_rollout_is_in_force_in_workers_of_both_configurations_while_they_are_replaced(
+    session: Session,
+) -> None:
+    second = ServedModel("a", 2, "/a/2/model.onnx")
+    await session.reload(plan(A, second, B))
+    trial = (Split("stable", 1, 9_000), Split("canary", 2, 1_000))
+    await session.versions.split("a", trial, replace(TRIAL, weight_bp=1_000), salt="r", fence=1)
+
+    async def ends() -> None:
+        async with asyncio.timeout(5):
+            await session.versions.split("a", WHOLE, None, salt="r", fence=1)
+        used, handed = session.parts.used[-1], session.parts.handed[-1]
+        assert used.routes["a"].splits == handed.routes["a"].splits == WHOLE
+        assert (list(used.routes), list(handed.routes)) == (["a", "b"], ["a", "b", "c"])
+        # By the epoch that was published they would not take it: their own table had it already.
+        assert session.parts.handed[-2].epoch == used.epoch < handed.epoch
+        assert load(session.parts.start.table) == handed
+
+    session.parts.meanwhile["roll max_rows=None a a b c"] = ends
+    await session.reload(plan(A, second, B, C))
+    assert session.parts.meanwhile == {}
+    table = await session.versions.table()
+    assert (list(table.routes), table.routes["a"].splits) == (["a", "b", "c"], WHOLE)
+    assert table.epoch >= session.parts.handed[-1].epoch
+
+
+async def test_a_rollout_that_begins_while_workers_are_replaced_keeps_its_models_settings(session: Session) -> None:
+    async def begin() -> None:
+        await session.versions.split("a", WHOLE, TRIAL, salt="r", fence=1)
+
+    session.parts.meanwhile["roll max_rows=7 a b"] = begin
+    with pytest.raises(InUse, match="is under rollout r1"):
+        await session.reload(plan(A, B, batching={"max_rows": 7}))
+    assert session.steps[-2:] == ["roll max_rows=None a b", "engine host a1 b1 max_rows=None"]
+    (served,) = session.parts.used[-1].routes["a"].served
+    assert session.parts.used[-1].routes["a"].trial is not None
+    assert session.parts.used[-1].epoch > session.parts.handed[-1].epoch
+    assert served.max_rows != 7
+    await session.settles()
 
 
 async def test_a_rollout_that_begins_while_pools_are_changed_keeps_its_models_settings(session: Session) -> None:

@@ -59,6 +59,7 @@ class Session:
 
     def __init__(self, root: Path) -> None:
         self.gateways = FakeGateways()
+        self.begun: list[object] = []
         self.events: list[Event] = []
         path = save(root, "doubler", 1, doubler())
         save(root, "doubler", 2, doubler())
@@ -67,7 +68,7 @@ class Session:
         start = StartMessage("s", "in-process", "/r", "/r", models=models, config=config)
         parts = cast("Any", SimpleNamespace(start=start, gateways=self.gateways, engine=None))
         self.versions = SessionVersions(
-            SessionPlan(models=models, config=config), parts, asyncio.Lock(), self.events.append
+            SessionPlan(models=models, config=config), parts, asyncio.Lock(), self.events.append, self.begun.append
         )
 
     async def routed(self) -> list[int]:
