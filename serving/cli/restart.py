@@ -71,8 +71,8 @@ def _restart_workers(http_port: int, timeout_s: float) -> None:
         typer.echo(f"replaced the workers of port {http_port} in {time.monotonic() - began:.1f} s")
         return
     raise CommandFailed(
-        f"the workers of port {http_port} were not replaced within {timeout_s:.0f} s; the ones before go on, "
-        "and the session's own output says what held the new ones up"
+        f"the workers of port {http_port} were not replaced within {timeout_s:.0f} s; it may still be under way, "
+        "and the session's own output says how it ends"
     )
 
 
@@ -85,8 +85,9 @@ def _replaced(running: RunningSession, until: float) -> bool:
         now = running_sessions.find(running.http_port)
         if now is None or now.session != running.session:
             raise CommandFailed(f"the session on port {running.http_port} ended before its workers were replaced")
-        if now.refusals > running.refusals:
+        # One that others asked for before has a lower number, and may have read the file as it was then.
+        if now.refused > running.asked:
             raise CommandFailed(f"nothing was changed: {now.refusal}")
-        if now.generation > running.generation:
+        if now.answered > running.asked:
             return True
     return False

@@ -20,6 +20,8 @@ from serving.telemetry.log import LogSettings
 
 _PROGRAM = "serving.processes.control_worker"
 _END_S = 3.0
+# As long as the app waits for open requests when it is to give way, and some.
+_ANSWERED_WITHIN_S = 15.0
 
 Obey = Callable[[Facts], Awaitable[Facts]]
 
@@ -64,6 +66,7 @@ class ControlProcess:
         if self._channel is not None:
             self._replacing = True
             self._channel.send("stop")
+            self._own(asyncio.create_task(self._ends(self._child)))
 
     def use_log(self, settings: LogSettings) -> None:
         """It logs so, also once it is started again."""
@@ -88,6 +91,11 @@ class ControlProcess:
         if self._log_settings is not None:
             channel.send("log", settings=asdict(self._log_settings))
         self._channel = channel
+
+    async def _ends(self, child: ChildProcess | None) -> None:
+        """One that hangs has no successor before it is ended."""
+        if child is not None:
+            await child.ended_within(_ANSWERED_WITHIN_S)
 
     async def _keep(self, obey: Obey) -> None:
         strikes = 0

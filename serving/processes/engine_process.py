@@ -78,9 +78,9 @@ class EngineProcess:
         """An engine that is started again hosts these versions and publishes this table."""
         self._start_message = replace(self._start_message, models=models, table=table)
 
-    def follow(self, config: Mapping[str, Any]) -> None:
-        """An engine that is started again has this configuration."""
-        self._start_message = replace(self._start_message, config=config)
+    def follow(self, start: StartMessage) -> None:
+        """An engine that is started again has this configuration and grace time."""
+        self._start_message = replace(self._start_message, config=start.config, grace_s=start.grace_s)
 
     def use_log(self, settings: LogSettings) -> None:
         """It logs so, also once it is started again."""

@@ -16,7 +16,8 @@ from serving.processes.session_members import started_at
 class RunningSession:
     """`generation` grows with each finished rolling restart; `started` tells a reused process id apart.
 
-    `refusals` grows with each one that was refused, for what `refusal` says.
+    Reloads have numbers: `asked` is that of the last one that was asked for, `answered` of the last one that is over,
+    and `refused` of the last one that was refused, for what `refusal` says.
     """
 
     session: str
@@ -35,7 +36,9 @@ class RunningSession:
     token_file: str = ""
     generation: int = 1
     ready: bool = False
-    refusals: int = 0
+    asked: int = 0
+    answered: int = 0
+    refused: int = 0
     refusal: str = ""
 
     def alive(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from serving.config.first_table import first_table
 from serving.config.reloading import refused
@@ -48,8 +49,10 @@ def following(plan: SessionPlan, start: StartMessage) -> Following:
     return Following(plan, settings, first_table(settings, versions), start)
 
 
-def judge(new: Following, old: Settings, now: RouteTable, before: RouteTable) -> None:
-    """Whether the session may follow it.
+def judge(
+    new: Following, old: Settings, now: RouteTable, before: RouteTable, held: Mapping[VersionKey, ServedModel]
+) -> None:
+    """Whether the session, which serves `held`, may follow it.
 
     Raises:
         InUse: not without a restart, or not now; names what stands in the way.
@@ -60,6 +63,7 @@ def judge(new: Following, old: Settings, now: RouteTable, before: RouteTable) ->
     held_up = [
         *_broken(new.plan.left_out, now),
         *objections(now, before, new.first),
+        *_vanished(new, new.merged(now, before), held),
         *_disturbed(new.settings, old, now),
     ]
     if held_up:
@@ -70,6 +74,14 @@ def _broken(left_out: Mapping[str, str], now: RouteTable) -> list[str]:
     """What can be served no more and is asked for: a file that broke is not one that was taken away."""
     asked_for = {f"{route.model}/{one.version}" for route in now.routes.values() for one in route.served}
     return [why for name, why in left_out.items() if name in asked_for or name in now.routes]
+
+
+def _vanished(new: Following, table: RouteTable, held: Mapping[VersionKey, ServedModel]) -> list[str]:
+    """What answers and nobody could load any more; a version that an order loaded is in no configuration's table."""
+    planned = {VersionKey(served.model, served.version) for served in new.plan.models}
+    answering = [VersionKey(model, one.version) for model, route in table.routes.items() for one in route.splits]
+    gone = [key for key in answering if key in held and key not in planned and not Path(held[key].path).exists()]
+    return [f"{key} answers requests, and its file {held[key].path} is gone; pin another version first" for key in gone]
 
 
 def _disturbed(new: Settings, old: Settings, now: RouteTable) -> list[str]:

@@ -135,7 +135,7 @@ class SessionVersions:
             ModelUnservable: there is no room for a pool.
         """
         async with self._ordering:
-            judge(new, self._settings, await self.table(), self._first)
+            judge(new, self._settings, await self.table(), self._first, self._held.models)
             if new.plan.config == self._config and new.first == self._first:
                 async with self._changing:
                     await self._roll()
@@ -158,7 +158,7 @@ class SessionVersions:
             raise
         self._settings, self._config, self._first = new.settings, new.plan.config, new.first
         if self._parts.engine is not None:
-            self._parts.engine.follow(self._config)
+            self._parts.engine.follow(new.start)
         # What only the table before led to is let go.
         await self._told_if_not(self._engine_follows(models, self._config, "host"), "engine", _NOT_LET_GO)
 
@@ -188,7 +188,7 @@ class SessionVersions:
     async def _judged(self, new: Following) -> RouteTable:
         """The table in force, by which the session may follow."""
         now = await self._held.current()
-        judge(new, self._settings, now, self._first)
+        judge(new, self._settings, now, self._first, self._held.models)
         return now
 
     async def _engine_follows(

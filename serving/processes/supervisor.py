@@ -42,6 +42,7 @@ class Supervisor:
         self.plan = plan
         self._replan = replan
         self._reloading = asyncio.Lock()
+        self._asked = 0
         self.running: RunningSession | None = None
         self.ready = asyncio.Event()
         self._emit = emit
@@ -130,31 +131,41 @@ class Supervisor:
 
     async def reload(self) -> None:
         """Follow the plan as it is now, with new workers in any case; one that cannot be followed is told, no more."""
+        number = self._asked = self._asked + 1
+        if self.running is not None:
+            self._register(replace(self.running, asked=number))
         async with self._reloading:
-            if self._replan is None or self._parts is None:
-                await self.roll()
-                return
-            try:
-                plan = await asyncio.to_thread(self._replan)
-                await self._orders_of(self._parts).reload(plan)
-            except ServingError as error:
-                self._refuse(error.message)
-            else:
-                self._follow(plan, self._parts)
+            await self._reload(number)
 
-    def _follow(self, plan: SessionPlan, parts: SessionParts) -> None:
+    async def _reload(self, number: int) -> None:
+        if self._replan is None or self._parts is None:
+            generation = self.running.generation if self.running else 0
+            await self.roll()
+            if self.running is not None and self.running.generation > generation:
+                self._register(replace(self.running, answered=number))
+            return
+        try:
+            plan = await asyncio.to_thread(self._replan)
+            await self._orders_of(self._parts).reload(plan)
+        except ServingError as error:
+            self._refuse(error.message, number)
+        else:
+            self._follow(plan, self._parts, number)
+
+    def _follow(self, plan: SessionPlan, parts: SessionParts, number: int) -> None:
         changed = plan.config != self.plan.config
         self.plan = plan
         if self.running is not None:
             token_file = registration(plan, parts).token_file
-            self._register(replace(self.running, generation=self.running.generation + 1, token_file=token_file))
+            generation = self.running.generation + 1
+            self._register(replace(self.running, generation=generation, token_file=token_file, answered=number))
         if changed:
             self._say("reloaded", "configuration", "the session follows it as it is written now")
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, number: int) -> None:
         self._say("reload_refused", "configuration", f"{why}; the one before goes on")
         if self.running is not None:
-            self._register(replace(self.running, refusals=self.running.refusals + 1, refusal=why))
+            self._register(replace(self.running, answered=number, refused=number, refusal=why))
 
     def use_table(self, table: str) -> None:
         """Every gateway worker serves by this route table from now on, for an engine without a control state."""

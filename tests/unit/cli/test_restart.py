@@ -41,7 +41,7 @@ def test_who_watches_sees_that_workers_are_being_replaced(
 ) -> None:
     error = Terminal() if watched else io.StringIO()
     monkeypatch.setattr(sys, "stderr", error)
-    session += [RUNNING, replace(RUNNING, generation=2)]
+    session += [RUNNING, replace(RUNNING, answered=1)]
     restarting.restart()
     assert ("replacing the workers of port 8080" in error.getvalue()) == watched
     assert watched or not error.getvalue()
@@ -49,7 +49,7 @@ def test_who_watches_sees_that_workers_are_being_replaced(
 
 
 def test_a_session_that_ends_meanwhile_or_takes_too_long_is_told(session: list[RunningSession]) -> None:
-    with pytest.raises(CommandFailed, match="were not replaced within 0 s"):
+    with pytest.raises(CommandFailed, match="were not replaced within 0 s; it may still be under way"):
         restarting.restart(timeout_s=0)
     session += [replace(RUNNING, session="another")]
     with pytest.raises(CommandFailed, match="ended before its workers were replaced"):
@@ -57,6 +57,15 @@ def test_a_session_that_ends_meanwhile_or_takes_too_long_is_told(session: list[R
 
 
 def test_a_configuration_that_is_not_followed_is_told(session: list[RunningSession]) -> None:
-    session += [RUNNING, replace(RUNNING, refusals=1, refusal="http.port: a running session cannot change that")]
+    why = "http.port: a running session cannot change that"
+    session += [RUNNING, replace(RUNNING, answered=1, refused=1, refusal=why)]
     with pytest.raises(CommandFailed, match=r"^nothing was changed: http\.port: a running"):
+        restarting.restart()
+
+
+def test_the_end_of_one_that_was_asked_for_before_is_not_taken_for_its_own(session: list[RunningSession]) -> None:
+    session[0] = replace(RUNNING, asked=1)
+    earlier = replace(RUNNING, asked=2, answered=1, generation=2, refused=1, refusal="of the one before")
+    session += [earlier, replace(earlier, answered=2, refused=2, refusal="its own")]
+    with pytest.raises(CommandFailed, match="its own"):
         restarting.restart()

@@ -30,3 +30,10 @@ def test_of_a_secret_it_is_told_that_it_is_another_and_nothing_else() -> None:
     assert found.setting == "state.control_url"
     assert "planted" not in f"{found.old}{found.new}"
     assert found.old != found.new
+
+
+def test_whoever_adds_a_model_or_takes_one_away_need_not_stop_the_session_and_who_changes_its_routes_does() -> None:
+    without = effective()
+    first, second = (effective(models={"a": {"routes": {"stable": version}}}) for version in (1, 2))
+    for old, new, restart in ((without, first, False), (first, without, False), (first, second, True)):
+        assert {one.restart for one in differences(old, new) if "routes" in one.setting} == {restart}

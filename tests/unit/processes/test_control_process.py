@@ -12,7 +12,7 @@ from serving.processes.child_process import Spawner
 from serving.processes.control_channel import ControlChannel, inherited_channel
 from serving.processes.control_process import ControlProcess
 from serving.processes.events import Event
-from tests.unit.processes.children import FakeSpawner
+from tests.unit.processes.children import FakeChild, FakeSpawner
 
 
 @pytest.mark.usefixtures("channels_closed")
@@ -31,6 +31,21 @@ async def test_its_successor_has_the_new_options_at_once_and_nothing_crashed() -
     assert (await anext(heard))["options"] == {"views": {"v": 1}, "token": "t"}
     assert control.crashes == 0
     assert "crashed" not in [event.kind for event in events]
+
+
+@pytest.mark.usefixtures("channels_closed")
+async def test_one_that_does_not_give_way_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ended_within(self: FakeChild, patience_s: float) -> bool:
+        self.end()
+        return False
+
+    monkeypatch.setattr(FakeChild, "ended_within", ended_within)
+    spawner = FakeSpawner()
+    control = ControlProcess(cast("Spawner", spawner), 0, {"views": {}}, Path("/log"), lambda _: None)
+    await control.start(lambda _: pytest.fail("nobody asks"))
+    control.replace(views={"v": 1})
+    assert (await anext((await opened(spawner, 1)).messages()))["options"] == {"views": {"v": 1}}
+    assert control.crashes == 0
 
 
 async def opened(spawner: FakeSpawner, number: int) -> ControlChannel:

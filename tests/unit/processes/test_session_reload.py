@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from serving.errors import InUse, ServingError, Unavailable
+from serving.inference import VersionKey
 from serving.processes import in_force
 from serving.processes.events import Event
 from serving.processes.session_plan import ServedModel, SessionPlan
-from serving.processes.session_reload import following
+from serving.processes.session_reload import following, judge
 from serving.processes.session_versions import SessionVersions
 from serving.processes.start_message import StartMessage
 from serving.processes.table_place import HeldTable
@@ -283,6 +285,18 @@ async def test_a_file_that_broke_is_not_one_that_was_taken_away(session: Session
     with pytest.raises(InUse, match=r"^b/1/model.onnx: cut off$"):
         await session.reload(broken)
     assert session.steps == []
+
+
+def test_a_version_that_an_order_loaded_and_that_answers_keeps_its_file(tmp_path: Path) -> None:
+    start = StartMessage("s", "ray", "/r", "/r")
+    new, old = following(plan(A), start), following(plan(A), start)
+    pinned = replace(new.first.routes["a"], splits=(Split("stable", 2, 10_000),))
+    now, file = RouteTable(4, {"a": pinned}), tmp_path / "model.onnx"
+    held = {VersionKey("a", 2): ServedModel("a", 2, str(file))}
+    with pytest.raises(InUse, match=r"^a/2 answers requests, and its file .*onnx is gone; pin another version first$"):
+        judge(new, old.settings, now, old.first, held)
+    file.touch()
+    judge(new, old.settings, now, old.first, held)
 
 
 async def test_what_came_broken_is_told_once_and_the_rest_is_followed(session: Session) -> None:
