@@ -52,9 +52,9 @@ def _measure(given: argparse.Namespace, facts: dict[str, Any]) -> dict[str, Any]
     length = Length(given.rounds, given.seconds, given.engine)
     match given.command:
         case "predictions":
-            return compared(PREDICTIONS, given.only, length)
+            return compared(PREDICTIONS.of(given.only), length)
         case "look-ups":
-            return compared(LOOK_UPS, given.only, length)
+            return compared(LOOK_UPS.of(given.only), length)
         case "growth":
             return growth.measured(
                 given.series, given.only, length, lambda found: _write(given.output, {**facts, **found})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from benchmarks.contenders import PROJECT_PYTHON, Contender
 from benchmarks.features.shape import Shape
@@ -21,6 +22,10 @@ class Comparison:
     shape: Shape
     names: tuple[str, ...]
     connections: tuple[int, ...]
+
+    def of(self, only: Sequence[str]) -> Comparison:
+        """The same of some contenders, or of all."""
+        return replace(self, names=tuple(name for name in self.names if not only or name in only))
 
     @property
     def layouts(self) -> list[str]:

@@ -30,8 +30,7 @@ def measured(
     for name in series or SERIES:
         for size, shape in SERIES[name]:
             print(f"{name}: {size:,}", file=sys.stderr, flush=True)
-            wanted = tuple(one for one in NAMES if not only or one in only)
-            found = compared(Comparison(shape, wanted, (1, 64)), only, length)
+            found = compared(Comparison(shape, NAMES, (1, 64)).of(only), length)
             point = {"series": name, "size": size}
             turns += [{**turn, **point} for turn in found["turns"]]
             cells += [{**cell, **point} for cell in found["cells"]]

@@ -25,7 +25,7 @@ class Length:
     engine: str
 
 
-def compared(asked: Comparison, only: Sequence[str], length: Length) -> dict[str, Any]:
+def compared(asked: Comparison, length: Length) -> dict[str, Any]:
     """Turns and cells; who did not come up or answered wrongly says why, and the others are measured all the same."""
     turns: list[dict[str, Any]] = []
     cells: list[dict[str, Any]] = []
@@ -35,10 +35,9 @@ def compared(asked: Comparison, only: Sequence[str], length: Length) -> dict[str
         known = workloads(asked.shape, models)
         bodies = {name: workload.write_bodies(models) for name, workload in known.items()}
         plan = Plan(length.seconds, min(2.0, length.seconds), asked.connections, models, bodies)
-        names = [name for name in asked.names if not only or name in only]
         with running(models, asked.shape, asked.layouts):
             for number in range(length.rounds):
-                for name in order(names, number, seed=1):
+                for name in order(list(asked.names), number, seed=1):
                     who = contender(name, length.engine)
                     turn, own = take(who, [known[one] for one in who.workloads if one in known], number, plan)
                     turns.append(turn)
