@@ -18,6 +18,7 @@ from serving.cli.session_screen import SessionScreen, say_who_reaches_it
 from serving.config.settings import Settings
 from serving.processes.session_plan import SessionPlan
 from serving.processes.supervisor import Supervisor
+from serving.telemetry.log import configure_as_told
 
 
 def serve(options: SessionOptions) -> None:
@@ -39,6 +40,8 @@ def serve(options: SessionOptions) -> None:
     count = len(session.plan.models)
     if for_people:
         out.print(f"starting {count} {'version' if count == 1 else 'versions'}, engine {session.plan.engine}")
+    # What the supervisor itself logs, as its parts do.
+    configure_as_told(session.plan.config.get("logs") or {})
     asyncio.run(supervisor.run())
 
 

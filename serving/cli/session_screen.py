@@ -23,10 +23,13 @@ _STYLES = {
     "refused": "red",
     "roll_failed": "red",
     "reload_refused": "red",
+    "trouble": "yellow",
     "restarting": "yellow",
     "waiting": "yellow",
     "unproven": "yellow",
 }
+# What machines read where people see a colour.
+_LEVELS = {"red": "error", "yellow": "warning"}
 
 
 class SessionScreen:
@@ -40,7 +43,7 @@ class SessionScreen:
         self._plan = plan
         self._as_json = (plan.config.get("logs") or {}).get("format") == "json"
         self._refused = {problem.name: problem.error.message for problem in problems}
-        self._ready = False
+        self._ready = self._begun = False
         self._up: set[str] = set()
         self.stopping_at: float | None = None
 
@@ -63,13 +66,19 @@ class SessionScreen:
 
     def _write(self, event: Event, running: RunningSession | None) -> None:
         """An event as machines read it; the first of kind `ready` says where everything is."""
-        facts: dict[str, object] = {"time": stamp(time.time()), "level": "info", "logger": "serving.session"}
+        if not self._begun:
+            # What was refused when the session was planned, of which people are told by the screen.
+            self._begun = True
+            for name, why in self._refused.items():
+                self._write(Event("refused", name, why), None)
+        level = _LEVELS.get(_STYLES.get(event.kind, ""), "info")
+        facts: dict[str, object] = {"time": stamp(time.time()), "level": level, "logger": "serving.session"}
         facts |= {"event": event.kind, "part": event.part, "text": event.text, **event.facts}
         if event.kind == "ready" and running is not None and not self._ready:
             self._ready = True
             ports = ("http_port", "grpc_port", "metrics_port", "control_port")
             facts |= {name: getattr(running, name) for name in ports}
-        self._out.print(log_line("json", safe(facts)), soft_wrap=True, markup=False, highlight=False)
+        self._out.print(log_line("json", safe(facts)), soft_wrap=True, markup=False, highlight=False, emoji=False)
 
     def _line(self, event: Event) -> None:
         line = Text(time.strftime("%H:%M:%S  "), style="dim")

@@ -52,7 +52,7 @@ from serving.request_path.predict import Predictor
 from serving.request_path.read_plans import ReadPlans
 from serving.routing.table import RouteTable, dump
 from serving.routing.table_feed import TableFeed
-from serving.telemetry.access_log import AccessLog, LoggingObserver
+from serving.telemetry.access_log import AccessLog, LineWriter, LoggingObserver
 from serving.telemetry.catalogue import (
     BATCH_WINDOW_ROWS,
     CONNECTIONS,
@@ -345,7 +345,12 @@ def _watched(
         tracing.sender.start()
         followers.append(tracing.sender)
     share = settings.logs.access_sample
-    access_log = None if share is None else AccessLog(share, random.Random().random, time.monotonic)  # noqa: S311
+    access_log = None
+    if share is not None:
+        lines = LineWriter()
+        lines.start()
+        followers.append(lines)
+        access_log = AccessLog(share, random.Random().random, time.monotonic, lines.offer)  # noqa: S311 - no secret
     if tracing is not None or access_log is not None:
         predictor.watch = Watch(None if tracing is None else tracing.tracer, access_log)
     return tracing, recorder if access_log is None else LoggingObserver(recorder, access_log)

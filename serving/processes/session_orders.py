@@ -30,7 +30,7 @@ from serving.processes.traffic_view import traffic_seen
 from serving.registry.manifest import read_manifest
 from serving.registry.repository import MANIFEST_FILE
 from serving.routing.table import Route, Split, trial_of
-from serving.telemetry.log import LogSettings, with_level
+from serving.telemetry.log import LogSettings, use_log_settings, with_level
 from serving.telemetry.snapshot import dump_usage, load_usage
 
 # A worker that takes longer is stopped or hung: its last report, a second old at most when that began, stands for it.
@@ -215,6 +215,7 @@ class SessionOrders:
 
     def _use_log(self, settings: LogSettings) -> None:
         parts = self._parts
+        use_log_settings(settings)
         for part in (parts.gateways, parts.engine, parts.control):
             if part is not None:
                 part.use_log(settings)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import queue
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,15 +19,67 @@ log = logging.getLogger("serving.access")
 
 # An overload is thousands of refusals a second, of which each line would say the same; writing 100 takes 5 ms.
 MOST_PER_S = 100.0
+# Ten seconds of lines; whoever reads standard error may pause so long.
+_MOST_WAITING = 1_000
+# Who does not read must not hold up a worker that ends.
+_END_S = 1.0
+
+# Writes a line with these facts, or says that there is no room for it.
+Write = Callable[[Mapping[str, Any]], bool]
+
+
+def write_at_once(facts: Mapping[str, Any]) -> bool:
+    """Write a line on this thread, however long that takes."""
+    log.info("request", extra={"facts": facts})
+    return True
+
+
+class LineWriter:
+    """Writes lines on a thread of its own: where nobody reads standard error a write waits, and so would the loop."""
+
+    def __init__(self, write: Callable[[Mapping[str, Any]], object] = write_at_once) -> None:
+        self._write = write
+        self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue(_MOST_WAITING)
+        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def offer(self, facts: Mapping[str, Any]) -> bool:
+        """Have a line written, soon; false where too many wait."""
+        try:
+            self._queue.put_nowait(facts)
+        except queue.Full:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Write what waits, if somebody reads, and end the thread."""
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        try:
+            self._queue.put(None, timeout=_END_S)
+        except queue.Full:
+            return
+        self._thread.join(_END_S)
+
+    def _run(self) -> None:
+        while (facts := self._queue.get()) is not None:
+            self._write(facts)
 
 
 class AccessLog:
-    """Lines of one worker; what is over `MOST_PER_S` is left out, and counted in the next line."""
+    """Lines of one worker; what is over `MOST_PER_S`, or has no room, is left out, and counted in the next line."""
 
-    def __init__(self, share: float, chance: Callable[[], float], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, share: float, chance: Callable[[], float], clock: Callable[[], float], write: Write = write_at_once
+    ) -> None:
         self._share = Share(share, chance)
         self._bound = Bound(MOST_PER_S)
         self._clock = clock
+        self._write_line = write
         self._left_out = 0
 
     def batch_answered(self, seen: BatchSeen, flown: Flown, traced: Mapping[Request, str]) -> None:
@@ -65,9 +120,11 @@ class AccessLog:
         if not self._bound.takes(self._clock()):
             self._left_out += 1
             return
-        left_out, self._left_out = self._left_out, 0
-        more = {"left_out": left_out} if left_out else {}
-        log.info("request", extra={"facts": {"outcome": outcome, **facts, **more}})
+        more = {"left_out": self._left_out} if self._left_out else {}
+        if self._write_line({"outcome": outcome, **facts, **more}):
+            self._left_out = 0
+        else:
+            self._left_out += 1
 
 
 class LoggingObserver:

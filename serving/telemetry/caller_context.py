@@ -8,9 +8,15 @@ from typing import NamedTuple
 from serving.inference import CallerContext
 
 # W3C Trace Context, section 3.2; all-zero ids and version ff are invalid.
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# A later version than 00 may have more behind a dash, of which nothing is read.
+_TRACEPARENT = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    rb"(?P<more>-[\x21-\x7e]{0,200})?"
+)
+_FIRST_VERSION = b"00"
 # Section 3.3 has at least 512 characters passed on; what has more, or other bytes, may be left out.
 _TRACESTATE = re.compile(rb"[\x20-\x7e]{1,512}")
+_TAB, _BLANK = b"\t", b" "
 # Fit for a log line and for an attribute; names that are longer, or hold anything else, are taken for none.
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 # Where the parts of a traceparent stand; what a later version than 00 adds comes behind them.
@@ -33,12 +39,18 @@ def caller_context(traceparent: bytes, tracestate: bytes, request_id: bytes) -> 
     A tracestate without a valid traceparent says nothing (section 4.3).
     """
     traceparent = traceparent.strip()
-    if traceparent and _TRACEPARENT.fullmatch(traceparent):
-        tracestate = tracestate.strip()
+    if traceparent and _is_one(traceparent):
+        # Blanks around the members of its list may be tabs, which metadata of gRPC must not hold.
+        tracestate = tracestate.strip().replace(_TAB, _BLANK)
         state = tracestate if _TRACESTATE.fullmatch(tracestate) else b""
         return CallerContext(traceparent, state, request_id.strip())
     # Requests behind a proxy have a name each: it is looked at by whoever writes it down.
     return CallerContext(request_id=request_id.strip()) if request_id else None
+
+
+def _is_one(traceparent: bytes) -> bool:
+    found = _TRACEPARENT.fullmatch(traceparent)
+    return found is not None and (found["more"] is None or not traceparent.startswith(_FIRST_VERSION))
 
 
 def trace_of(context: CallerContext | None) -> CallerTrace | None:

@@ -20,6 +20,7 @@ ENCODINGS = (b"identity", b"gzip", b"deflate")
 # gRPC over HTTP/2: TimeoutValue and TimeoutUnit.
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _OVERHEAD = 32
+_CONTEXT = (b"traceparent", b"x-request-id")
 _LONGEST_REMEMBERED = 4096
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
@@ -82,7 +83,7 @@ def _remembered(headers: Headers) -> CallHead:
 def _understood(headers: Headers) -> CallHead:
     found = dict(headers)
     timeout = found.get(b"grpc-timeout")
-    context = _context(found)
+    context = _context(headers) if b"traceparent" in found or b"x-request-id" in found else None
     head = CallHead(
         path=found.get(b":path", b"").decode("latin-1"),
         key=found.get(b"x-sluice-key", b"").strip() or None,
@@ -98,12 +99,12 @@ def _understood(headers: Headers) -> CallHead:
     return head._replace(refusal=_no_grpc(found) or _unwanted(head, timeout))
 
 
-def _context(found: dict[bytes, bytes]) -> CallerContext | None:
-    if b"traceparent" not in found and b"x-request-id" not in found:
-        return None
-    return caller_context(
-        found.get(b"traceparent", b""), found.get(b"tracestate", b""), found.get(b"x-request-id", b"")
-    )
+def _context(headers: Headers) -> CallerContext | None:
+    """As over HTTP: what came twice says nothing, but for a list, which may come in several entries."""
+    given = [[value for key, value in headers if key == name] for name in _CONTEXT]
+    traceparent, request_id = [values[0] if len(values) == 1 else b"" for values in given]
+    state = b",".join([value for key, value in headers if key == b"tracestate"])
+    return caller_context(traceparent, state, request_id)
 
 
 def _traced(context: CallerContext) -> tuple[tuple[bytes, bytes], ...]:

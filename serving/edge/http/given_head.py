@@ -32,7 +32,7 @@ _KNOWN = frozenset(
         b"x-sluice-priority",
     ),
 )
-_CONTEXT = (b"traceparent", b"tracestate", b"x-request-id")
+_CONTEXT = (b"traceparent", b"x-request-id")
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 # No length has more digits: the parser takes 64 bits, with zeros before them.
 _MAX_DIGITS = 20
@@ -51,7 +51,8 @@ class RequestLine(NamedTuple):
 
 
 class GivenHead(NamedTuple):
-    """The last value of each known header, names in small letters; `twice` are those that came more often.
+    """The last value of each known header (of tracestate, which is a list, all), names in small letters; `twice` are
+    those that came more often.
 
     `timeout_s` is None also where what was sent is no positive number of milliseconds.
     """
@@ -73,8 +74,8 @@ class GivenHead(NamedTuple):
         found, twice = self.found, self.twice
         if b"traceparent" not in found and b"x-request-id" not in found:
             return None
-        traceparent, tracestate, request_id = [b"" if name in twice else found.get(name, b"") for name in _CONTEXT]
-        return caller_context(traceparent, tracestate, request_id)
+        traceparent, request_id = [b"" if name in twice else found.get(name, b"") for name in _CONTEXT]
+        return caller_context(traceparent, found.get(b"tracestate", b""), request_id)
 
     @property
     def expects_continue(self) -> bool:
@@ -107,6 +108,9 @@ def given_head(line: RequestLine, headers: Headers) -> GivenHead:
         if key in _KNOWN:
             if key in found:
                 twice.add(key)
+                if key == b"tracestate":
+                    # The only one that is a list, whose members may come in several headers.
+                    value = b"%b,%b" % (found[key], value)  # noqa: PLW2901
             found[key] = value
     accepts = accepted(found[b"accept-encoding"]) if b"accept-encoding" in found else NOTHING_ACCEPTED
     timeout_s = _seconds(found[b"x-request-timeout-ms"].strip()) if b"x-request-timeout-ms" in found else None

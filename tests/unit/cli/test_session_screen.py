@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from serving.cli.session_screen import SessionScreen
+from serving.errors import ModelUnservable
 from serving.processes.events import Event
 from serving.processes.running_sessions import RunningSession
 from serving.processes.session_plan import ServedModel, SessionPlan
+from serving.registry.repository import Problem
 
 PLAN = SessionPlan(models=(ServedModel("a", 1, "/m/a/1", default=False), ServedModel("a", 2, "/m/a/2")))
 
@@ -72,9 +75,26 @@ def test_an_address_that_listens_on_all_is_shown_as_one_that_can_be_reached() ->
 
 
 def test_for_machines_each_event_is_a_line_and_the_first_prediction_tells_the_ports() -> None:
-    crashed = Event("crashed", "gateway 0", "it ended:\n    [bold]last words[/bold]", {"code": 1})
+    crashed = Event("crashed", "gateway 0", "it ended:\n    [bold]last words[/bold] at tcp:100:key:", {"code": 1})
     text = shown(crashed, READY, READY, plan=replace(PLAN, config={"logs": {"format": "json"}}))
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line["event"] for line in lines] == ["crashed", "ready", "ready"]
     assert (lines[0]["part"], lines[0]["text"], lines[0]["code"]) == ("gateway 0", crashed.text, 1)
     assert [line.get("http_port") for line in lines] == [None, 4242, None]
+
+
+def test_for_machines_events_have_levels_and_what_was_refused_at_first_is_one() -> None:
+    written = io.StringIO()
+    plan = replace(PLAN, config={"logs": {"format": "json"}})
+    problem = Problem("a", 3, Path("/m/a/3"), ModelUnservable("not an ONNX file"))
+    screen = SessionScreen(Console(file=written, width=200), plan, (problem,), lambda: 0.5)
+    for event in (Event("starting", "gateway 0", "starting"), Event("restarting", "gateway 0", "again"), READY):
+        screen.emit(event, running())
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("refused", "error"),
+        ("starting", "info"),
+        ("restarting", "warning"),
+        ("ready", "info"),
+    ]
+    assert (lines[0]["part"], lines[0]["text"]) == ("a/3", "not an ONNX file")

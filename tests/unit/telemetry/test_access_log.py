@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from serving.errors import DeadlineExceeded, UnknownModel
 from serving.inference import CallerContext, Request, VersionKey
 from serving.observation import BatchSeen, Flown
-from serving.telemetry.access_log import MOST_PER_S, AccessLog, LoggingObserver
+from serving.telemetry.access_log import MOST_PER_S, AccessLog, LineWriter, LoggingObserver
 from serving.telemetry.recorder import Recorder
 from tests.unit.telemetry.tracing.bench import TRACE, Nobody, asked_for, request
 
@@ -97,3 +98,28 @@ def test_too_many_lines_are_left_out_and_counted(lines: list[dict[str, Any]]) ->
     now[0] += 1.0
     log.turned_away("", "overloaded")
     assert list(lines)[-1] == {"outcome": "overloaded", "left_out": 30}
+
+
+async def test_a_reader_who_stalls_holds_up_nobody_and_what_has_no_room_is_counted() -> None:
+    reads, written = threading.Event(), list[dict[str, Any]]()
+
+    def write(facts: Any) -> None:
+        assert reads.wait(10)
+        written.append(facts)
+
+    writer = LineWriter(write)
+    writer.start()
+    log = AccessLog(0.0, lambda: 0.5, itertools.count(1.0).__next__, writer.offer)
+    for _ in range(1_003):
+        log.turned_away("", "overloaded")
+    reads.set()
+    await writer.stop()
+    # One may be in the writer's hand, so that another had room.
+    kept = len(written)
+    assert kept in {1_000, 1_001}
+    again = LineWriter(write)
+    again.start()
+    log._write_line = again.offer
+    log.turned_away("", "overloaded")
+    await again.stop()
+    assert written[-1]["left_out"] == 1_003 - kept

@@ -35,6 +35,19 @@ def test_without_a_valid_traceparent_a_tracestate_says_nothing(traceparent: byte
     assert caller_context(traceparent, b"a=1", b"") is None
 
 
+def test_what_a_later_version_adds_is_passed_on_unread() -> None:
+    later = b"01" + GOOD[2:] + b"-more-0"
+    context = caller_context(later, b"a=1,\tb=2", b"")
+    assert context == CallerContext(later, b"a=1, b=2")
+    assert context is not None
+    found = trace_of(context)
+    assert found is not None
+    assert found.span_id.hex() == "00f067aa0ba902b7"
+    assert sampled(context)
+    assert caller_context(GOOD + b"-more", b"", b"") is None
+    assert caller_context(b"01" + GOOD[2:] + b"more", b"", b"") is None
+
+
 @pytest.mark.parametrize("state", [b"a" * 513, b"a=\x00", b"a=\xff"])
 def test_a_tracestate_that_cannot_be_passed_on_is_left_out(state: bytes) -> None:
     assert caller_context(GOOD, state, b"") == CallerContext(GOOD)

@@ -98,3 +98,11 @@ def test_a_tracestate_goes_back_beside_its_traceparent_and_not_without() -> None
     assert found.context == CallerContext(trace, b"vendor=1", b"r-17")
     assert head(state).extra == ()
     assert head().context is None
+
+
+def test_what_came_twice_says_nothing_but_a_tracestate_which_is_one_list() -> None:
+    trace = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    found = head(trace, (b"tracestate", b"a=1"), (b"tracestate", b"b=2"), (b"x-request-id", b"r"))
+    assert found.context == CallerContext(trace[1], b"a=1,b=2", b"r")
+    assert head(trace, trace, (b"tracestate", b"a=1")).context is None
+    assert head(trace, (b"x-request-id", b"r"), (b"x-request-id", b"s")).context == CallerContext(trace[1])

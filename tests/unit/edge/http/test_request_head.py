@@ -164,6 +164,11 @@ def test_a_tracestate_goes_back_beside_its_traceparent_and_not_without() -> None
     assert head((b"traceparent", TRACE), (b"traceparent", TRACE), (b"tracestate", state)).extra == b""
 
 
+def test_a_tracestate_in_several_headers_is_one_list() -> None:
+    parts = ((b"tracestate", b"a=1"), (b"TraceState", b"b=2,\tc=3"))
+    assert head((b"traceparent", TRACE), *parts).context == CallerContext(TRACE, b"a=1,b=2, c=3")
+
+
 def test_a_callers_name_for_a_request_does_not_change_its_answer() -> None:
     found = head((b"x-request-id", b"r-17"))
     assert found.context == CallerContext(request_id=b"r-17")
