@@ -7,8 +7,6 @@ STAMP := $(VENV)/.installed
 PROTOS := open_inference.proto health.proto reflection.proto
 ARGS ?=
 CANARY ?= bad
-# Tests of what is compiled run once more as plain Python.
-TWICE := $(addprefix tests/unit/,backends batching compiled edge features pool request_path runtime telemetry wire test_deadline.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help install compiled pure clients demo canary test check format bench docs protocol constraints
@@ -46,8 +44,7 @@ canary: install  ## Roll out a version of the example that raises, to its end (C
 	@$(VENV)/bin/sluice demo --canary $(CANARY) $(ARGS)
 
 test: clients compiled  ## Run every test (ARGS="-m 'not slow' tests/unit" runs some)
-	$(PY) -m pytest $(ARGS)
-	$(if $(strip $(ARGS)),,SLUICE_PURE_PYTHON=1 $(PY) -m pytest -q $(TWICE))
+	$(PY) -m $(if $(strip $(ARGS)),pytest $(ARGS),tests.lanes.run)
 
 check: $(STAMP)  ## Style, types, the import contract, and what the code base asks of itself
 	$(PY) -m ruff check

@@ -15,8 +15,12 @@ from pathlib import Path
 
 from tests.lanes.running_lane import Lane, RunningLane
 
-# What is said of latencies when nothing is wrong is about a machine that has nothing else to do.
-ALONE = ("tests/e2e/test_alerts.py", "tests/integration/loadtests/test_truth.py")
+# What is said of latencies and rates when nothing is wrong is about a machine that has nothing else to do.
+ALONE = (
+    "tests/e2e/test_alerts.py",
+    "tests/integration/loadtests/test_locust.py",
+    "tests/integration/loadtests/test_truth.py",
+)
 WHOLE = ("tests/e2e", "tests/integration", "tests/contract", *(f"--ignore={file}" for file in ALONE))
 COMPUTING = ("tests/architecture", "tests/unit")
 # What is compiled is tried once more as plain Python.
