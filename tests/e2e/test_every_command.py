@@ -100,6 +100,11 @@ LINES = (
     Line("loadtest compare {folder}/load.json nowhere.json", WRONG_USAGE, "nowhere.json cannot be read"),
     Line("loadtest find-capacity {folder}/load.yaml --step-s 1 --most-s 3 --target {url}", DONE, "no more than 1 step"),
     Line("loadtest find-capacity smoke --most-s 3 --target {url}", WRONG_USAGE, "have no room for a step of 15 s"),
+    Line("logs show --http-port {http}", DONE, "all others"),
+    Line("logs show --http-port {dead}", NOT_REACHABLE, "no session of yours runs on port {dead}"),
+    Line("logs level serving.batching debug --http-port {http}", DONE, "serving.batching writes from debug on"),
+    Line("logs level serving.batching default --http-port {http}", DONE, "serving.batching writes as the others do"),
+    Line("logs level serving.batching loud --http-port {http}", WRONG_USAGE, "'loud' is not one of"),
     Line("models check {models} --config {config}", DONE, "rows of several callers run together"),
     Line("models check {folder}/empty --config {config}", FAILED, "has no model; put one at"),
     Line("models check nowhere --config {config}", WRONG_USAGE, "there is no such folder"),
@@ -184,7 +189,7 @@ READS = (
         "config check",
     ),
     *("features bench", "rollout status", "rollout plan", "rollout simulate", "loadtest scenarios"),
-    "loadtest compare",
+    *("loadtest compare", "logs show"),
 )
 
 
@@ -267,7 +272,7 @@ def test_every_read_can_be_had_as_json() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_each_command_as_a_person_types_it(session: SluiceUp, where: dict[str, str]) -> None:
     for line in LINES:
         ended = sluice(line.typed, where, session.folder)
