@@ -38,7 +38,7 @@ COMPILED = (
 )
 PLAIN = (*(f"tests/unit/{name}" for name in COMPILED), "tests/unit/test_deadline.py")
 
-_ASIDE = 10
+_ASIDE = 5
 _LOOK_S = 0.5
 
 TURNS = (
