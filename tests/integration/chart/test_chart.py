@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-import warnings
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,17 +98,24 @@ def test_a_service_selects_pods_of_its_release(shape: Path) -> None:
             assert any(one["spec"]["selector"].items() <= pod.items() for pod in labels)
 
 
-def test_ray_serve_takes_its_application() -> None:
-    with warnings.catch_warnings():
-        # What Ray's own classes do not yet do as pydantic wants it.
-        warnings.simplefilter("ignore")
-        from ray.serve.schema import ServeDeploySchema
+# Ray reads its environment when it is imported, and the tests of a cluster of our own need theirs: in another process.
+IMPORT_PATHS = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from ray.serve.schema import ServeDeploySchema
+taken = [ServeDeploySchema.model_validate(one) for one in json.load(sys.stdin)]
+print(json.dumps([one.applications[0].import_path for one in taken]))
+"""
 
-        pools = [one for shape in SHAPES for one in rendered(shape) if one["kind"] == "RayService"]
-        assert len(pools) > 2
-        for one in pools:
-            serve = ServeDeploySchema.model_validate(yaml.safe_load(one["spec"]["serveConfigV2"]))
-            assert serve.applications[0].import_path == "deployments.serve_app:app"
+
+def test_ray_serve_takes_its_application() -> None:
+    pools = [one for shape in SHAPES for one in rendered(shape) if one["kind"] == "RayService"]
+    assert len(pools) > 2
+    configurations = json.dumps([yaml.safe_load(one["spec"]["serveConfigV2"]) for one in pools])
+    asked = [sys.executable, "-c", IMPORT_PATHS]
+    taken = subprocess.run(asked, input=configurations, capture_output=True, text=True, timeout=60, check=False)
+    assert taken.returncode == 0, taken.stderr
+    assert json.loads(taken.stdout) == ["deployments.serve_app:app"] * len(pools)
 
 
 def test_a_gateway_starts_with_the_rendered_arguments_and_configuration(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +90,8 @@ def _started(folder: Path) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def driver(cluster: Cluster) -> Iterator[Cluster]:
     """This process as a driver of the cluster, as a gateway with `serve_handle` is one."""
+    # It would look for the cluster at this machine's address instead of the loopback's.
+    assert "ray" not in sys.modules, "an earlier test imported ray, which reads its environment then; let a child do it"
     before = dict(os.environ)
     # Ray's own modules use what pydantic has deprecated.
     with warnings.catch_warnings():
