@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 
 from benchmarks.feature_server import configuration
-from benchmarks.peers import options, ray_cluster
-from benchmarks.peers.sluice import START
+from benchmarks.peers import options
+from benchmarks.peers.sluice import become
 
 if __name__ == "__main__":
     given = options.read("engine", "near-mb")
     file = given.scratch / "sluice.yaml"
     # JSON is YAML.
     file.write_text(json.dumps(configuration(given.models, int(given.near_mb))))
-    ports = {
-        "--http-port": given.port,
-        "--grpc-port": given.grpc_port,
-        "--metrics-port": given.metrics_port,
-        "--control-port": ray_cluster.free_port(),
-    }
-    flags = [text for name, port in ports.items() for text in (name, str(port))]
-    command = ["up", "--config", str(file), "--engine", given.engine, *flags]
-    os.execv(sys.executable, [sys.executable, "-c", START, *command])
+    become(given, "--config", str(file))

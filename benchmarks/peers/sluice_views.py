@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 
 from benchmarks.features import shape as shapes
 from benchmarks.features.store import configuration
-from benchmarks.peers import options, ray_cluster
-from benchmarks.peers.sluice import START
+from benchmarks.peers import options
+from benchmarks.peers.sluice import become
 
 if __name__ == "__main__":
     given = options.read("engine", "near-mb", "layout", "log-share")
@@ -20,12 +18,4 @@ if __name__ == "__main__":
     file = given.scratch / "sluice.yaml"
     # JSON is YAML.
     file.write_text(json.dumps(sections))
-    ports = {
-        "--http-port": given.port,
-        "--grpc-port": given.grpc_port,
-        "--metrics-port": given.metrics_port,
-        "--control-port": ray_cluster.free_port(),
-    }
-    flags = [text for name, port in ports.items() for text in (name, str(port))]
-    command = ["up", "--config", str(file), "--engine", given.engine, *flags]
-    os.execv(sys.executable, [sys.executable, "-c", START, *command])
+    become(given, "--config", str(file))

@@ -72,7 +72,7 @@ class Rollout:
     def begin(cls, session: SluiceUp, version: int, steps: Sequence[Mapping[str, Any]], **plan: object) -> Rollout:
         """Of that version, beside version 1; each request is of another caller, and every one counts."""
         api = control(session)
-        until(lambda: _answers(api), "the control app answers")
+        until(lambda: answers(api), "the control app answers")
         body = {"canary": version, "plan": {"steps": steps, **plan}, "sticky": True, "dry_run": False, "by": "a test"}
         return cls(api, str(api.post(f"/models/{MODEL}/rollouts", {}, body)["id"]))
 
@@ -103,7 +103,7 @@ class Rollout:
 
     def obeys(self, verb: str) -> bool:
         """What a person says is done, where there is a controller who may."""
-        return _done(self.api, f"/rollouts/{self.id}:{verb}", {"by": "a test"})
+        return done(self.api, f"/rollouts/{self.id}:{verb}", {"by": "a test"})
 
     def history(self) -> list[Any]:
         """What was done."""
@@ -113,10 +113,11 @@ class Rollout:
 
 def give_all_to_version_1(session: SluiceUp) -> None:
     """For the next rollout; one that is not over ends with it."""
-    until(lambda: _done(control(session), f"/models/{MODEL}:pin", {"version": 1, "by": "a test"}), "version 1 has all")
+    until(lambda: done(control(session), f"/models/{MODEL}:pin", {"version": 1, "by": "a test"}), "version 1 has all")
 
 
-def _done(api: ControlClient, path: str, query: Mapping[str, object]) -> bool:
+def done(api: ControlClient, path: str, query: Mapping[str, object]) -> bool:
+    """Whether the control app took the order; it takes none before its controller has the lease."""
     try:
         api.post(path, query)
     except CommandFailed:
@@ -124,7 +125,8 @@ def _done(api: ControlClient, path: str, query: Mapping[str, object]) -> bool:
     return True
 
 
-def _answers(api: ControlClient) -> bool:
+def answers(api: ControlClient) -> bool:
+    """Whether the control app runs."""
     try:
         api.get("/rollouts")
     except CommandFailed:

@@ -14,15 +14,13 @@ import pytest
 import redis
 
 from deployments.flights import sample
-from serving.cli.control_client import ControlClient
-from serving.cli.failure import CommandFailed
 from serving.inference import VersionKey
 from serving.pool.model_host import ModelHost
 from serving.pool.registration import Registration
 from serving.pool.wire_server import WireServer
 from serving.runtime.loaded_model import LoadedModel, ModelSource
 from serving.state.member import Member, MemberVersion
-from tests.e2e.flights_rollout import control
+from tests.e2e.flights_rollout import answers, control, done
 from tests.e2e.parts import until
 from tests.e2e.sluice_up import ROOT, SluiceUp
 from tests.integration.redis_process import RedisProcess, free_ports
@@ -92,7 +90,7 @@ def state(session: SluiceUp, client: redis.Redis) -> dict[str, Any]:
 def something_happens(session: SluiceUp) -> None:
     """A rollout that was aborted, a pin, and another rollout that has begun."""
     api = control(session)
-    until(lambda: _answers(api), "the control app answers")
+    until(lambda: answers(api), "the control app answers")
     begun = {"canary": 1, "plan": PLAN, "sticky": False, "dry_run": False, "by": "ann"}
     first = api.post(f"/models/{MODEL}/rollouts", {}, begun)["id"]
     api.post(f"/rollouts/{first}:abort", {"by": "bob"})
@@ -104,23 +102,7 @@ def something_happens(session: SluiceUp) -> None:
 def something_else_happens(session: SluiceUp) -> None:
     """What the backup has not."""
     # The lease of a controller that has just ended runs out first.
-    until(lambda: _done(control(session), f"/models/{MODEL}:pin", {"version": 2, "by": "carl"}), "version 2 has all")
-
-
-def _done(api: ControlClient, path: str, query: dict[str, Any]) -> bool:
-    try:
-        api.post(path, query)
-    except CommandFailed:
-        return False
-    return True
-
-
-def _answers(api: ControlClient) -> bool:
-    try:
-        api.get("/rollouts")
-    except CommandFailed:
-        return False
-    return True
+    until(lambda: done(control(session), f"/models/{MODEL}:pin", {"version": 2, "by": "carl"}), "version 2 has all")
 
 
 @pytest.fixture
@@ -149,7 +131,7 @@ def test_table_rollouts_and_audit_are_equal_before_a_backup_and_after_it_was_res
     run(RESTORE, tmp_path, **where)
     try:
         with replicas(url), gateway(url, tmp_path / "empty") as session:
-            until(lambda: _answers(control(session)), "the control app answers")
+            until(lambda: answers(control(session)), "the control app answers")
             assert state(session, server.client()) == before
     finally:
         server.client().shutdown(nosave=True)
@@ -178,7 +160,7 @@ def embedded(folder: Path) -> Iterator[SluiceUp]:
     session = SluiceUp("--models", str(sample.MODELS), "--rollouts", engine="in-process", **where)
     try:
         session.wait_until_ready()
-        until(lambda: _answers(control(session)), "the control app answers")
+        until(lambda: answers(control(session)), "the control app answers")
         yield session
         session.close()
     finally:
