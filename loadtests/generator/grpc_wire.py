@@ -1,7 +1,7 @@
 """Unary gRPC calls over HTTP/2 without TLS, as lean as a load needs: one call at a time on a connection.
 
-Frames are those of RFC 9113; the head of a call is HPACK (RFC 7541) without a table, made once. Heads of answers are
-not read: HPACK's table would have to be kept for them, and an answer without a message says what matters: it failed.
+Frames are those of RFC 9113; the head of a call is HPACK (RFC 7541) without a table, made once. Servers are told that
+there is no room for theirs either, so that each answer's headers can be read by themselves.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loadtests.generator.answer import Answer
-from loadtests.generator.outcomes import GRPC_ERROR
+from loadtests.generator.grpc_head import Name
+from loadtests.generator.outcomes import GRPC_CODES, GRPC_ERROR, GRPC_STATUS
 
 MOST_MESSAGE = 60_000
 _FRAME = 9
@@ -18,6 +19,13 @@ _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY = 0, 1, 3, 4, 6, 7
 _END_STREAM, _ACK, _END_HEADERS, _PADDED = 0x1, 0x1, 0x4, 0x8
 _WINDOW = 2**31 - 1
 _PREFIX = 5
+_OK = 200
+_STATUS, _VARIANT, _DEGRADED = Name("grpc-status"), Name("x-sluice-variant"), Name("x-sluice-degraded")
+# As whoever counts variants finds them in a head of HTTP/1.1.
+_SAID_VARIANT, _SAID_DEGRADED = b"\r\nx-sluice-variant: ", b"\r\nx-sluice-degraded: "
+# By what a server says of it; one that says nothing has said all with its message.
+_STATUSES: dict[bytes | None, int] = {None: _OK, b"0": _OK}
+_STATUSES |= {b"%d" % code: GRPC_STATUS - code for code in range(1, len(GRPC_CODES) + 1)}
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
@@ -25,20 +33,26 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
 
 
-# No answer is held back for want of room on our side: the largest window for every stream, and for the connection.
+def _setting(number: int, value: int) -> bytes:
+    return number.to_bytes(2, "big") + value.to_bytes(4, "big")
+
+
+# No table of headers. No answer is held back for want of room on our side: the largest window for every stream, and for
+# the connection.
 _OPENING = (
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    + frame(_SETTINGS, 0, 0, (4).to_bytes(2, "big") + _WINDOW.to_bytes(4, "big"))
+    + frame(_SETTINGS, 0, 0, _setting(1, 0) + _setting(4, _WINDOW))
     + frame(8, 0, 0, (_WINDOW - 65_535).to_bytes(4, "big"))
 )
 
 
 @dataclass(slots=True)
 class Calls:
-    """Of one connection: the last call's stream, its message so far, and how much may still be received."""
+    """Of one connection: the last call's stream, what its answer has so far, and how much may still be received."""
 
     stream: int = -1
     message: bytes = b""
+    head: bytes = b""
     room: int = _WINDOW
     leaving: bool = False
 
@@ -61,7 +75,7 @@ class GrpcWire:
         """A call with its message, which has gRPC's prefix; the first on a connection opens it."""
         opening = _OPENING if calls.stream < 0 else b""
         calls.stream += 2
-        calls.message = b""
+        calls.message = calls.head = b""
         parts = [opening, frame(_HEADERS, _END_HEADERS, calls.stream, self._head)]
         for begins in range(0, len(message), _MOST_DATA):
             last = begins + _MOST_DATA >= len(message)
@@ -103,11 +117,22 @@ class GrpcWire:
             calls.room -= len(payload)
             # Rather than telling the server of room all the time: another connection, after two gigabytes.
             calls.leaving = calls.leaving or calls.room < _WINDOW // 2
+        if kind == _HEADERS:
+            calls.head += _told(payload)
         if kind in (_DATA, _HEADERS) and flags & _END_STREAM:
             message = calls.message
             whole = len(message) >= _PREFIX and len(message) == _PREFIX + int.from_bytes(message[1:_PREFIX], "big")
-            return Answer(200 if whole else GRPC_ERROR, b"", message[_PREFIX:], 0)
+            status = _STATUSES.get(_STATUS.value(payload) if kind == _HEADERS else None, GRPC_ERROR)
+            # Rightly ended without a message is no answer to a unary call.
+            return Answer(GRPC_ERROR if status == _OK and not whole else status, calls.head, message[_PREFIX:], 0)
         return None
+
+
+def _told(block: bytes) -> bytes:
+    """What a block of headers tells of the version that answered."""
+    variant = _VARIANT.value(block)
+    head = b"" if variant is None else _SAID_VARIANT + variant
+    return head if _DEGRADED.behind(block) < 0 else head + _SAID_DEGRADED
 
 
 def prefixed(message: bytes) -> bytes:

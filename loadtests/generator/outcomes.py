@@ -16,13 +16,35 @@ UNANSWERED = 0
 LOST = -1
 UNSENT = -2
 WRONG = -3
+# A call that ended without a code of gRPC's; with one it is so far below GRPC_STATUS.
 GRPC_ERROR = -4
+GRPC_STATUS = -100
+# From 1 on, by gRPC's own numbers.
+GRPC_CODES = (
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
 SAID = {
     UNANSWERED: "unanswered",
     LOST: "connection lost",
     UNSENT: "unsent",
     WRONG: "wrong answer",
     GRPC_ERROR: "gRPC error",
+    **{GRPC_STATUS - number: f"gRPC {code}" for number, code in enumerate(GRPC_CODES, 1)},
 }
 
 
@@ -30,10 +52,10 @@ SAID = {
 class Outcomes:
     """One entry a request in each column, in the order in which they were due.
 
-    `status` is HTTP's; `WRONG` for a 200 with an answer to something else, `LOST` where the connection broke,
-    `UNANSWERED` where patience ended first, `UNSENT` where as many were out already as may be. `stream` tells what was
-    asked for, `variant` which of the names that the generator kept answered, -1 where none was told. `sent` and `ended`
-    are NaN where that never happened.
+    `status` is HTTP's, or gRPC's below `GRPC_STATUS`; `WRONG` for a 200 with an answer to something else, `LOST` where
+    the connection broke, `UNANSWERED` where patience ended first, `UNSENT` where as many were out already as may be.
+    `stream` tells what was asked for, `variant` which of the names that the generator kept answered, -1 where none was
+    told. `sent` and `ended` are NaN where that never happened.
     """
 
     due: NDArray[np.float64]

@@ -53,7 +53,7 @@ def judged(gates: AllGates, outcomes: Outcomes, variants: Mapping[str, Outcomes]
 
 
 def _degraded(scope: str, gates: Gates, outcomes: Outcomes, variants: Mapping[str, Outcomes]) -> Iterator[Judged]:
-    """Answers that tell no variant, as gRPC's, do not tell this either."""
+    """Answers that tell no variant, as other servers' do not, do not tell this either."""
     if gates.degraded is not None:
         whose = [name for name in variants if name.endswith(DEGRADED) and scope in (WHOLE, name.removesuffix(DEGRADED))]
         found = sum(len(variants[name]) for name in whose) / len(outcomes) if variants and len(outcomes) else None

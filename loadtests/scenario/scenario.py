@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from loadtests.generator.outcomes import SAID
+from loadtests.generator.outcomes import GRPC_STATUS, SAID
 from serving.config.section import Section, noted
 
 MOST_RATE = 200_000.0
@@ -103,7 +103,8 @@ class Gates(Section):
     goodput: Goodput | None = noted("Requests answered rightly and in time.", None)
     errors: Share | None = noted("At the most this share has no right answer, for whatever reason.", None)
     errors_by: dict[str, Share] = noted(
-        "The same by kind: a status such as 503, `unanswered`, `connection lost`, `unsent`, `wrong answer`.",
+        "The same by kind: a status such as 503 or `gRPC UNAVAILABLE`, `unanswered`, `connection lost`, `unsent`, "
+        "`wrong answer`.",
         default_factory=dict,
     )
     degraded: Share | None = noted("At the most this share of all is answered with defaults, as answers tell.", None)
@@ -117,7 +118,8 @@ class Gates(Section):
             raise _wrong("percentile_rule is about p99_ms, which is missing")
         for kind in self.errors_by:
             if kind not in SAID.values() and not (kind != "200" and kind.isdecimal() and len(kind) == _DIGITS):
-                raise _wrong(f"{kind!r} is no kind of error: name a status such as 503, or {', '.join(SAID.values())}")
+                kinds = ", ".join(said for number, said in SAID.items() if number > GRPC_STATUS)
+                raise _wrong(f"{kind!r} is no kind of error: name a status such as 503, gRPC UNAVAILABLE, or {kinds}")
         return self
 
 

@@ -47,9 +47,10 @@ def test_users_of_grpc_get_the_answers_of_the_version_they_asked(in_process: Slu
     found = asked(in_process.grpc_port, {"name": "calls", "payload": "flight-rows", "protocol": "grpc"})
     assert found["verdict"] == "passed", found["totals"]
     assert found["users"]["calls"]["compared"] == found["users"]["calls"]["right"] > 0
+    assert found["variants"]["stable"]["requests"] == found["totals"]["requests"]
 
 
-@pytest.mark.parametrize(("protocol", "kind"), [("json", "404"), ("grpc", "gRPC error")])
+@pytest.mark.parametrize(("protocol", "kind"), [("json", "404"), ("grpc", "gRPC NOT_FOUND")])
 def test_a_model_that_is_not_there_is_told_by_its_kind(in_process: SluiceUp, protocol: str, kind: str) -> None:
     port = in_process.grpc_port if protocol == "grpc" else in_process.port
     user = {"name": "lost", "payload": "flight-rows", "protocol": protocol, "path": "/v2/models/nowhere/infer"}

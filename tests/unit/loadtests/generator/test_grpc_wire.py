@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from loadtests.generator.answer import Answer
+from loadtests.generator.grpc_head import coded
 from loadtests.generator.grpc_wire import Calls, GrpcWire, frame, prefixed
-from loadtests.generator.outcomes import GRPC_ERROR
+from loadtests.generator.outcomes import GRPC_ERROR, SAID
 
 DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
 WIRE = GrpcWire("host:1", "/service/Method")
@@ -57,6 +60,48 @@ def test_an_answer_without_a_message_or_a_broken_stream_is_an_error() -> None:
     assert WIRE.read(asked(), frame(RESET, 0, 1, b"\0" * 4))[0] == Answer(GRPC_ERROR, b"", b"", 0)
     half = frame(DATA, 0, 1, prefixed(b"answer")[:-1]) + frame(HEADERS, 5, 1, b"?")
     answer = WIRE.read(asked(), half)[0]
+    assert answer is not None
+    assert answer.status == GRPC_ERROR
+
+
+def spelled(name: str, value: str, *, short: bool = True) -> bytes:
+    """A header as who has no table writes it."""
+    strings = (coded(text) if short else text.encode() for text in (name, value))
+    return b"\x00" + b"".join(bytes((0x80 * short | len(one),)) + one for one in strings)
+
+
+def test_the_server_is_told_to_keep_no_table_of_headers() -> None:
+    opening = WIRE.framed(Calls(), prefixed(b"question")).removeprefix(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    kind, _, _, settings = frames(opening)[0]
+    assert kind == SETTINGS
+    assert (1).to_bytes(2, "big") + bytes(4) in [settings[at : at + 6] for at in range(0, len(settings), 6)]
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_the_variant_and_whether_there_were_defaults_are_told_as_in_a_head_of_http(*, short: bool) -> None:
+    begins = spelled("x-sluice-variant", "canary", short=short)
+    ends = spelled("grpc-status", "0", short=short)
+    defaults = spelled("x-sluice-degraded", "origin", short=short)
+    for trailers, degraded in ((ends, False), (ends + defaults, True)):
+        message = frame(DATA, 0, 1, prefixed(b"answer"))
+        answer, _, _ = WIRE.read(asked(), frame(HEADERS, 4, 1, begins) + message + frame(HEADERS, 5, 1, trailers))
+        assert answer is not None
+        assert answer.status == 200
+        assert b"\r\nx-sluice-variant: canary" in answer.head
+        assert (b"\r\nx-sluice-degraded: " in answer.head) == degraded
+
+
+@pytest.mark.parametrize(("code", "kind"), [("5", "gRPC NOT_FOUND"), ("14", "gRPC UNAVAILABLE"), ("99", "gRPC error")])
+def test_a_refusal_is_told_by_its_code_whether_or_not_a_message_came_before(code: str, kind: str) -> None:
+    refusal = frame(HEADERS, 5, 1, spelled("grpc-status", code))
+    for before in (b"", frame(HEADERS, 4, 1, b"?") + frame(DATA, 0, 1, prefixed(b"answer"))):
+        answer, _, _ = WIRE.read(asked(), before + refusal)
+        assert answer is not None
+        assert SAID[answer.status] == kind
+
+
+def test_a_right_end_without_a_message_is_an_error() -> None:
+    answer, _, _ = WIRE.read(asked(), frame(HEADERS, 5, 1, spelled("grpc-status", "0")))
     assert answer is not None
     assert answer.status == GRPC_ERROR
 
