@@ -6,16 +6,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadtests.generator.outcomes import SAID, UNANSWERED, UNSENT
 from loadtests.judging.self_check import SelfCheck, self_check
-from loadtests.running.fleet import Fleet
+from loadtests.running.fleet import Fleet, Load
 from loadtests.running.plan import part_of
-from loadtests.scenario.scenario import MOST_RATE, Gates, Scenario
+from loadtests.scenario.scenario import MOST_RATE, Gates
 
 # Arrivals are drawn so far ahead, since Locust may be busy for a while, with users that begin for example; a rate that
 # changes acts after it.
@@ -39,12 +38,12 @@ class Ended:
 class Engine:
     """One generator in a process of its own, for all of Locust's users in this process."""
 
-    def __init__(self, scenario: Scenario, folder: Path) -> None:
+    def __init__(self, load: Load) -> None:
+        scenario = load.scenario
         self._names = [user.name for user in scenario.users]
-        self._scenario = scenario
-        self._streams = part_of(scenario, folder, 0, 1, cycle=True).stream
+        self._streams = part_of(scenario, load.folder, 0, 1, cycle=True).stream
         self._random = np.random.default_rng(scenario.generator.seed)
-        self._fleet = Fleet(scenario, folder, 1, 0.0, fed=_ROOM)
+        self._fleet = Fleet(load, 1, 0.0, fed=_ROOM)
         self._columns = self._fleet.generators[0].columns
         self._offered_until = 0.0
         self._first = 0

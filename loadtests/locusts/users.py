@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 from typing import Any, cast
 
 import gevent
@@ -14,10 +13,10 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.locusts.engine import Ended, Engine
-from loadtests.running.permission import check_target
+from loadtests.running.fleet import Load
+from loadtests.running.permission import permitted_address
 from loadtests.scenario.changed import changed
 from loadtests.scenario.reading import find, read
-from loadtests.scenario.scenario import Scenario
 from serving.errors import ConfigInvalid
 
 _EVERY_S = 0.1
@@ -60,7 +59,7 @@ class Pump:
 
     def _run(self) -> None:
         try:
-            engine = Engine(*self._wanted())
+            engine = Engine(self._wanted())
         except ConfigInvalid as wrong:
             self._refuse(wrong)
             return
@@ -79,12 +78,11 @@ class Pump:
         finally:
             engine.close()
 
-    def _wanted(self) -> tuple[Scenario, Path]:
-        """The scenario, on Locust's host, and where its files are."""
+    def _wanted(self) -> Load:
+        """The scenario, on Locust's host."""
         file = find(self._scenario)
         scenario = changed(read(file), target=(self._environment.host or "").rstrip("/") or None)
-        check_target(scenario.target, os.environ.get(PERMITTED))
-        return scenario, file.parent
+        return Load(scenario, file.parent, permitted_address(scenario.target, os.environ.get(PERMITTED)))
 
     def _refuse(self, wrong: ConfigInvalid) -> None:
         """One sentence, and exit code 2."""

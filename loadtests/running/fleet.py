@@ -18,6 +18,7 @@ import orjson
 from loadtests.generator.columns import Columns, bytes_of
 from loadtests.generator.outcomes import Outcomes, joined
 from loadtests.running.order import Account, Order
+from loadtests.running.permission import Address
 from loadtests.running.plan import due_times
 from loadtests.scenario.scenario import MOST_REQUESTS, Scenario
 from serving.errors import ConfigInvalid
@@ -32,6 +33,15 @@ class GeneratorLost(Exception):
     """A generator ended before its load began."""
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A scenario, the folder that its files are in, and the address that was found and permitted."""
+
+    scenario: Scenario
+    folder: Path
+    address: Address
+
+
 @dataclass(slots=True)
 class Generator:
     """One process and the columns that it writes."""
@@ -44,15 +54,12 @@ class Generator:
 class Fleet:
     """Started, begun once, and ended by `close` whatever happened."""
 
-    def __init__(
-        self, scenario: Scenario, folder: Path, processes: int, seconds: float, *, fed: int | None = None
-    ) -> None:
+    def __init__(self, load: Load, processes: int, seconds: float, *, fed: int | None = None) -> None:
         # Room for requests that are offered while it runs.
         self._fed = fed
-        self.scenario = scenario
+        self._load = load
         self.seconds = seconds
         self.began = float("nan")
-        self._folder = folder.resolve()
         self.generators = [self._start(number, processes) for number in range(processes)]
 
     def begin(self) -> None:
@@ -75,7 +82,7 @@ class Fleet:
     @property
     def full(self) -> bool:
         """Whether a closed loop had no room for more before its time was over."""
-        closed = self.scenario.generator.loop == "closed"
+        closed = self._load.scenario.generator.loop == "closed"
         return closed and any(one.columns.reached >= one.columns.room for one in self.generators)
 
     def stop(self) -> None:
@@ -135,8 +142,8 @@ class Fleet:
             os.ftruncate(descriptor, bytes_of(room))
             columns = Columns(room, mmap.mmap(descriptor, bytes_of(room)))
             process = self._process(descriptor)
-            document = self.scenario.model_dump(mode="json")
-            order = Order(document, str(self._folder), number, of, descriptor, room, self._fed is not None)
+            document, folder = self._load.scenario.model_dump(mode="json"), str(self._load.folder.resolve())
+            order = Order(document, folder, *self._load.address, number, of, descriptor, room, self._fed is not None)
             generator = Generator(process, columns)
             self._tell(generator, order.line())
             return generator
@@ -157,8 +164,8 @@ class Fleet:
     def _room(self, number: int, of: int) -> int:
         if self._fed is not None:
             return self._fed // of
-        if self.scenario.generator.loop == "open":
-            return len(range(number, len(due_times(self.scenario, self._folder)), of))
+        if self._load.scenario.generator.loop == "open":
+            return len(range(number, len(due_times(self._load.scenario, self._load.folder)), of))
         return int(min(MOST_REQUESTS // of, _CLOSED_RATE * self.seconds + 1_000))
 
     @staticmethod
@@ -184,9 +191,9 @@ def common_names(names: list[list[str]]) -> list[str]:
 
 
 @contextlib.contextmanager
-def fleet(scenario: Scenario, folder: Path, processes: int, seconds: float) -> Iterator[Fleet]:
+def fleet(load: Load, processes: int, seconds: float) -> Iterator[Fleet]:
     """Begun, and ended afterwards."""
-    made = Fleet(scenario, folder, processes, seconds)
+    made = Fleet(load, processes, seconds)
     try:
         made.begin()
         yield made

@@ -7,10 +7,8 @@ import math
 import mmap
 import resource
 import signal
-import socket
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,7 +30,6 @@ _VARIANT = b"\r\nx-sluice-variant: "
 _DEGRADED = b"\r\nx-sluice-degraded: "
 _MOST_VARIANTS = 100
 _OTHER_FILES = 100
-_CONNECT_S = 3.0
 DEGRADED = " degraded"
 
 
@@ -74,9 +71,8 @@ def main() -> None:
         scenario = Scenario.model_validate(order.scenario)
         plan = part_of(scenario, Path(order.folder), order.number, order.of, cycle=order.fed)
         columns = Columns(order.room, mmap.mmap(order.descriptor, bytes_of(order.room)))
-        client = Client(
-            address_of(scenario.target), [plan.asks] * (2 * len(scenario.users)), limits_of(scenario, order.of)
-        )
+        asks = [plan.asks] * (2 * len(scenario.users))
+        client = Client((order.host, order.port), asks, limits_of(scenario, order.of))
     except (ConfigInvalid, OSError) as error:
         _say(orjson.dumps({"problem": str(error)}) + b"\n")
         return
@@ -103,17 +99,6 @@ def _ask(client: Client, columns: Columns, scenario: Scenario, order: Order, pla
     callers = len(range(order.number, scenario.generator.callers, order.of))
     seconds = seconds_of(scenario, Path(order.folder))
     client.run_closed(columns, callers, seconds, at=at, streams=plan.stream.tolist())
-
-
-def address_of(target: str) -> tuple[str, int]:
-    """The address that a name stands for, looked up once: of several the first that answers, IPv4 before IPv6."""
-    parts = urlsplit(target)
-    found = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
-    places = [(str(one[4][0]), int(one[4][1])) for one in sorted(found, key=lambda one: one[0] != socket.AF_INET)]
-    for place in places if len(places) > 1 else ():
-        with suppress(OSError), socket.create_connection(place, _CONNECT_S):
-            return place
-    return places[0]
 
 
 def limits_of(scenario: Scenario, of: int) -> Limits:

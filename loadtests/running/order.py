@@ -10,10 +10,12 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Its part of a load, and the memory that it writes to."""
+    """Its part of a load, whom it asks, and the memory that it writes to."""
 
     scenario: dict[str, Any]
     folder: str
+    host: str
+    port: int
     number: int
     of: int
     descriptor: int

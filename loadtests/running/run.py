@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -21,9 +20,9 @@ from loadtests.judging.self_check import self_check
 from loadtests.running.chaos import ChaosRun
 from loadtests.running.chaos import judged as judged_chaos
 from loadtests.running.environment import environment
-from loadtests.running.fleet import Fleet, common_names, fleet
+from loadtests.running.fleet import Fleet, Load, common_names, fleet
 from loadtests.running.generator import DEGRADED
-from loadtests.running.permission import check_own
+from loadtests.running.permission import Address, check_own, permitted_address
 from loadtests.running.plan import processes_of, seconds_of
 from loadtests.running.result import Around, Measured, counted_seconds, document
 from loadtests.running.server_stages import means_ms, scraped
@@ -47,20 +46,23 @@ class Look:
 Watch = Callable[[Look], None]
 
 
-def run(scenario: Scenario, folder: Path, watch: Watch | None = None) -> dict[str, Any]:
+def run(scenario: Scenario, folder: Path, watch: Watch | None = None, address: Address | None = None) -> dict[str, Any]:
     """Ask as the scenario says, tell `watch` twice a second, and judge; Ctrl-C ends the load and judges what there is.
+
+    `address` is what `permitted_address` found for the target; without it, only this machine is permitted.
 
     Raises:
         ConfigInvalid: the scenario names a file or a program that cannot be used.
         GeneratorLost: a generator failed.
     """
     seconds = seconds_of(scenario, folder)
+    address = address or permitted_address(scenario.target, None)
     if scenario.chaos:
-        check_own(scenario.target)
-    chaos = ChaosRun(scenario.chaos, urlsplit(scenario.target).port or 80)
+        check_own(scenario.target, address)
+    chaos = ChaosRun(scenario.chaos, address[1])
     processes = processes_of(scenario, len(os.sched_getaffinity(0)))
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    with fleet(scenario, folder, processes, seconds) as generators, chaos:
+    with fleet(Load(scenario, folder, address), processes, seconds) as generators, chaos:
         before = scraped(scenario.metrics)
         chaos.begin(generators.began)
         interrupted = _until_over(generators, watch)

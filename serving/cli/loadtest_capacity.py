@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loadtests.capacity import Capacity, Goal, Search, Tried, at_rate, find, judged
 from loadtests.running.fleet import GeneratorLost
-from loadtests.running.permission import check_target
+from loadtests.running.permission import permitted_address
 from loadtests.running.run import run
 from loadtests.scenario.changed import changed
 from loadtests.scenario.reading import find as find_scenario
@@ -36,8 +36,8 @@ def find_capacity(wanted: WantedCapacity, goal: Goal, search: Search) -> Capacit
     """
     file = find_scenario(wanted.scenario)
     scenario = changed(read(file), target=wanted.target)
-    check_target(scenario.target, wanted.yes_load)
-    reach(scenario)
+    address = permitted_address(scenario.target, wanted.yes_load)
+    reach(scenario, address)
     heed_interrupts()
     quiet = wanted.json_file == Path("-")
 
@@ -48,7 +48,7 @@ def find_capacity(wanted: WantedCapacity, goal: Goal, search: Search) -> Capacit
             raise CommandFailed(str(lost)) from lost
 
     def _asked(rate: float, number: int) -> Tried:
-        result = run(at_rate(scenario, goal, search, rate, number), file.parent)
+        result = run(at_rate(scenario, goal, search, rate, number), file.parent, address=address)
         if result["verdict"] == "interrupted":
             raise CommandFailed("interrupted; what was found until then is above", ExitCode.INTERRUPTED)
         return judged(result, goal, rate)

@@ -7,13 +7,12 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
 from loadtests.report.files import write_reports
 from loadtests.running.fleet import GeneratorLost
-from loadtests.running.permission import check_target
+from loadtests.running.permission import Address, permitted_address
 from loadtests.running.run import run
 from loadtests.scenario.changed import changed
 from loadtests.scenario.reading import find, read
@@ -48,9 +47,9 @@ def run_scenario(wanted: Wanted) -> str:
     """
     file = find(wanted.scenario)
     scenario = changed(read(file), target=wanted.target, metrics=wanted.metrics, scale=wanted.scale, for_s=wanted.for_s)
-    check_target(scenario.target, wanted.yes_load)
-    reach(scenario)
-    found = watched(scenario, file.parent, quiet=wanted.json_file == Path("-"))
+    address = permitted_address(scenario.target, wanted.yes_load)
+    reach(scenario, address)
+    found = watched(scenario, file.parent, address, quiet=wanted.json_file == Path("-"))
     written = write_reports(found, wanted.report_to) if wanted.report_to is not None else []
     if wanted.json_file == Path("-"):
         print_json(found)
@@ -62,14 +61,14 @@ def run_scenario(wanted: Wanted) -> str:
     return str(found["verdict"])
 
 
-def watched(scenario: Scenario, folder: Path, *, quiet: bool) -> dict[str, Any]:
+def watched(scenario: Scenario, folder: Path, address: Address, *, quiet: bool) -> dict[str, Any]:
     """Run it, and show how it goes."""
     heed_interrupts()
     try:
         if quiet:
-            return run(scenario, folder)
+            return run(scenario, folder, address=address)
         with LoadScreen(console(), scenario) as screen:
-            return run(scenario, folder, screen.update)
+            return run(scenario, folder, screen.update, address)
     except GeneratorLost as lost:
         raise CommandFailed(str(lost)) from lost
 
@@ -79,11 +78,10 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def reach(scenario: Scenario) -> None:
+def reach(scenario: Scenario, address: Address) -> None:
     """Before processes are started for nothing."""
-    parts = urlsplit(scenario.target)
     try:
-        socket.create_connection((parts.hostname or "", parts.port or 80), _CONNECT_S).close()
+        socket.create_connection(address, _CONNECT_S).close()
     except OSError as error:
         raise not_reachable(f"{scenario.target} does not answer ({error.strerror or error})") from error
 

@@ -10,6 +10,7 @@ import pytest
 
 from loadtests.generator.columns import Columns
 from loadtests.locusts.engine import Engine
+from loadtests.running.fleet import Load
 from loadtests.scenario.scenario import Scenario
 
 
@@ -25,9 +26,8 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def test_who_has_no_answer_at_the_end_is_told_too(fleet: SimpleNamespace, tmp_path: Path) -> None:
     (tmp_path / "payload.jsonl").write_text('{"path": "/", "body": 1}\n')
     users = [{"name": "one", "payload": "payload.jsonl"}]
-    engine = Engine(
-        Scenario.model_validate({"name": "s", "users": users, "shape": [{"for_s": 1, "rate": 1}]}), tmp_path
-    )
+    scenario = Scenario.model_validate({"name": "s", "users": users, "shape": [{"for_s": 1, "rate": 1}]})
+    engine = Engine(Load(scenario, tmp_path, ("127.0.0.1", 9)))
     engine.offer(100)
     columns = fleet.generators[0].columns
     columns.reached = columns.count

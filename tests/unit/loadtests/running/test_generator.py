@@ -1,4 +1,4 @@
-"""What one generator may have open, and whom it asks."""
+"""What one generator may have open."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from loadtests.running.generator import address_of, limits_of
+from loadtests.running.generator import limits_of
 from loadtests.scenario.scenario import Scenario
 
 
@@ -26,8 +26,3 @@ def test_no_more_are_out_than_there_may_be_sockets(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: told.append(limits))
     assert limits_of(scenario(), 1).outstanding == 100
     assert told == [(200, 200)]
-
-
-def test_an_address_of_ipv6_is_one() -> None:
-    assert address_of("http://[::1]:9") == ("::1", 9)
-    assert address_of("http://127.0.0.1") == ("127.0.0.1", 80)
