@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.generator import page as generator
 from benchmarks.growth import page as growth
 from benchmarks.markdown import table
 from benchmarks.summary import DISTURBED_CORES, Cell, Key, Spread, by_round, disturbed, keys, ratio, spread
@@ -214,6 +215,8 @@ def main(paths: Sequence[str]) -> int:
         print(growth.render(json.loads(grown.read_text())))
     if loads := [json.loads(path.read_text()) for path in sorted(RESULTS.glob("under-load-*.json"))]:
         print(under_load.page(loads))
+    if (compared := RESULTS / "generator.json").exists():
+        print(generator.render(json.loads(compared.read_text())))
     if parts.exists():
         print(components(json.loads(parts.read_text())))
     return 0 if peers.exists() or parts.exists() else 1
