@@ -23,6 +23,9 @@ from serving.errors import NotReady
 from serving.inference import Batch, Hosted, Outputs, VersionKey
 from serving.wire.waits_frame import encode_waits
 
+# So many looks at one version cost less than a look at all, where these are many.
+_FEW = 8
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSeen:
@@ -60,6 +63,8 @@ class PoolClient:
         self._callbacks: list[Changed] = []
         self._hosting: Mapping[VersionKey, Sequence[ReplicaConnection]] = {}
         self._hosted: Mapping[VersionKey, Hosted] = {}
+        # Who lived when callbacks were called last, and how many batches each ran at once.
+        self._told_of: list[tuple[ReplicaConnection, int]] = []
         self._turn = 0
         self._hedges = HedgeBudget(self._options.hedge_share) if self._options.hedge_share else None
         self.hedged_batches = self.hedge_wins = 0
@@ -237,10 +242,28 @@ class PoolClient:
                 # A batch may go to any of them: what one replica could not prove holds for all.
                 if entry.key not in hosted or not entry.batchable:
                     hosted[entry.key] = entry
+        news = self._news(hosting, hosted)
         self._hosting, self._hosted = hosting, hosted
         self._room.wake()
-        for callback in self._callbacks:
-            callback(None)
+        for key in news:
+            for callback in self._callbacks:
+                callback(key)
+
+    def _news(
+        self, hosting: Mapping[VersionKey, Sequence[ReplicaConnection]], hosted: Mapping[VersionKey, Hosted]
+    ) -> Sequence[VersionKey | None]:
+        """The versions that callbacks have to look at, and None for all of them.
+
+        A look at all of 1,000 takes some milliseconds of the loop, and versions are loaded one after another.
+        """
+        runs = [(connection, connection.catalogue.runs) for connection in self._live()]
+        same, self._told_of = runs == self._told_of, runs
+        changed = [
+            key
+            for key in {**self._hosting, **hosting}
+            if self._hosted.get(key) is not hosted.get(key) or self._hosting.get(key) != hosting.get(key)
+        ]
+        return changed if same and 0 < len(changed) <= _FEW else (None,)
 
     def _tick(self) -> None:
         for replica in (*self._replicas.values(), *self._leaving):

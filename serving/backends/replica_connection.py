@@ -14,7 +14,7 @@ from serving.backends.pool_options import PoolOptions
 from serving.errors import ModelFailed, NotReady, ReplicaLost, ServingError, StreamRefused, TooLarge
 from serving.inference import Batch, Hosted, Outputs, Signature, VersionKey
 from serving.wire.batch_frame import decode_failed, decode_result, encode_run, run_s_of, waited_s_of
-from serving.wire.catalogue import Catalogue, decode_catalogue
+from serving.wire.catalogue import Catalogue, CatalogueReader
 from serving.wire.frame import BEGUN, CANCEL, CATALOGUE, FAILED, GOAWAY, PING, PONG, RESULT, Frame, encode
 from serving.wire.frame_reader import FrameReader
 from serving.wire.handshake import NONCE_BYTES, Challenge, decode_challenge, decode_welcome, hello
@@ -73,6 +73,7 @@ class ReplicaConnection(asyncio.Protocol):
         self.live = False
         self.reserved = False
         self.catalogue = Catalogue()
+        self._catalogues = CatalogueReader()
         self.ready: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[str] = loop.create_future()
         self.lost_batches = False
@@ -322,7 +323,7 @@ class ReplicaConnection(asyncio.Protocol):
             self._transport.close()
 
     def _catalogued(self, frame: Frame) -> None:
-        self.catalogue = decode_catalogue(frame)
+        self.catalogue = self._catalogues.read(frame)
         self._versions = {hosted.key: (slot, hosted) for slot, hosted in self.catalogue.slots.items()}
         if not self.ready.done():
             self.live = True

@@ -12,6 +12,7 @@ import pytest
 from serving.backends.members import StaticMembers
 from serving.backends.pool_client import PoolClient
 from serving.backends.pool_options import PoolOptions
+from serving.inference import VersionKey
 from serving.wire.catalogue import Catalogue, encode_catalogue
 from serving.wire.frame import PING, PONG, RUN, encode
 from serving.wire.waits_frame import decode_waits
@@ -89,6 +90,39 @@ async def test_a_version_that_one_replica_could_not_prove_batchable_is_served_un
         client._replicas = cast("Any", {str(n): SimpleNamespace(connection=w.connection) for n, w in enumerate(order)})
         client._changed()
         assert not client.hosted()[KEY].batchable
+
+
+async def test_only_versions_that_came_went_or_changed_are_looked_at_unless_replicas_do() -> None:
+    wires = (Wire(), Wire())
+    hosted = CATALOGUE.slots[4]
+    others = {number: replace(hosted, key=VersionKey(hosted.key.model, number)) for number in range(10, 40)}
+    client = PoolClient("p", StaticMembers(), SECRET)
+    seen: list[VersionKey | None] = []
+    client.on_change(seen.append)
+    client._replicas = cast(
+        "Any", {str(n): SimpleNamespace(connection=wire.connection) for n, wire in enumerate(wires)}
+    )
+
+    def told(wire: Wire, catalogue: Catalogue) -> list[VersionKey | None]:
+        seen.clear()
+        wire.says(encode_catalogue(catalogue))
+        client._changed()
+        return list(seen)
+
+    for wire in wires:
+        wire.shake()
+        # With the first catalogue a replica comes.
+        assert told(wire, Catalogue(others, {}, settled=True)) == [None]
+    assert told(wires[0], Catalogue({**others, 4: hosted}, {}, settled=True)) == [hosted.key]
+    # By the other one, too: it has more slots now.
+    assert told(wires[1], Catalogue({**others, 4: hosted}, {}, settled=True)) == [hosted.key]
+    doubtful = {**others, 4: replace(hosted, batchable=False)}
+    assert told(wires[1], Catalogue(doubtful, {}, settled=True)) == [hosted.key]
+    # Who runs more at once has more slots for every version.
+    assert told(wires[1], Catalogue({**others, 4: hosted}, {}, settled=True, runs=3)) == [None]
+    assert told(wires[1], Catalogue({}, {}, settled=True, runs=3)) == [None]
+    # What it could not load is told as well.
+    assert told(wires[1], Catalogue({}, {hosted.key: "no"}, settled=True, runs=3)) == [None]
 
 
 async def test_every_replica_is_told_of_those_who_wait_once_a_second() -> None:

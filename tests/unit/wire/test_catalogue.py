@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from serving.errors import StreamRefused
 from serving.inference import Hosted, Signature, TensorSpec, VersionKey
-from serving.wire.catalogue import Catalogue, decode_catalogue, encode_catalogue
+from serving.wire.catalogue import Catalogue, CatalogueReader, decode_catalogue, encode_catalogue
 from serving.wire.frame import CATALOGUE, Frame, encode
 from serving.wire.frame_reader import FrameReader
 
@@ -45,6 +46,24 @@ def frame_of(data: bytes) -> Frame:
 @given(catalogues)
 def test_a_catalogue_comes_out_as_it_went_in(catalogue: Catalogue) -> None:
     assert decode_catalogue(frame_of(encode_catalogue(catalogue))) == catalogue
+
+
+# So few slots that both have something to say of some.
+few = st.dictionaries(st.integers(0, 3), hosted, max_size=4)
+
+
+@given(few, few)
+def test_what_a_slot_says_again_is_the_same_object_and_all_else_is_read(
+    early: dict[int, Hosted], late: dict[int, Hosted]
+) -> None:
+    first, second = Catalogue(early), Catalogue(late)
+    reader = CatalogueReader()
+    before = reader.read(frame_of(encode_catalogue(first)))
+    both = replace(second, slots={**first.slots, **second.slots})
+    after = reader.read(frame_of(encode_catalogue(both)))
+    assert after == both
+    assert all(after.slots[slot] is hosted for slot, hosted in before.slots.items() if slot not in second.slots)
+    assert reader.read(frame_of(encode_catalogue(second))) == second
 
 
 def test_a_newer_pool_may_say_more() -> None:
