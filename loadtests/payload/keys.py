@@ -14,6 +14,8 @@ def chosen(keys: Keys, entries: int, count: int, random: np.random.Generator) ->
     """For each of `count` requests the number of its entry; entries come in a random order by themselves."""
     if keys.pick == "uniform":
         return random.integers(0, entries, count)
+    if keys.pick == "listed":
+        return np.arange(count) % entries
     if keys.pick == "once":
         rounds = [random.permutation(entries) for _ in range(-(-count // entries))]
         return np.concatenate([np.zeros(0, np.intp), *rounds])[:count]

@@ -20,6 +20,7 @@ _DIGITS = 3
 Rate = Annotated[float, Field(ge=0, le=MOST_RATE)]
 Lasting = Annotated[float, Field(gt=0, le=MOST_SECONDS)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(gt=0, le=1_000)]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
 # RFC 9110, section 5: what is no token or has a line end would make two requests of one.
@@ -35,8 +36,9 @@ def _wrong(text: str) -> PydanticCustomError:
 class Keys(Section):
     """Which of the payload's entries a request is made of: hit rates of caches follow from it."""
 
-    pick: Literal["zipf", "uniform", "once"] = noted(
-        "`zipf`: few keys are asked for often; `once`: each key once before any again, so that caches stay cold.",
+    pick: Literal["zipf", "uniform", "once", "listed"] = noted(
+        "`zipf`: few keys are asked for often; `once`: each key once before any again, so that caches stay cold; "
+        "`listed`: as the payload's file lists them, which may be a record of real ones, round and round.",
         "zipf",
     )
     exponent: float = noted(
@@ -135,6 +137,27 @@ class AllGates(Gates):
         return self
 
 
+class Reference(Section):
+    """An earlier result that this one is held against, by ratios with intervals of 95 %, whose worse end counts."""
+
+    result: str = noted("What `run --json` or `--report` wrote; looked for beside the scenario.", min_length=1)
+    p50: Ratio | None = noted("p50 of a typical second is at the most so many times the reference's.", None)
+    p99: Ratio | None = noted("The same of p99.", None)
+    p999: Ratio | None = noted("The same of p99.9.", None)
+    right_per_second: Ratio | None = noted("Right answers a second are at least so many times the reference's.", None)
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Self:
+        if not self.bounds():
+            raise _wrong("a reference without a bound is held against nothing: name p50, p99, p999 or right_per_second")
+        return self
+
+    def bounds(self) -> dict[str, float]:
+        """By figure."""
+        named = ("p50", "p99", "p999", "right_per_second")
+        return {name: bound for name in named if (bound := getattr(self, name)) is not None}
+
+
 class Chaos(Section):
     """What is done to the server while it is asked: a program of `loadtests/chaos`."""
 
@@ -174,6 +197,7 @@ class Scenario(Section):
     shape: list[Stage] = noted("The rate over time.", default_factory=list, max_length=100)
     generator: Generator = noted("How the load is made.", Generator())
     gates: AllGates = noted("What must hold.", AllGates())
+    reference: Reference | None = noted("An earlier result to compare with.", None)
     chaos: list[Chaos] = noted("What happens to the server meanwhile.", default_factory=list, max_length=50)
 
     @field_validator("users")

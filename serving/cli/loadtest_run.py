@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from loadtests.reference import held_against, read_reference
 from loadtests.report.files import write_reports
 from loadtests.running.fleet import GeneratorLost
 from loadtests.running.permission import Address, permitted_address
@@ -49,7 +51,9 @@ def run_scenario(wanted: Wanted) -> str:
     scenario = changed(read(file), target=wanted.target, metrics=wanted.metrics, scale=wanted.scale, for_s=wanted.for_s)
     address = permitted_address(scenario.target, wanted.yes_load)
     reach(scenario, address)
-    found = watched(scenario, file.parent, address, quiet=wanted.json_file == Path("-"))
+    earlier = read_reference(scenario, file.parent)
+    measured = watched(scenario, file.parent, address, quiet=wanted.json_file == Path("-"))
+    found = held_against(measured, earlier, scenario.reference)
     written = write_reports(found, wanted.report_to) if wanted.report_to is not None else []
     if wanted.json_file == Path("-"):
         print_json(found)
@@ -86,7 +90,7 @@ def reach(scenario: Scenario, address: Address) -> None:
         raise not_reachable(f"{scenario.target} does not answer ({error.strerror or error})") from error
 
 
-def write_json(document: dict[str, Any], file: Path | None) -> None:
+def write_json(document: Mapping[str, Any], file: Path | None) -> None:
     """For reports and comparisons."""
     if file is not None:
         file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

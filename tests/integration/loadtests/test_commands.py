@@ -102,3 +102,15 @@ def test_what_cannot_be_asked_is_a_sentence(tmp_path: Path) -> None:
     assert elsewhere.returncode == 2
     assert "--yes-load 192.0.2.1" in elsewhere.stderr
     assert run("unknown").returncode == 2
+
+
+def test_a_result_is_held_against_the_one_that_its_scenario_names(target: str, tmp_path: Path) -> None:
+    file = written(tmp_path, target, "{}")
+    file.write_text(file.read_text() + "reference: {result: before.json, p99: 100}\n")
+    ended = run(file, "--gate")
+    assert (ended.returncode, "before.json cannot be read" in ended.stderr) == (2, True), ended.stderr
+    assert run(written(tmp_path, target, "{}"), "--json", tmp_path / "before.json").returncode == 0
+    file.write_text(file.read_text() + "reference: {result: before.json, p99: 100}\n")
+    ended = run(file, "--gate")
+    # A second is too short for an interval, and so for this gate.
+    assert (ended.returncode, "needs at least 10" in ended.stdout) == (4, True), ended.stdout

@@ -26,6 +26,10 @@ def test_uniform_keys_are_all_alike() -> None:
     assert counts == pytest.approx(np.full(10, 10_000), rel=0.05)
 
 
+def test_listed_keys_are_asked_for_in_their_order_round_and_round() -> None:
+    assert chosen(Keys(pick="listed"), 3, 7, random()).tolist() == [0, 1, 2, 0, 1, 2, 0]
+
+
 def test_once_asks_for_every_key_before_any_comes_again() -> None:
     picks = chosen(Keys(pick="once"), 7, 20, random())
     assert len(picks) == 20
