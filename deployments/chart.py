@@ -70,7 +70,12 @@ _TOLD: Mapping[str, Mapping[str, Any]] = {
     "monitoring.labels": {"type": "object", "additionalProperties": _TEXT},
 }
 # The chart sets these; a value of somebody else's would be lost.
-_OURS = {"engine": None, "repository": None, "state": ("control_url", "features_url", "dir")}
+_OURS = {
+    "engine": None,
+    "repository": None,
+    "state": ("control_url", "features_url", "dir"),
+    "tracing": ("headers_file",),
+}
 _HOSTS = {"http": ("host", "port"), "grpc": ("host", "port"), "metrics": None, "control": None}
 
 

@@ -44,6 +44,10 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
 {{- if .Values.control.exposed }}
 {{- $_ := required "control.secret: an exposed control API needs the name of a Secret with its token" .Values.control.secret }}
 {{- end }}
+{{- if .Values.tracing.secret }}
+{{- $_ := required "tracing.secret: its headers go to a receiver of traces, and config.tracing.endpoint names none" (dig "tracing" "endpoint" "" .Values.config) }}
+{{- $_ := required "tracing.key: name the key of tracing.secret whose text is the headers, one name: value a line" .Values.tracing.key }}
+{{- end }}
 {{- if and .Values.models.claim .Values.models.init.image }}
 {{- fail "models.claim and models.init.image: name one of them" }}
 {{- end }}
@@ -61,6 +65,9 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
   "state" (dict "dir" "/var/lib/sluice") }}
 {{- if .Values.control.exposed }}
 {{- $_ := set $ours.control "token_file" "/etc/sluice/control/token" }}
+{{- end }}
+{{- if .Values.tracing.secret }}
+{{- $_ := set $ours "tracing" (dict "headers_file" "/etc/sluice/tracing/headers") }}
 {{- end }}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $ours) }}
 {{- end }}
