@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from serving.errors import ServingError
-from serving.inference import Request, VersionKey
+from serving.inference import CallerContext, Request, VersionKey
 
 
 @dataclass(slots=True)
@@ -40,8 +40,11 @@ class Observer(Protocol):
     def batch_seen(self, seen: BatchSeen) -> None:
         """A batch was answered."""
 
-    def refused(self, model: str, reason: str) -> None:
-        """A request was answered with an error before it reached a batch; `model` is a known name or ''."""
+    def refused(self, model: str, reason: str, context: CallerContext | None = None) -> None:
+        """A request was answered with an error before it reached a batch; `model` is a known name or ''.
+
+        `context` is given by edges, of what they refuse before it is a `Request`.
+        """
 
     def failed(self, key: VersionKey, total_s: float, rows: int, reason: str) -> None:
         """It had reached a version by then, with so many rows, and so long it took in all; told beside `refused`."""

@@ -52,7 +52,7 @@ from serving.request_path.predict import Predictor
 from serving.request_path.read_plans import ReadPlans
 from serving.routing.table import RouteTable, dump
 from serving.routing.table_feed import TableFeed
-from serving.telemetry.access_log import AccessLog, LineWriter, LoggingObserver
+from serving.telemetry.access_log import AccessLog, LineWriter
 from serving.telemetry.catalogue import (
     BATCH_WINDOW_ROWS,
     CONNECTIONS,
@@ -65,7 +65,7 @@ from serving.telemetry.catalogue import (
     VERSION_READY,
 )
 from serving.telemetry.recorder import Recorder
-from serving.telemetry.watch import Watch
+from serving.telemetry.watch import Watch, WatchedObserver
 
 if TYPE_CHECKING:
     from serving.processes.tracing import Tracing
@@ -351,9 +351,10 @@ def _watched(
         lines.start()
         followers.append(lines)
         access_log = AccessLog(share, random.Random().random, time.monotonic, lines.offer)  # noqa: S311 - no secret
-    if tracing is not None or access_log is not None:
-        predictor.watch = Watch(None if tracing is None else tracing.tracer, access_log)
-    return tracing, recorder if access_log is None else LoggingObserver(recorder, access_log)
+    if tracing is None and access_log is None:
+        return None, recorder
+    watch = predictor.watch = Watch(None if tracing is None else tracing.tracer, access_log)
+    return tracing, WatchedObserver(recorder, watch)
 
 
 def _read_budget(settings: Settings) -> BudgetOptions:

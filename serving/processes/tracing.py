@@ -56,7 +56,7 @@ def tracing_of(section: TracingSection, session: str, slot: int, recorder: Recor
     receiver = Receiver(section.endpoint, headers, section.timeout_s)
     sender = SpanSender(poster(receiver), release(), int(section.queue_mb * 1e6))
     chance = random.Random(os.urandom(16))  # noqa: S311 - ids of traces are unlike each other, and no secret
-    sources = Sources(chance.random, chance.randbytes, time.monotonic, time.time)
+    sources = Sources(chance.random, chance.getrandbits, time.monotonic, time.time)
     return Tracing(Tracer(_options(section, session, slot), sender, recorder, sources), sender)
 
 

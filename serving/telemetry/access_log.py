@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from serving.errors import ServingError, UnknownModel
-from serving.inference import Request, VersionKey
-from serving.observation import BatchSeen, Flown, Observer
+from serving.inference import CallerContext, Request
+from serving.observation import BatchSeen, Flown
 from serving.telemetry.caller_context import request_id_of
 from serving.telemetry.tracing.choice import Bound, Share
 
@@ -88,7 +88,7 @@ class AccessLog:
         for request, total_s, queue_s in zip(flown.requests, seen.total_s, seen.queue_s, strict=True):
             if failed or self._share.takes():
                 facts: dict[str, Any] = {
-                    **_names(request, traced.get(request, "")),
+                    **_names(request.context, traced.get(request, "")),
                     "model": seen.key.model,
                     "version": seen.key.version,
                     "variant": seen.variant,
@@ -104,7 +104,7 @@ class AccessLog:
     def refused(self, request: Request, why: ServingError, now: float, trace_id: str) -> None:
         """A request was answered with an error outside of any batch."""
         chosen = request.chosen
-        facts: dict[str, Any] = _names(request, trace_id)
+        facts: dict[str, Any] = _names(request.context, trace_id)
         # A name that no route has is the caller's own text.
         if chosen is not None or not isinstance(why, UnknownModel):
             facts["model"] = request.model
@@ -112,9 +112,10 @@ class AccessLog:
             facts["version"] = chosen.version
         self._write(why.reason, {**facts, "total_ms": _ms(now - request.received_at)})
 
-    def turned_away(self, model: str, reason: str) -> None:
+    def turned_away(self, model: str, reason: str, context: CallerContext | None, trace_id: str) -> None:
         """An edge refused something before it was a request; `model` is a known name or ""."""
-        self._write(reason, {"model": model} if model else {})
+        names = _names(context, trace_id)
+        self._write(reason, {**names, "model": model} if model else names)
 
     def _write(self, outcome: str, facts: Mapping[str, Any]) -> None:
         if not self._bound.takes(self._clock()):
@@ -127,30 +128,8 @@ class AccessLog:
             self._left_out += 1
 
 
-class LoggingObserver:
-    """The observer that edges tell of what they refuse: counted by `counts`, and written down."""
-
-    def __init__(self, counts: Observer, access_log: AccessLog) -> None:
-        self._counts = counts
-        self._access_log = access_log
-
-    def batch_seen(self, seen: BatchSeen) -> None:
-        """Edges see none."""
-        self._counts.batch_seen(seen)
-
-    def refused(self, model: str, reason: str) -> None:
-        """A request was answered with an error by its edge."""
-        self._counts.refused(model, reason)
-        self._access_log.turned_away(model, reason)
-
-    def failed(self, key: VersionKey, total_s: float, rows: int, reason: str) -> None:
-        """Edges know of none."""
-        self._counts.failed(key, total_s, rows, reason)
-
-
-def _names(request: Request, trace_id: str) -> dict[str, Any]:
+def _names(context: CallerContext | None, trace_id: str) -> dict[str, Any]:
     """What the caller's x-request-id says, and its trace: ours, or one that goes on without a span of ours."""
-    context = request.context
     if not trace_id and context is not None and context.traceparent:
         trace_id = context.traceparent.split(b"-")[1].decode()
     names = {"request_id": request_id_of(context), "trace_id": trace_id}

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from serving.inference import VersionKey
+from serving.inference import CallerContext, VersionKey
 from serving.observation import BatchSeen
 from serving.telemetry.buckets import ROWS, SECONDS, SLACK_SECONDS, Histogram
 from serving.telemetry.catalogue import (
@@ -123,8 +123,9 @@ class Recorder:
         self._usage_of(key).failed(1, total_s)
         self._refused_rows[key, reason] = self._refused_rows.get((key, reason), 0) + rows
 
-    def refused(self, model: str, reason: str) -> None:
+    def refused(self, model: str, reason: str, context: CallerContext | None = None) -> None:
         """Count a request that reached no batch; `model` is a known name or ''."""
+        del context
         pair = (model, reason)
         if pair not in self._refusals and len(self._refusals) >= _MAX_REFUSALS:
             pair = ("", reason)

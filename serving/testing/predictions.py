@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 
 from serving.errors import ServingError, UnknownModel
-from serving.inference import Answer, Outputs, Request, Signature, Tensor, TensorSpec, VersionKey
+from serving.inference import Answer, CallerContext, Outputs, Request, Signature, Tensor, TensorSpec, VersionKey
 from serving.request_path.administration import NOBODY, Administration
 from serving.request_path.predictions import Description, InstanceForm
 
@@ -110,15 +110,17 @@ class RecordingObserver:
 
     def __init__(self) -> None:
         self.refusals: list[tuple[str, str]] = []
+        self.contexts: list[CallerContext | None] = []
         self.batches: list[object] = []
 
     def batch_seen(self, seen: object) -> None:
         """Remember it."""
         self.batches.append(seen)
 
-    def refused(self, model: str, reason: str) -> None:
+    def refused(self, model: str, reason: str, context: CallerContext | None = None) -> None:
         """Remember it."""
         self.refusals.append((model, reason))
+        self.contexts.append(context)
 
     def failed(self, key: VersionKey, total_s: float, rows: int, reason: str) -> None:
         """Of no interest to an edge."""

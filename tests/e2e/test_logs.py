@@ -65,12 +65,14 @@ def test_each_event_is_a_line_of_json_that_says_when_who_and_what(session: Sluic
 def test_an_error_has_a_line_that_its_caller_can_be_told_of_and_other_answers_their_share(session: SluiceUp) -> None:
     assert ask(session, [1.0, 2.0, 3.0, 4.0]) == 200
     assert ask(session, [1.0, 2.0]) == 400
+    assert ask(session, [1.0], "nothing") == 404
     # Lines are written a moment after the answers.
-    session.wait_for_log('"request_id": "r-17"')
+    session.wait_for_log('"unknown_model"')
     # The sample of `divides` fails: that has a line too.
     written = [line for line in lines(session) if line["logger"] == "serving.access" and "request_id" in line]
     assert [(line["outcome"], line["request_id"], line["trace_id"]) for line in written] == [
-        ("bad_request", "r-17", TRACE)
+        ("bad_request", "r-17", TRACE),
+        ("unknown_model", "r-17", TRACE),
     ]
     assert (written[0]["model"], written[0]["version"]) == ("doubler", 1)
 
@@ -92,4 +94,7 @@ def test_a_level_or_a_logger_that_does_not_exist_is_named(session: SluiceUp) -> 
     wrong = command(session, "level", "two words", "debug")
     assert wrong.returncode == 1
     assert "is no logger" in wrong.stderr
+    near = command(session, "level", "serving.batchin", "debug")
+    assert near.returncode == 1
+    assert "there is no logger 'serving.batchin'; did you mean serving.batching" in near.stderr
     assert command(session, "level", "serving", "loud").returncode == 2

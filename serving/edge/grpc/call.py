@@ -262,7 +262,7 @@ class UnaryCall:
 
     def _refuse_error(self, error: ServingError) -> None:
         """End with an error of the edge's own making, counted as refused."""
-        self._edge.observer.refused("", error.reason)
+        self._edge.observer.refused("", error.reason, self.head.context)
         self._refuse(refusal_of(error))
 
     def _refuse(self, refusal: Refusal) -> None:

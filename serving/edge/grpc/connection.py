@@ -314,7 +314,7 @@ class Connection(asyncio.Protocol):
         refusal = head.refusal or too_much(head, self._edge.limits)
         if refusal is not None or method is None:
             refusal = refusal or Refusal(Code.UNIMPLEMENTED, f"{head.path[:200]!r} is not served here", "unknown_path")
-            self._edge.observer.refused("", refusal.reason)
+            self._edge.observer.refused("", refusal.reason, head.context)
             self.refuse(stream_id, refusal, complete=event.end_stream)
             return
         call: Call

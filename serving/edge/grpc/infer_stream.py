@@ -119,7 +119,7 @@ class InferStream:
             self._edge.turns.add(in_turns(came, ask), refused, lambda: turn not in self._turns)
 
     def _refused(self, turn: _Turn, error: ServingError) -> None:
-        self._edge.observer.refused("", error.reason)
+        self._edge.observer.refused("", error.reason, self.call.head.context)
         turn.settle(error)
 
     def _ask(self, turn: _Turn, decoded: Decoded) -> None:

@@ -169,7 +169,7 @@ class StreamCall:
     def fail(self, error: ServingError) -> None:
         """End the call with an error."""
         if not self._over:
-            self._edge.observer.refused("", error.reason)
+            self._edge.observer.refused("", error.reason, self.head.context)
             self.end(refusal_of(error))
 
     def end(self, refusal: Refusal | None) -> None:

@@ -17,6 +17,7 @@ from serving.edge.http.request_head import RequestHead
 from serving.edge.http.routes import CHANGES
 from serving.edge.turns import Turns
 from serving.errors import ServingError, UnknownModel
+from serving.inference import CallerContext
 from serving.observation import Observer
 from serving.request_path.predictions import Predictions
 
@@ -112,7 +113,7 @@ class Edge:
     def refusal(self, head: RequestHead) -> Refusal | None:
         """Why a request whose head is in order is refused without a look at its body."""
         if self.requests >= self.limits.max_requests:
-            return self._overloaded(f"{self.requests} requests in flight (http.max_requests)")
+            return self._overloaded(f"{self.requests} requests in flight (http.max_requests)", head.context)
         error = self.predictions.refusal(head.target.model, head.target.version, head.timeout_s, head.priority)
         if not head.wants_body:
             # What the session is asked may be about models that are not served.
@@ -120,7 +121,7 @@ class Edge:
         if error is None:
             return None
         known = "" if isinstance(error, UnknownModel) else head.target.model
-        self.observer.refused(known, error.reason)
+        self.observer.refused(known, error.reason, head.context)
         if self._last_refusal[0] is not error:
             self._last_refusal = (error, refusal_of(error))
         return self._last_refusal[1]
@@ -131,7 +132,7 @@ class Edge:
         try:
             self.predictions.administration.permit(head.authorization)
         except ServingError as error:
-            self.observer.refused("", error.reason)
+            self.observer.refused("", error.reason, head.context)
             return refusal_of(error)
         return None
 
@@ -142,14 +143,14 @@ class Edge:
         self.budget.used += size
         return None
 
-    def no_room(self) -> Refusal:
+    def no_room(self, context: CallerContext | None = None) -> Refusal:
         """The answer while too many bytes are in flight."""
         return self._overloaded(
-            f"{self.limits.in_flight_mb:g} MB of requests and answers in flight (http.in_flight_mb)"
+            f"{self.limits.in_flight_mb:g} MB of requests and answers in flight (http.in_flight_mb)", context
         )
 
-    def _overloaded(self, what: str) -> Refusal:
-        self.observer.refused("", "overloaded")
+    def _overloaded(self, what: str, context: CallerContext | None) -> Refusal:
+        self.observer.refused("", "overloaded", context)
         message = f"this worker holds {what}; try again in a moment"
         return Refusal(503, message, "overloaded", headers=b"retry-after: 1\r\n")
 

@@ -167,7 +167,7 @@ class Exchange:
             request.leave()
         if self.answer is not None:
             return
-        self._edge.observer.refused(self.head.target.model, error.reason)
+        self._edge.observer.refused(self.head.target.model, error.reason, self.head.context)
         self.refuse(refusal_of(error))
 
     def refuse(self, refusal: Refusal) -> None:
@@ -220,7 +220,7 @@ class Exchange:
             answer, tail = answer
             budget = self._edge.budget
             if not budget.fits(sum(map(len, tail)) - self.held):
-                self.refuse(self._edge.no_room())
+                self.refuse(self._edge.no_room(self.head.context))
                 return
             self.tail = tail
         self.give(answer)

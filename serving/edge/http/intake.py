@@ -173,7 +173,7 @@ class Intake:
         refusal = self._edge.refusal(head)
         budget = self._edge.budget
         if refusal is None and budget.used + len(body) > budget.capacity:
-            refusal = self._edge.no_room()
+            refusal = self._edge.no_room(head.context)
         if refusal is not None:
             self._sink.refused(head, refusal)
             return
@@ -293,7 +293,7 @@ class Intake:
         refusal = head.refusal
         if refusal is not None:
             # Models are known only further down: no text of a client becomes a label.
-            self._edge.observer.refused("", refusal.reason)
+            self._edge.observer.refused("", refusal.reason, head.context)
         else:
             refusal = self._refusal_now(head)
         if refusal is not None:
@@ -333,10 +333,10 @@ class Intake:
                 self._end_dropping()
             return
         if self._body_size > self._head.longest:
-            edge.observer.refused(self._head.target.model, "too_large")
+            edge.observer.refused(self._head.target.model, "too_large", self._head.context)
             self._refuse(self._too_large())
         elif not edge.budget.fits(len(data)):
-            self._refuse(edge.no_room())
+            self._refuse(edge.no_room(self._head.context))
         else:
             edge.budget.used += len(data)
             self._kept += len(data)
@@ -352,7 +352,7 @@ class Intake:
             return None
         refusal = self._edge.refusal(head)
         if refusal is None and not self._edge.budget.fits(head.length or 0):
-            refusal = self._edge.no_room()
+            refusal = self._edge.no_room(head.context)
         return refusal
 
     def _refuse(self, refusal: Refusal) -> None:

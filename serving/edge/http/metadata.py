@@ -40,10 +40,10 @@ def answer(edge: Edge, head: RequestHead) -> bytes:
     try:
         return json_answer(200, orjson.dumps(_HANDLERS[head.target.asks](edge, head)))
     except _NotReady as not_ready:
-        edge.observer.refused("", NotReady.reason)
+        edge.observer.refused("", NotReady.reason, head.context)
         return json_answer(503, orjson.dumps(not_ready.document), b"retry-after: 1\r\n")
     except ServingError as error:
-        edge.observer.refused("", error.reason)
+        edge.observer.refused("", error.reason, head.context)
         return refused(refusal_of(error))
 
 

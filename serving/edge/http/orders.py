@@ -41,7 +41,7 @@ async def _answer(edge: Edge, exchange: Exchange, head: RequestHead, body: bytes
     try:
         answer = json_answer(200, orjson.dumps(await _HANDLERS[head.target.asks](edge, head, body)))
     except ServingError as error:
-        edge.observer.refused("", error.reason)
+        edge.observer.refused("", error.reason, head.context)
         answer = refused(refusal_of(error))
     except Exception:
         # Our own mistake costs this request its answer, not its connection a hang.

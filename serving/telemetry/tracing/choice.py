@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import log, log1p
+from typing import Final
 
 # Why a request is traced, as the metric and the span say it.
-SAMPLED = "sampled"
-SLOW = "slow"
-FAILED = "failed"
+SAMPLED: Final = "sampled"
+SLOW: Final = "slow"
+FAILED: Final = "failed"
 
-_NEVER = 1 << 62
+# Far off, and small enough for a word of the machine.
+_NEVER: Final = 1 << 60
 
 
 class Share:

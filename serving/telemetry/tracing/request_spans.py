@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from serving.inference import Request, VersionKey
+from serving.inference import CallerContext, Request, VersionKey
 from serving.observation import BatchSeen, Flown
 from serving.telemetry.caller_context import CallerTrace, request_id_of
 from serving.telemetry.tracing import otlp
+from serving.telemetry.tracing.choice import SAMPLED
 
 # A batch that went on without the request, or was called back: what it did after that is not this request's.
-_LEFT = otlp.attributes({"sluice.batch.left": True})
+_LEFT: Final = otlp.attributes({"sluice.batch.left": True})
+# Ids of the spans of one request follow its own, so that chance is asked once; a batch is a span of its first request.
+_DECODE: Final = 1
+_FEATURES: Final = 2
+_QUEUE: Final = 3
+_ENCODE: Final = 4
+_BATCH: Final = 5
+_HOP: Final = 6
+_WAIT: Final = 7
+_RUN: Final = 8
+# The bits that chance gives a request's own span, the others being left for its followers; 0 is no id.
+ID_BITS: Final = 63
 
 
-class Traced(NamedTuple):
+class Traced:
     """A request that is traced, and why; `root` is its own span, `links` lead from there to a trace that it left."""
 
-    request: Request
-    why: str
-    trace_id: bytes
-    root: bytes
-    caller: CallerTrace | None
-    links: bytes = b""
+    __slots__ = ("caller", "links", "request", "root", "trace_id", "why")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what is known of it, made once for each
+        self, request: Request, why: str, trace_id: bytes, root: int, caller: CallerTrace | None, links: bytes = b""
+    ) -> None:
+        self.request = request
+        self.why = why
+        self.trace_id = trace_id
+        self.root = root
+        self.caller = caller
+        self.links = links
 
 
 class Outcome(NamedTuple):
@@ -45,111 +61,137 @@ class BatchSpans(NamedTuple):
     replica: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
 class SpanMaker:
     """Makes spans of what happened on the gateway's monotonic clock, which is `offset_s` behind that of the day."""
 
-    offset_s: float
-    new_id: Callable[[int], bytes]
+    __slots__ = ("_offset_s",)
+
+    def __init__(self, offset_s: float) -> None:
+        self._offset_s = offset_s
 
     def own(self, one: Traced, outcome: Outcome) -> list[bytes]:
         """The request from its last byte to its answer, its stages, and the batch that it did not wait for."""
         taken_at, answered_at = one.request.taken_at, outcome.answered_at
-        made = [self._root(one, outcome, b""), *self._before(one, taken_at or answered_at)]
+        made = [self._root(one, outcome, b"")]
+        self._before(one, taken_at or answered_at, made)
         if taken_at:
-            ids = otlp.Ids(one.trace_id, self.new_id(8), one.root)
-            times = self._ns(taken_at), self._ns(answered_at)
-            made.append(otlp.span_bytes("batch", ids, *times, otlp.INTERNAL, _LEFT))
+            ids = otlp.Ids(one.trace_id, one.root + _BATCH, one.root)
+            made.append(otlp.span_bytes("batch", ids, self._ns(taken_at), self._ns(answered_at), otlp.INTERNAL, _LEFT))
         return made
 
     def in_batch(self, one: Traced, outcome: Outcome, flown: Flown, links: bytes) -> list[bytes]:
         """The same of a request that a batch answered, and its stage after that."""
-        made = [self._root(one, outcome, links), *self._before(one, flown.taken_at)]
+        made = [self._root(one, outcome, links)]
+        self._before(one, flown.taken_at, made)
         if outcome.reason == "ok":
-            made.append(self._stage("encode", one, flown.landed_at, flown.answered_at))
+            made.append(self._stage("encode", _ENCODE, one, flown.landed_at, flown.answered_at))
         return made
 
-    def batch(self, every: Sequence[Traced], batch_id: bytes, seen: BatchSeen, flown: Flown) -> BatchSpans:
-        """The batch in the trace of the first of its traced requests, linked to the others.
+    def turned_away(self, caller: CallerTrace, own: int, outcome: Outcome, context: CallerContext) -> bytes:
+        """What an edge refused before it was a request: one span of the caller's, of no length."""
+        more = _told(outcome.model, 0, "", outcome.reason, SAMPLED) + _named(context) + otlp.state(caller.state)
+        if outcome.failed:
+            more += otlp.FAILED
+        ids = otlp.Ids(caller.trace_id, own, int.from_bytes(caller.span_id, "big"))
+        at = self._ns(outcome.answered_at)
+        return otlp.span_bytes("refused", ids, at, at, otlp.SERVER, more)
+
+    def batch(self, every: list[Traced], seen: BatchSeen, flown: Flown) -> BatchSpans:
+        """The batch in the trace of the first of its traced requests (`batch_link`), linked to the others.
 
         Where it ran elsewhere a hop leads there. Of that side the gateway knows how long the batch waited and ran,
         measured there, but not when that began: what the hop took beside it is shared out evenly before and after.
         """
-        trace_id, of = every[0].trace_id, _version(seen.key, seen.variant)
-        links = b"".join([otlp.link(one.trace_id, one.root) for one in every[1:]])
-        counts = otlp.attributes({"sluice.batch.rows": seen.rows, "sluice.batch.requests": len(flown.requests)})
+        first = every[0]
+        trace_id, root = first.trace_id, first.root
+        of = _version(seen.key, seen.variant)
+        more = of + _counts(seen.rows, len(flown.requests))
+        if len(every) > 1:
+            more += b"".join([otlp.link(one.trace_id, one.root) for one in every[1:]])
         taken, landed = self._ns(flown.taken_at), self._ns(flown.landed_at)
-        under = otlp.Ids(trace_id, batch_id, every[0].root)
+        under = otlp.Ids(trace_id, root + _BATCH, root)
         if seen.outcome != "ok":
             # Nobody measured where it failed, nor on which replica.
-            more = of + counts + links + otlp.FAILED
-            return BatchSpans((otlp.span_bytes("batch", under, taken, landed, otlp.INTERNAL, more),), ())
+            return BatchSpans((otlp.span_bytes("batch", under, taken, landed, otlp.INTERNAL, more + otlp.FAILED),), ())
         run_ns, waited_ns = int(flown.run_s * 1e9), int(flown.waited_s * 1e9)
-        batch = otlp.span_bytes("batch", under, taken, landed, otlp.INTERNAL, of + counts + links)
+        batch = otlp.span_bytes("batch", under, taken, landed, otlp.INTERNAL, more)
         if not flown.replica:
             began = landed - run_ns if run_ns else taken
-            run = otlp.span_bytes("run", otlp.Ids(trace_id, self.new_id(8), batch_id), began, landed)
+            run = otlp.span_bytes("run", otlp.Ids(trace_id, root + _RUN, root + _BATCH), began, landed)
             return BatchSpans((batch, run), ())
-        hop_id = self.new_id(8)
-        hop = otlp.Ids(trace_id, hop_id, batch_id)
+        hop = otlp.Ids(trace_id, root + _HOP, root + _BATCH)
         to = otlp.span_bytes("hop", hop, taken, landed, otlp.CLIENT, _replica(flown.replica))
         arrived = taken + max(landed - taken - run_ns - waited_ns, 0) // 2
         began = arrived + waited_ns
-        ran = otlp.span_bytes("run", otlp.Ids(trace_id, self.new_id(8), hop_id), began, began + run_ns, otlp.SERVER, of)
+        ids = otlp.Ids(trace_id, root + _RUN, root + _HOP)
+        ran = otlp.span_bytes("run", ids, began, began + run_ns, otlp.SERVER, of)
         if not waited_ns:
             return BatchSpans((batch, to), (ran,))
-        waited = otlp.span_bytes("wait", otlp.Ids(trace_id, self.new_id(8), hop_id), arrived, began)
+        waited = otlp.span_bytes("wait", otlp.Ids(trace_id, root + _WAIT, root + _HOP), arrived, began)
         return BatchSpans((batch, to), (waited, ran))
 
     def _root(self, one: Traced, outcome: Outcome, links: bytes) -> bytes:
-        caller = one.caller
+        caller, request = one.caller, one.request
         version = 0 if outcome.version is None else outcome.version.version
-        more = (
-            _told(outcome.model, version, outcome.variant, outcome.reason, one.why),
-            otlp.attributes(_own_facts(one.request)),
-            one.links,
-            links,
-            b"" if caller is None else otlp.state(caller.state),
-            otlp.FAILED if outcome.failed else b"",
-        )
-        ids = otlp.Ids(one.trace_id, one.root, b"" if caller is None else caller.span_id)
-        times = self._ns(one.request.received_at), self._ns(outcome.answered_at)
-        return otlp.span_bytes(f"predict {outcome.model}", ids, *times, otlp.SERVER, b"".join(more))
+        more = _told(outcome.model, version, outcome.variant, outcome.reason, one.why)
+        more += _answered(request.rows, request.degraded) + _named(request.context) + one.links + links
+        parent = 0
+        if caller is not None:
+            parent = int.from_bytes(caller.span_id, "big")
+            more += otlp.state(caller.state)
+        if outcome.failed:
+            more += otlp.FAILED
+        start, end = self._ns(request.received_at), self._ns(outcome.answered_at)
+        ids = otlp.Ids(one.trace_id, one.root, parent)
+        return otlp.span_bytes(f"predict {outcome.model}", ids, start, end, otlp.SERVER, more)
 
-    def _before(self, one: Traced, ended_at: float) -> list[bytes]:
+    def _before(self, one: Traced, ended_at: float, made: list[bytes]) -> None:
         """The stages before the batch; a request that was refused early went through few of them."""
         request = one.request
-        made = []
         if request.accepted_at > request.received_at:
-            made.append(self._stage("decode", one, request.received_at, request.accepted_at))
+            made.append(self._stage("decode", _DECODE, one, request.received_at, request.accepted_at))
         if request.features_s:
-            made.append(self._stage("features", one, request.queued_at - request.features_s, request.queued_at))
+            read_at = request.queued_at - request.features_s
+            made.append(self._stage("features", _FEATURES, one, read_at, request.queued_at))
         if request.chosen is not None:
-            made.append(self._stage("queue", one, request.queued_at, ended_at))
-        return made
+            made.append(self._stage("queue", _QUEUE, one, request.queued_at, ended_at))
 
-    def _stage(self, name: str, one: Traced, start: float, end: float) -> bytes:
-        return otlp.span_bytes(name, otlp.Ids(one.trace_id, self.new_id(8), one.root), self._ns(start), self._ns(end))
+    def _stage(self, name: str, place: int, one: Traced, start: float, end: float) -> bytes:
+        ids = otlp.Ids(one.trace_id, one.root + place, one.root)
+        return otlp.span_bytes(name, ids, self._ns(start), self._ns(end))
 
     def _ns(self, clock_s: float) -> int:
-        return int((clock_s + self.offset_s) * 1e9)
+        return int((clock_s + self._offset_s) * 1e9)
 
 
-def _own_facts(request: Request) -> Mapping[str, str | float]:
-    """What is told of a request alone: nothing of what it asked but the name that its caller gave it."""
-    told: dict[str, str | float] = {"sluice.rows": request.rows}
-    if request.degraded:
-        told["sluice.degraded"] = request.degraded
-    named = request_id_of(request.context)
-    if named:
-        told["sluice.request_id"] = named
-    return told
+def batch_link(first: Traced) -> bytes:
+    """A link to the batch that stands in the trace of this request."""
+    return otlp.link(first.trace_id, first.root + _BATCH)
+
+
+def _named(context: CallerContext | None) -> bytes:
+    """The name that its caller gave a request: nothing else is told of what it asked."""
+    named = "" if context is None else request_id_of(context)
+    return otlp.attributes({"sluice.request_id": named}) if named else b""
 
 
 # These are the same for many requests; what was forgotten is made again in microseconds.
 @lru_cache(maxsize=1024)
+def _answered(rows: int, degraded: str) -> bytes:
+    told: dict[str, str | int] = {"sluice.rows": rows}
+    if degraded:
+        told["sluice.degraded"] = degraded
+    return otlp.attributes(told)
+
+
+@lru_cache(maxsize=1024)
+def _counts(rows: int, requests: int) -> bytes:
+    return otlp.attributes({"sluice.batch.rows": rows, "sluice.batch.requests": requests})
+
+
+@lru_cache(maxsize=1024)
 def _told(model: str, version: int, variant: str, outcome: str, why: str) -> bytes:
-    told: dict[str, str | float] = {"sluice.model": model, "sluice.outcome": outcome, "sluice.traced": why}
+    told: dict[str, str | int] = {"sluice.model": model, "sluice.outcome": outcome, "sluice.traced": why}
     if version:
         told["sluice.version"] = version
     if variant:

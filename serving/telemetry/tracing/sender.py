@@ -48,10 +48,10 @@ class _Batch:
         self.count = 0
         self.size = 0
 
-    def add(self, resource: bytes, span: bytes) -> None:
-        self.groups.setdefault(resource, []).append(span)
-        self.count += 1
-        self.size += len(span)
+    def add(self, resource: bytes, spans: bytes, count: int) -> None:
+        self.groups.setdefault(resource, []).append(spans)
+        self.count += count
+        self.size += len(spans)
 
 
 Post = Callable[[bytes], None]
@@ -68,7 +68,7 @@ class SpanSender:
         self._post = post
         self._release = release
         self._most = most_bytes
-        self._queue: deque[tuple[bytes, bytes]] = deque()
+        self._queue: deque[tuple[bytes, bytes, int]] = deque()
         # Taken from the queue, and not sent yet.
         self._batch = _Batch()
         # Each is written by one thread alone, the loop's and the sender's: no lock.
@@ -81,13 +81,13 @@ class SpanSender:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="span-sender", daemon=True)
 
-    def offer(self, resource: bytes, span: bytes) -> None:
-        """Queue a span (`otlp.span_bytes`) of a process (`otlp.resource`), or drop it."""
-        if self._offered - self._taken + len(span) > self._most:
-            self.dropped += 1
+    def offer(self, resource: bytes, spans: bytes, count: int) -> None:
+        """Queue so many spans of a process (`otlp.resource`), joined (`otlp.span_bytes`), or drop them."""
+        if self._offered - self._taken + len(spans) > self._most:
+            self.dropped += count
             return
-        self._offered += len(span)
-        self._queue.append((resource, span))
+        self._offered += len(spans)
+        self._queue.append((resource, spans, count))
 
     def start(self) -> None:
         """Begin to send."""
@@ -106,7 +106,7 @@ class SpanSender:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S) if self._failing else _LOOK_S
         while self._send():
             pass
-        self.lost += self._batch.count + len(self._queue)
+        self.lost += self._batch.count + sum(count for _, _, count in self._queue)
 
     def _send(self) -> bool:
         """Send what was queued first; false where nothing is, or the receiver takes nothing now."""

@@ -1,32 +1,43 @@
-"""Decides after each answer whether its request is traced, and makes its spans: those that are not cost 0.03 us."""
+"""Decides after each answer whether its request is traced, and makes its spans; the others cost a comparison each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-from serving.errors import BadRequest, ServingError, UnknownModel, error_of
-from serving.inference import Request, VersionKey
+from serving.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    NotReady,
+    Overloaded,
+    ServingError,
+    UnknownModel,
+    error_of,
+)
+from serving.inference import CallerContext, Request, VersionKey
 from serving.observation import BatchSeen, Flown
 from serving.telemetry.caller_context import sampled, trace_of
 from serving.telemetry.tracing.choice import FAILED, SAMPLED, SLOW, Bound, Share
 from serving.telemetry.tracing.otlp import link, resource
-from serving.telemetry.tracing.request_spans import Outcome, SpanMaker, Traced
+from serving.telemetry.tracing.request_spans import ID_BITS, Outcome, SpanMaker, Traced, batch_link
 
-_NEVER_S = 1e12
+_NEVER_S: Final = 1e12
 NONE: Mapping[Request, str] = {}
 # What a model is called of which only its caller knows the name.
-UNKNOWN = "unknown"
+UNKNOWN: Final = "unknown"
 # Replicas come and go; what was forgotten is made again in microseconds.
-_MOST_REPLICAS = 1_000
+_MOST_REPLICAS: Final = 1_000
+_TRACE_BYTES: Final = 16
+# What an edge refuses before there is a request, and no caller can help.
+_OURS = frozenset((DeadlineExceeded.reason, NotReady.reason, Overloaded.reason))
 
 
 class Spans(Protocol):
     """Where spans go."""
 
-    def offer(self, resource: bytes, span: bytes) -> None:
-        """Take a span of a process, or drop it; never waits."""
+    def offer(self, resource: bytes, spans: bytes, count: int) -> None:
+        """Take so many spans of a process, joined, or drop them; never waits."""
 
 
 class Exemplars(Protocol):
@@ -54,10 +65,10 @@ class TraceOptions:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a tracer takes chance, ids and times from; tests have their own."""
+    """What a tracer takes chance, ids and times from; `new_bits` makes a number of so many bits."""
 
     chance: Callable[[], float]
-    new_id: Callable[[int], bytes]
+    new_bits: Callable[[int], int]
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
 
@@ -84,11 +95,13 @@ class Tracer:
     def batch_answered(self, seen: BatchSeen, flown: Flown) -> Mapping[Request, str]:
         """Trace of a batch's requests those that are to be; tells their traces' ids."""
         requests = flown.requests
-        # Most batches have nothing for a trace, which is found out without a look at each request alone.
-        if seen.outcome == "ok" and max(seen.total_s) <= self._slow_s:
-            named = self._follow and [request for request in requests if request.context is not None]
-            if not named and self._share.passes(len(requests)):
-                return NONE
+        # Most batches have nothing for a trace, which is found out before anything is made for one.
+        if (
+            seen.outcome == "ok"
+            and not self._special(requests, flown.answered_at)
+            and self._share.passes(len(requests))
+        ):
+            return NONE
         failed = seen.outcome != "ok" and failure(error_of(seen.outcome, ""))
         every: list[Traced] = []
         for request, total_s in zip(requests, seen.total_s, strict=True):
@@ -115,9 +128,30 @@ class Tracer:
         # A name that no route has is the caller's own text.
         model = UNKNOWN if chosen is None and isinstance(why, UnknownModel) else request.model
         outcome = Outcome(model, chosen, "", why.reason, failed, now)
-        for span in self._maker().own(one, outcome):
-            self._offer(span)
+        spans = self._maker().own(one, outcome)
+        self._spans.offer(self._gateway, b"".join(spans), len(spans))
         return one.trace_id.hex()
+
+    def turned_away(self, model: str, reason: str, context: CallerContext | None) -> str:
+        """Trace what an edge refused before it was a request, where its caller traces it; its trace's id, or ""."""
+        caller = trace_of(context)
+        if context is None or caller is None or not self._follow or not sampled(context):
+            return ""
+        now = self._sources.clock()
+        if not self._sampled.takes(now):
+            self.counts["limited"] += 1
+            return ""
+        self.counts[SAMPLED] += 1
+        outcome = Outcome(model or UNKNOWN, None, "", reason, reason in _OURS, now)
+        own = self._sources.new_bits(ID_BITS) + 1
+        self._spans.offer(self._gateway, self._maker().turned_away(caller, own, outcome, context), 1)
+        return caller.trace_id.hex()
+
+    def _special(self, requests: list[Request], answered_at: float) -> bool:
+        """Whether one of them may be traced whatever chance says: by its caller, or as a slow one."""
+        follow, latest = self._follow, answered_at - self._slow_s
+        # That is a little later than their times were taken, so it misses no slow one.
+        return any(request.received_at < latest or (follow and request.context is not None) for request in requests)
 
     def _why(self, request: Request, total_s: float, now: float, *, failed: bool) -> str | None:
         """Why it is traced, if it is; one that has no room as a sample may have some because it is slow or failed."""
@@ -142,31 +176,31 @@ class Tracer:
 
     def _begin(self, request: Request, why: str) -> Traced:
         self.counts[why] += 1
-        caller, new_id = trace_of(request.context), self._sources.new_id
+        new_bits = self._sources.new_bits
+        root = new_bits(ID_BITS) + 1
+        caller = None if request.context is None else trace_of(request.context)
+        if caller is not None and self._follow:
+            return Traced(request, why, caller.trace_id, root, caller)
+        trace_id = new_bits(8 * _TRACE_BYTES).to_bytes(_TRACE_BYTES, "big")
         if caller is None:
-            return Traced(request, why, new_id(16), new_id(8), None)
-        if not self._follow:
-            # Ours must not be lost in a stranger's: a new one begins (W3C Trace Context, section 3.4).
-            return Traced(request, why, new_id(16), new_id(8), None, link(caller.trace_id, caller.span_id))
-        return Traced(request, why, caller.trace_id, new_id(8), caller)
+            return Traced(request, why, trace_id, root, None)
+        # Ours must not be lost in a stranger's: a new one begins (W3C Trace Context, section 3.4).
+        left = link(caller.trace_id, int.from_bytes(caller.span_id, "big"))
+        return Traced(request, why, trace_id, root, None, left)
 
     def _trace(self, every: list[Traced], outcome: Outcome, seen: BatchSeen, flown: Flown) -> None:
         maker = self._maker()
-        batch_id = maker.new_id(8)
+        batch = maker.batch(every, seen, flown)
         links = b""
         for one in every:
-            for span in maker.in_batch(one, outcome, flown, links):
-                self._offer(span)
-            # The batch stands in the trace of the first one; the others point there.
-            links = links or link(every[0].trace_id, batch_id)
-        batch = maker.batch(every, batch_id, seen, flown)
-        for span in batch.gateway:
-            self._offer(span)
-        for span in batch.replica:
-            self._spans.offer(self._replica(flown.replica), span)
-
-    def _offer(self, span: bytes) -> None:
-        self._spans.offer(self._gateway, span)
+            spans = maker.in_batch(one, outcome, flown, links)
+            if not links:
+                # The batch stands in the trace of the first one; the others point there.
+                spans += batch.gateway
+                links = batch_link(one)
+            self._spans.offer(self._gateway, b"".join(spans), len(spans))
+        if batch.replica:
+            self._spans.offer(self._replica(flown.replica), b"".join(batch.replica), len(batch.replica))
 
     def _replica(self, name: str) -> bytes:
         found = self._replicas.get(name)
@@ -178,7 +212,7 @@ class Tracer:
         return found
 
     def _maker(self) -> SpanMaker:
-        return SpanMaker(self._sources.wall_clock() - self._sources.clock(), self._sources.new_id)
+        return SpanMaker(self._sources.wall_clock() - self._sources.clock())
 
 
 def failure(error: ServingError) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from serving.edge.grpc.limits import GrpcLimits
 from serving.errors import Overloaded
+from serving.inference import CallerContext
 from serving.protocol.open_inference import (
     ModelInferRequest,
     ModelInferResponse,
@@ -72,9 +73,11 @@ def test_an_error_has_its_status_its_text_and_when_to_try_again() -> None:
 
 def test_a_method_that_is_not_served_is_unimplemented() -> None:
     async def use(edge: Edge) -> None:
-        error = await failure(unary(edge.channel(), f"{SERVICE}Nothing", ModelInferResponse)(request()))
+        call = unary(edge.channel(), f"{SERVICE}Nothing", ModelInferResponse)
+        error = await failure(call(request(), metadata=(("x-request-id", "r-17"),)))
         assert error.code() is grpc.StatusCode.UNIMPLEMENTED
         assert edge.observer.refusals == [("", "unknown_path")]
+        assert edge.observer.contexts == [CallerContext(request_id=b"r-17")]
 
     run(use)
 

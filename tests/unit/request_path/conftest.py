@@ -51,7 +51,8 @@ class Counts:
     def batch_seen(self, seen: BatchSeen) -> None:
         self.seen.append(seen)
 
-    def refused(self, model: str, reason: str) -> None:
+    def refused(self, model: str, reason: str, context: object = None) -> None:
+        del context
         self.refusals.append((model, reason))
 
     def failed(self, key: VersionKey, total_s: float, rows: int, reason: str) -> None:

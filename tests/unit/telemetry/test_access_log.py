@@ -11,8 +11,9 @@ import pytest
 from serving.errors import DeadlineExceeded, UnknownModel
 from serving.inference import CallerContext, Request, VersionKey
 from serving.observation import BatchSeen, Flown
-from serving.telemetry.access_log import MOST_PER_S, AccessLog, LineWriter, LoggingObserver
+from serving.telemetry.access_log import MOST_PER_S, AccessLog, LineWriter
 from serving.telemetry.recorder import Recorder
+from serving.telemetry.watch import Watch, WatchedObserver
 from tests.unit.telemetry.tracing.bench import TRACE, Nobody, asked_for, request
 
 KEY = VersionKey("m", 3)
@@ -84,19 +85,24 @@ def test_a_name_that_no_route_has_is_in_no_line(lines: list[dict[str, Any]]) -> 
 
 def test_what_an_edge_refuses_is_counted_and_has_a_line(lines: list[dict[str, Any]]) -> None:
     recorder = Recorder()
-    LoggingObserver(recorder, access_log(0.0)).refused("m", "too_large")
-    assert list(lines) == [{"outcome": "too_large", "model": "m"}]
-    assert [labels[-1] for _, labels, _ in recorder.snapshot()["counters"]] == ["too_large"]
+    observer = WatchedObserver(recorder, Watch(None, access_log(0.0)))
+    observer.refused("m", "too_large")
+    observer.refused("", "unknown_path", asked_for("00", name=b"r-17"))
+    assert list(lines) == [
+        {"outcome": "too_large", "model": "m"},
+        {"outcome": "unknown_path", "request_id": "r-17", "trace_id": TRACE},
+    ]
+    assert [labels[-1] for _, labels, _ in recorder.snapshot()["counters"]] == ["too_large", "unknown_path"]
 
 
 def test_too_many_lines_are_left_out_and_counted(lines: list[dict[str, Any]]) -> None:
     now = [1.0]
     log = AccessLog(0.0, lambda: 0.5, lambda: now[0])
     for _ in range(int(MOST_PER_S) + 30):
-        log.turned_away("", "overloaded")
+        log.turned_away("", "overloaded", None, "")
     assert len(lines) == MOST_PER_S
     now[0] += 1.0
-    log.turned_away("", "overloaded")
+    log.turned_away("", "overloaded", None, "")
     assert list(lines)[-1] == {"outcome": "overloaded", "left_out": 30}
 
 
@@ -111,7 +117,7 @@ async def test_a_reader_who_stalls_holds_up_nobody_and_what_has_no_room_is_count
     writer.start()
     log = AccessLog(0.0, lambda: 0.5, itertools.count(1.0).__next__, writer.offer)
     for _ in range(1_003):
-        log.turned_away("", "overloaded")
+        log.turned_away("", "overloaded", None, "")
     reads.set()
     await writer.stop()
     # One may be in the writer's hand, so that another had room.
@@ -120,6 +126,6 @@ async def test_a_reader_who_stalls_holds_up_nobody_and_what_has_no_room_is_count
     again = LineWriter(write)
     again.start()
     log._write_line = again.offer
-    log.turned_away("", "overloaded")
+    log.turned_away("", "overloaded", None, "")
     await again.stop()
     assert written[-1]["left_out"] == 1_003 - kept

@@ -15,7 +15,7 @@ from serving.edge.http.limits import HttpLimits
 from serving.edge.http.request_head import RequestHead
 from serving.edge.http.routes import Asks
 from serving.errors import Overloaded
-from serving.inference import Buffer
+from serving.inference import Buffer, CallerContext
 from serving.testing.predictions import FakePredictions, RecordingObserver
 from tests.unit.edge.http.wire import infer, post
 
@@ -343,3 +343,23 @@ def test_a_repeated_head_may_be_cut_within_the_digits_of_its_length(extra: int) 
     taken.intake.feed(message[:cut])
     taken.intake.feed(message[cut:])
     assert taken.bodies == [b"x" * 300] * 2
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"GET /nothing HTTP/1.1\r\nHost: a\r\n%b\r\n",
+        b"PUT /v2/models/mlp/infer HTTP/1.1\r\nHost: a\r\n%bContent-Length: 2\r\n\r\n{}",
+        b"POST /v2/models/mlp/infer HTTP/1.1\r\nHost: a\r\n%bContent-Length: 99999999\r\n\r\n{}",
+        b"POST /v2/models/mlp/infer HTTP/1.1\r\nHost: a b\r\n%b\r\n",
+        b"POST /v2/models/full/infer HTTP/1.1\r\nHost: a\r\n%bContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["no path", "another method", "too large", "a bad head", "a full queue"],
+)
+def test_what_is_refused_by_its_head_is_told_with_its_callers_names(asked: bytes) -> None:
+    taken = Taken()
+    taken.predictions.refusals["full"] = Overloaded("full")
+    trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    taken.intake.feed(asked % b"traceparent: %b\r\nx-request-id: r-17\r\n" % trace)
+    assert len(taken.observer.refusals) == 1
+    assert taken.observer.contexts == [CallerContext(trace, b"", b"r-17")]

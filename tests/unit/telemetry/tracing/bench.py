@@ -31,11 +31,12 @@ class Bench:
         self.exemplars: list[tuple[VersionKey, str, float, str]] = []
         numbers = itertools.count(1)
         chance = itertools.cycle(chances)
-        sources = Sources(lambda: next(chance), lambda size: next(numbers).to_bytes(size), lambda: 0.0, lambda: DAY_S)
+        sources = Sources(lambda: next(chance), lambda _: next(numbers) << 8, lambda: 0.0, lambda: DAY_S)
         self.tracer = Tracer(options, self, self, sources)
 
-    def offer(self, resource: bytes, span: bytes) -> None:
-        self._offered.append((resource, span))
+    def offer(self, resource: bytes, spans: bytes, count: int) -> None:
+        assert len(spans_of(otlp.request([(resource, [spans])], "1"))) == count
+        self._offered.append((resource, spans))
 
     def exemplar(self, key: VersionKey, variant: str, total_s: float, trace_id: str) -> None:
         self.exemplars.append((key, variant, total_s, trace_id))

@@ -12,7 +12,7 @@ from serving.telemetry.tracing.sender import Refused, SpanSender
 from tests.integration.trace_receiver import Received, spans_of
 
 OF = resource({"service.name": "s", "service.instance.id": "1"})
-SPAN = span_bytes("n", Ids(b"t" * 16, b"s" * 8, b""), 1, 2)
+SPAN = span_bytes("n", Ids(b"t" * 16, 1, 0), 1, 2)
 
 
 class Receiver:
@@ -47,8 +47,8 @@ async def test_what_was_offered_is_sent_by_what_it_is_of() -> None:
     receiver = Receiver()
     one = sender(receiver)
     for _ in range(3):
-        one.offer(OF, SPAN)
-    one.offer(resource({"service.name": "other", "service.instance.id": "2"}), SPAN)
+        one.offer(OF, SPAN, 1)
+    one.offer(resource({"service.name": "other", "service.instance.id": "2"}), SPAN, 1)
     await ended(one)
     assert [(span.service, span.name) for span in receiver.spans] == [("s", "n")] * 3 + [("other", "n")]
     assert (one.sent, one.dropped, one.lost, receiver.posts) == (4, 0, 0, 1)
@@ -58,7 +58,7 @@ async def test_what_has_no_room_is_dropped_and_counted() -> None:
     receiver = Receiver()
     one = sender(receiver, most_bytes=2 * len(SPAN))
     for _ in range(5):
-        one.offer(OF, SPAN)
+        one.offer(OF, SPAN, 1)
     assert one.dropped == 3
     await ended(one)
     assert (one.sent, len(receiver.spans)) == (2, 2)
@@ -66,9 +66,9 @@ async def test_what_has_no_room_is_dropped_and_counted() -> None:
 
 async def test_room_is_there_again_once_spans_are_sent() -> None:
     one = sender(Receiver(), most_bytes=len(SPAN))
-    one.offer(OF, SPAN)
+    one.offer(OF, SPAN, 1)
     await ended(one)
-    one.offer(OF, SPAN)
+    one.offer(OF, SPAN, 1)
     assert one.dropped == 0
 
 
@@ -79,7 +79,7 @@ async def test_spans_wait_for_a_receiver_that_is_away_and_are_lost_at_the_end(
     receiver = Receiver()
     receiver.error = error
     one = sender(receiver)
-    one.offer(OF, SPAN)
+    one.offer(OF, SPAN, 1)
     await ended(one)
     assert (one.sent, one.lost) == (0, 1)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -98,7 +98,7 @@ async def test_what_is_refused_is_not_sent_again(
     receiver.posted = posted
     one = sender(receiver)
     for _ in range(3):
-        one.offer(OF, SPAN)
+        one.offer(OF, SPAN, 1)
     await ended(one)
     assert (one.lost, one.sent, receiver.posts, len(receiver.spans)) == (1, 2, 3, 2)
     assert "400" in caplog.text
@@ -112,7 +112,7 @@ async def test_what_cannot_be_posted_at_all_is_lost_and_told_once_without_its_wo
     receiver.error = UnicodeError("hunter2 is no name of a host")
     one = sender(receiver)
     for _ in range(2):
-        one.offer(OF, SPAN)
+        one.offer(OF, SPAN, 1)
     await ended(one)
     assert (one.sent, one.lost, receiver.posts) == (0, 2, 2)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -133,7 +133,7 @@ async def test_that_it_takes_spans_again_is_told_once(
 
     receiver.posted = posted
     one = sender(receiver)
-    one.offer(OF, SPAN)
+    one.offer(OF, SPAN, 1)
     with caplog.at_level("INFO"):
         one.start()
         assert twice.wait(10)

@@ -203,3 +203,33 @@ def test_traced_requests_are_exemplars_of_how_long_requests_take() -> None:
     assert [(variant, total_s, trace_id) for _, variant, total_s, trace_id in bench.exemplars] == [
         ("stable", 0.010, TRACE)
     ]
+
+
+def test_what_an_edge_turns_away_is_a_span_of_a_caller_that_traces_it() -> None:
+    bench = Bench(NOTHING)
+    assert bench.tracer.turned_away("", "unknown_path", asked_for(state=b"vendor=1", name=b"r-17")) == TRACE
+    assert bench.tracer.turned_away("m", "overloaded", asked_for()) == TRACE
+    mistake, busy = bench.named("refused")
+    assert (mistake.trace_id, mistake.parent, mistake.state) == (TRACE, PARENT, "vendor=1")
+    assert mistake.attributes == {
+        "sluice.model": "unknown",
+        "sluice.outcome": "unknown_path",
+        "sluice.traced": "sampled",
+        "sluice.request_id": "r-17",
+    }
+    assert (mistake.failed, busy.failed) == (False, True)
+    assert (mistake.start, ms(mistake.end)) == (mistake.end, 0.0)
+    assert busy.attributes["sluice.model"] == "m"
+    assert mistake.span_id != busy.span_id
+
+
+def test_what_an_edge_turns_away_of_others_is_no_span() -> None:
+    bench = Bench(ALL)
+    for context in (None, asked_for("00"), CallerContext(request_id=b"r-17")):
+        assert not bench.tracer.turned_away("m", "overloaded", context)
+    stranger = Bench(TraceOptions(follow_callers=False))
+    assert not stranger.tracer.turned_away("m", "overloaded", asked_for())
+    bound = Bench(TraceOptions(per_s=1.0))
+    assert [bool(bound.tracer.turned_away("m", "overloaded", asked_for())) for _ in range(3)] == [True, False, False]
+    assert bound.tracer.counts["limited"] == 2
+    assert not bench.spans + stranger.spans
