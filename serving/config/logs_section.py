@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from serving.config.section import Section, noted
+from serving.telemetry.loggers import why_unknown
+
+
+def _known(logger: str) -> str:
+    unknown = why_unknown(logger)
+    if unknown is not None:
+        raise PydanticCustomError("logger", "{unknown}", {"unknown": unknown})
+    return logger
+
 
 Logger = Annotated[
-    str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")
+    str,
+    Field(min_length=1, max_length=200, pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"),
+    AfterValidator(_known),
 ]
 Level = Literal["debug", "info", "warning", "error"]
 

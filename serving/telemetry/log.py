@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TextIO
 
 from serving.errors import BadRequest
+from serving.telemetry.loggers import why_unknown
 
 Form = Literal["json", "text"]
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-LOGGER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,15}")
 _MOST_LEVELS = 100
 _SECRET = re.compile(r"secret|token|password|passwd|authorization|api_?key|credential|cookie", re.IGNORECASE)
 # The password of an address such as redis://user:password@host.
@@ -118,12 +118,11 @@ def with_level(settings: LogSettings, logger: str, level: str | None) -> LogSett
     """The settings with another level of a logger, and of all below it; None has it write as the others do.
 
     Raises:
-        BadRequest: that is no logger's name, or no level.
+        BadRequest: there is no such logger, or that is no level.
     """
-    if not LOGGER.fullmatch(logger):
-        raise BadRequest(
-            f"{logger!r:.80} is no logger; name a module of Sluice or a part of it, such as serving.batching"
-        )
+    unknown = why_unknown(logger)
+    if unknown is not None and logger not in settings.levels:
+        raise BadRequest(unknown)
     levels = {name: own for name, own in settings.levels.items() if name != logger}
     if level is not None:
         if level not in LEVELS:

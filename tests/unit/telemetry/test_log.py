@@ -138,8 +138,6 @@ def test_a_logger_has_a_level_of_its_own_until_that_is_taken_back() -> None:
     others = [("info", ""), ("error", "")]
     try:
         configure_logging("text", stream)
-        louder = with_level(LogSettings(), "of_a_test.part", "debug")
-        assert louder.levels == {"of_a_test.part": "debug"}
         louder = LogSettings(levels={"of-a-test.part": "debug"})
         both = [(severity, f".part{name}") for name in ("", ".file") for severity in ("debug", "info", "error")]
         assert written(louder) == [*others, *both]
@@ -160,9 +158,16 @@ def test_a_level_is_changed_and_taken_back() -> None:
         with pytest.raises(BadRequest, match=r"is no (logger|level)"):
             with_level(settings, logger, wrong)
     for number in range(98):
-        settings = with_level(settings, f"of{number}", "info")
+        settings = with_level(settings, f"asyncio.of{number}", "info")
     with pytest.raises(BadRequest, match="100 loggers have"):
-        with_level(settings, "one_more", "info")
+        with_level(settings, "asyncio.one_more", "info")
+
+
+def test_a_level_of_a_logger_that_there_is_no_more_is_taken_back_all_the_same() -> None:
+    before = LogSettings(levels={"serving.of_a_former_release": "debug"})
+    with pytest.raises(BadRequest, match=r"there is no logger 'serving\.of_another"):
+        with_level(before, "serving.of_another_release", "debug")
+    assert with_level(before, "serving.of_a_former_release", None).levels == {}
 
 
 def test_a_password_in_an_address_is_hidden_wherever_it_stands() -> None:
