@@ -16,6 +16,8 @@ from tests.e2e.parts import GCS, GUARDIAN, RAYLET, REPLICA, parts, touching, unt
 from tests.e2e.sluice_up import SluiceUp
 
 END_WITHIN_S = 15.0
+# Before it has begun at all, while it reads its code, while it plans and begins, and once it serves.
+ASKED_AFTER_S = (0.0, 0.1, 0.3, 1.0)
 
 
 @pytest.fixture
@@ -66,6 +68,15 @@ def test_a_session_that_is_asked_to_end_while_it_starts_leaves_nothing(models: P
     until(lambda: parts(session, RAYLET), "Ray begins")
     session.stop(signal.SIGTERM)
     _nothing_is_left_of(session)
+
+
+def test_a_session_that_is_asked_to_end_in_its_first_second_leaves_nothing(models: Path, start: Start) -> None:
+    for after_s in ASKED_AFTER_S:
+        session = start("--models", models, ready=False)
+        time.sleep(after_s)
+        # Until it has something to put in order, it ends as any process does.
+        assert session.stop(signal.SIGTERM) in {0, -signal.SIGTERM}, session.log()
+        _nothing_is_left_of(session)
 
 
 def _killed(session: SluiceUp) -> None:
