@@ -16,6 +16,7 @@ from benchmarks.install import (
 )
 from benchmarks.workload import WORKLOADS
 
+ROOT = Path(__file__).parent.parent
 PROJECT_PYTHON = Path(sys.executable)
 COPY = tuple(name for name in WORKLOADS if name.startswith("copy-"))
 LARGE = ("frames", "text", *COPY)
@@ -27,7 +28,7 @@ BOTH = ("mlp", "grpc")
 class Contender:
     """`family` groups contenders whose best is meant by a target; `arguments` are those of its program alone.
 
-    `computes` is False for one that sends a fixed answer.
+    `computes` is False for one that sends a fixed answer. `root` is the checkout whose program it is.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Contender:
     workloads: tuple[str, ...] = ("mlp",)
     ready_s: float = 60.0
     computes: bool = True
+    root: Path = ROOT
 
     def command(self, ports: tuple[int, int, int], models: Path, scratch: Path) -> list[str]:
         """What starts it, from the checkout's root; `ports` are HTTP's, gRPC's and that of the metrics."""

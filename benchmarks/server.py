@@ -21,7 +21,6 @@ from benchmarks.contenders import Contender
 from benchmarks.peers.ray_cluster import free_port
 from benchmarks.workload import Workload
 
-ROOT = Path(__file__).parent.parent
 MARK = "BENCHMARK_TURN"
 STOP_WITHIN_S = 20.0
 _PR_SET_PDEATHSIG = 1
@@ -43,7 +42,7 @@ class Server:
         with self.log.open("wb") as log:
             self._leader = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=contender.root,
                 env={**os.environ, MARK: self._mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

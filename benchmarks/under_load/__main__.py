@@ -65,7 +65,7 @@ def _measure(given: argparse.Namespace) -> dict[str, Any]:  # noqa: PLR0911 - on
         case "split":
             return split.measure(given.engine, given.rounds, given.seconds, given.seed)
         case "tracing":
-            return tracing.measure(given.engine, given.pairs, given.seconds, given.seed)
+            return tracing.measure(given.engine, given.without, (given.pairs, given.seconds), given.seed)
         case _:
             return one_caller.measure(given.engine, given.pairs, given.seconds, given.seed)
 
@@ -107,6 +107,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     one = added["tracing"]
     one.add_argument("--pairs", type=int, default=12)
     one.add_argument("--seconds", type=float, default=3.0, help="of each half of a pair")
+    one.add_argument(
+        "--without", type=Path, help="a checkout whose request path knows no traces, installed and compiled"
+    )
     one = added["one-caller"]
     one.add_argument("--pairs", type=int, default=12)
     one.add_argument("--seconds", type=float, default=2.0, help="of each half of a pair")

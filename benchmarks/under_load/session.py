@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.contenders import PROJECT_PYTHON, Contender
+from benchmarks.contenders import PROJECT_PYTHON, ROOT, Contender
 from benchmarks.server import Server
 from benchmarks.workload import Workload
 
@@ -49,24 +49,28 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running(
+def running(  # noqa: PLR0913 - each of them is what some experiment varies
     models: Path,
     engine: str,
     sections: Mapping[str, Any],
     workloads: Sequence[Workload],
     *,
     apart: bool = False,
+    checkout: Path | None = None,
 ) -> Iterator[Session]:
     """`sluice up` with these sections, once every workload has had its first right answer.
 
-    `apart` leaves the last core to this process alone, where there are two at least.
+    `apart` leaves the last core to this process alone, where there are two at least. `checkout` is another
+    one, installed, whose Sluice is meant.
     """
     # JSON is YAML.
     (models / "sluice.yaml").write_text(json.dumps(sections))
     cores = sorted(os.sched_getaffinity(0))
     theirs, ours = (cores[:-1], cores[-1:]) if apart and len(cores) > 1 else (cores, cores)
     arguments = ("--engine", engine, "--cores", ",".join(map(str, theirs)))
-    contender = Contender(f"sluice-{engine}", "", "sluice", "sluice_configured", PROJECT_PYTHON, arguments, ready_s=120)
+    python = PROJECT_PYTHON if checkout is None else checkout / ".venv" / "bin" / "python"
+    name, program = f"sluice-{engine}", "sluice_configured"
+    contender = Contender(name, "", "sluice", program, python, arguments, ready_s=120, root=checkout or ROOT)
     server = _started(contender, models, workloads)
     os.sched_setaffinity(0, ours)
     try:

@@ -34,3 +34,15 @@ def test_the_upper_end_of_what_they_cost_is_promised(
     results = {"pairs": pairs, "others_cores": 0.0, "experiment": "tracing", "engine": "in-process", **compared}
     assert len(lines(results)) == len(pairs) + 3
     assert "share, of a request" in render(results)
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(50.2, "kept"), (51.0, "missed")])
+def test_what_they_cost_while_they_are_off_is_promised_where_it_was_measured(off: float, verdict: str) -> None:
+    without = {"per_s": 1_000.0, "cpu_us": 50.0, "requests": 30_000}
+    pairs = [{**one, "without": without, "off": {**one["off"], "cpu_us": off}} for one in told(1.0)]
+    compared = _compared(pairs, 18_000)
+    assert compared["promises"][-1]["verdict"] == verdict
+    assert compared["intervals"]["off_cost_us"]["median"] == pytest.approx(off - 50.0)
+    results = {"pairs": pairs, "others_cores": 0.0, "experiment": "tracing", "engine": "in-process", **compared}
+    assert len(lines(results)) == len(pairs) + 5
+    assert "off_share, of a request" in render(results)
