@@ -92,4 +92,11 @@ HOT_PATH = (
     "serving.runtime.tensor_arrays",
     # Counting
     *("serving.telemetry.buckets", "serving.telemetry.recorder", "serving.telemetry.usage"),
+    # Traces
+    "serving.telemetry.caller_context",
+    "serving.telemetry.watch",
+    "serving.telemetry.tracing.choice",
+    "serving.telemetry.tracing.otlp",
+    "serving.telemetry.tracing.request_spans",
+    "serving.telemetry.tracing.tracer",
 )
