@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import yaml
 from deployments.monitoring import dashboards
 from deployments.monitoring.panels import DASHBOARDS
 from serving.edge.http.status import STATUS
+from tests.e2e import alerts_confined, alerts_on_ray
+from tests.e2e.provocation import Provocation
+from tests.e2e.test_alerts import REST, SHORT
 from tests.unit.deployments.promql import ADDED, grouped, labels_of, named
 
 ROOT = Path(__file__).parents[3]
@@ -85,6 +89,20 @@ def test_it_is_said_of_each_alert_how_it_was_provoked_and_after_which_time_it_fi
     page = (ROOT / "docs" / "operations" / "monitoring.md").read_text()
     told = re.findall(r"^\| `(Sluice\w+)` \| .+ \| \d+ \| \d+ s \| \d+ s \|$", page, re.MULTILINE)
     assert told == list(ALERTS)
+
+
+def test_it_is_said_of_each_alert_which_run_of_the_tests_provokes_it() -> None:
+    page = (ROOT / "docs" / "operations" / "monitoring.md").read_text()
+    rows = page.partition("| run | what is shown |\n|---|---|\n")[2].splitlines()[:4]
+    told = [re.findall(r"`(Sluice\w+)`", row) for row in rows]
+    on_ray = ["SluiceNotReady", *alerts_on_ray.NO_REPLICA.alerts]
+    provoked = [_alerts(SHORT), _alerts(REST), list(alerts_confined.ALERTS), on_ray]
+    assert [sorted(names) for names in told] == [sorted(names) for names in provoked]
+    assert sorted(name for names in told for name in names) == sorted(ALERTS)
+
+
+def _alerts(provocations: Sequence[Provocation]) -> list[str]:
+    return [name for one in provocations for name in one.alerts]
 
 
 def test_every_page_belongs_to_an_alert() -> None:
