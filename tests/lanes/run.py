@@ -1,7 +1,7 @@
 """`make test`: every test, in lanes side by side.
 
 What starts whole sessions waits more than it computes, so two lanes share that, and what only computes runs beside them
-in the time that they leave. A lane whose process is ended by a test (it hung, or crashed the interpreter) has failed,
+in the time that they leave; when some of that is through, a third lane helps these two. A lane whose process is ended by a test (it hung, or crashed the interpreter) has failed,
 and goes on with its others.
 """
 
@@ -48,6 +48,7 @@ TURNS = (
         Lane("whole-2", WHOLE),
         Lane("units", COMPUTING, _ASIDE),
         Lane("plain", PLAIN, _ASIDE, {"SLUICE_PURE_PYTHON": "1"}),
+        Lane("whole-3", WHOLE, after="plain"),
     ),
     (Lane("alone", ALONE),),
 )
@@ -61,9 +62,13 @@ def main(turns: Sequence[Sequence[Lane]] = TURNS) -> int:
 
 def _side_by_side(lanes: Sequence[Lane], folder: Path) -> list[RunningLane]:
     claimed = {tests: Path(tempfile.mkdtemp(dir=folder)) for tests in {lane.tests for lane in lanes}}
-    running = [RunningLane(lane, claimed[lane.tests]) for lane in lanes]
+    waiting = list(lanes)
+    running: list[RunningLane] = []
     try:
-        while any(lane.code is None for lane in running):
+        while waiting or any(lane.code is None for lane in running):
+            under_way = {lane.name for lane in (*waiting, *(one for one in running if one.code is None))}
+            running += [RunningLane(lane, claimed[lane.tests]) for lane in waiting if lane.after not in under_way]
+            waiting = [lane for lane in waiting if lane.after in under_way]
             time.sleep(_LOOK_S)
             for lane in running:
                 lane.look()

@@ -25,13 +25,15 @@ _INTERRUPTED_S = 30.0
 class Lane:
     """What one process of pytest runs; those with the same `tests` share them.
 
-    `nice` is the kernel's; a test of a lane that leaves others the way has longer until it is said to hang.
+    `nice` is the kernel's; a test of a lane that leaves others the way has longer until it is said to hang. It begins
+    when the lane `after` has ended, at once where that is "".
     """
 
     name: str
     tests: tuple[str, ...]
     nice: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
+    after: str = ""
 
 
 class RunningLane:

@@ -24,8 +24,10 @@ RUN = """
 import sys
 from tests.lanes import run
 from tests.lanes.running_lane import Lane
-sys.exit(run.main([[Lane("one", (".",)), Lane("two", (".",))]]))
+sys.exit(run.main([[%s]]))
 """
+TWO = """Lane("one", (".",)), Lane("two", (".",))"""
+HELPED = """Lane("one", (".",)), Lane("help", (".",), after="short"), Lane("short", ("first.py",))"""
 HANGS = """
 import ctypes, time
 
@@ -43,8 +45,8 @@ def test_after(): pass
 """
 
 
-def run_lanes(folder: Path, **files: str) -> tuple[int, str]:
-    """Exit code and output of two lanes that share these files."""
+def run_lanes(folder: Path, lanes: str = TWO, **files: str) -> tuple[int, str]:
+    """Exit code and output of these lanes, by default two that share these files."""
     (folder / "conftest.py").write_text(CONFTEST)
     options = "timeout = 2\nasyncio_default_fixture_loop_scope = function\naddopts = -p no:cacheprovider -p no:locust"
     (folder / "pytest.ini").write_text(f"[pytest]\n{options}\n")
@@ -53,7 +55,7 @@ def run_lanes(folder: Path, **files: str) -> tuple[int, str]:
     # The claims of the lane that this test runs in are none of theirs.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
     ended = subprocess.run(
-        [sys.executable, "-c", RUN],
+        [sys.executable, "-c", RUN % lanes],
         cwd=folder,
         env={**kept, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
@@ -75,6 +77,19 @@ def test_each_file_is_run_by_one_lane(tmp_path: Path) -> None:
     assert sorted((tmp_path / "ran").read_text().split()) == [str(tmp_path / f"{name}.py") for name in names]
     assert "one      passed" in told
     assert "two      passed" in told
+
+
+def test_a_lane_that_comes_after_another_takes_what_is_left(tmp_path: Path) -> None:
+    waits = (
+        "import os, pathlib, time\n\ndef test_it():\n"
+        "    while os.environ['SLUICE_TESTS_LANE'] == 'one' and not pathlib.Path('helped').exists(): time.sleep(0.01)\n"
+    )
+    helps = "import pathlib\n\ndef test_it(): pathlib.Path('helped').touch()\n"
+    code, told = run_lanes(tmp_path, HELPED, first="def test_it(): pass\n", test_1=waits, test_2=helps)
+    assert code == 0, told
+    began = [line.split()[1] for line in told.splitlines() if line.endswith(".py")]
+    assert "help" in began
+    assert told.index("short    ended") < told.index("help     test_2.py")
 
 
 def test_one_that_fails_fails_the_run_and_its_lane_is_shown(tmp_path: Path) -> None:
