@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -296,11 +297,29 @@ def test_each_read_gives_programs_one_document(session: SluiceUp, where: dict[st
         assert isinstance(json.loads(ended.stdout), dict), line
 
 
+@pytest.fixture(scope="module")
+def mistyped() -> dict[str, dict[str, Any]]:
+    """How each command ended that was given an option which it has not."""
+    names = sorted(commands())
+    typed = json.dumps([f"{name} --qqq" for name in names])
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "tests.e2e.mistyped"],
+        env=environment(),
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return dict(zip(names, json.loads(ended.stdout), strict=True))
+
+
 @pytest.mark.parametrize("command", sorted(commands()))
-def test_an_option_that_is_not_there_is_one_line_that_says_where_to_look(command: str, tmp_path: Path) -> None:
-    ended = sluice(f"{command} --qqq", {}, tmp_path)
-    assert (ended.returncode, ended.stdout) == (WRONG_USAGE, "")
-    assert ended.stderr == f"sluice: No such option: --qqq; `sluice {command} -h` shows how\n"
+def test_an_option_that_is_not_there_is_one_line_that_says_where_to_look(
+    command: str, mistyped: dict[str, dict[str, Any]]
+) -> None:
+    told = f"sluice: No such option: --qqq; `sluice {command} -h` shows how\n"
+    assert mistyped[command] == {"returncode": WRONG_USAGE, "stdout": "", "stderr": told}
 
 
 def _options(name: str) -> set[str]:
