@@ -1,11 +1,13 @@
 """Whole sessions for tests: one of each engine shared by all, and others that a test starts for itself.
 
 The shared ones serve the flights and the zoo of `serving/testing/models.py`; who kills, stops or breaks something
-starts a session with `start`.
+starts a session with `start`. Files that use them come first, and they end with the last of these: a Ray cluster that
+does nothing takes a tenth of a processor from all that follows.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -20,6 +22,29 @@ from tests.e2e.sluice_up import SluiceUp
 from tests.e2e.telling_model import save_telling
 
 Start = Callable[..., SluiceUp]
+
+_SHARED = frozenset({"gateway", "in_process", "on_ray", "one_replica"})
+_FOLDER = Path(__file__).parent
+_SHARING = pytest.StashKey[frozenset[Path]]()
+_RUNNING = pytest.StashKey[contextlib.ExitStack]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files that share sessions come before the others of this folder."""
+    places = [place for place, item in enumerate(items) if _FOLDER in item.path.parents]
+    ours = [items[place] for place in places]
+    sharing = frozenset(item.path for item in ours if not _SHARED.isdisjoint(getattr(item, "fixturenames", ())))
+    for place, item in zip(places, sorted(ours, key=lambda one: one.path not in sharing), strict=True):
+        items[place] = item
+    config.stash[_SHARING] = sharing
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """After the last of those files the sessions end; what is wrong with their ends is told of its last test."""
+    yield
+    if nextitem is None or nextitem.path not in item.config.stash[_SHARING]:
+        item.config.stash.get(_RUNNING, contextlib.ExitStack()).close()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,22 +75,29 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def in_process(repository: Path) -> Iterator[SluiceUp]:
+def shared(request: pytest.FixtureRequest) -> Iterator[contextlib.ExitStack]:
+    """What runs until the last file that shares sessions."""
+    with contextlib.ExitStack() as running:
+        request.config.stash[_RUNNING] = running
+        yield running
+
+
+@pytest.fixture(scope="session")
+def in_process(repository: Path, shared: contextlib.ExitStack) -> SluiceUp:
     """The shared session with models in the gateway's worker."""
-    yield from _session(repository, "in-process")
+    return shared.enter_context(_session(repository, "in-process"))
 
 
 @pytest.fixture(scope="session")
-def on_ray(repository: Path) -> Iterator[SluiceUp]:
+def on_ray(repository: Path, shared: contextlib.ExitStack) -> SluiceUp:
     """The shared session with models in replicas."""
-    yield from _session(repository, "ray")
+    return shared.enter_context(_session(repository, "ray"))
 
 
 @pytest.fixture(scope="session")
-def one_replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SluiceUp]:
+def one_replica(tmp_path_factory: pytest.TempPathFactory, shared: contextlib.ExitStack) -> SluiceUp:
     """One worker, one replica: for tests that end or stop parts of it, and wait until it is whole again."""
-    with ray_session(tmp_path_factory.mktemp("one")) as session:
-        yield session
+    return shared.enter_context(ray_session(tmp_path_factory.mktemp("one")))
 
 
 @pytest.fixture(params=["in-process", "ray"])
@@ -97,6 +129,7 @@ def start() -> Iterator[Start]:
             session.destroy()
 
 
+@contextlib.contextmanager
 def _session(repository: Path, engine: str) -> Iterator[SluiceUp]:
     session = SluiceUp("--models", str(repository), engine=engine)
     try:
