@@ -54,6 +54,7 @@ class Supervisor:
         self._rolling = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._parts: SessionParts | None = None
+        self._ending: SessionParts | None = None
         self._metrics: SessionMetrics | None = None
         self._orders: SessionOrders | None = None
 
@@ -81,12 +82,13 @@ class Supervisor:
 
     def ask_to_stop(self) -> None:
         """What SIGINT and SIGTERM do: the second time nothing is waited for."""
-        if self._stop.is_set() and self._parts is not None:
-            self._parts.gateways.kill()
-            if self._parts.control is not None:
-                self._parts.control.kill()
-            if self._parts.engine is not None:
-                self._parts.engine.kill()
+        parts = self._parts or self._ending
+        if self._stop.is_set() and parts is not None:
+            parts.gateways.kill()
+            if parts.control is not None:
+                parts.control.kill()
+            if parts.engine is not None:
+                parts.engine.kill()
         self._stop.set()
 
     async def start(self) -> None:
@@ -177,6 +179,7 @@ class Supervisor:
         parts, self._parts = self._parts, None
         if parts is None:
             return
+        self._ending = parts
         self._say("stopping", "session", "stopping: open requests are answered first")
         for task in self._tasks:
             task.cancel()

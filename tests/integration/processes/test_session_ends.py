@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import signal
-import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.processes.live_session import LiveSession, live_session, until
+from tests.integration.processes.live_session import PATIENCE_S, LiveSession, live_session, until
 from tests.integration.standstill import stop
 
 
@@ -23,6 +25,15 @@ def guardians(session: LiveSession) -> set[int]:
         if b"serving.processes.guardian" in words and session.about["session"].encode() in words:
             found.add(int(path.parent.name))
     return found
+
+
+@contextlib.contextmanager
+def in_flight(session: LiveSession, path: str) -> Iterator[http.client.HTTPConnection]:
+    """A request that the only worker has taken: it takes one after the other, and has answered a later one."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", session.about["http_port"])) as asked:
+        asked.request("GET", path)
+        session.get()
+        yield asked
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
@@ -39,27 +50,20 @@ def test_a_session_that_is_asked_to_end_leaves_nothing(temp: Path, which: signal
 def test_a_request_in_flight_is_answered_before_the_session_ends(temp: Path) -> None:
     with live_session(temp) as session:
         session.running()
-        answers = []
-        asking = threading.Thread(target=lambda: answers.append(session.get("/slow=1")))
-        asking.start()
-        until(lambda: False, 0.3)
-        session.process.send_signal(signal.SIGTERM)
-        asking.join()
-        assert answers == [{"text": "slow"}]
+        with in_flight(session, "/slow=1") as asked:
+            session.process.send_signal(signal.SIGTERM)
+            assert asked.getresponse().read() == b"slow"
         assert session.process.wait(20) == 0
 
 
 def test_a_second_signal_does_not_wait_for_requests_in_flight(temp: Path) -> None:
     with live_session(temp, grace_s=60) as session:
         session.running()
-        asking = threading.Thread(target=lambda: session.provoke("/slow=60"))
-        asking.start()
-        until(lambda: False, 0.3)
-        session.process.send_signal(signal.SIGINT)
-        session.heard("stopping")
-        session.process.send_signal(signal.SIGINT)
-        assert session.process.wait(15) == 0
-        asking.join()
+        with in_flight(session, "/slow=60"):
+            session.process.send_signal(signal.SIGINT)
+            session.heard("stopping")
+            session.process.send_signal(signal.SIGINT)
+            assert session.process.wait(PATIENCE_S) == 0
         assert session.remains() == []
 
 
@@ -81,7 +85,7 @@ def test_a_killed_guardian_is_replaced_and_the_new_one_does_its_work(temp: Path)
         session.heard("restarted", "guardian")
         session.process.kill()
         assert session.gone_within(), session.remains()
-        assert until(lambda: not guardians(session), 5)
+        assert until(lambda: not guardians(session), PATIENCE_S)
 
 
 def test_the_next_session_sweeps_what_a_supervisor_and_its_guardian_left_when_both_were_killed(temp: Path) -> None:
