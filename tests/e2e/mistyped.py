@@ -11,7 +11,7 @@ import sys
 import tempfile
 from typing import Any, BinaryIO
 
-from serving.cli import command_line as command_line
+import serving.cli.command_line  # noqa: F401 - what `main` imports late, and nothing else
 from serving.cli.main import main
 
 

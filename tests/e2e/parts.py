@@ -20,7 +20,7 @@ RAYLET = "--raylet_socket_name="
 GCS = "/gcs_server "
 GUARDIAN = "serving.processes.guardian"
 
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 
 
 def parts(session: SluiceUp, words: str) -> list[psutil.Process]:

@@ -32,7 +32,7 @@ class RunningUp:
 
 
 @contextmanager
-def running_up(folder: Path, *arguments: str, ready_s: float = 60) -> Iterator[RunningUp]:
+def running_up(folder: Path, *arguments: str, ready_s: float = 90) -> Iterator[RunningUp]:
     """`sluice up` with free ports, ready; ended cleanly afterwards. Everything of it lives in `folder`."""
     log = folder / "up.log"
     with log.open("wb") as out:

@@ -23,8 +23,9 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-P", "-c", "from serving.cli.main import main; main()")
 # Dies with the tests, however they end; its guardian then ends the rest.
 DIES_WITH_US = (sys.executable, "-P", "-S", "-m", "serving.processes.launch")
-READY_WITHIN_S = 60.0
-STOPS_WITHIN_S = 15.0
+# Beside other tests; alone it takes a few seconds.
+READY_WITHIN_S = 90.0
+STOPS_WITHIN_S = 30.0
 
 
 def environment(**more: str) -> dict[str, str]:

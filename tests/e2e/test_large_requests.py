@@ -93,7 +93,7 @@ def test_more_rows_than_the_queue_ever_holds_are_refused_and_the_next_request_wo
 @contextmanager
 def _held_up(session: SluiceUp) -> Iterator[None]:
     """A run of some seconds occupies the model; in the gateway's own process it ends when its caller leaves."""
-    rounds = _rounds_of(session, seconds=60 if session.engine == "in-process" else 4)
+    rounds = _rounds_of(session, seconds=60 if session.engine == "in-process" else 6)
     # Three rows: a size that was not measured yet, so that it does not run on the gateway's loop.
     slow = _rows(3)
     slow[0, 3] = rounds

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.doubling import save_models
+from tests.e2e.parts import PATIENCE_S
 from tests.e2e.sluice_up import PROGRAM, SluiceUp, environment
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -80,7 +81,7 @@ def test_an_error_has_a_line_that_its_caller_can_be_told_of_and_other_answers_th
 def test_how_much_is_written_changes_while_it_runs(session: SluiceUp) -> None:
     assert command(session, "level", "serving.access", "error").returncode == 0
     assert "serving.access" in command(session, "show").stdout
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     # Workers are told a moment later.
     while writes(session):
         assert time.monotonic() < until, "it goes on writing"

@@ -19,6 +19,7 @@ from serving.testing.models import ZOO, doubler, mlp, save
 from tests.e2e.doubling import PATH, dividing, doubling, save_models
 from tests.e2e.http_client import Connection, Reply
 from tests.e2e.parts import PATIENCE_S, WORKER, parts, until
+from tests.e2e.scrape import Scrape
 from tests.e2e.sluice_up import SluiceUp
 from tests.integration.standstill import stop
 
@@ -146,8 +147,11 @@ def test_a_worker_that_ended_stays_counted(session: SluiceUp) -> None:
 
 def test_a_worker_that_hangs_stands_with_its_last_report(session: SluiceUp) -> None:
     before = statistics(session)
-    # So that both have reported all of it.
-    time.sleep(1.5)
+    answered = sum(one["inference_stats"]["success"]["count"] for one in before.values())
+    until(
+        lambda: Scrape(session).total("sluice_requests_total", model="doubler", outcome="ok") == answered,
+        "both have reported all of it",
+    )
     hung, other = parts(session, WORKER)[:2]
     with connected_to(session, other) as connection:
         stop(hung.pid)

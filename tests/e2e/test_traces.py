@@ -165,7 +165,7 @@ def test_no_log_holds_a_secret_an_entity_or_a_value(traced: Traced) -> None:
     )
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(request, timeout=20)
-    session.wait_for_log("r-of-secrets", 10)
+    session.wait_for_log("r-of-secrets")
     control_token = Path(str(session.registered()["token_file"])).read_text().strip()
     files = [path for path in session.folder.rglob("*") if path.is_file() and "log" in str(path)]
     logs = {path: path.read_text(errors="replace") for path in files}
@@ -182,7 +182,7 @@ def test_nobody_waits_for_a_receiver_that_refuses_or_is_away(traced: Traced) -> 
     traced.receiver.status = 503
     try:
         assert traced.predict("e" * 32).status == 200
-        traced.session.wait_for_log("takes no spans", 10)
+        traced.session.wait_for_log("takes no spans")
         assert traced.predict("f" * 32).status == 200
     finally:
         traced.receiver.status = 200

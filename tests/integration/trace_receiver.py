@@ -50,7 +50,7 @@ class Receiver:
         if self.status == 200:
             self.spans += spans_of(body)
 
-    def trace(self, trace_id: str, done: Callable[[list[Received]], object], within_s: float = 10.0) -> list[Received]:
+    def trace(self, trace_id: str, done: Callable[[list[Received]], object], within_s: float = 30.0) -> list[Received]:
         """A trace's spans once they are `done`."""
         ends = time.monotonic() + within_s
         while not done(found := [span for span in self.spans if span.trace_id == trace_id]):

@@ -1,8 +1,8 @@
 """`make test`: every test, in lanes side by side.
 
-What starts whole sessions waits more than it computes, so two lanes share that, and what only computes runs beside them
-in the time that they leave; when some of that is through, a third lane helps these two. A lane whose process is ended by a test (it hung, or crashed the interpreter) has failed,
-and goes on with its others.
+What starts whole sessions waits more than it computes, so two lanes share that, and what only computes runs beside
+them in the time that they leave; when some of that is through, a third lane helps these two. A lane whose process is
+ended by a test (it hung, or crashed the interpreter) has failed, and goes on with its others.
 """
 
 from __future__ import annotations

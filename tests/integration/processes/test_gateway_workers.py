@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from tests.integration.processes.live_session import LiveSession, live_session, until
+from tests.integration.processes.live_session import PATIENCE_S, LiveSession, live_session, until
 from tests.integration.standstill import stop
 
 
@@ -22,13 +22,13 @@ def pids(session: LiveSession, requests: int = 40) -> Counter[int]:
 def test_two_workers_share_one_port(temp: Path) -> None:
     with live_session(temp, workers=2) as session:
         session.running()
-        assert until(lambda: len(pids(session)) == 2, 5)
+        assert until(lambda: len(pids(session)) == 2, PATIENCE_S)
 
 
 def test_a_dead_workers_listener_is_served_by_another_one(temp: Path) -> None:
     with live_session(temp, workers=2, config={"fail_later": True}) as session:
         session.running()
-        assert until(lambda: len(pids(session)) == 2, 5)
+        assert until(lambda: len(pids(session)) == 2, PATIENCE_S)
         dead, _ = pids(session)
         os.kill(dead, signal.SIGKILL)
         session.heard("adopted")
@@ -57,12 +57,12 @@ def test_a_worker_that_fails_at_every_start_is_started_again_with_growing_delays
 def test_a_worker_that_stalls_loses_its_listener_and_gets_it_back(temp: Path) -> None:
     with live_session(temp, workers=2) as session:
         session.running()
-        assert until(lambda: len(pids(session)) == 2, 5)
+        assert until(lambda: len(pids(session)) == 2, PATIENCE_S)
         stalled, _ = pids(session)
         stop(stalled)
         session.heard("adopted")
         os.kill(stalled, signal.SIGCONT)
-        assert until(lambda: stalled in pids(session), 5)
+        assert until(lambda: stalled in pids(session), PATIENCE_S)
 
 
 def test_a_rolling_restart_under_load_fails_no_request_and_replaces_every_worker(temp: Path) -> None:
@@ -115,7 +115,7 @@ def test_others_see_when_a_rolling_restart_is_done(temp: Path) -> None:
         path = temp / f"sluice-{os.getuid()}" / f"{about['http_port']}.json"
         session.process.send_signal(signal.SIGHUP)
         session.heard("rolled")
-        assert until(lambda: '"generation": 2' in path.read_text(), 5)
+        assert until(lambda: '"generation": 2' in path.read_text(), PATIENCE_S)
 
 
 def test_a_version_that_cannot_be_served_is_reported_once_and_the_others_are_served(temp: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_port_in_use_is_named_with_the_option_that_changes_it(temp: Path) -> N
             assert session.heard("invalid")["text"] == (
                 f"port {port} on 127.0.0.1 is in use by another program; choose another one with --http-port"
             )
-            assert session.process.wait(5) == 2
+            assert session.process.wait(PATIENCE_S) == 2
         with live_session(temp, metrics_port=port) as session:
             assert "--metrics-port" in session.heard("invalid")["text"]
         assert [path.name for path in temp.iterdir()] == ["stderr"]
@@ -158,7 +158,7 @@ def test_one_scrape_covers_all_workers_and_counts_survive_their_ends(temp: Path)
     with live_session(temp, workers=2, metrics_port=0) as session:
         session.running()
         asked = 1 + sum(pids(session).values())
-        assert until(lambda: counted(session.metrics(), "sluice_requests_total") == asked, 5)
+        assert until(lambda: counted(session.metrics(), "sluice_requests_total") == asked, PATIENCE_S)
         assert counted(session.metrics(), "sluice_workers") == 2
         session.process.send_signal(signal.SIGHUP)
         session.heard("rolled")
@@ -168,7 +168,7 @@ def test_one_scrape_covers_all_workers_and_counts_survive_their_ends(temp: Path)
         session.provoke("/crash")
         session.heard("restarted", "gateway")
         assert counted(session.metrics(), "sluice_requests_total") >= asked
-        assert until(lambda: counted(session.metrics(), "sluice_restarts_total") == 3, 5)
+        assert until(lambda: counted(session.metrics(), "sluice_restarts_total") == 3, PATIENCE_S)
 
 
 def test_what_one_worker_condemns_all_others_and_their_successors_refuse(temp: Path) -> None:
@@ -182,8 +182,8 @@ def test_what_one_worker_condemns_all_others_and_their_successors_refuse(temp: P
             return heard["0badf00d"] > 0 and heard[""] > 0
 
         # The one that found it is not told what it knows.
-        assert until(ask, 5)
+        assert until(ask, PATIENCE_S)
         session.process.send_signal(signal.SIGHUP)
         session.heard("rolled")
-        assert until(lambda: session.get("/condemned")["text"] == "0badf00d", 5)
+        assert until(lambda: session.get("/condemned")["text"] == "0badf00d", PATIENCE_S)
         assert {session.get("/condemned")["text"] for _ in range(20)} == {"0badf00d"}

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 
 import pytest
 
 from serving.errors import InUse, Unavailable
-from serving.state import keys
+from serving.state import follower, keys
 from serving.state.table_store import TableStore
 from tests.integration.state.waiting import until
 from tests.integration.valkey_server import Server
+
+# An operation may take one second, and what it runs beside may hold it up for some.
+HANGS_S = 10.0
 
 
 def table(epoch: int) -> bytes:
     return b'{"format":1,"epoch":%d,"routes":[]}' % epoch
 
 
-async def test_a_published_table_reaches_followers_at_once(server: Server) -> None:
+async def test_a_published_table_reaches_followers_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    # By being told: polling comes too late for it.
+    monkeypatch.setattr(follower, "POLL_S", 600.0)
     seen: list[bytes | None] = []
-    follower, publisher = TableStore(server.url, seen.append), TableStore(server.url)
-    follower.follow()
+    following, publisher = TableStore(server.url, seen.append), TableStore(server.url)
+    following.follow()
     await until(lambda: seen != [])
-    started = time.monotonic()
     assert await publisher.publish(table(1), 1)
     await until(lambda: seen[-1] == table(1))
-    # Polling alone would take up to a second.
-    assert time.monotonic() - started < 0.5
-    await follower.stop()
+    await following.stop()
     await publisher.stop()
 
 
@@ -70,7 +71,7 @@ async def test_a_lost_message_is_made_up_for_by_polling(server: Server) -> None:
     store.follow()
     await until(lambda: seen != [])
     server.client().set("sluice:table", table(3))
-    await until(lambda: seen[-1] == table(3), within_s=3)
+    await until(lambda: seen[-1] == table(3))
     await store.stop()
 
 
@@ -108,9 +109,9 @@ async def test_every_operation_ends_while_the_server_is_stopped(server: Server) 
     server.stop()
     for operation in (store.publish(table(2), 2), store.current()):
         with pytest.raises(Unavailable):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(HANGS_S):
                 await operation
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(HANGS_S):
         await store.stop()
     server.signal(signal.SIGCONT)
 
@@ -121,7 +122,7 @@ async def test_a_follower_stops_at_once_while_the_server_is_stopped(server: Serv
     await asyncio.sleep(0.2)
     server.stop()
     await asyncio.sleep(0.2)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(HANGS_S):
         await store.stop()
     server.signal(signal.SIGCONT)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-async def until(true: Callable[[], bool], within_s: float = 8.0) -> None:
+async def until(true: Callable[[], bool], within_s: float = 20.0) -> None:
     """Wait on the loop for something to become true."""
     ends = time.monotonic() + within_s
     while not true():

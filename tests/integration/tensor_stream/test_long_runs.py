@@ -47,7 +47,8 @@ def test_what_leaves_the_order_is_told_to_have_begun(stage: Stage) -> None:
 
 def test_long_batches_run_one_after_another_and_may_be_cancelled_and_expire_meanwhile(stage: Stage) -> None:
     _, peer = a_long_one_is_known(stage)
-    peer.send(peer.run(2, batch(sleeps(4 * LONG_S), 0)))
+    # Long enough for what follows to come while it runs, and to expire.
+    peer.send(peer.run(2, batch(sleeps(10 * LONG_S), 0)))
     until(lambda: len(runs(stage.journal)) == 2)
     peer.send(peer.run(3, batch(3, 3)), peer.run(4, batch(4, 4), ttl_s=LONG_S), peer.run(5, batch(5, 5)))
     peer.send(encode(CANCEL, batch_id=3))

@@ -26,6 +26,8 @@ from tests.integration.tensor_stream.doubling_host import (
 )
 
 Start = Callable[..., ReplicaProcess]
+# For replicas that stand still and are not to be given up for it, however long that takes.
+PATIENT = replace(QUICK, silence_s=30.0)
 
 
 def doubled(outputs: Outputs) -> list[float]:
@@ -67,7 +69,7 @@ async def test_two_replicas_share_what_is_asked_at_once(replica: Start, connect:
 async def test_small_batches_avoid_the_replica_that_has_a_large_one(replica: Start, connect: Connect) -> None:
     one, two = replica(), replica()
     client = await connect(one.address, two.address)
-    large = asyncio.create_task(client.run(batch(sleeps(0.3), *range(20))))
+    large = asyncio.create_task(client.run(batch(sleeps(1.0), *range(20))))
     await asyncio.sleep(0)
     for value in range(5):
         await client.run(batch(value))
@@ -77,7 +79,7 @@ async def test_small_batches_avoid_the_replica_that_has_a_large_one(replica: Sta
 
 async def test_a_batch_that_is_cancelled_before_it_starts_does_not_run(replica: Start, connect: Connect) -> None:
     stopped = replica()
-    client = await connect(stopped.address)
+    client = await connect(stopped.address, options=PATIENT)
     stopped.stop()
     leaving = asyncio.create_task(client.run(batch(1)))
     staying = asyncio.create_task(client.run(batch(2)))
@@ -93,18 +95,18 @@ async def test_a_batch_that_is_cancelled_before_it_starts_does_not_run(replica: 
 async def test_a_batch_that_is_cancelled_behind_one_that_runs_does_not_run(replica: Start, connect: Connect) -> None:
     busy = replica()
     client = await connect(busy.address)
-    running = asyncio.create_task(client.run(batch(sleeps(0.2))))
+    running = asyncio.create_task(client.run(batch(sleeps(0.5))))
     leaving = asyncio.create_task(client.run(batch(2)))
     await until(lambda: len(busy.runs) == 1)
     leaving.cancel()
     await running
     await client.run(batch(3))
-    assert busy.runs == ["1000.2", "3"]
+    assert busy.runs == ["1000.5", "3"]
 
 
 async def test_a_batch_whose_time_is_up_before_it_starts_does_not_run(replica: Start, connect: Connect) -> None:
     busy = replica()
-    client = await connect(busy.address)
+    client = await connect(busy.address, options=PATIENT)
     busy.stop()
     running = asyncio.create_task(client.run(batch(sleeps(0.3))))
     late = asyncio.create_task(client.run(batch(2, within_s=0.2)))
@@ -122,7 +124,7 @@ async def test_a_cancel_that_arrived_with_a_large_batch_prevents_the_run(
     replica: Start, connect: Connect, size: int
 ) -> None:
     stopped = replica()
-    client = await connect(stopped.address)
+    client = await connect(stopped.address, options=PATIENT)
     stopped.stop()
     leaving = asyncio.create_task(client.run(wide_batch(size)))
     await asyncio.sleep(0.05)
@@ -165,7 +167,7 @@ async def test_an_unknown_version_is_not_ready(replica: Start, connect: Connect)
 
 async def test_a_replica_that_reads_slowly_is_given_no_more(replica: Start, connect: Connect) -> None:
     stopped = replica()
-    client = await connect(stopped.address, options=replace(QUICK, write_bytes=65_536, silence_s=30.0))
+    client = await connect(stopped.address, options=replace(PATIENT, write_bytes=65_536))
     stopped.stop()
     large = asyncio.create_task(client.run(wide_batch(2_000_000)))
     await asyncio.sleep(0.02)
