@@ -66,7 +66,7 @@ def _side_by_side(lanes: Sequence[Lane], folder: Path) -> list[RunningLane]:
     running: list[RunningLane] = []
     try:
         while waiting or any(lane.code is None for lane in running):
-            under_way = {lane.name for lane in (*waiting, *(one for one in running if one.code is None))}
+            under_way = {lane.name for lane in waiting} | {lane.name for lane in running if lane.code is None}
             running += [RunningLane(lane, claimed[lane.tests]) for lane in waiting if lane.after not in under_way]
             waiting = [lane for lane in waiting if lane.after in under_way]
             time.sleep(_LOOK_S)
