@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks import machine
 from benchmarks.generator.clients import CALLERS, CLIENTS, LATE_MS, STEP, ClientFailed, on_core, server
 from benchmarks.generator.page import render, target_met
 from benchmarks.summary import order
+from benchmarks.turn import busy_s, children_cpu_s
 
 RESULTS = Path(__file__).parent.parent / "results" / "generator.json"
 METHOD = (
@@ -38,13 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rounds": given.rounds,
         "seconds": given.seconds,
         "problems": [],
+        "others_cores": 0.0,
         "turns": [],
     }
-    with tempfile.TemporaryDirectory(prefix="generator-") as folder, server(server_core) as target:
+    with tempfile.TemporaryDirectory(prefix="generator-") as folder, server(server_core) as (target, process):
         for number in range(given.rounds):
             for name in order(list(CLIENTS), number, seed=1):
+                before, began = _others_s(process), time.monotonic()
                 with on_core(client_core):
                     _turn(name, number, (target, Path(folder), given.seconds), results)
+                others = (_others_s(process) - before) / (time.monotonic() - began)
+                results["others_cores"] = max(results["others_cores"], round(others, 2))
                 given.output.write_text(json.dumps(results, indent=1) + "\n")
     print(render(results))
     return 0 if target_met(results) and not results["problems"] else 1
@@ -58,6 +65,12 @@ def _turn(name: str, number: int, asked: tuple[str, Path, float], results: dict[
         return
     results["turns"].append({"client": name, "round": number, **measured})
     print(f"round {number + 1} {name}: {measured['per_second']:,.0f}/s", file=sys.stderr, flush=True)
+
+
+def _others_s(server_process: psutil.Process) -> float:
+    """What everybody but client and server has used of the cores so far."""
+    times = server_process.cpu_times()
+    return busy_s() - children_cpu_s() - time.process_time() - times.user - times.system
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from loadtests.running.run import run
 from loadtests.scenario.scenario import Scenario
 
@@ -32,14 +34,14 @@ class ClientFailed(Exception):
 
 
 @contextmanager
-def server(core: int) -> Iterator[str]:
-    """The server of known behaviour, which answers at once; its address."""
+def server(core: int) -> Iterator[tuple[str, psutil.Process]]:
+    """The server of known behaviour, which answers at once: its address and its process."""
     with on_core(core):
         command = [sys.executable, "-m", "loadtests.stub.server"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}", psutil.Process(process.pid)
     finally:
         process.kill()
         process.wait()

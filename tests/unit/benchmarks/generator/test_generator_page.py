@@ -13,7 +13,7 @@ def results(*turns: tuple[str, int, float]) -> dict[str, Any]:
         for name, number, rate in turns
     ]
     head = {"began": "2026-01-01", "method": "As it is.", "machine": {"commit": "abc"}, "rounds": 2, "seconds": 5.0}
-    return {**head, "problems": [], "turns": told}
+    return {**head, "problems": [], "turns": told, "others_cores": 0.1}
 
 
 def test_ratios_are_of_one_round_and_then_their_median() -> None:
@@ -29,6 +29,12 @@ def test_a_generator_that_does_less_than_it_should_is_told() -> None:
     assert not target_met(slow)
     assert "does: **missed**" in render(slow)
     assert target_met(results(("open-loop", 0, 3_600), ("FastHttpUser", 0, 3_000)))
+
+
+def test_a_machine_that_others_used_is_told() -> None:
+    found = results(("open-loop", 0, 30_000))
+    assert "not quiet" not in render(found)
+    assert "others used up to 0.70 cores" in render({**found, "others_cores": 0.7})
 
 
 def test_who_has_nobody_beside_it_meets_no_target() -> None:
