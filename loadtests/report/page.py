@@ -11,7 +11,7 @@ import yaml
 from loadtests.report.chart import Series, bars, drawn
 from loadtests.report.pictures import Picture, pictures
 from loadtests.report.style import STYLE
-from loadtests.report.words import COLUMNS, gate_rows, number, parts
+from loadtests.report.words import COLUMNS, PERCENTILES, gate_rows, number, parts
 
 _WIDE, _NARROW = 740, 338
 _WORDS = {
@@ -107,7 +107,8 @@ def _happenings(result: Mapping[str, Any]) -> Iterator[str]:
 
 def _generator(result: Mapping[str, Any]) -> Iterator[str]:
     told = result["generator"]
-    late = ", ".join(f"{name.removesuffix('_ms')} {number(value)} ms" for name, value in told["lateness"].items())
+    lateness = told["lateness"]
+    late = ", ".join(f"{name} {number(lateness[key])} ms" for name, key in PERCENTILES if key in lateness)
     shares = ", ".join(f"{one:.0%}" for one in told["cpu_share"])
     yield "<h2>The generator</h2>"
     yield table(
@@ -142,4 +143,5 @@ def table(
             for at, cell in enumerate(row)
         )
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<div class=wrap><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    kind = " class=reads" if text else ""
+    return f"<div class=wrap><table{kind}><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"

@@ -48,7 +48,7 @@ def latency_over_time(result: Mapping[str, Any]) -> Picture:
     )
     rows = [(number(one["at_s"]), *(number(one[key]) for _, key in lines)) for one in points]
     caption = "Each second by when requests were due. A line that breaks: too many of that second were never answered."
-    return Picture(chart, caption, (("s", *(f"{name} ms" for name, _ in lines)), rows))
+    return Picture(chart, caption + _shaded(result), (("s", *(f"{name} ms" for name, _ in lines)), rows))
 
 
 def rate_over_time(result: Mapping[str, Any]) -> Picture:
@@ -64,11 +64,11 @@ def rate_over_time(result: Mapping[str, Any]) -> Picture:
         "Requests over time", _time(result), linear("requests/s", 0, most), series, _marks(result), _warm_up(result)
     )
     rows = [(number(one["at_s"]), *(number(one[key]) for _, key in lines)) for one in points]
-    return Picture(
-        chart,
-        "Errors are refusals, wrong answers, broken connections and whoever was never answered.",
-        (("s", *(f"{name}/s" for name, _ in lines)), rows),
+    caption = (
+        "Errors are refusals, wrong answers, broken connections and whoever was never answered. Where all were "
+        "answered rightly, that line covers what was asked."
     )
+    return Picture(chart, caption + _shaded(result), (("s", *(f"{name}/s" for name, _ in lines)), rows))
 
 
 def percentiles(result: Mapping[str, Any]) -> Picture:
@@ -123,6 +123,10 @@ def _marks(result: Mapping[str, Any]) -> list[tuple[float, str]]:
         if mark["ended_s"] is not None and mark["ended_s"] - mark["began_s"] > _A_WHILE_S:
             told.append((mark["ended_s"], f"{mark['name']} over"))
     return told
+
+
+def _shaded(result: Mapping[str, Any]) -> str:
+    return " What is shaded is the warm-up." if _warm_up(result) else ""
 
 
 def _warm_up(result: Mapping[str, Any]) -> list[tuple[float, float]]:

@@ -34,7 +34,7 @@ def parts(result: Mapping[str, Any]) -> Sequence[tuple[str, ...]]:
     rows += [row(f"user {name}", one) for name, one in result["users"].items() if len(result["users"]) > 1]
     rows += [row(f"variant {name}", one) for name, one in result["variants"].items() if len(result["variants"]) > 1]
     rows += [
-        row(f"stage {one['name']}" + (" (warm-up)" if one["warm_up"] else ""), one)
+        row(f"stage {one['name']}" + (" (warm-up)" if one["warm_up"] and one["name"] != "warm-up" else ""), one)
         for one in result["stages"]
         if len(result["stages"]) > 1
     ]

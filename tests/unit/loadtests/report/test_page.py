@@ -88,3 +88,12 @@ def test_colours_follow_the_reader_s_system() -> None:
 def test_no_word_of_a_result_becomes_an_element() -> None:
     text = page(result() | {"loop": "<script>1</script>", "name": "<script>", "target": "<script>"})
     assert "<script" not in text
+
+
+def test_percentiles_of_the_generator_are_named_as_the_server_s_and_a_shaded_warm_up_is_explained() -> None:
+    found = result()
+    found["generator"]["lateness"] = {"p50_ms": 0.1, "p999_ms": 2.0, "max_ms": 3.0}
+    assert "<td class=text>p50 0.1 ms, p99.9 2 ms, slowest 3 ms</td>" in page(found)
+    assert ("What is shaded is the warm-up." in page(found)) == any(one["warm_up"] for one in found["stages"])
+    found["stages"] = [{**one, "warm_up": True} for one in found["stages"]]
+    assert page(found).count("What is shaded is the warm-up.") == 2
