@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from serving.inference import CallerContext
 
@@ -19,10 +19,12 @@ _TRACESTATE = re.compile(rb"[\x20-\x7e]{1,512}")
 _TAB, _BLANK = b"\t", b" "
 # Fit for a log line and for an attribute; names that are longer, or hold anything else, are taken for none.
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-# Where the parts of a traceparent stand; what a later version than 00 adds comes behind them.
-_TRACE_ID, _SPAN_ID, _LAST_FLAG = slice(3, 35), slice(36, 52), 54
+# Where the parts of a traceparent begin; what a later version than 00 adds comes behind them.
+_TRACE_ID: Final = 3
+_SPAN_ID: Final = 36
+_LAST_FLAG: Final = 54
 # Hexadecimal digits whose lowest bit, the flag `sampled`, is set.
-_SAMPLED = b"13579bdf"
+_SAMPLED: Final = b"13579bdf"
 
 
 class CallerTrace(NamedTuple):
@@ -58,8 +60,8 @@ def trace_of(context: CallerContext | None) -> CallerTrace | None:
     if context is None or not context.traceparent:
         return None
     said = context.traceparent
-    trace_id, span_id = bytes.fromhex(said[_TRACE_ID].decode()), bytes.fromhex(said[_SPAN_ID].decode())
-    return CallerTrace(trace_id, span_id, context.tracestate.decode())
+    trace_id, span_id = said[_TRACE_ID : _TRACE_ID + 32], said[_SPAN_ID : _SPAN_ID + 16]
+    return CallerTrace(bytes.fromhex(trace_id.decode()), bytes.fromhex(span_id.decode()), context.tracestate.decode())
 
 
 def sampled(context: CallerContext) -> bool:
