@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.processes import huge_pages
 from serving.processes.session_members import SESSION_VARIABLE, started_at
 
 _FAULTS = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
@@ -29,14 +30,18 @@ class Spawner:
         """`python -m module`; `bare` skips site-packages, for programs of ours that need none and start faster."""
         # -P: a file of the user's directory must not stand in for a module. -S: 10 ms instead of 20 and more.
         flags = ["-P", "-S"] if bare and sys.platform == "linux" else ["-P"]
-        return await self._spawn([sys.executable, *flags, "-m", module, *arguments], fds, output)
+        # A program that is not ours has a memory of its own ways.
+        environment = python_environment() if bare else huge_pages.asked_for(python_environment())
+        return await self._spawn([sys.executable, *flags, "-m", module, *arguments], fds, output, environment)
 
     async def program(self, *command: str, output: Path) -> ChildProcess:
         """A program that is not ours, made to die with this process."""
         return await self.python("serving.processes.launch", str(os.getpid()), *command, output=output, bare=True)
 
-    async def _spawn(self, command: list[str], fds: Iterable[int], output: Path | None) -> ChildProcess:
-        environment = {**python_environment(), SESSION_VARIABLE: self.session}
+    async def _spawn(
+        self, command: list[str], fds: Iterable[int], output: Path | None, environment: Mapping[str, str]
+    ) -> ChildProcess:
+        environment = {**environment, SESSION_VARIABLE: self.session}
         with contextlib.ExitStack() as stack:
             sink = stack.enter_context(output.open("ab")) if output else None
             process = await asyncio.create_subprocess_exec(

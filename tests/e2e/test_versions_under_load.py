@@ -31,6 +31,7 @@ QUIET_S = 3.0 if LONG else 0.2
 # 105 MB, else 14: what is not given back is seen.
 WIDE = 750_000 if LONG else 100_000
 GROWTH_MB = 8.0
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def change(session: SluiceUp, order: str) -> dict[str, Any]:
@@ -55,6 +56,12 @@ def told(session: SluiceUp, what: str) -> dict[str, Any]:
 def memory_mb(session: SluiceUp, part: str) -> float:
     """Of all processes of this part."""
     return sum(psutil.Process(one.pid).memory_info().rss for one in parts(session, part)) / 1e6
+
+
+def huge_mb(session: SluiceUp, part: str) -> float:
+    """Of the same, what lies on huge pages."""
+    kept = [Path(f"/proc/{one.pid}/smaps_rollup").read_text() for one in parts(session, part)]
+    return sum(int(each.partition("AnonHugePages:")[2].split()[0]) for each in kept) / 1e3
 
 
 def policies(process: psutil.Process) -> set[int]:
@@ -85,7 +92,7 @@ def test_versions_come_and_go_under_load_and_no_other_request_fails(
     save(tmp_path, "wide", 1, mlp(hidden=WIDE))
     replicas = {one.pid for one in parts(session, part)}
     load = Load(session.port, doubling, most=1_000_000, for_s=200, rate=RATE, callers=16)
-    used = []
+    used, huge = [], 0.0
     with running(load) as client:
         until(lambda: len(client.report.good) > RATE, "the load is under way")
         loading = Disturbances(f"{engine}, loading", client.report)
@@ -94,7 +101,7 @@ def test_versions_come_and_go_under_load_and_no_other_request_fails(
             before = memory_mb(session, part)
             with loading.during(QUIET_S):
                 change(session, "wide:load?version=1")
-            loaded = memory_mb(session, part)
+            loaded, huge = memory_mb(session, part), max(huge, huge_mb(session, part))
             with letting_go.during(0.2):
                 change(session, "wide:unload?force=true")
             used.append((before, loaded, memory_mb(session, part)))
@@ -104,6 +111,8 @@ def test_versions_come_and_go_under_load_and_no_other_request_fails(
     assert report.failures == []
     # What the first time leaves stays; those that follow add nothing.
     assert max(after for _, _, after in used[1:]) - used[0][2] < GROWTH_MB, used
+    # It lay on huge pages, where the system has any: a fraction of the time to open it and to let it go.
+    assert huge > 10 or "[never]" in HUGE_PAGES.read_text(), huge
     # Whoever loaded yielded to those who serve, and nobody who serves does.
     assert set().union(*(policies(one) for one in parts(session, part))) == {os.SCHED_OTHER}
     if engine == "ray":

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from serving.config.effective import effective
+from serving.processes.huge_pages import asked_for
 from serving.processes.ray_environment import environment
 from tests.unit.deployments.dockerfile import copied, instructions, listed
 
@@ -43,6 +44,11 @@ def test_what_kuberay_asks_a_worker_with_is_in_the_image_itself() -> None:
     last = max(number for number, one in enumerate(FOUND) if one.word == "FROM")
     installed = [one.rest for one in FOUND[last:] if one.word == "RUN" and "apt-get install" in one.rest]
     assert any("wget" in rest.split() for rest in installed)
+
+
+def test_models_lie_on_huge_pages_there_as_in_a_session() -> None:
+    (told,) = (one.rest for one in FOUND if one.word == "ENV")
+    assert "=".join(*asked_for({}).items()) in told.split()
 
 
 def test_every_folder_that_it_serves_is_copied() -> None:
