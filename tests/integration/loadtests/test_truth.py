@@ -118,6 +118,7 @@ def true_capacity(behaviour: Behaviour, goal: Goal, most: float) -> float:
 
 
 @pytest.mark.skipif(not LONG, reason="takes five minutes each; SLUICE_LONG=1 runs it")
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("behaviour", "goal", "most"),
     [
