@@ -15,12 +15,14 @@ h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:32px 0 8px}p{margin:6p
 .wrap{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums;min-width:100%}
 th,td{padding:4px 10px 4px 0;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
-th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--paper)}th{color:var(--soft);font-weight:600}
-th.text,td.text{text-align:left}td.text{white-space:normal;min-width:160px}.reads td:first-child{white-space:normal}
+th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--paper)}
+th{color:var(--soft);font-weight:600}
+th.text,td.text{text-align:left}td.text{white-space:normal;min-width:160px}
+.reads td:first-child,.reads th{white-space:normal}
 figure{margin:8px 0 4px;background:var(--panel);border-radius:8px;padding:10px}
 svg{display:block;max-width:100%;height:auto}
 .narrow{display:none}
-@media(max-width:767px){.wide{display:none}.narrow{display:block}}
+@media(max-width:767px){.wide{display:none}.narrow{display:block}td.text{min-width:120px}}
 svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .tick,svg .name{fill:var(--soft)}
 .grid{stroke:var(--rule)}.axis{stroke:var(--soft)}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}
 .mark{stroke:var(--warn);stroke-dasharray:4 3}svg .word{fill:var(--warn);font-weight:600;paint-order:stroke;
