@@ -60,8 +60,23 @@ async def test_what_has_no_room_is_dropped_and_counted() -> None:
     for _ in range(5):
         one.offer(OF, SPAN, 1)
     assert one.dropped == 3
+    one.offer(OF, SPAN * 3, 3)
+    assert one.dropped == 6
     await ended(one)
     assert (one.sent, len(receiver.spans)) == (2, 2)
+
+
+async def test_spans_that_were_joined_are_counted_each() -> None:
+    receiver = Receiver()
+    one = sender(receiver)
+    one.offer(OF, SPAN * 3, 3)
+    await ended(one)
+    assert (one.sent, len(receiver.spans)) == (3, 3)
+    receiver.error = ConnectionRefusedError("nobody")
+    one = sender(receiver)
+    one.offer(OF, SPAN * 2, 2)
+    await ended(one)
+    assert one.lost == 2
 
 
 async def test_room_is_there_again_once_spans_are_sent() -> None:

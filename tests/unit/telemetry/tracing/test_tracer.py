@@ -46,6 +46,7 @@ def test_stages_are_children_of_the_request_and_the_run_of_the_hop() -> None:
         "encode": (8.0, 10.0),
     }
     assert {span.trace_id for span in bench.spans} == {by_name["run"].trace_id}
+    assert len({span.span_id for span in bench.spans}) == len(bench.spans)
 
 
 def test_the_run_is_of_the_replica_and_all_else_of_the_gateway() -> None:
