@@ -23,7 +23,7 @@ def render(results: Mapping[str, Any]) -> str:
     """The section."""
     head = (
         f"{results['method']} Measured on {results['began']} at commit {results['machine']['commit']}, "
-        f"{results['rounds']} rounds of {results['seconds']:g} s."
+        f"{len({turn['round'] for turn in results['turns']})} rounds of {results['seconds']:g} s."
     )
     rows = [_row(results, name) for name in TITLES if rates(results, name)]
     columns = ["client", "requests/s (rounds from-to)", "of a core", "late at p99, ms", f"to {BESIDE}"]

@@ -16,7 +16,7 @@ from loadtests.scenario.scenario import MOST_REQUESTS, MOST_SECONDS, Scenario
 from loadtests.scenario.shape import phases
 from serving.errors import ConfigInvalid
 
-# One generator sends some 40,000 requests a second with a core to itself; the rest is room for what else runs.
+# One generator sends some 86,000 requests a second with a core to itself; the rest is room for what else runs.
 RATE_PER_PROCESS = 10_000.0
 
 
