@@ -56,6 +56,7 @@ HOT_PATH = (
     "serving.request_path.intake",
     "serving.request_path.predict",
     "serving.request_path.queues",
+    "serving.request_path.run_counts",
     "serving.request_path.tallies",
     "serving.request_path.trial_scores",
     "serving.request_path.trials",

@@ -37,6 +37,10 @@ def strata(gates: GateSet) -> Iterator[StratumCounts]:
         step = time_slice * len(_WEIGHTS) // SLICES
         share = _WEIGHTS[step] / 10_000
         canary, stable = (draw.poisson(8 * part, gates.columns) for part in (share, 1 - share))
+        for gate in gates.gates:
+            runs = list(gates.runs_of(gate))
+            # Of these some were slow, and most were not.
+            canary[runs], stable[runs] = draw.poisson(40 * share, len(runs)), draw.poisson(40 * (1 - share), len(runs))
         yield per_request(
             Stratum(time_slice, step, step, _WEIGHTS[step]), draw.poisson([83 * share, 83]), canary, stable
         )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import erfc, sqrt
 
 import numpy as np
 
-from serving.rollouts.alternatives import Floats
-from serving.rollouts.gate import GateSet
+from serving.rollouts.gate import GateSet, Kind
 from serving.rollouts.plan import Plan
 from serving.rollouts.simulation import Judge
-from serving.rollouts.stratum import EVERY, Counts, StratumCounts
+from serving.rollouts.stratum import EVERY, Counts, Floats, StratumCounts
 from serving.rollouts.verdict import Action, Look, Outcome, Verdict
 
 _MINUTE_S = 60
@@ -57,10 +56,16 @@ class EachMinute:
 
     def _close_minute(self) -> None:
         latency = next(gate for gate in self._gates.gates if gate.name == "latency")
-        slow, very_slow = (self._events[:, self._gates.column(latency, margin)] for margin in latency.margins)
+        by_bin = self._gates.by_bin(latency, self._events)
+        slow, very_slow = (by_bin[:, margin.bin] for margin in latency.margins)
         errors = self._events[:, self._gates.firsts["errors"]]
         self._points.append(Point(self._requests, errors, slow, very_slow))
         self._events, self._requests, self._seconds = np.zeros_like(self._events), np.zeros(2, np.int64), 0.0
+
+
+def by_row(gates: GateSet) -> GateSet:
+    """The shipped gates as they were once, when each answer that was slow counted, however many of one run."""
+    return GateSet([replace(gate, kind=Kind.RATE) if gate.of_runs else gate for gate in gates.gates])
 
 
 def rules(plan: Plan, gates: GateSet) -> dict[str, Judge]:

@@ -41,11 +41,32 @@ def render(results: dict[str, Any]) -> str:
         "ended after it. Looks are 5 s apart, 1 s from the start of a late fault on, 30 s at 50 requests a minute.",
         "A share of 400 runs is known to about 2 points at 5 % and 1.4 at 2 % (two standard errors).",
         "",
+        *_by_row(results["worlds"]),
         "## Why they ended",
         "",
         *(f"* {name}: {_reasons(world['shipped'])}" for name, world in results["worlds"].items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _by_row(worlds: dict[str, Any]) -> list[str]:
+    """Worlds in which runs were counted row by row too."""
+    return [
+        "## Batches, and a machine that stalls",
+        "",
+        "6,000 requests a minute that run together, as many as come while one waits: a small share has small batches.",
+        "Stalls hit whole runs of one arm, and the next ones. *By row*: the same rule where every answer of a slow run",
+        "counts, as it was before a run was one observation, and with all runs of a stall.",
+        "",
+        "| world | shipped rule | by row |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {_ends_after(world['shipped'])} | {_ends_after(world['by row'])} |"
+            for name, world in worlds.items()
+            if "by row" in world
+        ),
+        "",
+    ]
 
 
 def _row(name: str, world: dict[str, Any]) -> str:

@@ -20,16 +20,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.canary.other_rules import rules
+from benchmarks.canary.other_rules import by_row, rules
 from benchmarks.canary.report import render
 from benchmarks.canary.worlds import TRIALS, Trial
 from serving.rollouts.gate import GateSet
 from serving.rollouts.plan import gates_of
-from serving.rollouts.simulation import Result, simulate
+from serving.rollouts.simulation import Result, ShippedRule, simulate
 from serving.rollouts.world import measured
 
 RESULTS = Path(__file__).parent.parent / "results"
 OTHERS = ("thresholds", "peeked z-test", "Kayenta-like")
+BY_ROW = "by row"
 _OTHER_RUNS = 100
 
 
@@ -69,7 +70,7 @@ def _tried(pool: Pool, trial: Trial, *, quick: bool) -> dict[str, Any]:
         "shipped": _summary(results, (trial.world.outage or trial.world.fault).from_s),
         "seconds": round(time.monotonic() - began, 1),
     }
-    for name in OTHERS if trial.compared else ():
+    for name in (*(OTHERS if trial.compared else ()), *([BY_ROW] if trial.world.batches else [])):
         others = pool.map(partial(_run, trial.name, name), range(min(runs, _OTHER_RUNS)), chunksize=4)
         found[name] = _summary(others, trial.world.fault.from_s)
     return found
@@ -77,8 +78,11 @@ def _tried(pool: Pool, trial: Trial, *, quick: bool) -> dict[str, Any]:
 
 def _run(name: str, rule: str, seed: int) -> Result:
     trial = next(trial for trial in TRIALS if trial.name == name)
-    judge = rules(trial.plan, GateSet(gates_of(trial.plan, measured())))[rule] if rule else None
-    return simulate(trial.world, trial.plan, seed, judge)
+    gates = GateSet(gates_of(trial.plan, measured()))
+    if rule == BY_ROW:
+        gates = by_row(gates)
+        return simulate(trial.world, trial.plan, seed, ShippedRule(trial.plan, gates), gates=gates)
+    return simulate(trial.world, trial.plan, seed, rules(trial.plan, gates)[rule] if rule else None)
 
 
 def _summary(results: Sequence[Result], from_s: float) -> dict[str, Any]:

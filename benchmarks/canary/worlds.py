@@ -10,7 +10,7 @@ import numpy as np
 from serving.rollouts.plan import Plan, Step, default_steps
 from serving.rollouts.simulation import Result
 from serving.rollouts.transition import Phase
-from serving.rollouts.world import Fault, Peak, World
+from serving.rollouts.world import Batches, Fault, Peak, World
 
 MINUTE_S = 60
 HOUR_S = 3_600
@@ -107,6 +107,10 @@ def _at_50_percent(world: World) -> World:
 
 _SLOW = World(50.0, look_s=30)
 _FEW_KEYS = replace(_SLOW, keys=1_000)
+_FAST = Plan(default_steps(6_000))
+# Of 40 rows and 1 to 20; one run in 2,000 stalls, and two more after it.
+_STALLED = World(6_000.0, batches=Batches(gathered_s=0.4, stalls=5e-4, lasts=3.0))
+_SMALLER = Batches(gathered_s=0.1, stalls=5e-4, lasts=3.0)
 _UNEQUAL = replace(_STICKY, key_spread=2.0, error_spread=5.0)
 TRIALS = (
     Trial("identical, sticky", _STICKY, _NORMAL, _identical()),
@@ -186,6 +190,37 @@ TRIALS = (
         _NORMAL,
         _at_least(Phase.PAUSED, 0.95),
         100,
+        compared=False,
+    ),
+    Trial("in batches with stalls, identical, per request", _STALLED, _FAST, _identical(), compared=False),
+    Trial(
+        "in batches with stalls, identical, sticky, 100,000 keys",
+        replace(_STALLED, keys=100_000),
+        _FAST,
+        _identical(),
+        compared=False,
+    ),
+    Trial(
+        "in batches with stalls of 10 runs, identical, per request",
+        replace(_STALLED, batches=Batches(gathered_s=0.05, stalls=2e-4, lasts=10.0)),
+        _FAST,
+        _identical(),
+        compared=False,
+    ),
+    Trial(
+        "in batches with stalls, latency x 1.25",
+        _with(replace(_STALLED, batches=_SMALLER), latency_factor=1.25),
+        _FAST,
+        _ROLLED_BACK,
+        200,
+        compared=False,
+    ),
+    Trial(
+        "in batches with stalls, 2 % of requests 8 x slower",
+        _with(replace(_STALLED, batches=_SMALLER), slow_share=0.02),
+        _FAST,
+        _ROLLED_BACK,
+        200,
         compared=False,
     ),
     Trial("no traffic", World(0.0, look_s=60), _NORMAL, _inconclusive(), 20),

@@ -195,15 +195,19 @@ def replay(
     from serving.cli.output import print_json
 
     found = _history(_client(http_port, control_url, token_file), which)
-    entries = [one for one in found["entries"] if one["same"] is not None]
+    entries = [one for one in found["entries"] if one["replayed"] is not None]
+    how = {True: "same", False: "OTHERWISE", None: "REFUSED"}
     if as_json:
         print_json({"entries": entries})
     else:
         for one in entries:
-            typer.echo(f"{'same' if one['same'] else 'OTHERWISE'}: {one['what'].replace('_', ' ')}: {one['replayed']}")
-    other = sum(not one["same"] for one in entries)
+            typer.echo(f"{how[one['same']]}: {one['what'].replace('_', ' ')}: {one['replayed']}")
+    refused = sum(one["same"] is None for one in entries)
+    other = sum(one["same"] is False for one in entries)
     if other:
         raise CommandFailed(f"{other} of {len(entries)} verdicts come out otherwise")
+    if refused:
+        raise CommandFailed(f"{refused} of {len(entries)} verdicts are of another release and cannot be taken again")
     if not as_json:
         typer.echo(f"{len(entries)} verdicts, all the same")
 

@@ -67,7 +67,7 @@ class RolloutLine(BaseModel):
 class GateSeen(BaseModel):
     """`evidence` from `needed` on decides; `ratio` is how many times as often it happens on the canary.
 
-    Bounds hold at all times at once with 95 %.
+    Bounds hold at all times at once with 95 %. Of latency `events` and `requests` are runs, those that are evidence.
     """
 
     name: str
@@ -82,7 +82,7 @@ class GateSeen(BaseModel):
 
 
 class OfAll(BaseModel):
-    """Of all requests of the model, whichever version they went to."""
+    """Of all requests of the model, whichever version they went to; slow and over_goal are of their runs."""
 
     events: int
     requests: int
@@ -92,8 +92,8 @@ class GuardSeen(BaseModel):
     """Is the whole model worse than before the start? `now` is the last minute; `evidence` from `needed` on pauses."""
 
     name: str = Field(
-        description="errors; slow: runs over the rarer of the two latency bounds; over_goal: requests that took longer "
-        "in all than the model's latency goal, where it has one."
+        description="errors; slow: runs over the rarer of the two latency bounds; over_goal: runs with answers that "
+        "took longer in all than the model's latency goal, where it has one."
     )
     evidence: float
     needed: float
@@ -148,7 +148,10 @@ class Rollouts(BaseModel):
 
 
 class HistoryEntry(BaseModel):
-    """Something that was done; `replayed` is the verdict that its counts give now, null where none was taken."""
+    """Something that was done; `replayed` is the verdict that its counts give now, null where none was taken.
+
+    `same` is null where there was none, and where `replayed` says why it cannot be taken again.
+    """
 
     at_s: float
     who: str

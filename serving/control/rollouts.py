@@ -169,5 +169,8 @@ def _entry(held: Rollout, entry: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {name: entry[name] for name in ("at_s", "who", "what", "step", "why")}
     if "verdict" not in entry:
         return {**told, "replayed": None, "same": None}
-    again = Said.of(replayed(entry, held))
+    try:
+        again = Said.of(replayed(entry, held))
+    except ValueError as refused:
+        return {**told, "replayed": f"cannot be taken again: {refused}", "same": None}
     return {**told, "replayed": again.sentence, "same": asdict(again) == entry["verdict"]}

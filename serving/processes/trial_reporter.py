@@ -83,6 +83,7 @@ class TrialReporter:
             tally.firsts,
             tally.crashes,
             tally.differences,
+            runs=tally.runs,
         )
 
 

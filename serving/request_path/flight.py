@@ -27,6 +27,7 @@ class Flight:
         "_clock",
         "_landed",
         "_large",
+        "_leads",
         "_observe",
         "_task",
         "_waiting",
@@ -59,6 +60,7 @@ class Flight:
         self._task: asyncio.Task[None] | None = None
         self._landed = False
         self._abandoned = False
+        self._leads = False
 
     async def run(self, *, alone: bool = False) -> Outputs | None:
         """The batch's outputs; None when every caller left or ran out of time before they came."""
@@ -107,7 +109,7 @@ class Flight:
         if judged:
             # Beside the loop a run waits for cores and for the interpreter, and a small batch suffers more of that: a
             # version would be told to be slow for its share.
-            took = Took(outputs.worked_s or outputs.run_s or run_s, landed_at)
+            took = Took(outputs.worked_s or outputs.run_s or run_s, landed_at, 1 if whole else row, self._leads)
             trials.answered(judged, outputs, took)
         first, _, stop = self.spans[0]
         # The whole request was predicted: its other parts come early and would hide that the last one is late.
@@ -147,6 +149,8 @@ class Flight:
 
     def _board(self) -> None:
         whole = (*self.variant.holders, self)
+        # Settled before it runs, so that how long it takes has no say in it.
+        self._leads = trials.leads(self.spans[0].request, self.taken_at)
         for request, start, stop in self.spans:
             request.taken_at = self.taken_at
             if stop - start == request.rows:

@@ -11,9 +11,10 @@ from xxhash import xxh3_64_intdigest
 
 from serving.errors import BadRequest, ServingError
 from serving.inference import Outputs, Request, Tensor
+from serving.request_path.run_counts import RunCounts, size_of
 from serving.request_path.tallies import Difference, First, Tally, Took
 from serving.request_path.trial_scores import RowScores, rows_not_finite
-from serving.routing.table import Route, RouteTable, Trial
+from serving.routing.table import TURN_S, Route, RouteTable, Trial
 
 CANARY = "canary"
 # Another hash than that of the split, which a sample of keys must not depend on.
@@ -60,6 +61,8 @@ class Arm:
         self._told: set[tuple[str, int]] = set()
         # How slow each key was told to be: bounds below that were told too.
         self._slowest: dict[int, int] = {}
+        self._slowest_leading: dict[int, int] = {}
+        self._turn_ends_s = 0.0
         self._clear()
 
     def assigned(self, key: bytes | None) -> bool:
@@ -75,16 +78,32 @@ class Arm:
         self._split += 1
         return True
 
-    def place(self, run_s: float) -> int:
-        """How many of the bounds a run of so long took longer than."""
-        return bisect_left(self._bounds_s, run_s - self._slack_s)
+    def leads(self, at_s: float) -> bool:
+        """A run that begins now is the first of its turn: what slows runs one after the other counts once a turn."""
+        if at_s < self._turn_ends_s:
+            return False
+        self._turn_ends_s = (at_s // TURN_S + 1.0) * TURN_S
+        return True
 
-    def answered(self, request: Request, landed_at: float, place: int, score_bin: int, *, valid: bool) -> None:
-        """It was answered from a batch whose run has this `place` among the bounds; `score_bin` -1 without a score."""
-        self.requests += 1
-        if landed_at - request.received_at > self._goal_s:
+    def ran(self, request: Request, took: Took) -> None:
+        """A batch ran whose first request of this arm is `request`: its answers are slow together, and count once.
+
+        Where keys count once, it is that request's key that was slow: who that is was settled before the run.
+        """
+        place = bisect_left(self._bounds_s, took.run_s - self._slack_s)
+        size = size_of(took.rows)
+        self._runs.ran(size, place)
+        if took.landed_at - request.received_at > self._goal_s:
             self._over_goal += 1
-        self._slower[place] += 1
+        if not self._by_key:
+            if took.leads:
+                self._runs.led(size, place)
+        elif request.key is not None:
+            self._key_ran(_number(request.key), place, size, leads=took.leads)
+
+    def answered(self, request: Request, score_bin: int, *, valid: bool) -> None:
+        """It was answered; `score_bin` -1 without a score."""
+        self.requests += 1
         if request.degraded:
             self._missing += 1
         if not valid:
@@ -92,7 +111,7 @@ class Arm:
         if score_bin >= 0:
             self._scores[score_bin] += 1
         if self._by_key and request.key is not None:
-            self._key_answered(_number(request.key), place, score_bin, missing=bool(request.degraded), valid=valid)
+            self._key_answered(_number(request.key), score_bin, missing=bool(request.degraded), valid=valid)
 
     def failed(self, request: Request, why: ServingError) -> None:
         """It was answered with an error; one of the caller's own making says nothing of a version."""
@@ -150,18 +169,20 @@ class Arm:
             self._crashes,
             self._lost,
             tuple(self._differences),
+            self._runs.by_event(),
         )
         self._clear()
         if len(self._told) > _MOST_TOLD:
             self._told.clear()
             self._slowest.clear()
+            self._slowest_leading.clear()
         return tally
 
     def _clear(self) -> None:
         self.requests = 0
         self._split = self._errors = self._missing = self._invalid = self._crashes = self._lost = 0
         self._over_goal = 0
-        self._slower = [0] * (len(self._bounds_s) + 1)
+        self._runs = RunCounts(len(self._bounds_s), by_key=self._by_key)
         self._scores = [0] * (len(self.trial.score_edges) + 1)
         self._firsts: list[First] = []
         self._room.taken = 0
@@ -176,10 +197,6 @@ class Arm:
             "outputs_invalid": self._invalid,
             "over_goal": self._over_goal,
         }
-        over = 0
-        for place in range(len(self._bounds_s), 0, -1):
-            over += self._slower[place]
-            found[f"latency.{place - 1}"] = over
         found |= {f"scores.{place}": count for place, count in enumerate(self._scores)}
         found |= self._shadowed
         return {event: count for event, count in found.items() if count}
@@ -189,7 +206,22 @@ class Arm:
             self._first("keys", "keys", number)
         self._first("errors", "errors", number)
 
-    def _key_answered(self, number: int, place: int, score_bin: int, *, missing: bool, valid: bool) -> None:
+    def _key_ran(self, number: int, place: int, size: int, *, leads: bool) -> None:
+        if not self._sampled(number):
+            return
+        self._runs.sampled(size)
+        if leads:
+            self._runs.led(size, place)
+        if place:
+            slowest = self._slowest_leading if leads else self._slowest
+            told = slowest.get(number, 0)
+            if place > told:
+                slowest[number] = place
+                for bound in range(told, place):
+                    seen = f"latency.{bound}"
+                    self._first(seen, f"{seen}.{size}", number, step_only=not leads)
+
+    def _key_answered(self, number: int, score_bin: int, *, missing: bool, valid: bool) -> None:
         # What few keys have is counted of all of them, and what every key has of the sample.
         if missing:
             self._first("features_missing", "features_missing", number)
@@ -198,24 +230,20 @@ class Arm:
         if not self._sampled(number):
             return
         self._first("keys", "keys", number)
-        told = self._slowest.get(number, 0)
-        if place > told:
-            self._slowest[number] = place
-            for bound in range(told, place):
-                self._first(f"latency.{bound}", f"latency.{bound}", number)
         if score_bin >= 0:
             # Its first score alone: the first in each bin would use one coin several times.
             self._first("scores", f"scores.{score_bin}", number)
 
-    def _first(self, seen: str, event: str, number: int) -> None:
-        if (seen, number) in self._told:
+    def _first(self, seen: str, event: str, number: int, *, step_only: bool = False) -> None:
+        told = f"{seen} in the step" if step_only else seen
+        if (told, number) in self._told:
             return
         if self._room.taken >= _MOST_FIRSTS:
             self._lost += 1
             return
         self._room.taken += 1
-        self._told.add((seen, number))
-        self._firsts.append(First(seen, event, number, self._sampled(number)))
+        self._told.add((told, number))
+        self._firsts.append(First(seen, event, number, self._sampled(number), step_only))
 
     def _sampled(self, number: int) -> bool:
         return (number & _LOW_32) < self.trial.key_sample
@@ -340,6 +368,12 @@ def crashed(requests: Iterable[Request], variant: str) -> None:
             return
 
 
+def leads(first: Request, at_s: float) -> bool:
+    """A run that begins now, with this request, is evidence of its arm."""
+    arm = first.judged
+    return isinstance(arm, Arm) and arm.leads(at_s)
+
+
 def answered(judged: Sequence[Judged], outputs: Outputs, took: Took) -> None:
     """Count answers of one batch: requests that are judged, each with its first row in the batch."""
     bad_rows = rows_not_finite(outputs)
@@ -350,11 +384,11 @@ def answered(judged: Sequence[Judged], outputs: Outputs, took: Took) -> None:
     for same in of_arms.values():
         arm = same[0][0].judged
         if isinstance(arm, Arm):
-            place = arm.place(took.run_s)
+            arm.ran(same[0][0], took)
             bins = None if arm.scores is None else arm.scores.bins(outputs, [row for _, row, _ in same])
             for at, (request, row, inputs) in enumerate(same):
                 valid = not bad_rows or not _has(bad_rows, row, request.rows)
-                arm.answered(request, took.landed_at, place, -1 if bins is None else bins[at], valid=valid)
+                arm.answered(request, -1 if bins is None else bins[at], valid=valid)
                 if arm.mirror is not None and arm.copies is not None:
                     arm.mirror(Answered(request, inputs, outputs, row, took.run_s, arm.copies))
 

@@ -22,11 +22,12 @@ from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from serving.rollouts.stratum import WHOLE_BP, Counts
+from serving.rollouts.run_alternatives import RunBlock, RunFamily
+from serving.rollouts.stratum import WHOLE_BP, Counts, Floats
 
-Floats = NDArray[np.float64]
+# Behind all shapes of families.
+_LAST = 1_000_000
 
 
 class Family(NamedTuple):
@@ -44,42 +45,69 @@ class Family(NamedTuple):
 class Alternatives:
     """The alternatives of several gates as one table, so that all gates cost a few passes of NumPy.
 
-    Families of one gate are of one shape. Those of equal shape are worked on together (`_Block`), and the table has its
-    alternatives in the order of the blocks.
+    Families of one gate are of one shape. Those of equal shape are worked on together (`_Block`), those of runs gate by
+    gate (`RunBlock`), and the table has its alternatives in the order of the blocks.
     """
 
-    __slots__ = ("_blocks", "_gate_starts", "_of_weight", "_places", "_shares", "size")
+    __slots__ = ("_blocks", "_gate_starts", "_of_weight", "_places", "_shares", "_sizes", "size")
 
-    def __init__(self, gates: Sequence[Sequence[Family]]) -> None:
-        shapes = [families[0].phis.shape for families in gates]
+    def __init__(self, gates: Sequence[Sequence[Family] | RunFamily]) -> None:
+        shapes = [_shape(families, place) for place, families in enumerate(gates)]
         order = sorted(range(len(gates)), key=lambda place: shapes[place])
         self._blocks = [
-            _Block([family for place in members for family in gates[place]])
+            _block([gates[place] for place in members])
             for _, members in groupby(order, key=lambda place: shapes[place])
         ]
-        sizes = [sum(family.shares.size for family in gates[place]) for place in order]
-        self.size = sum(sizes)
-        self._gate_starts = np.cumsum([0, *sizes[:-1]])
+        shares = [_shares(gates[place]) for place in order]
+        self._sizes = [of_gate.size for of_gate in shares]
+        self.size = sum(self._sizes)
+        self._gate_starts = np.cumsum([0, *self._sizes[:-1]])
         self._places = np.argsort(order)
-        self._shares = np.concatenate([family.shares for place in order for family in gates[place]])
+        self._shares = np.concatenate(shares)
         # A rollout has few weights, and logarithms are most of the work.
         self._of_weight: dict[int, list[Floats]] = {}
 
     def log_growth(self, canary: Counts, both: Counts, weight_bp: int) -> Floats:
         """The logarithm of each alternative's factor in each stratum, all of one weight.
 
-        `canary` and `both` are events, strata by columns; the result is strata by alternatives. A stratum's row does
-        not depend on what others it is computed with.
+        `canary` and `both` are events (and runs, where these are asked), strata by columns; the result is strata by
+        alternatives. A stratum's row does not depend on what others it is computed with.
         """
         if weight_bp not in self._of_weight:
-            self._of_weight[weight_bp] = [block.log_odds(weight_bp / WHOLE_BP) for block in self._blocks]
+            self._of_weight[weight_bp] = [block.of_weight(weight_bp / WHOLE_BP) for block in self._blocks]
         x, n = canary.astype(np.float64), both.astype(np.float64)
         parts = zip(self._blocks, self._of_weight[weight_bp], strict=True)
-        return np.concatenate([block.log_growth(x, n, log_odds) for block, log_odds in parts], axis=1)
+        return np.concatenate([block.log_growth(x, n, of_weight) for block, of_weight in parts], axis=1)
 
     def by_gate(self, values: Floats) -> Floats:
         """Each gate's weighted mean over its alternatives."""
         return np.add.reduceat(values * self._shares, self._gate_starts)[self._places]
+
+    def of_gate(self, values: Floats, place: int) -> Floats:
+        """The values of one gate's alternatives, bin by bin."""
+        at = int(self._places[place])
+        first = int(self._gate_starts[at])
+        return values[first : first + self._sizes[at]]
+
+
+def _shape(families: Sequence[Family] | RunFamily, place: int) -> tuple[int, ...]:
+    """What is worked on together is alike in it."""
+    return (_LAST, place) if isinstance(families, RunFamily) else families[0].phis.shape
+
+
+def _shares(families: Sequence[Family] | RunFamily) -> Floats:
+    if isinstance(families, RunFamily):
+        return families.all_shares()
+    return np.concatenate([family.shares for family in families])
+
+
+def _block(gates: Sequence[Sequence[Family] | RunFamily]) -> _Block | RunBlock:
+    families: list[Family] = []
+    for gate in gates:
+        if isinstance(gate, RunFamily):
+            return RunBlock(gate)
+        families += gate
+    return _Block(families)
 
 
 class _Block:
@@ -93,7 +121,7 @@ class _Block:
         self._phi0s = np.array([family.phi0 for family in families])[:, None, None]
         self._log_ratios = np.log(self._phis / self._phi0s)
 
-    def log_odds(self, rho: float) -> Floats:
+    def of_weight(self, rho: float) -> Floats:
         odds: Floats = np.log((rho * self._phis + 1 - rho) / (rho * self._phi0s + 1 - rho))
         return odds
 
@@ -107,14 +135,13 @@ class _Block:
         return growth.reshape(len(canary), growth.shape[1] * growth.shape[2])
 
 
-def worse(column: int, phi0: float, share: float = 1.0) -> Family:
-    """25 ratios between 1.1 and 10 times what is allowed, evenly on a logarithmic scale."""
-    return evenly(column, phi0 * np.geomspace(1.1, 10.0, 25), share, phi0)
+# 25 ratios between 1.1 and 10 times what is allowed, evenly on a logarithmic scale.
+WORSE = np.geomspace(1.1, 10.0, 25)
 
 
-def better(column: int, margin: float) -> Family:
+def better(margin: float) -> Floats:
     """9 ratios between a half and a little less than `margin`: against all that are no better than it."""
-    return evenly(column, np.geomspace(0.5, margin / 1.15, 9), 1.0, margin)
+    return np.geomspace(0.5, margin / 1.15, 9)
 
 
 def other(column: int) -> Family:

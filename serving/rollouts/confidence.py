@@ -7,7 +7,7 @@ from math import inf, lgamma, log, log1p
 
 import numpy as np
 
-from serving.rollouts.alternatives import Floats
+from serving.rollouts.stratum import Floats
 
 RATIOS = np.geomspace(1 / 50, 50, 121)
 _HALVINGS = 24

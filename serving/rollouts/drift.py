@@ -12,7 +12,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from serving.rollouts.alternatives import Family, Floats
+from serving.rollouts.alternatives import Family
+from serving.rollouts.stratum import Floats
 
 # Half of the mixture is for scores that move as a whole, which is what a retrained or a wrongly fed model does.
 _SHARES = {"linear": 0.5, "quadratic": 0.2, "one_sided": 0.2, "single": 0.1}

@@ -20,7 +20,8 @@ from math import log
 
 import numpy as np
 
-from serving.rollouts.alternatives import Alternatives, Floats
+from serving.rollouts.alternatives import Alternatives
+from serving.rollouts.stratum import Floats
 
 # Numbers that doubles hold with room for another factor. What is cut off was evidence against the canary, so a cut
 # process is never above the true one, and the guarantee stays; any verdict has long been taken at 1e100.

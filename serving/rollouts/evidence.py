@@ -9,10 +9,9 @@ from itertools import groupby
 import numpy as np
 
 from serving.rollouts import e_process
-from serving.rollouts.alternatives import Floats
 from serving.rollouts.e_process import EProcess, begin, folded
 from serving.rollouts.gate import GateSet
-from serving.rollouts.stratum import EVERY, FIRST, IN_STEP, Counts, StratumCounts
+from serving.rollouts.stratum import EVERY, FIRST, IN_STEP, Counts, Floats, StratumCounts
 
 # Strata that are worked on together: more would not stay in the processor's cache.
 _AT_ONCE = 64

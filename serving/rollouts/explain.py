@@ -14,7 +14,7 @@ from serving.rollouts.stratum import WHOLE_BP
 
 _WORDS = {
     "errors": "errors",
-    "latency": "answers over the bound",
+    "latency": "runs over the bound",
     "scores": "scores",
     "features_missing": "rows with missing features",
     "outputs_invalid": "invalid outputs",
@@ -93,9 +93,14 @@ def _events_to_decide(gates: GateSet, evidence: Evidence, reading: Reading) -> i
 
 def _would_decide(gates: GateSet, evidence: Evidence, reading: Reading, more: int) -> bool:
     weight_bp = max(evidence.by_weight)
-    rho = weight_bp / WHOLE_BP
-    column = gates.firsts[reading.gate.name] + reading.bin
+    table = evidence.by_weight[weight_bp]
+    (on_canary, _), shares = gates.cells(reading.gate, table, weight_bp)
+    likely = int(np.argmax(on_canary[reading.bin]))
+    rho = float(shares[likely]) if on_canary[reading.bin].any() else weight_bp / WHOLE_BP
+    column = gates.columns_in(reading.gate, reading.bin)[likely]
     canary, both = np.zeros((2, 1, gates.columns), np.int64)
+    runs = list(gates.runs_of(reading.gate))
+    canary[0, runs], both[0, runs] = table[0, runs], table[:, runs].sum(axis=0)
     canary[0, column] = more
     # The stable version has its own events meanwhile.
     both[0, column] = round(more * (1 + (1 - rho) / (rho * reading.ratio)))

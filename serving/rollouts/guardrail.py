@@ -1,9 +1,10 @@
 """Is the whole model worse than before the start? What hurts both arms alike, no comparison of the arms can see.
 
-Of each event (errors, slow runs, and where the model has a latency goal, answers over it: what fills the queues slows
-no run and hurts all the same) the rate that is allowed is `p0`: `allowed` times an upper bound of what it was
-before the start, so that a day's ups and downs are no finding. A slice with `n` requests, `x` of them with the event,
-speaks for a rate of `phi p0` by the factor whose logarithm is
+Of each event (errors, slow runs, and where the model has a latency goal, runs with answers over it: what fills queues
+slows no run and hurts all the same) the rate that is allowed is `p0`: `allowed` times an upper bound of what it
+was before the start, so that a day's ups and downs are no finding. A slice with `n` requests (of the last two: runs,
+whose answers are late together), `x` of them with the event, speaks for a rate of `phi p0` by the factor whose
+logarithm is
 
     x ln phi + (n - x) ln((1 - phi p0) / (1 - p0))
 
@@ -21,44 +22,50 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from serving.rollouts.alternatives import Floats
 from serving.rollouts.confidence import rate_interval
 from serving.rollouts.e_process import EProcess, folded, not_begun
 from serving.rollouts.plan import GuardrailSettings
-from serving.rollouts.stratum import SLICE_S
-from serving.state.rollout_counts import CANARY, EVERY, STABLE, StratumName
+from serving.rollouts.stratum import SLICE_S, Floats
+from serving.routing.table import RUN_SIZES
+from serving.state.rollout_counts import CANARY, EVERY, RAN, STABLE, StratumName
 
 # Of the verdict, and of what a person accepted who resumed in spite of it.
 NAME = "guardrail"
 EVENTS = ("errors", "slow", "over_goal")
-_WORDS = {"errors": "errors", "slow": "slow answers", "over_goal": "answers over the latency goal"}
+_WORDS = {"errors": "errors", "slow": "slow runs", "over_goal": "runs with answers over the latency goal"}
 # The ratios that are bet on are between these; what is certain needs no bet.
 _LEAST_RATIO, _MOST_RATIO, _RATIOS = 1.1, 10.0, 25
 _MOST_RATE = 0.99
+_ARMS = (CANARY, STABLE)
 # A minute: what a sentence tells of now.
 RECENT_SLICES = 12
 
 
 class Before(NamedTuple):
-    """What was counted of the stable version before the first step; requests with each of `EVENTS` that is looked at.
+    """What was counted of the stable version before the first step: each of `EVENTS` that is looked at, and among what.
 
-    Those are the first two where the model has no goal.
+    Those are the first two where the model has no goal. `of` is requests, and of what is told of runs these.
     """
 
-    requests: int
+    of: tuple[int, ...]
     events: tuple[int, ...]
 
     def plus(self, other: Before) -> Before:
         """Of two times before the start together."""
-        events = tuple(a + b for a, b in zip(self.events, other.events, strict=True))
-        return Before(self.requests + other.requests, events)
+        return Before(_sum(self.of, other.of), _sum(self.events, other.events))
+
+    @classmethod
+    def load(cls, stored: Sequence[Any]) -> Before:
+        """Of its JSON form; older releases counted requests alone."""
+        of, events = stored
+        return cls((of,) * len(events) if isinstance(of, int) else tuple(of), tuple(events))
 
 
 class SliceSeen(NamedTuple):
     """Both arms together in one slice."""
 
     slice: int
-    requests: int
+    of: tuple[int, ...]
     events: tuple[int, ...]
 
 
@@ -72,7 +79,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """One event at one look; `now` (the last minute) and `before` are requests with it, and all requests."""
+    """One event at one look; `now` (the last minute) and `before` are requests or runs with it, and all of them."""
 
     name: str
     evidence: float
@@ -92,15 +99,22 @@ def begin(before: Before) -> Guard:
 
 
 def slices(counted: Mapping[StratumName, Mapping[str, int]], tail: int) -> list[SliceSeen]:
-    """Counts of both arms by slice; slow are answers over bound `tail` of the `run` stage."""
-    names = ("errors", f"latency.{tail}", "over_goal")
+    """Counts of both arms by slice; slow are runs over bound `tail`."""
     found: dict[int, SliceSeen] = {}
     for stratum, fields in counted.items():
-        before = found.get(stratum.slice, SliceSeen(stratum.slice, 0, (0,) * len(names)))
-        requests = sum(fields.get(f"requests|{arm}", 0) for arm in (CANARY, STABLE))
-        events = (sum(fields.get(f"{EVERY + arm}|{name}", 0) for arm in (CANARY, STABLE)) for name in names)
-        together = tuple(a + b for a, b in zip(before.events, events, strict=True))
-        found[before.slice] = SliceSeen(before.slice, before.requests + requests, together)
+        before = found.get(stratum.slice, SliceSeen(stratum.slice, (0, 0, 0), (0, 0, 0)))
+        requests, errors, slow, late, ran = (
+            sum(fields.get(name, 0) for name in names)
+            for names in (
+                [f"requests|{arm}" for arm in _ARMS],
+                [f"{EVERY + arm}|errors" for arm in _ARMS],
+                [f"{EVERY + arm}|latency.{tail}.{size}" for arm in _ARMS for size in range(RUN_SIZES)],
+                [f"{EVERY + arm}|over_goal" for arm in _ARMS],
+                [f"{EVERY + arm}|{RAN}.{size}" for arm in _ARMS for size in range(RUN_SIZES)],
+            )
+        )
+        of, events = _sum(before.of, (requests, ran, ran)), _sum(before.events, (errors, slow, late))
+        found[before.slice] = SliceSeen(before.slice, of, events)
     return sorted(found.values())
 
 
@@ -120,14 +134,13 @@ def with_slices(guard: Guard, before: Before, settings: GuardrailSettings, seen:
 def guarded(guard: Guard, before: Before, settings: GuardrailSettings) -> list[Guarded]:
     """Every event with its evidence."""
     by_event = guard.process.a.reshape(len(before.events), _RATIOS).mean(axis=1) + not_begun(guard.process.next_slice)
-    requests = sum(one.requests for one in guard.recent)
     return [
         Guarded(
             name,
             float(by_event[place]),
             1 / settings.alpha,
-            (sum(one.events[place] for one in guard.recent), requests),
-            (before.events[place], before.requests),
+            (sum(one.events[place] for one in guard.recent), sum(one.of[place] for one in guard.recent)),
+            (before.events[place], before.of[place]),
         )
         for place, name in enumerate(EVENTS[: len(before.events)])
     ]
@@ -153,20 +166,21 @@ def finding(seen: Sequence[Guarded]) -> str:
 
 def dump(guard: Guard) -> dict[str, Any]:
     """Plain JSON, from which `load` makes the same to the last bit."""
-    recent = [[one.slice, one.requests, *one.events] for one in guard.recent]
+    recent = [[one.slice, list(one.of), list(one.events)] for one in guard.recent]
     return {"next_slice": guard.process.next_slice, "a": guard.process.a.tolist(), "recent": recent}
 
 
 def load(document: Mapping[str, Any]) -> Guard:
     """What `dump` wrote."""
     process = EProcess(document["next_slice"], np.array(document["a"], np.float64))
-    recent = (SliceSeen(place, requests, tuple(events)) for place, requests, *events in document["recent"])
-    return Guard(process, tuple(recent))
+    # Those of older releases, which are shown and judged no more, counted requests alone.
+    new = (one for one in document["recent"] if isinstance(one[1], list))
+    return Guard(process, tuple(SliceSeen(place, tuple(of), tuple(events)) for place, of, events in new))
 
 
 def _log_growth(before: Before, settings: GuardrailSettings, place: int, seen: Sequence[SliceSeen]) -> Floats:
     """Slices by ratios; all zero, which bets nothing, where so much is allowed that nothing is left to be found."""
-    _, highest = rate_interval(before.events[place], before.requests, settings.alpha)
+    _, highest = rate_interval(before.events[place], before.of[place], settings.alpha)
     p0 = settings.allowed * highest
     growth = np.zeros((len(seen), _RATIOS))
     if p0 * _LEAST_RATIO >= _MOST_RATE:
@@ -174,8 +188,12 @@ def _log_growth(before: Before, settings: GuardrailSettings, place: int, seen: S
     phis = np.geomspace(_LEAST_RATIO, min(_MOST_RATIO, _MOST_RATE / p0), _RATIOS)
     for row, phi in zip(growth.T, phis, strict=True):
         hit, missed = log(phi), log1p(-phi * p0) - log1p(-p0)
-        row[:] = [one.events[place] * hit + (one.requests - one.events[place]) * missed for one in seen]
+        row[:] = [one.events[place] * hit + (one.of[place] - one.events[place]) * missed for one in seen]
     return growth
+
+
+def _sum(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
 def _minute() -> int:

@@ -94,7 +94,7 @@ def measured(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> 
     if facts.hard_stop:
         return _stopped(rollout, facts, now_s)
     if facts.no_place:
-        return _without_place(rollout, facts.no_place, now_s)
+        return _given_up(rollout, "no_place", facts.no_place, now_s)
     seen, passed_s = Measurement.of(counted.values()), now_s - rollout.began_s
     if rollout.sticky is None:
         if seen.requests:
@@ -114,6 +114,8 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
     standing = rollout.standing
     if standing is None or standing.over:
         return Looked(rollout)
+    if why := record.readable(rollout.evidence):
+        return _given_up(rollout, "older_release", why, now_s)
     rollout = sampled(rollout, facts)
     plan, gates = rollout.in_force(), rollout.gates()
     through = complete(rollout, now_s)
@@ -150,7 +152,7 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
 def unread(rollout: Rollout, why: str, facts: Facts, now_s: float) -> Looked:
     """A look that found no counts it could read: nothing is folded, so that none is lost once they can be again."""
     standing, plan = rollout.standing, rollout.in_force()
-    if standing is None or standing.over:
+    if standing is None or standing.over or record.readable(rollout.evidence):
         return Looked(rollout)
     elapsed_s = now_s - standing.since_s
     step = 0 if standing.shadowing else standing.judged_step
@@ -330,9 +332,9 @@ def _stopped(rollout: Rollout, facts: Facts, now_s: float) -> Looked:
     return Looked(stopped, told("controller", "rolled_back", rollout, stopped, now_s))
 
 
-def _without_place(rollout: Rollout, why: str, now_s: float) -> Looked:
-    """Says nothing of the canary: nobody could judge it."""
-    said = Said("error", "hold", "no_place", why)
+def _given_up(rollout: Rollout, reason: str, why: str, now_s: float) -> Looked:
+    """Says nothing of the canary: nobody can judge it."""
+    said = Said("error", "hold", reason, why)
     ended = replace(rollout, standing=transition.Standing(Phase.ABORTED, 0, now_s, why), said=said)
     return Looked(ended, told("controller", "aborted", rollout, ended, now_s))
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from serving.rollouts.guardrail import Before
 from serving.rollouts.plan import Measured, tails_of
+from serving.routing.table import RUN_SIZES
+from serving.state.rollout_counts import RAN
 
 # Seven bounds to each factor of ten, from 50 microseconds to 30 seconds: a quarter more from one to the next is less
 # than what the latency gate allows.
@@ -59,38 +61,43 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What workers counted of the stable version under the fine bounds."""
+    """What workers counted of the stable version under the fine bounds, `over` of which are runs, as `ran` is."""
 
     requests: int
     over: tuple[int, ...]
     scores: tuple[int, ...]
     errors: int = 0
     over_goal: int = 0
+    ran: int = 0
 
     @classmethod
     def of(cls, strata: Iterable[Mapping[str, int]]) -> Measurement:
         """Of the counts of all strata, by field."""
-        requests, errors, late, over, scores = 0, 0, 0, [0] * len(FINE_BOUNDS_US), [0] * (len(FINE_EDGES) + 1)
+        requests, errors, late, ran, over, scores = 0, 0, 0, 0, [0] * len(FINE_BOUNDS_US), [0] * (len(FINE_EDGES) + 1)
         for fields in strata:
             requests += fields.get("requests|1", 0)
             errors += fields.get(f"{_EVERY_STABLE}|errors", 0)
             late += fields.get(f"{_EVERY_STABLE}|over_goal", 0)
-            for place in range(len(over)):
-                over[place] += fields.get(f"{_EVERY_STABLE}|latency.{place}", 0)
+            for size in range(RUN_SIZES):
+                ran += fields.get(f"{_EVERY_STABLE}|{RAN}.{size}", 0)
+                for place in range(len(over)):
+                    over[place] += fields.get(f"{_EVERY_STABLE}|latency.{place}.{size}", 0)
             for place in range(len(scores)):
                 scores[place] += fields.get(f"{_EVERY_STABLE}|scores.{place}", 0)
-        return cls(requests, tuple(over), tuple(scores), errors, late)
+        return cls(requests, tuple(over), tuple(scores), errors, late, ran)
 
     def before(self, *, goal: bool) -> Before:
         """What a guardrail holds the whole model against.
 
-        Errors, answers over the rarer of the tails' bounds, and with a goal for the whole time answers over that.
+        Errors, runs over the rarer of the tails' bounds, and with a goal for the whole time runs that were over that.
         """
         basis = self.basis()
         bound_us = basis.latency_bounds_us[basis.tails[1]]
         # The default's bounds are none of the fine ones: the next one above it.
         place = next((at for at, fine in enumerate(FINE_BOUNDS_US) if fine >= bound_us), len(self.over) - 1)
-        return Before(self.requests, (self.errors, self.over[place], *([self.over_goal] if goal else [])))
+        of, events = (self.requests, self.ran, self.ran), (self.errors, self.over[place], self.over_goal)
+        looked_at = 3 if goal else 2
+        return Before(of[:looked_at], events[:looked_at])
 
     def basis(self) -> Basis:
         """Bounds and edges; those of the default where hardly anything was seen."""

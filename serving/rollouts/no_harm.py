@@ -19,6 +19,7 @@ from serving.rollouts.confidence import rate_interval
 from serving.rollouts.e_process import mixture
 from serving.rollouts.evidence import Evidence, StepCounts, total
 from serving.rollouts.gate import Gate, GateSet, Margin
+from serving.rollouts.stratum import Counts
 
 ALPHA = 0.05
 # Below this share of first events among all, keys have run out: two arms in which every key had its event look alike.
@@ -68,15 +69,16 @@ def _sampled(gates: GateSet, step: StepCounts) -> float:
 
 def _proof(gates: GateSet, step: StepCounts, of: tuple[Gate, Margin], value: float, share: float) -> Proof:
     gate, margin = of
-    column = gates.column(gate, margin)
-    canary, stable = (int(count) for count in total(gates, step.by_weight)[:, column])
-    every = int(step.every[:, column].sum()) * share
-    saturated = every >= _FEW_EVENTS and canary + stable < _SATURATED * every
-    return Proof(gate, margin, value, _excess(step, canary, stable), saturated)
+    table = total(gates, step.by_weight)
+    events, among = gates.by_bin(gate, table)[:, margin.bin], gates.of(gate, table, step.keys)
+    # Runs are counted of keys of the sample alone.
+    every = int(gates.by_bin(gate, step.every)[:, margin.bin].sum()) * (1.0 if gate.of_runs else share)
+    saturated = every >= _FEW_EVENTS and int(events.sum()) < _SATURATED * every
+    return Proof(gate, margin, value, _excess(events, among), saturated)
 
 
-def _excess(step: StepCounts, canary: int, stable: int) -> float:
+def _excess(events: Counts, of: Counts) -> float:
     # A quarter of alpha for each bound: half is the other route's.
-    _, most = rate_interval(canary, int(step.keys[0]), ALPHA / 4)
-    least, _ = rate_interval(stable, int(step.keys[1]), ALPHA / 4)
+    _, most = rate_interval(int(events[0]), int(of[0]), ALPHA / 4)
+    least, _ = rate_interval(int(events[1]), int(of[1]), ALPHA / 4)
     return most - least

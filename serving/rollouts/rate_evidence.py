@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from serving.rollouts.alternatives import Floats
 from serving.rollouts.e_process import EProcess, folded, not_begun
+from serving.rollouts.stratum import Floats
 
 # Odds of the rates that are bet on, in those of the limit: from little more to nearly always, and from hardly ever to
 # little less.

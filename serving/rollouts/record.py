@@ -12,7 +12,8 @@ from serving.rollouts.evidence import Evidence, StepCounts, Tables
 from serving.rollouts.gate import GateSet
 from serving.rollouts.stratum import ROWS, Counts, Stratum, StratumCounts
 
-FORMAT = 1
+# 1: each answer was an event of latency, where now a run is.
+FORMAT = 2
 
 
 def dump_counts(gates: GateSet, counts: StratumCounts) -> dict[str, Any]:
@@ -56,14 +57,24 @@ def dump(evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def readable(document: Mapping[str, Any] | None) -> str:
+    """Why evidence cannot be gone on with; "" where it can."""
+    if document is None or document["format"] == FORMAT:
+        return ""
+    return (
+        f"its evidence is of format {document['format']}, in which every answer counts, and this release reads format "
+        f"{FORMAT}, in which a run does: start it again"
+    )
+
+
 def load(gates: GateSet, document: Mapping[str, Any]) -> Evidence:
     """What `dump` wrote, under the same gates.
 
     Raises:
         ValueError: of another format, or of other gates.
     """
-    if document["format"] != FORMAT:
-        raise ValueError(f"evidence of format {document['format']}; this release reads format {FORMAT}")
+    if why := readable(document):
+        raise ValueError(why)
     if len(document["a"]) != gates.against.size:
         raise ValueError("evidence of other gates than those of the plan")
     process = EProcess(document["next_slice"], np.array(document["a"], np.float64))

@@ -153,8 +153,7 @@ def load(document: Mapping[str, Any]) -> Rollout:
     known: dict[str, Any] = {name: document[name] for name in Rollout.__slots__ if name in document}
     known["score"] = tuple(document["score"])
     if known.get("before") is not None:
-        requests, events = known["before"]
-        known["before"] = Before(requests, tuple(events))
+        known["before"] = Before.load(known["before"])
     known["owed"] = tuple(Owed(*one) for one in document.get("owed", ()))
     known["said"] = Said(**document["said"])
     known["basis"] = None if document["basis"] is None else Basis.load(document["basis"])

@@ -49,7 +49,7 @@ class ShippedRule:
     def __init__(self, plan: Plan, gates: GateSet, before: Before | None = None) -> None:
         self._plan, self._gates, self._before = plan, gates, before
         self._folded = self._latest = nothing(gates)
-        self._guard = self._guard_latest = guardrail.begin(before or Before(0, (0, 0)))
+        self._guard = self._guard_latest = guardrail.begin(before or Before((0, 0), (0, 0)))
         self._open: StratumCounts | None = None
 
     def look(self, counts: StratumCounts, look: Look) -> Verdict:
@@ -69,9 +69,19 @@ class ShippedRule:
         return guardrail.finding(guardrail.guarded(self._guard_latest, self._before, settings))
 
 
-def simulate(world: World, plan: Plan, seed: int, rule: Judge | None = None, most_s: float = _MOST_S) -> Result:
-    """One rollout from its start to its end, or to the first pause; the same seed is the same rollout."""
-    gates = GateSet(gates_of(plan, measured()))
+def simulate(  # noqa: PLR0913, PLR0917 - a world, and what judges it
+    world: World,
+    plan: Plan,
+    seed: int,
+    rule: Judge | None = None,
+    most_s: float = _MOST_S,
+    gates: GateSet | None = None,
+) -> Result:
+    """One rollout from its start to its end, or to the first pause; the same seed is the same rollout.
+
+    `rule` is one of `gates`, where these are not those of the plan.
+    """
+    gates = gates or GateSet(gates_of(plan, measured()))
     # Draws of its own, so that the traffic is the same with it and without.
     rule = rule or ShippedRule(plan, gates, before_start(world, np.random.default_rng((seed, 1))))
     traffic = traffic_of(world, gates, np.random.default_rng(seed))
@@ -89,9 +99,13 @@ def simulate(world: World, plan: Plan, seed: int, rule: Judge | None = None, mos
 
 def _whole_model(gates: GateSet, counts: StratumCounts) -> SliceSeen:
     """Both arms together; of a goal for the whole time of a request worlds say nothing."""
-    every = counts.events[EVERY].sum(axis=0)
-    slow = int(every[gates.firsts["latency"] + measured().tails[1]]) if "latency" in gates.firsts else 0
-    return SliceSeen(counts.stratum.slice, int(counts.requests.sum()), (int(every[gates.firsts["errors"]]), slow))
+    every, slow, ran = counts.events[EVERY], 0, 0
+    requests, errors = int(counts.requests.sum()), int(every[:, gates.firsts["errors"]].sum())
+    for gate in gates.gates:
+        if gate.name == "latency":
+            slow = int(gates.by_bin(gate, every)[:, measured().tails[1]].sum())
+            ran = int(gates.of(gate, every, counts.requests).sum())
+    return SliceSeen(counts.stratum.slice, (requests, ran), (errors, slow))
 
 
 def _stratum(standing: Standing, plan: Plan, now_s: float) -> Stratum:

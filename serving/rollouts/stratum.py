@@ -15,6 +15,7 @@ ROWS = 6
 FIRST, IN_STEP, EVERY = slice(0, 2), slice(2, 4), slice(4, 6)
 
 Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 class Stratum(NamedTuple):

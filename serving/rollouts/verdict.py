@@ -8,12 +8,12 @@ from enum import StrEnum
 from functools import partial
 
 from serving.rollouts import explain, guardrail
-from serving.rollouts.alternatives import Floats
 from serving.rollouts.evidence import Evidence, at_step, values
 from serving.rollouts.gate import Gate, GateSet, Kind
 from serving.rollouts.no_harm import Proof, proofs
 from serving.rollouts.plan import Otherwise, Plan
 from serving.rollouts.reading import Reading, read
+from serving.rollouts.stratum import Floats
 
 # Evidence from which on a canary goes no further, though it is not enough for a rollback.
 WARNING = 10.0
@@ -139,7 +139,7 @@ def _decided(case: _Case) -> Verdict | None:
 def _above_floors(case: _Case, reading: Reading) -> bool:
     """Floors only delay a verdict, so that they leave the guarantee as it is."""
     seen = reading.events_on_canary if reading.gate.kind is not Kind.SPLIT else sum(reading.events)
-    return seen >= case.plan.min_events and reading.requests[0] >= case.plan.min_requests
+    return seen >= case.plan.min_events and int(case.evidence.requests[0]) >= case.plan.min_requests
 
 
 def _against(case: _Case, gate: Gate, reading: Reading) -> Verdict | None:

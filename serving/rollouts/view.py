@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving.rollouts import explain, guardrail, transition
+from serving.rollouts import explain, guardrail, record, transition
 from serving.rollouts.bridge import sentence
 from serving.rollouts.counted import stratum_counts
 from serving.rollouts.evidence import Evidence, at_step, values, with_strata
@@ -18,6 +18,7 @@ from serving.rollouts.reading import Reading, effect, read
 from serving.rollouts.rollout import Rollout
 
 _ARMS = ("canary", "stable")
+_COUNTED_BY = {True: "key", False: "request", None: "unknown"}
 
 
 def summary(rollout: Rollout) -> dict[str, Any]:
@@ -47,6 +48,9 @@ def summary(rollout: Rollout) -> dict[str, Any]:
 def view(rollout: Rollout, counted: Counted, late: int) -> dict[str, Any]:
     """All of it; `counted` are the counts of slices that are in no evidence yet."""
     gates = rollout.gates()
+    if why := record.readable(rollout.evidence):
+        # It is over: what it came to is all that is left to be told.
+        return {**summary(rollout), **_unreadable(rollout, why, late)}
     new = {name: fields for name, fields in counted.items() if name.slice > rollout.folded}
     strata = [stratum_counts(gates, name, fields) for name, fields in new.items()]
     evidence = with_strata(gates, rollout.folded_evidence(gates), strata)
@@ -55,7 +59,7 @@ def view(rollout: Rollout, counted: Counted, late: int) -> dict[str, Any]:
     return {
         **summary(rollout),
         "said": rollout.said.sentence,
-        "counted_by": {True: "key", False: "request", None: "unknown"}[rollout.sticky],
+        "counted_by": _COUNTED_BY[rollout.sticky],
         "requests": _by_arm(evidence.requests),
         "step_requests": _by_arm(evidence.step.requests),
         "late_requests": late,
@@ -64,6 +68,20 @@ def view(rollout: Rollout, counted: Counted, late: int) -> dict[str, Any]:
         "lacking": [explain.of_proof(proof) for proof in proofs(gates, evidence) if not proof.shown]
         if rollout.standing is not None and not rollout.over
         else [],
+    }
+
+
+def _unreadable(rollout: Rollout, why: str, late: int) -> dict[str, Any]:
+    nothing = _by_arm((0, 0))
+    return {
+        "said": rollout.said.sentence if rollout.over else why,
+        "counted_by": _COUNTED_BY[rollout.sticky],
+        "requests": nothing,
+        "step_requests": nothing,
+        "late_requests": late,
+        "gates": [],
+        "guardrail": [],
+        "lacking": [why],
     }
 
 

@@ -8,8 +8,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from serving.rollouts.alternatives import Floats
 from serving.rollouts.plan import Measured, tails_of
+from serving.rollouts.stratum import Floats
 
 # Bounds of the histogram of answers, in milliseconds, and the answers of the stable version: log-normal.
 BOUNDS_MS = (5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 30.0, 50.0, 75.0)
@@ -41,11 +41,25 @@ class Peak:
 
 
 @dataclass(frozen=True, slots=True)
+class Batches:
+    """Each arm's requests run together: as many as come within `gathered_s` on average, `most` at most.
+
+    A machine that is busy with other things stalls a share of runs (`stalls`, of one row: more of longer ones),
+    and then `lasts` runs of that arm one after the other on average, which all take longer than every bound.
+    """
+
+    gathered_s: float = 1.0
+    most: int = 64
+    stalls: float = 0.0
+    lasts: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """With `keys` users are sticky, some very busy (`key_spread`) and some failing much (`error_spread`); 0: none are.
 
     The rate of errors moves between half and twice `error_rate` where it `drifts`, once up and down in two hours.
-    `outage` is what is wrong with both arms alike, from its time on.
+    `outage` is what is wrong with both arms alike, from its time on. Without `batches` each request runs by itself.
     `look_s` is the time between looks, `fine_from_s` the time from which on looks are a second apart.
     """
 
@@ -59,6 +73,7 @@ class World:
     fault: Fault = Fault()
     peak: Peak | None = None
     outage: Fault | None = None
+    batches: Batches | None = None
     look_s: int = 5
     fine_from_s: float = float("inf")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import redis.asyncio
@@ -28,9 +28,12 @@ MOST_KEYS = 100_000
 # What is left of a rollout that nobody cleared away goes after this time without news.
 KEPT_MS = 14 * 86_400_000
 CANARY, STABLE = 0, 1
+# Runs of a class of size, as `ran.0`.
+RAN = "ran"
 ROWS = 6
 # Rows of a stratum's counts: first events of the rollout, first events of the step, and all events, canary first.
 _FIRST, _IN_STEP, EVERY = 0, 2, 4
+_ROWS = (_FIRST, _IN_STEP, EVERY)
 
 # One call for all that a worker counted in a second, so that a flush that is sent again, since its answer was lost,
 # changes nothing; and one script, so that no two workers count the same key's first event.
@@ -79,7 +82,7 @@ for _, part in ipairs(cjson.decode(ARGV[4])) do
         add(counts, (2 + part.arm) .. '|' .. event, 1)
       end
       local set = prefix .. ':seen:' .. seen
-      if (sampled or room(set)) and first(set, key) then
+      if not entry[5] and (sampled or room(set)) and first(set, key) then
         add(counts, part.arm .. '|' .. event, 1)
       end
     end
@@ -128,10 +131,11 @@ class StratumName(NamedTuple):
 class ArmCounts:
     """What a worker saw of one arm in one stratum.
 
-    `events` counts by name. `firsts` has a `(seen, event, key, sampled)` for what counts once a key: as `event`, unless
-    the key is among those `seen` already; in the step, only if it is of the trial's sample. Without keys (`sticky`
-    false) every event is a first one. `differences` are the largest of a shadow's answers from the stable version's,
-    each with its size and as text. `crashes` are batches that replicas took with them, `faults` whole workers.
+    `events` counts by name. `firsts` has a `(seen, event, key, sampled, step_only)` for what counts once a key: as
+    `event`, unless the key is among those `seen` already; in the step, only if it is of the trial's sample, and nowhere
+    else if it is `step_only`. Without keys (`sticky` false) every event is a first one. `runs` has the counts of each
+    kind of row, since not all of them are evidence. `differences` are the largest of a shadow's answers from the stable
+    version's, each with its size and as text. `crashes` are batches that replicas took along, `faults` whole workers.
     """
 
     stratum: StratumName
@@ -139,15 +143,24 @@ class ArmCounts:
     sticky: bool
     requests: int
     events: Mapping[str, int]
-    firsts: Sequence[tuple[str, str, int, bool]] = ()
+    firsts: Sequence[tuple[str, str, int, bool, bool]] = ()
     crashes: int = 0
     differences: Sequence[tuple[float, str]] = ()
     faults: int = 0
+    runs: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """As the script takes it."""
-        rows = (EVERY,) if self.sticky else (_FIRST, _IN_STEP, EVERY)
-        counts = {f"{row + self.arm}|{event}": count for row in rows for event, count in self.events.items()}
+        counts = {
+            f"{row + self.arm}|{event}": count
+            for event, count in self.events.items()
+            for row in ((EVERY,) if self.sticky else _ROWS)
+        }
+        counts |= {
+            f"{row + self.arm}|{event}": count
+            for event, of_rows in self.runs.items()
+            for row, count in zip(_ROWS, of_rows, strict=True)
+        }
         counts[f"requests|{self.arm}"] = self.requests
         if not self.sticky:
             counts[f"keys|{self.arm}"] = self.requests
@@ -157,7 +170,9 @@ class ArmCounts:
             "step": self.stratum.step,
             "arm": self.arm,
             "counts": {field: count for field, count in counts.items() if count},
-            "firsts": [(seen, event, f"{key:016x}", sampled) for seen, event, key, sampled in self.firsts],
+            "firsts": [
+                (seen, event, f"{key:016x}", sampled, step_only) for seen, event, key, sampled, step_only in self.firsts
+            ],
             "crashes": self.crashes,
             "faults": self.faults,
             "differences": self.differences,

@@ -38,7 +38,8 @@ async def test_the_keys_of_a_rollout_that_is_over_are_forgotten_with_the_next_on
 ) -> None:
     writer, number = CountsWriter(server.url, "w"), store.acquire("one")
     stratum = StratumName(0, 1, 0, 1_000)
-    seen = ArmCounts(stratum, 0, sticky=True, requests=1, events={"errors": 1}, firsts=[("errors", "errors", 7, True)])
+    firsts = [("errors", "errors", 7, True, False)]
+    seen = ArmCounts(stratum, 0, sticky=True, requests=1, events={"errors": 1}, firsts=firsts)
     for rollout_id in ("m-2-a", "m-2-a-shadow", "m-2-b", "m-2-b-keys"):
         await writer.add(rollout_id, 1, [seen])
     await writer.stop()

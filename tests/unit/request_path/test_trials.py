@@ -52,8 +52,16 @@ def outputs_of(*scores: float) -> Outputs:
     return Outputs((Tensor("y", "FP32", (len(scores), 2), data),))
 
 
-def answered(judged: list[Judged], outputs: Outputs, run_s: float, landed_at: float = 0.0) -> None:
-    counting.answered(judged, outputs, Took(run_s, landed_at))
+def answered(
+    judged: list[Judged],
+    outputs: Outputs,
+    run_s: float,
+    landed_at: float = 0.0,
+    rows: int = 1,
+    *,
+    leads: bool = True,
+) -> None:
+    counting.answered(judged, outputs, Took(run_s, landed_at, rows, leads))
 
 
 def arms(trials: Trials) -> dict[bool, Tally]:
@@ -67,13 +75,47 @@ def firsts(tally: Tally) -> list[tuple[str, str]]:
 def test_answers_are_counted_for_the_arm_by_latency_and_score() -> None:
     trials = trials_of(SCORED)
     mine = [assigned(trials, CANARY) for _ in range(3)]
-    answered([(request, row, ()) for row, request in enumerate(mine)], outputs_of(0.1, 0.3, 0.5), 0.005)
+    answered([(request, row, ()) for row, request in enumerate(mine)], outputs_of(0.1, 0.3, 0.5), 0.005, rows=3)
     answered([(assigned(trials, "stable"), 0, ())], outputs_of(0.9), 0.02)
     found = arms(trials)
     canary, stable = found[True], found[False]
     assert (canary.requests, stable.requests) == (3, 1)
-    assert canary.events == {"split": 3, "latency.0": 3, "scores.0": 1, "scores.1": 1, "scores.2": 1}
-    assert stable.events == {"split": 1, "latency.0": 1, "latency.1": 1, "scores.2": 1}
+    assert canary.events == {"split": 3, "scores.0": 1, "scores.1": 1, "scores.2": 1}
+    assert stable.events == {"split": 1, "scores.2": 1}
+    # Three answers of one run are slow together.
+    assert canary.runs == {"ran.1": (1, 1, 1), "latency.0.1": (1, 1, 1)}
+    assert stable.runs == {"ran.0": (1, 1, 1), "latency.0.0": (1, 1, 1), "latency.1.0": (1, 1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"), [(1, 0), (2, 1), (3, 1), (4, 2), (7, 2), (8, 3), (16, 4), (31, 4), (32, 5), (64, 5), (5_000, 5)]
+)
+def test_runs_are_counted_with_those_of_about_as_many_rows(rows: int, size: int) -> None:
+    trials = trials_of(TRIAL)
+    answered([(assigned(trials, CANARY), 0, ())], outputs_of(0.1), 0.0, rows=rows)
+    assert arms(trials)[True].runs == {f"ran.{size}": (1, 1, 1)}
+
+
+def test_of_the_runs_that_begin_within_a_turn_the_first_is_evidence_however_long_it_takes() -> None:
+    trials = trials_of(TRIAL)
+    request = assigned(trials, CANARY)
+    assert [counting.leads(request, at_s) for at_s in (7.1, 7.4, 7.5, 7.9, 11.0, 10.0)] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert counting.leads(assigned(trials, "stable"), 7.5)
+    assert not counting.leads(request_of(), 99.0)
+
+
+def test_runs_that_are_no_evidence_are_counted_for_the_proof_of_the_step_and_for_the_whole_model() -> None:
+    trials = trials_of(TRIAL)
+    for leads in (True, False, False):
+        answered([(assigned(trials, CANARY), 0, ())], outputs_of(0.1), 0.005, leads=leads)
+    assert arms(trials)[True].runs == {"ran.0": (1, 3, 3), "latency.0.0": (1, 3, 3)}
 
 
 def test_what_was_taken_is_not_taken_again() -> None:
@@ -86,7 +128,8 @@ def test_what_was_taken_is_not_taken_again() -> None:
 def test_a_bound_is_passed_by_what_takes_longer_and_not_by_what_takes_just_as_long() -> None:
     trials = trials_of(TRIAL)
     answered([(assigned(trials, "stable"), 0, ())], outputs_of(0.1), 0.001)
-    assert arms(trials)[False].events == {"split": 1}
+    tally = arms(trials)[False]
+    assert (tally.events, tally.runs) == ({"split": 1}, {"ran.0": (1, 1, 1)})
 
 
 def test_a_canary_may_take_a_moment_longer_than_the_stable_version_since_its_own_replicas_are_colder() -> None:
@@ -95,8 +138,8 @@ def test_a_canary_may_take_a_moment_longer_than_the_stable_version_since_its_own
         for run_s in (0.00115, 0.0015):
             answered([(assigned(trials, variant), 0, ())], outputs_of(0.1), run_s)
     found = arms(trials)
-    assert found[True].events == {"split": 2, "latency.0": 1}
-    assert found[False].events == {"split": 2, "latency.0": 2}
+    assert found[True].runs == {"ran.0": (2, 2, 2), "latency.0.0": (1, 1, 1)}
+    assert found[False].runs == {"ran.0": (2, 2, 2), "latency.0.0": (2, 2, 2)}
 
 
 def test_what_took_longer_in_all_than_the_goal_is_told_however_fast_it_ran_and_nothing_where_there_is_no_goal() -> None:
@@ -148,8 +191,8 @@ def test_a_key_is_told_once_for_each_kind_and_each_bound() -> None:
     assert tally.requests == 3
     assert firsts(tally) == [
         ("keys", "keys"),
-        ("latency.0", "latency.0"),
-        ("latency.1", "latency.1"),
+        ("latency.0", "latency.0.0"),
+        ("latency.1", "latency.1.0"),
         ("scores", "scores.1"),
         ("split", "split"),
     ]
@@ -190,7 +233,28 @@ def test_beyond_the_sample_of_keys_what_few_of_them_have_is_told_of_each() -> No
     assert firsts(tally) == [(event, event) for event in ("errors", "features_missing", "outputs_invalid")]
     assert not any(first.sampled for first in tally.firsts)
     # The whole model is seen by all of its requests.
-    assert (tally.requests, tally.events["latency.0"], "split" in tally.events) == (4, 3, False)
+    assert (tally.requests, tally.runs["latency.0.0"], "split" in tally.events) == (4, (0, 0, 1), False)
+    assert tally.runs["ran.0"] == (0, 0, 1)
+
+
+def test_a_key_leads_a_run_for_itself_and_what_is_no_evidence_is_told_of_the_step_alone() -> None:
+    trials = trials_of(replace(TRIAL, sticky=True))
+    first, second, third = (assigned(trials, CANARY, key) for key in (b"a", b"b", b"c"))
+    answered([(first, 0, ()), (second, 1, ())], outputs_of(0.1, 0.2), 0.02, rows=2, leads=False)
+    answered([(third, 0, ())], outputs_of(0.1), 0.005)
+    tally = arms(trials)[True]
+    slow = [(one.event, one.step_only) for one in tally.firsts if one.event.startswith("latency")]
+    assert slow == [("latency.0.1", True), ("latency.1.1", True), ("latency.0.0", False)]
+    assert tally.runs == {
+        "ran.0": (1, 1, 1),
+        "latency.0.0": (0, 0, 1),
+        "ran.1": (0, 1, 1),
+        "latency.0.1": (0, 0, 1),
+        "latency.1.1": (0, 0, 1),
+    }
+    answered([(assigned(trials, CANARY, b"a"), 0, ())], outputs_of(0.1), 0.02)
+    again = [(one.event, one.step_only) for one in arms(trials)[True].firsts if one.event.startswith("latency")]
+    assert again == [("latency.0.0", False), ("latency.1.0", False)]
 
 
 def test_without_a_share_of_the_canary_no_key_is_told() -> None:

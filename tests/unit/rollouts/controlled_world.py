@@ -117,7 +117,8 @@ class World:
             self._left[arm] += requests * rate
             errors = int(self._left[arm])
             self._left[arm] -= errors
-            seen = {"split": requests, "errors": errors, "latency.0": requests, "latency.1": requests // 20}
+            seen = {"split": requests, "errors": errors, "latency.0.0": requests, "latency.1.0": requests // 20}
+            seen["ran.0"] = requests
             seen["over_goal"] = requests * self.late // 1_000
             for row in (0, 2, 4):
                 fields |= {f"{row + arm}|{event}": count for event, count in seen.items()}
@@ -126,6 +127,7 @@ class World:
 
     def _count_stable(self, rollout_id: str, name: StratumName) -> None:
         seen = {"errors": int(self.requests * self.stable_errors), "over_goal": self.requests * self.late // 1_000}
+        seen["ran.0"] = self.requests
         fields = {f"5|{event}": count for event, count in seen.items()}
         self.store.add(rollout_id, name, {"requests|1": self.requests, **fields})
 

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from ville import BernoulliTest
 
-from serving.rollouts.alternatives import Alternatives, better, other, worse
+from serving.rollouts.alternatives import WORSE, Alternatives, Family, better, evenly, other
 from serving.rollouts.drift import tilts
 from serving.rollouts.e_process import mixture
+
+
+def worse(column: int, phi0: float, share: float = 1.0) -> Family:
+    return evenly(column, phi0 * WORSE, share, phi0)
 
 
 def expected_factors(table: Alternatives, phi: float, weight_bp: int, events: int) -> np.ndarray:
@@ -35,7 +39,7 @@ def test_a_bet_on_a_worse_canary_is_fair_at_what_is_allowed_and_loses_below_it(w
 
 @pytest.mark.parametrize("weight_bp", [1_000, 5_000])
 def test_a_bet_that_the_canary_does_no_harm_is_fair_at_the_margin_and_loses_above_it(weight_bp: int) -> None:
-    table = Alternatives([[better(0, 1.75)]])
+    table = Alternatives([[evenly(0, better(1.75), 1.0, 1.75)]])
     assert expected_factors(table, 1.75, weight_bp, 7) == pytest.approx(1.0)
     assert (expected_factors(table, 2.5, weight_bp, 7) < 1.0).all()
 

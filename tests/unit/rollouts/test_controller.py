@@ -152,7 +152,7 @@ async def test_what_makes_requests_of_both_arms_late_pauses_it_where_the_model_h
             await world.tick()
     with_goal, without = (world.held(next(iter(world.store.documents))) for world in worlds)
     assert (with_goal.phase, with_goal.said.reason, without.phase) == ("paused", "guardrail", "step")
-    assert with_goal.said.sentence.startswith("answers over the latency goal of the whole model ")
+    assert with_goal.said.sentence.startswith("runs with answers over the latency goal of the whole model ")
 
 
 async def test_what_breaks_both_arms_pauses_it_and_a_person_may_go_on() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.rollouts import record
-from serving.rollouts.alternatives import worse
+from serving.rollouts.alternatives import WORSE
 from serving.rollouts.evidence import nothing, values, with_strata
 from serving.rollouts.gate import Gate, GateSet, Kind, Margin
 from serving.rollouts.stratum import ROWS, Stratum, StratumCounts, per_request
@@ -38,6 +38,9 @@ def drawn(seed: int, slices: int) -> list[StratumCounts]:
         for generation in range(step, step + 1 + (draw.random() < 0.1)):
             stratum = Stratum(time_slice, generation, step, WEIGHTS[step])
             canary, stable = draw.poisson(1.0, GATES.columns), draw.poisson(5.0, GATES.columns)
+            runs = list(GATES.runs_of(GATES.gates[1]))
+            canary[runs] += canary.sum()
+            stable[runs] += stable.sum()
             strata.append(per_request(stratum, draw.poisson([9, 90]), canary, stable))
     return strata
 
@@ -57,7 +60,7 @@ def test_the_recursion_is_the_sum_over_all_starts() -> None:
     def left(j: int) -> float:
         return 1 / (1 + log(1 + j))
 
-    phis = worse(0, 1.0).phis[0]
+    phis = WORSE
     pi = rho * phis / (rho * phis + 1 - rho)
     factors = (pi / rho) ** x[:, None] * ((1 - pi) / (1 - rho)) ** n[:, None]
     started = [(left(j) - left(j + 1)) * factors[j:].prod(axis=0) for j in range(slices)]
@@ -133,7 +136,12 @@ def test_counts_of_a_step_that_is_over_are_evidence_still_but_prove_nothing_of_t
 
 def test_a_flood_of_errors_overflows_nothing() -> None:
     flood = [
-        per_request(Stratum(j, 0, 0, 100), np.array([9_999, 0]), np.full(15, 9_999), np.zeros(15, np.int64))
+        per_request(
+            Stratum(j, 0, 0, 100),
+            np.array([9_999, 0]),
+            np.full(GATES.columns, 9_999),
+            np.zeros(GATES.columns, np.int64),
+        )
         for j in range(50)
     ]
     evidence = with_strata(GATES, nothing(GATES), flood)
@@ -147,3 +155,6 @@ def test_evidence_of_other_gates_or_another_format_is_refused() -> None:
         record.load(GateSet([Gate("errors", Kind.RATE, 0.02)]), kept)
     with pytest.raises(ValueError, match="format 7"):
         record.load(GATES, {**kept, "format": 7})
+    assert "start it again" in record.readable({**kept, "format": 1})
+    assert not record.readable(None)
+    assert not record.readable(kept)

@@ -18,7 +18,7 @@ from serving.rollouts.world import Fault, World
 from serving.state.rollout_counts import StratumName
 
 SETTINGS = GuardrailSettings()
-BEFORE = Before(1_000, (5, 10))
+BEFORE = Before((1_000, 800), (5, 8))
 HOURS = Plan((Step(1_000, 3 * 3_600, 3 * 3_600),))
 
 
@@ -31,13 +31,13 @@ def evidence(guard: Guard, before: Before = BEFORE, settings: GuardrailSettings 
 
 
 def at_rates(errors: float, slow: float, count: int, first: int = 0) -> list[SliceSeen]:
-    return [SliceSeen(first + place, 100, (round(100 * errors), round(100 * slow))) for place in range(count)]
+    return [SliceSeen(first + place, (100, 100), (round(100 * errors), round(100 * slow))) for place in range(count)]
 
 
 def test_a_bet_is_fair_at_what_is_allowed_and_loses_below_it() -> None:
-    _, highest = rate_interval(BEFORE.events[0], BEFORE.requests, SETTINGS.alpha)
+    _, highest = rate_interval(BEFORE.events[0], BEFORE.of[0], SETTINGS.alpha)
     allowed = SETTINGS.allowed * highest
-    with_it, without = (evidence(after([SliceSeen(0, 1, (errors, 0))]))[0] for errors in (1, 0))
+    with_it, without = (evidence(after([SliceSeen(0, (1, 1), (errors, 0))]))[0] for errors in (1, 0))
     assert allowed * with_it + (1 - allowed) * without == pytest.approx(1.0)
     assert 0.5 * allowed * with_it + (1 - 0.5 * allowed) * without < 0.999
 
@@ -55,34 +55,38 @@ def test_both_arms_broken_is_found_within_some_seconds_and_said_with_its_numbers
 def test_slow_answers_of_both_arms_are_found_too() -> None:
     slow = guardrail.guarded(after(at_rates(0.0, 0.5, 6)), BEFORE, SETTINGS)[1]
     assert slow.broken
-    assert "slow answers of the whole model" in guardrail.sentence(slow)
+    assert "slow runs of the whole model 300/600 in the last 60 s against 8/800" in guardrail.sentence(slow)
 
 
 def test_answers_over_the_goal_are_looked_at_where_there_is_one() -> None:
-    fields = {"4|over_goal": 10, "5|over_goal": 30, "5|latency.1": 90, "5|split": 90}
+    fields = {"4|over_goal": 10, "5|over_goal": 30, "5|latency.1.0": 50, "5|latency.2.3": 4, "5|split": 90}
+    fields |= {"4|ran.0": 10, "5|ran.0": 50, "5|ran.3": 20}
     counted = {StratumName(place, 1, 0, 1_000): {"requests|0": 10, "requests|1": 90, **fields} for place in range(4)}
     seen = guardrail.slices(counted, tail=2)
-    assert seen[3] == SliceSeen(3, 100, (0, 0, 40))
-    for before, found in ((Before(1_000, (5, 10, 1)), ["over_goal"]), (BEFORE, [])):
+    assert seen[3] == SliceSeen(3, (100, 80, 80), (0, 4, 40))
+    with_goal = Before((1_000, 800, 800), (5, 8, 1))
+    for before, found in ((with_goal, ["over_goal"]), (BEFORE, [])):
         guarded = guardrail.guarded(after(seen, before), before, SETTINGS)
         assert [one.name for one in guarded if one.broken] == found
-    assert "answers over the latency goal of the whole model 160/400" in guardrail.finding(
-        guardrail.guarded(after(seen, Before(1_000, (5, 10, 1))), Before(1_000, (5, 10, 1)), SETTINGS)
+    assert "runs with answers over the latency goal of the whole model 160/320" in guardrail.finding(
+        guardrail.guarded(after(seen, with_goal), with_goal, SETTINGS)
     )
 
 
 def test_what_an_earlier_release_began_without_a_goal_goes_on() -> None:
     document = guardrail.dump(after(at_rates(0.02, 0.03, 20)))
     held = guardrail.load(json.loads(json.dumps(document)))
-    seen = [SliceSeen(20, 100, (60, 0, 0)), SliceSeen(21, 100, (60, 0, 0))]
+    seen = [SliceSeen(20, (100, 90, 90), (60, 0, 0)), SliceSeen(21, (100, 90, 90), (60, 0, 0))]
     errors, _ = guardrail.guarded(guardrail.with_slices(held, BEFORE, SETTINGS, seen), BEFORE, SETTINGS)
     assert errors.broken
 
 
 def test_where_hardly_anything_was_seen_before_nothing_is_found() -> None:
-    few = Before(10, (0, 0))
+    few = Before((10, 10), (0, 0))
     assert max(evidence(after(at_rates(1.0, 1.0, 50), few), few)) == pytest.approx(1.0)
-    assert max(evidence(after(at_rates(1.0, 1.0, 50), Before(0, (0, 0))), Before(0, (0, 0)))) == pytest.approx(1.0)
+    assert max(
+        evidence(after(at_rates(1.0, 1.0, 50), Before((0, 0), (0, 0))), Before((0, 0), (0, 0)))
+    ) == pytest.approx(1.0)
 
 
 def test_it_goes_on_after_a_restart_to_the_last_bit() -> None:

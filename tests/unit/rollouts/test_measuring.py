@@ -11,10 +11,11 @@ from serving.rollouts.measuring import ENOUGH, FINE_BOUNDS_US, FINE_EDGES, Basis
 
 def counted(took_us: np.ndarray[tuple[int], np.dtype[np.float64]], scores: object = ()) -> dict[str, int]:
     """As a worker counts answers under the fine bounds and edges."""
-    over = {f"5|latency.{place}": int((took_us > bound).sum()) for place, bound in enumerate(FINE_BOUNDS_US)}
+    over = {f"5|latency.{place}.0": int((took_us > bound).sum()) for place, bound in enumerate(FINE_BOUNDS_US)}
     bins = np.bincount(np.searchsorted(FINE_EDGES, np.asarray(scores, float), side="right"))
     return {
         "requests|1": took_us.size,
+        "5|ran.0": took_us.size,
         **{field: count for field, count in over.items() if count},
         **{f"5|scores.{place}": int(count) for place, count in enumerate(bins) if count},
     }

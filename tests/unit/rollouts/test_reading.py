@@ -41,6 +41,15 @@ def columns(**events: list[int]) -> Counts:
     return found
 
 
+def runs(slow: list[int], ran: int, size: int = 0) -> Counts:
+    """Runs of one class of size, of which so many were slower than each bound."""
+    found = np.zeros(GATES.columns, np.int64)
+    for place, count in enumerate(slow):
+        found[GATES.columns_in(LATENCY, place)[size]] = count
+    found[GATES.runs_of(LATENCY)[size]] = ran
+    return found
+
+
 def test_before_anything_was_seen_there_is_nothing_to_compare() -> None:
     found = reading(nothing(GATES), ERRORS)
     assert (found.evidence, found.events, found.requests, found.ratio) == (1.0, (0, 0), (0, 0), 0.0)
@@ -48,9 +57,23 @@ def test_before_anything_was_seen_there_is_nothing_to_compare() -> None:
 
 
 def test_the_bound_of_which_the_canary_has_most_too_many_is_told() -> None:
-    evidence = seen((1_000, columns(latency=[100, 60, 1]), columns(latency=[900, 100, 9])))
-    assert reading(evidence, LATENCY).bin == 1
-    assert reading(evidence, LATENCY).events == (60, 100)
+    canary, stable = runs([100, 60, 1], 300), runs([900, 100, 9], 2_700)
+    found = reading(seen((1_000, canary, stable)), LATENCY)
+    assert (found.bin, found.events, found.requests) == (1, (60, 100), (300, 2_700))
+    assert found.ratio == pytest.approx(5.4)
+    lower, upper = effect(GATES, seen((1_000, canary, stable)), found).ratio
+    assert 2.5 < lower < 5.4 < upper < 12.0
+
+
+def test_runs_are_compared_with_those_of_about_as_many_rows() -> None:
+    """Of both sizes the canary's are as often slow, though it has nearly all of the small ones, which are fast."""
+    canary = runs([9, 9, 9], 900) + runs([10, 10, 10], 20, size=5)
+    stable = runs([1, 1, 1], 100) + runs([500, 500, 500], 1_000, size=5)
+    found = reading(seen((1_000, canary, stable)), LATENCY)
+    assert found.events == (19, 501)
+    assert found.requests == (920, 1_100)
+    assert found.ratio == pytest.approx(1.0)
+    assert found.evidence < 1.0
 
 
 def test_of_scores_the_bin_that_differs_most_either_way_is_told() -> None:

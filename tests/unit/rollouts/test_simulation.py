@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from serving.rollouts.gate import GateSet
+from serving.rollouts.gate import GateSet, Kind
 from serving.rollouts.plan import Plan, Step, default_steps, gates_of
 from serving.rollouts.simulated_traffic import traffic_of
-from serving.rollouts.simulation import Result, simulate
+from serving.rollouts.simulation import Result, ShippedRule, simulate
 from serving.rollouts.stratum import EVERY, FIRST, IN_STEP, Stratum
 from serving.rollouts.transition import Phase
-from serving.rollouts.world import Fault, Peak, World, measured
+from serving.rollouts.world import Batches, Fault, Peak, World, measured
 
 PLAN = Plan(default_steps(1_000))
 STICKY = World(keys=20_000)
@@ -27,6 +27,10 @@ def runs(world: World, count: int, plan: Plan = PLAN) -> list[Result]:
 
 def ended(results: list[Result]) -> Counter[Phase]:
     return Counter(result.phase for result in results)
+
+
+# About as many rows in a run as the share lets gather, up to 64, and stalls that hit whole runs, often several.
+STALLED = World(requests_per_min=6_000.0, batches=Batches(gathered_s=0.4, stalls=5e-4, lasts=3.0))
 
 
 def test_the_same_seed_is_the_same_rollout() -> None:
@@ -45,6 +49,48 @@ def test_of_40_identical_canaries_at_most_5_are_stopped() -> None:
 )
 def test_a_faulty_canary_is_rolled_back(fault: Fault) -> None:
     assert ended(runs(replace(STICKY, fault=fault), 4)) == {Phase.ROLLED_BACK: 4}
+
+
+@pytest.mark.parametrize("keys", [0, 100_000], ids=["per request", "sticky"])
+def test_an_identical_canary_stays_where_stalls_make_whole_batches_slow(keys: int) -> None:
+    plan = Plan(default_steps(6_000))
+    found = [simulate(replace(STALLED, keys=keys), plan, seed) for seed in range(12)]
+    assert ended(found)[Phase.ROLLED_BACK] == 0
+    assert ended(found)[Phase.PROMOTED] >= 11
+
+
+def test_counted_by_row_the_same_stalls_would_roll_it_back() -> None:
+    """As it was before a run was one observation; else the worlds above would show nothing."""
+    plan = Plan(default_steps(6_000))
+    gates = [replace(gate, kind=Kind.RATE) if gate.of_runs else gate for gate in gates_of(plan, measured())]
+    by_row = GateSet(gates)
+    found = [simulate(STALLED, plan, seed, ShippedRule(plan, by_row), gates=by_row) for seed in range(6)]
+    assert ended(found)[Phase.ROLLED_BACK] >= 3
+
+
+@pytest.mark.parametrize("keys", [0, 100_000], ids=["per request", "sticky"])
+@pytest.mark.parametrize("fault", [Fault(latency_factor=1.25), Fault(slow_share=0.02)], ids=["all slower", "slow tail"])
+def test_a_slow_canary_is_rolled_back_among_the_same_stalls(fault: Fault, keys: int) -> None:
+    world = replace(STALLED, keys=keys, batches=Batches(gathered_s=0.1, stalls=5e-4, lasts=3.0), fault=fault)
+    found = [simulate(world, Plan(default_steps(6_000)), seed) for seed in range(3)]
+    assert {(result.phase, result.reason) for result in found} == {(Phase.ROLLED_BACK, "latency")}
+
+
+def test_small_shares_have_small_batches_and_one_request_of_each_stands_for_it() -> None:
+    gates = GateSet(gates_of(PLAN, measured()))
+    latency = next(gate for gate in gates.gates if gate.of_runs)
+    for world in (STALLED, replace(STALLED, keys=20_000)):
+        counts = traffic_of(world, gates, np.random.default_rng(3)).tick(Stratum(0, 0, 0, 500), 0.0, 60.0)
+        runs = gates.of(latency, counts.events[EVERY], counts.requests)
+        rows_each = counts.requests / runs
+        assert rows_each[0] < 4
+        assert 25 < rows_each[1] < 64
+        leading = gates.of(latency, counts.events[FIRST], counts.requests)
+        assert (leading <= np.minimum(runs, 120)).all()
+        assert leading[1] > 60
+        slow = gates.by_bin(latency, counts.events[EVERY])
+        assert (np.diff(slow, axis=1) <= 0).all()
+        assert (slow[:, 0] <= runs).all()
 
 
 def test_twice_the_errors_are_seen_at_a_tenth_of_the_traffic() -> None:

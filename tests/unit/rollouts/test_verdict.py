@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from serving.rollouts.evidence import Evidence, nothing, with_strata
-from serving.rollouts.gate import GateSet
+from serving.rollouts.gate import Gate, GateSet
 from serving.rollouts.plan import DEFAULT_GATES, Otherwise, Plan, Step, gates_of
 from serving.rollouts.stratum import Stratum, per_request
 from serving.rollouts.verdict import Action, Look, Outcome, Verdict, judge
@@ -20,9 +20,15 @@ IN_TIME = Look(step=0, elapsed_s=400.0)
 TOO_LATE = Look(step=0, elapsed_s=3_600.0)
 
 
+def runs_of_one_row(gate: Gate) -> list[int]:
+    return list(GATES.runs_of(gate)[:1])
+
+
 def seen(requests: tuple[int, int] = (500, 4_500), step: int = 0, **events: tuple[int, int]) -> Evidence:
-    """Evidence of one step in which so many events of gates' first bins were seen."""
+    """Evidence of one step in which so many events of gates' first bins were seen; each request ran by itself."""
     rows = np.zeros((2, GATES.columns), np.int64)
+    for gate in GATES.gates:
+        rows[:, runs_of_one_row(gate)] = np.array(requests)[:, None]
     for name, counts in events.items():
         rows[:, GATES.firsts[name]] = counts
     stratum = Stratum(step, step, step, PLAN.steps[step].weight_bp)
