@@ -109,6 +109,10 @@ class ViewRead:
         presence = data[HEAD_BYTES : self._layout.values_at]
         return self._gap(presence), bytes(self._layout.values_at) + self._layout.values.pack(*values)
 
+    def outdated_beside(self, gap: Gap) -> Gap:
+        """What is told of the values that such a row does have, where it was kept from before and nothing answers."""
+        return Gap(self.view, tuple(name for name in self.used if name not in gap.features), OUTDATED)
+
     def age_s(self, data: bytes | None, now_ms: int) -> float | None:
         """How old the facts of a row are; None where there is no row that can be read."""
         if data is None or not self._layout.fits(data):

@@ -113,7 +113,7 @@ class ReadPlan:
                     gap, data = read.mended(data, now_ms, away=wanted not in known)
                     if gap.error is not None:
                         raise gap.refusal(position, wanted)
-                    _count(gap, gaps)
+                    _count_lacking(read, gap, gaps, kept=wanted in outdated)
                 elif wanted in outdated:
                     _count(read.outdated, gaps)
                 pieces.append(data)
@@ -143,6 +143,13 @@ class ReadPlan:
             # The id as it is, so that a caller who sends it in x-sluice-key gets the same variant.
             return str(first[names[0]]).encode()
         return b"".join(netstring(name, first[name]) for name in names)
+
+
+def _count_lacking(read: ViewRead, gap: Gap, gaps: dict[Gap, int], *, kept: bool) -> None:
+    """A row that lacks something; what else it has is told of too where it was `kept` from before."""
+    _count(gap, gaps)
+    if kept:
+        _count(read.outdated_beside(gap), gaps)
 
 
 def _count(gap: Gap, gaps: dict[Gap, int]) -> None:

@@ -50,9 +50,10 @@ class ReadBudgets:
         """Those of them whose time is not over; they are not watched any more."""
         found = []
         for waiting in told:
-            spoke = self._spoke_of.pop(waiting.request, None)
-            if spoke is not None:
-                self._spokes[spoke].pop(waiting.request)
+            spoke = self._spoke_of.get(waiting.request)
+            # Handed on without its rows, a request may wait for those of another version by now.
+            if spoke is not None and self._spokes[spoke][waiting.request] is waiting:
+                del self._spoke_of[waiting.request], self._spokes[spoke][waiting.request]
                 found.append(waiting)
         return found
 

@@ -186,10 +186,13 @@ class CachedReader:
         return True
 
     def _refresh(self, key: bytes, turn: Turn) -> None:
-        """Read it for those who come later; nobody waits."""
+        """Read it for those who come later; nobody waits.
+
+        What it finds is of no turn: who comes once the row that is used here is over waits for it, and gets no old one.
+        """
         if key in self._in_flight or not self._reader.has_room(1):
             return
-        load = self._in_flight[key] = Load(turn, [key])
+        load = self._in_flight[key] = Load(Turn(turn.now), [key])
         self.counts.refreshes += 1
         self._reader.fetch((key,), load, self._read)
 
@@ -251,7 +254,7 @@ class CachedReader:
             if load.left_out is not None and key in load.left_out:
                 continue
             if found is None or key not in found:
-                self._fall_back(key, turn, now)
+                self._fall_back(key, load, now)
                 continue
             row = found[key]
             if mine:
@@ -276,10 +279,10 @@ class CachedReader:
             ends = ends_of(lifetime, began, cost_s, self._draw(), heard=self._heard)
         self.cache.put(key, row, ends, cost_s, self._epoch)
 
-    def _fall_back(self, key: bytes, turn: Turn, now: float) -> None:
-        """Nothing answers: what was read before is used up to its hard limit, and told of."""
-        entry = self._entries.get(key)
-        if entry is None or entry.row is None or now >= entry.hard or key in turn.found:
+    def _fall_back(self, key: bytes, load: Load, now: float) -> None:
+        """Nothing answers: what was read before is used up to its hard limit, and told of, if anybody waits."""
+        entry, turn = self._entries.get(key), load.turn
+        if entry is None or entry.row is None or now >= entry.hard or key in turn.found or not load.waiting:
             return
         turn.found[key] = entry.row
         turn.found.outdated.add(key)

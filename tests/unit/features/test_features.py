@@ -15,12 +15,13 @@ from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows
 from serving.features.explanation import Wants
 from serving.features.features import Features
+from serving.features.packed import RowLayout
 from serving.features.plan import ReadPlan
 from serving.features.plan_in_use import PlanInUse
 from serving.features.store.feature_reader import FeatureReader
 from serving.features.store.reading import Found, Then
 from serving.inference import Answer, Request, TensorSpec, VersionKey
-from tests.unit.features.conftest import flights, signature
+from tests.unit.features.conftest import PLANE, flights, signature
 from tests.unit.features.test_plan import FOUND, INSTANCE, NOW_MS
 
 
@@ -342,3 +343,19 @@ def test_rows_of_before_are_used_and_told_of(bench: Bench, plan: ReadPlan) -> No
     del found[route]
     then([bench.reader.asked[0][1]], found)
     assert bench.handed_on[-1].degraded == "plane=stale_used, route=unavailable"
+
+
+def test_what_a_row_of_before_lacks_is_told_and_the_rest_of_it_is_told_to_be_of_before(
+    bench: Bench, plan: ReadPlan
+) -> None:
+    plane, _ = FOUND
+    found = CachedRows()
+    found.update({**FOUND, plane: RowLayout(PLANE).pack([1999.0, None], NOW_MS / 1000)})
+    found.outdated.add(plane)
+    request = bench.fill(plan, INSTANCE)
+    _, who, then = bench.reader.asked[0]
+    then([who], found)
+    assert request.degraded == "plane.seats=null, plane=stale_used"
+    bench.features.flush()
+    assert bench.observer.values["late", "plane", "year"] == {"present": 0, "stale_used": 1}
+    assert bench.observer.values["late", "plane", "seats"] == {"present": 0, "null": 1}

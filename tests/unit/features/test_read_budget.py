@@ -59,6 +59,18 @@ def test_who_is_told_in_time_is_not_late_and_nothing_is_left_of_it() -> None:
     assert bench.timers.timers == []
 
 
+def test_rows_that_come_too_late_are_not_taken_for_those_that_the_request_waits_for_by_now() -> None:
+    bench = Bench()
+    first = bench.waits(0.2)
+    bench.budgets.watch(first)
+    bench.timers.move_to(0.15)
+    assert [one for _, one in bench.late] == [first]
+    again = first._replace(began=0.15)
+    bench.budgets.watch(again)
+    assert bench.budgets.in_time([first]) == []
+    assert bench.budgets.in_time([again]) == [again]
+
+
 def test_a_deadline_that_has_passed_is_late_at_once() -> None:
     bench = Bench()
     bench.timers.move_to(3.0)

@@ -219,6 +219,60 @@ async def test_a_million_unknown_ids_leave_the_hot_ones_known(bench: Bench, rows
     assert bench.reader.cache.used_bytes <= 1_000_000
 
 
+@pytest.mark.parametrize("answered", [True, False])
+async def test_who_waits_for_a_row_that_is_being_read_anew_gets_what_comes_and_not_what_it_had_been(
+    answered: bool,
+) -> None:
+    bench = Bench(Lifetime(60.0, 0.0, 5.0))
+    bench.store.rows = {A: b"old"}
+    bench.draw = 0.0
+    await bench.reads("first", A)
+    bench.time += 59.0
+    assert await _while_it_is_read(bench) == {A: b"old"}
+    bench.store.rows = {A: b"new"}
+    bench.time += 1.0
+    bench.asks("late", A)
+    await bench.turns()
+    assert bench.store.asked == [[A], [A]], "it waits for the same read"
+    bench.store.takes()
+    (bench.store.answers if answered else bench.store.fails)()
+    assert bench.told["late"] == ({A: b"new"} if answered else None)
+    assert bench.reader.counts.outdated == 0
+
+
+async def test_who_waits_in_vain_for_a_row_that_is_being_read_anew_is_told_that_it_is_of_before(bench: Bench) -> None:
+    bench.store.rows = {A: b"old"}
+    await bench.reads("first", A)
+    bench.time += 119.0
+    assert await _while_it_is_read(bench) == {A: b"old"}
+    bench.time += 2.0
+    told: list[Found | None] = []
+    bench.reader.fetch((A,), "late", lambda _, found: told.append(found))
+    await bench.turns()
+    bench.store.takes()
+    bench.store.fails()
+    (found,) = told
+    assert isinstance(found, CachedRows)
+    assert (dict(found), found.outdated) == ({A: b"old"}, {A})
+
+
+async def test_a_read_for_later_that_fails_gives_nobody_an_old_row(bench: Bench) -> None:
+    bench.store.rows = {A: b"old"}
+    await bench.reads("first", A)
+    bench.time += 61.0
+    assert await _while_it_is_read(bench) == {A: b"old"}
+    bench.store.takes()
+    bench.store.fails()
+    assert bench.reader.counts.outdated == 0
+
+
+async def _while_it_is_read(bench: Bench) -> Found | None:
+    """What a request is told that has a row read anew; the read goes on."""
+    bench.asks("refreshing", A)
+    await bench.turns()
+    return bench.told["refreshing"]
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.sampled_from([A, B])),
