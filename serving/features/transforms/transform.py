@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -149,6 +149,11 @@ class Lookup:
     table: tuple[tuple[bytes, tuple[float, ...]], ...]
     otherwise: tuple[float, ...]
     takes_words: bool = True
+    # Made once: of a table of 100,000 words, for each request, it would hold the loop for milliseconds.
+    _by_word: Mapping[bytes, tuple[float, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_word", dict(self.table))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -163,7 +168,7 @@ class Lookup:
 
     def apply(self, operands: Sequence[Any]) -> Sequence[Numbers]:
         """See `Transform.apply`."""
-        found = words.lookup(operands[0], dict(self.table), self.otherwise)
+        found = words.lookup(operands[0], self._by_word, self.otherwise)
         return [np.ascontiguousarray(column) for column in found.T]
 
 
@@ -175,6 +180,10 @@ class OneHot:
     words: tuple[bytes, ...]
     takes_words: bool = True
     results: Sequence[float] | None = (0.0, 1.0)
+    _places: Mapping[bytes, tuple[float]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_places", {word: (float(place),) for place, word in enumerate(self.words)})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -183,8 +192,7 @@ class OneHot:
 
     def apply(self, operands: Sequence[Any]) -> Sequence[Numbers]:
         """See `Transform.apply`."""
-        table = {word: (float(place),) for place, word in enumerate(self.words)}
-        places = words.lookup(operands[0], table, (-1.0,))[:, 0]
+        places = words.lookup(operands[0], self._places, (-1.0,))[:, 0]
         return list(words.one_hot(places, len(self.words)).T)
 
 
