@@ -15,6 +15,7 @@ from onnx import TensorProto
 from serving.testing.load_client import Load, running
 from serving.testing.models import echo, save
 from tests.e2e.doubling import LONG
+from tests.e2e.flights_rollout import BESIDE_OTHERS
 from tests.e2e.parts import REPLICA, parts, until
 from tests.e2e.sluice_up import SluiceUp
 from tests.e2e.test_rollouts import NOT_PROMOTED, question, sluice, status
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 CANARY = "ray::ServeReplica:pool-echoes-canary"
 # No guardrail: replicas that start again and again slow both versions, for which it rightly pauses.
-STEP = {"steps": [{"weight": 50, "duration": "10s", "max_duration": "5m"}], "guardrail": False}
+STEP = {"steps": [{"weight": 50, "duration": "10s", "max_duration": "5m"}], **BESIDE_OTHERS, "guardrail": False}
 PLANS = {
     "shadow": {**STEP, "shadow": {"percent": 50, "duration": "3m", "max_duration": "5m"}},
     "own": STEP,

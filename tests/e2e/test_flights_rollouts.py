@@ -16,7 +16,14 @@ from serving.cli.failure import CommandFailed
 from serving.state.rollout_store import RolloutStore
 from serving.testing.load_client import Failure, Report, Span, running
 from tests.e2e.doubling import LONG
-from tests.e2e.flights_rollout import Answers, Asking, Rollout, flights_session, give_all_to_version_1
+from tests.e2e.flights_rollout import (
+    BESIDE_OTHERS,
+    Answers,
+    Asking,
+    Rollout,
+    flights_session,
+    give_all_to_version_1,
+)
 from tests.e2e.parts import CONTROL, REPLICA, WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
 
@@ -55,7 +62,7 @@ def back_to_version_1(session: SluiceUp) -> Iterator[None]:
 def test_a_fault_during_a_step_is_rolled_back_and_no_worker_asks_the_canary_any_more(session: SluiceUp) -> None:
     asking = Asking()
     with running(asking.load(session, SLOW)) as load:
-        rollout = Rollout.begin(session, 3, [{"weight": 10, "duration": "5m"}])
+        rollout = Rollout.begin(session, 3, [{"weight": 10, "duration": "5m"}], **BESIDE_OTHERS)
         rollout.until_phase("step")
         until(lambda: rollout.seen()["requests"]["canary"] > 30, "the canary has been healthy for a while")
         asking.faulty, injected_at = True, time.time()
@@ -80,7 +87,7 @@ def test_a_version_like_the_one_that_answers_is_promoted_again_and_again(session
     asking = Asking()
     with running(asking.load(session, FAST)) as load:
         for number in range(IDENTICAL):
-            rollout = Rollout.begin(session, 6, SHORT)
+            rollout = Rollout.begin(session, 6, SHORT, **BESIDE_OTHERS)
             began = time.monotonic()
             rollout.until_phase("promoted")
             log.info("rollout %d was promoted after %.0f s", number + 1, time.monotonic() - began)
@@ -118,7 +125,7 @@ def test_each_version_comes_to_the_end_that_is_known_of_it(
 def test_whatever_is_killed_the_rollout_goes_on_with_the_weight_it_had(session: SluiceUp) -> None:
     asking = Asking()
     with running(asking.load(session, SLOW)) as load:
-        rollout = Rollout.begin(session, 6, [{"weight": 30, "duration": "1h"}])
+        rollout = Rollout.begin(session, 6, [{"weight": 30, "duration": "1h"}], **BESIDE_OTHERS)
         rollout.until_phase("step")
         outages = {words: _outage(session, words, rollout, asking, load.report) for words in KILLED}
         _another_controller_takes_over_and_gives_back(session, rollout)

@@ -15,6 +15,7 @@ from onnx import ModelProto, TensorProto
 
 from serving.testing.load_client import Load, Question, running
 from serving.testing.models import echo, graph_of, node, raises_on_13, save, value
+from tests.e2e.flights_rollout import BESIDE_OTHERS
 from tests.e2e.parts import parts, until
 from tests.e2e.scrape import Scrape
 from tests.e2e.sluice_up import PROGRAM, SluiceUp, environment
@@ -23,7 +24,7 @@ CONTROL_APP = "serving.processes.control_worker"
 PATH = "/v2/models/echoes/infer"
 # One request in five is of a row that the second version cannot answer.
 BAD_EVERY = 5
-PLAN: dict[str, Any] = {"steps": [{"weight": 50, "duration": "10s", "max_duration": "5m"}]}
+PLAN: dict[str, Any] = {"steps": [{"weight": 50, "duration": "10s", "max_duration": "5m"}], **BESIDE_OTHERS}
 SHADOW: dict[str, Any] = {"percent": 50, "duration": "10s", "max_duration": "5m"}
 SHADOW_PLAN = {**PLAN, "shadow": SHADOW}
 SCORED_PLAN = {**PLAN, "shadow": {**SHADOW, "gates": {"flips": {"largest": 0.02}}}}
