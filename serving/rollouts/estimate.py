@@ -30,6 +30,10 @@ from serving.rollouts.stratum import WHOLE_BP
 _MIXTURE = 2.0
 _SHAPES = 2.5
 _PROOF = 1.5
+# The largest ratio that is tried: of events that the canary alone has, it explains the most.
+_LARGEST = 10.0
+# What the canary alone may do: this share of its answers.
+_ALONE = 0.01
 _MINUTES_A_DAY = 1_440
 _LONGEST_MIN = 7 * _MINUTES_A_DAY
 
@@ -69,6 +73,11 @@ def forecasts(plan: Plan, traffic: Traffic) -> list[Forecast]:
             found.append(_forecast(plan, traffic, "latency", (ratio, 1 - quantile), words))
     if "scores" in plan.gates:
         found.append(_drift_forecast(plan, traffic, plan.gates["scores"]))
+    for name, rate in (("features_missing", traffic.missing_rate), ("outputs_invalid", 0.0)):
+        if name in plan.gates and rate == 0:
+            found.append(_forecast_alone(plan, traffic, name))
+    if "split" in plan.gates:
+        found.append(_split_forecast(plan, traffic))
     return found
 
 
@@ -113,6 +122,37 @@ def _forecast(plan: Plan, traffic: Traffic, name: str, change: tuple[float, floa
     step, minutes, canary = _walk(plan, traffic, growth, log(1 / settings.alpha) + cost)
     excess = canary * rate * (ratio - 1) if name == "errors" else 0.0
     return Forecast(name, words, step, minutes, excess)
+
+
+def _forecast_alone(plan: Plan, traffic: Traffic, name: str) -> Forecast:
+    """Of what the stable version never does: each event is the canary's."""
+    settings = plan.gates[name]
+    largest = settings.allowed * _LARGEST
+
+    def events(step: Step) -> float:
+        return traffic.requests_per_min * _ALONE * step.weight_bp / WHOLE_BP
+
+    def growth(step: Step) -> float:
+        rho = step.weight_bp / WHOLE_BP
+        odds = (rho * largest + 1 - rho) / (rho * settings.allowed + 1 - rho)
+        return events(step) * (log(_LARGEST) - log(odds))
+
+    decided = _walk(plan, traffic, growth, log(1 / settings.alpha) + _MIXTURE)
+    # With a small share each of them says so much that a verdict waits for enough of them.
+    enough = _walk(plan, traffic, events, plan.min_events)
+    step, minutes, _ = max(decided, enough, key=lambda one: one[1])
+    return Forecast(name, f"{100 * _ALONE:g} % of the canary's alone", step, minutes, 0.0)
+
+
+def _split_forecast(plan: Plan, traffic: Traffic) -> Forecast:
+    ratio = 1.1
+
+    def growth(step: Step) -> float:
+        rho = step.weight_bp / WHOLE_BP
+        return traffic.requests_per_min * (rho * ratio + 1 - rho) * _divergence(rho, ratio, 1.0)
+
+    step, minutes, _ = _walk(plan, traffic, growth, log(1 / plan.gates["split"].alpha) + _SHAPES)
+    return Forecast("split", "a tenth more than the canary's share", step, minutes, 0.0)
 
 
 def _drift_forecast(plan: Plan, traffic: Traffic, settings: GateSettings) -> Forecast:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import numpy as np
 import pytest
 
+from serving.rollouts.counted import stratum_counts
 from serving.rollouts.estimate import Forecast, Traffic, budget_share, forecasts, proof_minutes
-from serving.rollouts.plan import Plan, Step, default_steps
+from serving.rollouts.evidence import nothing, values, with_strata
+from serving.rollouts.gate import GateSet
+from serving.rollouts.plan import DEFAULT_GATES, Measured, Plan, Step, default_steps, gates_of
 from serving.rollouts.simulation import simulate
+from serving.rollouts.stratum import SLICE_S
 from serving.rollouts.world import Fault, World
+from serving.state.rollout_counts import StratumName
 
 TRAFFIC = Traffic(1_000.0, 0.01, 0.002)
 AT_10 = Plan((Step(1_000, 3_600, 36_000),))
@@ -36,6 +42,32 @@ def test_the_foretold_time_is_near_the_simulated_one(gate: str, change: str, fau
     assert forecast(gate, change).minutes == pytest.approx(float(np.median(minutes)), rel=0.6)
 
 
+@pytest.mark.parametrize("weight_bp", [100, 1_000, 5_000])
+@pytest.mark.parametrize("gate", ["features_missing", "outputs_invalid", "split"])
+def test_what_no_world_has_is_foretold_as_the_shipped_gates_find_it(gate: str, weight_bp: int) -> None:
+    plan = Plan((Step(weight_bp, 360_000, 360_000),))
+    gates = GateSet(gates_of(plan, Measured(3, (0, 1))))
+    place, evidence, slices = [one.name for one in gates.gates].index(gate), nothing(gates), 0
+    seen = (0.0, 0.0)
+    while values(gates, evidence)[place] < gates.gates[place].needed or sum(seen) < plan.min_events:
+        now = expected(gate, weight_bp / 10_000, slices + 1)
+        canary, stable = (round(after) - round(before) for before, after in zip(seen, now, strict=True))
+        name = StratumName(slices, 1, 0, weight_bp)
+        counted = stratum_counts(gates, name, {f"0|{gate}": canary, f"1|{gate}": stable})
+        evidence, slices, seen = with_strata(gates, evidence, [counted]), slices + 1, now
+    foretold = forecast(gate, "", plan, Traffic(1_000.0, 0.01))
+    assert foretold.minutes == pytest.approx(slices * SLICE_S / 60, rel=0.6)
+
+
+def expected(gate: str, rho: float, slices: int) -> tuple[float, float]:
+    """Events of both arms within so many slices, at a thousand requests a minute."""
+    requests = 1_000 * slices * SLICE_S / 60
+    if gate == "split":
+        share = rho * 1.1 / (rho * 1.1 + 1 - rho)
+        return requests * share, requests * (1 - share)
+    return requests * rho * 0.01, 0.0
+
+
 def test_more_traffic_and_larger_changes_are_seen_earlier() -> None:
     assert forecast("errors", "3 times").minutes < forecast("errors", "2 times").minutes
     busier = Traffic(10_000.0, 0.01, 0.002)
@@ -49,7 +81,13 @@ def test_what_no_step_can_see_is_said_to_be_unseen() -> None:
 
 
 def test_a_gate_of_which_nothing_was_measured_is_not_foretold() -> None:
-    assert {found.gate for found in forecasts(AT_10, Traffic(1_000.0, 0.0))} == {"latency", "scores"}
+    assert "errors" not in {found.gate for found in forecasts(AT_10, Traffic(1_000.0, 0.0))}
+
+
+def test_every_gate_is_foretold_and_none_that_the_plan_leaves_out() -> None:
+    assert {found.gate for found in forecasts(AT_10, Traffic(1_000.0, 0.01))} == set(DEFAULT_GATES)
+    errors = {"errors": DEFAULT_GATES["errors"]}
+    assert {found.gate for found in forecasts(replace(AT_10, gates=errors), TRAFFIC)} == {"errors"}
 
 
 def test_the_proof_of_no_harm_takes_as_long_as_traffic_needs() -> None:
