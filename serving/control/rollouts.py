@@ -13,6 +13,7 @@ from serving.control.rollout_figures import RolloutFigures
 from serving.control.session import AskSession
 from serving.errors import BadRequest, ServingError, UnknownModel
 from serving.rollouts import rollout, shadow
+from serving.rollouts.beginning import check_pin
 from serving.rollouts.controller import Controller
 from serving.rollouts.look import replayed
 from serving.rollouts.rollout import Rollout, Said
@@ -68,11 +69,12 @@ class Rollouts:
         """All traffic of a model to one version; also where nothing can be rolled out.
 
         Raises:
-            ServingError: the version is not served, or the order could not be given.
+            ServingError: the version is not served, or was refused; or the order could not be given.
         """
         if self._controller is not None:
             await self._controller.pin(model, version, by)
             return
+        await check_pin(self._session, model, version)
         split = {"variant": "stable", "version": version, "weight_bp": 10_000}
         await self._session("split", model=model, splits=[split], trial=None, salt=model, fence=0)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from serving.errors import BadRequest, ConfigInvalid, InUse, NotReady, UnknownModel
+from serving.errors import BadRequest, ConfigInvalid, InUse, NotReady, ServingError, UnknownModel
 from serving.rollouts import plan_file
 from serving.rollouts.plan import Plan
 from serving.rollouts.same_form import other_form
+from serving.rollouts.session import Session
+
+# An order in a hurry waits no longer for what a session says of its versions.
+_SAYS_WITHIN_S = 2.0
 
 
 def asked_for(plan: Mapping[str, Any]) -> Plan:
@@ -72,3 +77,20 @@ def stable_of(seen: Mapping[str, Any], model: str, canary: int) -> int:
             "or serve it as another model"
         )
     return stable
+
+
+async def check_pin(session: Session, model: str, version: int) -> None:
+    """Whoever pins a version in a hurry is told that it could answer nobody.
+
+    Raises:
+        NotReady: it was refused where it should run. Where nobody can say, the order is not kept up.
+    """
+    try:
+        async with asyncio.timeout(_SAYS_WITHIN_S):
+            seen = await session("models")
+    except (ServingError, TimeoutError):
+        return
+    versions: list[Any] = next((one["versions"] for one in seen["models"] if one["name"] == model), [])
+    refused = next((one for one in versions if (one["version"], one["state"]) == (version, "refused")), None)
+    if refused is not None:
+        raise NotReady(f"version {version} of {model!r} cannot answer, so that nothing was changed: {refused['why']}")

@@ -15,7 +15,7 @@ from typing import Any
 
 from serving.errors import BadRequest, InUse, NotReady, ServingError, Unavailable, UnknownModel
 from serving.rollouts import look, rollout, shadow, transition
-from serving.rollouts.beginning import asked_for, check_score, stable_of
+from serving.rollouts.beginning import asked_for, check_pin, check_score, stable_of
 from serving.rollouts.hook_message import key_of, message, owing, question
 from serving.rollouts.look import Facts, Looked
 from serving.rollouts.own_replicas import OwnReplicas
@@ -175,10 +175,11 @@ class Controller:
         """All traffic of a model to one version, now; a rollout of it ends with that.
 
         Raises:
-            ServingError: the version is not served, or the order could not be given.
+            ServingError: the version is not served, or was refused; or the order could not be given.
         """
         async with self._one_at_a_time:
             number = await self._number()
+            await check_pin(self._session, model, version)
             live = await asyncio.to_thread(self._store.live)
             ended = [rollout.load(one) for one in live if one["model"] == model and not one["settled"]]
             split = {"variant": "stable", "version": version, "weight_bp": 10_000}

@@ -91,6 +91,21 @@ async def test_load_and_unload_are_asked_for_as_they_were_said(session: FakeSess
     ]
 
 
+async def test_a_version_is_pinned_unless_it_could_answer_nobody(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin = "/api/v1/models/a:pin?version=1"
+    async with client(session) as asking:
+        assert (await asking.post(pin, headers=GIVEN)).json() == {"model": "a", "version": 1}
+        assert [what for what, _ in session.changes] == ["split"]
+        monkeypatch.setitem(VERSION, "state", "refused")
+        monkeypatch.setitem(VERSION, "why", "its file is gone")
+        refused = await asking.post(pin, headers=GIVEN)
+    assert refused.status_code == 503
+    assert refused.json()["error"].endswith("cannot answer, so that nothing was changed: its file is gone")
+    assert [what for what, _ in session.changes] == ["split"]
+
+
 async def test_the_level_of_a_logger_is_changed_as_it_was_said(session: FakeSession) -> None:
     async with client(session) as asking:
         assert (await asking.get("/api/v1/logs")).json()["levels"] == {}

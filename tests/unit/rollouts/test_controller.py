@@ -141,6 +141,19 @@ async def test_a_pin_gives_all_to_one_version_and_ends_the_rollout() -> None:
     assert (held.phase, held.settled, world.session.canary_bp) == ("aborted", True, 10_000)
 
 
+async def test_a_version_that_could_answer_nobody_is_not_pinned_and_the_rollout_goes_on() -> None:
+    world = World()
+    rollout_id = await world.begin()
+    await world.until("step", rollout_id)
+    splits = len(world.session.splits)
+    world.session.state, world.session.why = "refused", "its file is gone"
+    with pytest.raises(NotReady, match="version 2 of 'm' cannot answer, so that nothing was changed: its file is gone"):
+        await world.controller.pin("m", 2, "anna")
+    assert (world.held(rollout_id).phase, len(world.session.splits)) == ("step", splits)
+    await world.controller.pin("m", 1, "anna")
+    assert (world.held(rollout_id).phase, world.session.canary_bp) == ("aborted", 0)
+
+
 async def test_what_makes_requests_of_both_arms_late_pauses_it_where_the_model_has_a_goal() -> None:
     worlds = World(), World()
     worlds[0].session.goal_us = 20_000
