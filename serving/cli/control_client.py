@@ -67,7 +67,8 @@ class ControlClient:
         content = b"" if body is None else orjson.dumps(body)
         kind = {"content-type": "application/json"} if content else {}
         headers = {"authorization": f"Bearer {self.token}", **kind}
-        reply = client.order(f"/api/v1{path}?{given}", headers, content)
+        shown_by = "sluice rollout status" if "/rollouts" in path else "sluice models list"
+        reply = client.order(f"/api/v1{path}?{given}", headers, content, shown_by)
         client.close()
         return self._worked(reply)
 

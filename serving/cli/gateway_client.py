@@ -76,8 +76,10 @@ class GatewayClient:
         except (OSError, http.client.HTTPException) as error:
             raise self._silent(error) from error
 
-    def order(self, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
-        """The reply to a POST that changes something, which is never sent twice.
+    def order(
+        self, path: str, headers: Mapping[str, str], body: bytes = b"", shown_by: str = "sluice models list"
+    ) -> Reply:
+        """The reply to a POST that changes something, which is never sent twice; `shown_by` tells whether it was done.
 
         Raises:
             CommandFailed: nothing answers there, or what was sent got no answer.
@@ -87,7 +89,7 @@ class GatewayClient:
         except ConnectionRefusedError as error:
             raise self._silent(error) from error
         except (OSError, http.client.HTTPException) as error:
-            text = f"{self.url} gave no answer ({_why(error)}) and may have done it; `sluice models list` shows it"
+            text = f"{self.url} gave no answer ({_why(error)}) and may have done it; `{shown_by}` shows it"
             raise not_reachable(text) from error
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from serving.cli.control_client import ControlClient
 
 Which = Annotated[str, typer.Argument(help="Id of a rollout, or a model for its last one.", show_default=False)]
-_LOOK_EVERY_S = 1.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -63,9 +61,13 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Begin to roll out a version beside the one that answers, judged against it step by step."""
+    from serving.cli.spinner import spinner
+
     client = _client(http_port, control_url, token_file)
     body = {"canary": version, "plan": read_plan(plan), "sticky": sticky, "dry_run": dry_run, "by": me()}
-    done = client.post(f"/models/{quote(model, safe='')}/rollouts", {}, body)
+    # Whether there is room for replicas of its own takes the engine a while.
+    with spinner(f"asking whether {model}/{version} can begin", silent=as_json):
+        done = client.post(f"/models/{quote(model, safe='')}/rollouts", {}, body)
     words = "could begin: " if dry_run else "has begun: "
     _tell(done, f"{words}{done['id']}, version {done['stable']} to {done['canary']}", as_json=as_json)
 
@@ -81,12 +83,17 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show all rollouts, or one of them with its steps, its gates and why it stands where it stands."""
+    from serving.cli import rollout_watch
     from serving.cli.output import console, print_json, table
     from serving.cli.rollout_screen import COLUMNS, row
 
     client = _client(http_port, control_url, token_file)
     if which is not None:
-        _show(client, _id(client, which), watch=watch, as_json=as_json)
+        rollout_id = _id(client, which)
+        if watch:
+            rollout_watch.watch(client, rollout_id, as_json=as_json)
+        else:
+            rollout_watch.show(client.get(f"/rollouts/{rollout_id}"), as_json=as_json)
         return
     found = client.get("/rollouts")
     if as_json:
@@ -223,19 +230,18 @@ def wait(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Return when a rollout is over: exit code 0 if it ended as wanted, 4 if not."""
+    """Return when a rollout is over: exit code 0 if it ended as wanted, 4 if not.
+
+    A session that does not answer meanwhile is asked again for a minute.
+    """
     from serving.cli.failure import wrong_usage
+    from serving.cli.rollout_watch import over
 
     if wanted not in ("promoted", "rolled-back"):
         raise wrong_usage(f"--for {wanted}: one of promoted, rolled-back")
     client = _client(http_port, control_url, token_file)
-    rollout_id, until = _id(client, which), time.monotonic() + timeout_s
-    seen = client.get(f"/rollouts/{rollout_id}")
-    while not seen["over"]:
-        if time.monotonic() >= until:
-            raise CommandFailed(f"{rollout_id} is still {seen['phase'].replace('_', ' ')}: {seen['sentence']}")
-        time.sleep(_LOOK_EVERY_S)
-        seen = client.get(f"/rollouts/{rollout_id}")
+    rollout_id = _id(client, which)
+    seen = over(client, rollout_id, timeout_s, silent=as_json)
     ended = f"{rollout_id} {seen['phase'].replace('_', ' ')}: {seen['sentence']}"
     if seen["phase"] != wanted.replace("-", "_"):
         if as_json:
@@ -291,24 +297,6 @@ def _order(
 
 def _history(client: ControlClient, which: str) -> Any:  # noqa: ANN401 - JSON
     return client.get(f"/rollouts/{_id(client, which)}/history")
-
-
-def _show(client: ControlClient, rollout_id: str, *, watch: bool, as_json: bool) -> None:
-    from serving.cli.output import console, print_json
-    from serving.cli.rollout_screen import tree
-
-    out = console()
-    while True:
-        seen = client.get(f"/rollouts/{rollout_id}")
-        if as_json:
-            print_json(seen)
-        else:
-            if watch and out.is_terminal:
-                out.clear()
-            out.print("\n".join(tree(seen)), markup=False)
-        if not watch or seen["over"]:
-            return
-        time.sleep(_LOOK_EVERY_S)
 
 
 def _tell(done: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - JSON

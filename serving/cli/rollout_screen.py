@@ -19,6 +19,13 @@ def row(seen: Seen) -> tuple[str, ...]:
     return seen["id"], seen["model"], versions, _phase(seen), f"{seen['weight_percent']:g} %", seen["sentence"]
 
 
+def in_short(seen: Seen) -> str:
+    """One line for who waits: where it stands, and what was said last."""
+    return (
+        f"{seen['id']}: {_phase(seen)}, {seen['weight_percent']:g} % to the canary: {seen['said'] or seen['sentence']}"
+    )
+
+
 def tree(seen: Seen, now_s: float | None = None) -> Iterator[str]:
     """One rollout with everything that is known of it, line by line."""
     now_s = time.time() if now_s is None else now_s

@@ -45,11 +45,15 @@ def forgetful() -> Iterator[tuple[str, list[bytes]]]:
 
 
 def test_an_order_whose_answer_was_lost_is_not_sent_again() -> None:
-    for verb in ("load", "unload"):
+    for order, shown_by in (
+        (("models", "load", "late", "2"), "sluice models list"),
+        (("models", "unload", "late", "2"), "sluice models list"),
+        (("rollout", "freeze"), "sluice rollout status"),
+    ):
         with forgetful() as (url, taken):
-            ended = sluice("models", verb, "late", "2", "--control-url", url, SLUICE_CONTROL_TOKEN=TOKEN)
+            ended = sluice(*order, "--control-url", url, SLUICE_CONTROL_TOKEN=TOKEN)
         assert ended.code == 3
-        assert "may have done it; `sluice models list` shows it" in ended.err
+        assert f"may have done it; `{shown_by}` shows it" in ended.err
         assert ended.err.count("\n") == 1
         assert len(taken) == 1
 
