@@ -79,6 +79,7 @@ def _floats(cells: Any) -> Numbers:  # noqa: ANN401 - a list or an array
         return cells.astype(np.float64)
     kinds = set(map(type, cells))
     if kinds == _TEXT:
+        _refuse_underscores(cells)
         return np.array([float(cell) if cell else nan for cell in cells], np.float64)
     if kinds <= _NUMBERS:
         return np.array([nan if cell is None else float(cell) for cell in cells], np.float64)
@@ -91,10 +92,17 @@ def _wholes(cells: Any) -> tuple[Numbers, Present]:  # noqa: ANN401 - a list or 
         return _whole_numbers(np.where(present, cells, 0)), present
     kinds = set(map(type, cells))
     if kinds == _TEXT:
+        _refuse_underscores(cells)
         return np.array([int(cell) if cell else 0 for cell in cells], np.int64), np.array(list(map(bool, cells)))
     if kinds <= _WHOLE:
         return np.array([cell or 0 for cell in cells], np.int64), _given(cells)
     raise TypeError
+
+
+def _refuse_underscores(cells: Sequence[str]) -> None:
+    # One pass over all of them: to Python 1_0 is ten.
+    if "_" in "".join(cells):
+        raise ValueError
 
 
 def _truths(cells: Any) -> tuple[Numbers, Present]:  # noqa: ANN401 - a list or an array

@@ -72,7 +72,7 @@ class RowParser:
 
 def _seconds(cell: object) -> float:
     try:
-        seconds = cell.timestamp() if isinstance(cell, datetime) and cell.tzinfo else float(str(cell))
+        seconds = cell.timestamp() if isinstance(cell, datetime) and cell.tzinfo else _plain(str(cell))
     except ValueError:
         try:
             moment = datetime.fromisoformat(str(cell).strip())
@@ -83,6 +83,12 @@ def _seconds(cell: object) -> float:
     if not abs(seconds) < FURTHEST_S:
         raise ValueError(f"{shown(cell)} is no time of the years that are known")
     return seconds
+
+
+def _plain(text: str) -> float:
+    if "_" in text:
+        raise ValueError
+    return float(text)
 
 
 def _check(view: FeatureView, columns: Sequence[str], event_time: str | None) -> None:

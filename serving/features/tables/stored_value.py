@@ -58,6 +58,9 @@ def entity_value(name: str, given: object) -> EntityValue:
 def _of_dtype(dtype: str, given: object) -> Value:
     if given is None or given == "":
         return None
+    # To Python 1_0 is ten; in a table it is a mistake.
+    if isinstance(given, str) and "_" in given:
+        raise ValueError
     if dtype == "bool":
         return _truth(given)
     if dtype in {"float32", "float64"}:

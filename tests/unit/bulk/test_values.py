@@ -59,6 +59,9 @@ def test_a_number_that_is_too_large_rejects_its_row(cells: list[int], datatype: 
         (pa.array(["7", "7.5"]).dictionary_encode(), "INT8", [7, 0], {1}),
         (pa.array([1, None], pa.int32()), "INT64", [1, 0], {1}),
         (pa.array([b"1"]), "INT64", [0], {0}),
+        # What Python reads as ten.
+        (pa.array(["1_0", "10"]), "INT64", [0, 10], {0}),
+        (pa.array(["1_0", "10"]), "FP32", [0, 10], {0}),
     ],
 )
 def test_what_counts_as_a_value(column: pa.Array, datatype: str, expected: list[Any], wrong: set[int]) -> None:

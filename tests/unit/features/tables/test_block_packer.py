@@ -140,6 +140,8 @@ def test_a_table_goes_on_after_any_row_good_or_bad(tmp_path: Path, skip: int) ->
         ("float32", 1e39),
         ("float32", "inf"),
         ("float64", "-inf"),
+        ("float64", "1_0"),
+        ("int64", "1_0"),
         ("int32", 2**31),
         ("int64", 2**63),
         ("int64", 1.5),

@@ -86,10 +86,12 @@ def test_text_that_is_no_utf8_is_a_bad_row(table: Path) -> None:
     [("1386000000.5", 1386000000.5), ("1970-01-01T00:01:00Z", 60), ("1970-01-01 00:01", 60)],
 )
 def test_a_column_may_say_when_a_rows_facts_held(table: Path, cell: str, seconds: float) -> None:
-    table.write_text(f"{HEADER},at\nN1,EWR,1,2,3,1,{cell}\nN2,EWR,1,2,3,1,soon\nN3,EWR,1,2,3,1,inf\n")
+    table.write_text(
+        f"{HEADER},at\nN1,EWR,1,2,3,1,{cell}\nN2,EWR,1,2,3,1,soon\nN3,EWR,1,2,3,1,inf\nN4,EWR,1,2,3,1,1_0\n"
+    )
     good, bad = taken(table, "at")
     assert [row.event_time_s for row in good] == [seconds]
-    assert [(row.column, row.line) for row in bad] == [("at", 3), ("at", 4)]
+    assert [(row.column, row.line) for row in bad] == [("at", 3), ("at", 4), ("at", 5)]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,10 @@ def test_nothing_is_absent(dtype: str, nothing: Any) -> None:
         ("int64", 0.5, "0.5 is no int64"),
         ("int32", 2**31, "2147483648 is no int32"),
         ("int64", [1], "[1] is no int64"),
+        # What Python reads as ten.
+        ("int64", "1_0", "'1_0' is no int64"),
+        ("float32", "1_0", "'1_0' is no float32"),
+        ("bool", "0_1", "'0_1' is no bool"),
     ],
 )
 def test_what_is_no_such_value_is_told(dtype: str, written: Any, why: str) -> None:
