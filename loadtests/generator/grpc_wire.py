@@ -6,6 +6,7 @@ there is no room for theirs either, so that each answer's headers can be read by
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loadtests.generator.answer import Answer
@@ -58,9 +59,9 @@ class Calls:
 
 
 class GrpcWire:
-    """The same method, called again and again."""
+    """The same method, called again and again with the same metadata."""
 
-    def __init__(self, authority: str, path: str) -> None:
+    def __init__(self, authority: str, path: str, metadata: Mapping[str, str] | None = None) -> None:
         # :method POST and :scheme http stand in HPACK's static table; what follows is written out.
         self._head = b"\x83\x86" + b"".join(
             (
@@ -68,6 +69,7 @@ class GrpcWire:
                 b"\x04" + _text(path),
                 b"\x00" + _text("content-type") + _text("application/grpc"),
                 b"\x00" + _text("te") + _text("trailers"),
+                *(b"\x00" + _text(name.lower()) + _text(text) for name, text in (metadata or {}).items()),
             )
         )
 

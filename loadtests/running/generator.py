@@ -76,8 +76,9 @@ def main() -> None:
     except (ConfigInvalid, OSError) as error:
         _say(orjson.dumps({"problem": str(error)}) + b"\n")
         return
-    if scenario.users[0].protocol == "grpc":
-        client.wire = GrpcWire(urlsplit(scenario.target).netloc, METHOD)
+    first = scenario.users[0]
+    if first.protocol == "grpc":
+        client.wire = GrpcWire(urlsplit(scenario.target).netloc, METHOD, first.headers)
     variants = Variants(columns)
     client.notice = variants.notice
     columns.fed = order.fed

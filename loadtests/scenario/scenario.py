@@ -16,6 +16,12 @@ MOST_SECONDS = 86_400.0
 MOST_PROCESSES = 64
 # Of a status of HTTP.
 _DIGITS = 3
+# Of a string of HPACK whose length is one byte.
+_LONGEST_TEXT = 126
+# All of them in one frame of 16 KB.
+_MOST_METADATA = 50
+# What a call has anyway, and what HTTP/2 has no place for (RFC 9113, section 8.2.2).
+_OF_HTTP2 = frozenset({"content-type", "te", "host", "connection", "keep-alive", "transfer-encoding", "upgrade"})
 
 Rate = Annotated[float, Field(ge=0, le=MOST_RATE)]
 Lasting = Annotated[float, Field(gt=0, le=MOST_SECONDS)]
@@ -57,14 +63,21 @@ class User(Section):
     )
     path: str | None = noted("Where requests go; by default as the payload says.", None, pattern=r"^/\S*$")
     payload: str = noted("`flights`, `flight-rows`, or a file of JSON lines: {body: ..., answer: ...}.", "flights")
-    headers: dict[HeaderName, HeaderText] = noted("Sent with each request.", default_factory=dict)
+    headers: dict[HeaderName, HeaderText] = noted(
+        "Sent with each request; with gRPC as its metadata, the same for all users.", default_factory=dict
+    )
     keys: Keys = noted("Which entries are asked for.", Keys())
     check: Share = noted("The share of answers that are compared with the known ones, where the payload has them.", 0.0)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.protocol == "grpc" and self.headers:
-            raise _wrong("headers are not sent with gRPC; leave them out, or ask by json or binary")
+        for name, text in self.headers.items() if self.protocol == "grpc" else ():
+            if name.lower() in _OF_HTTP2:
+                raise _wrong(f"gRPC sends a {name} of its own; leave it out")
+            if max(len(name), len(text)) > _LONGEST_TEXT:
+                raise _wrong(f"header {name}: names and values have at the most {_LONGEST_TEXT} characters with gRPC")
+        if self.protocol == "grpc" and len(self.headers) > _MOST_METADATA:
+            raise _wrong(f"{len(self.headers)} headers; with gRPC there is room for {_MOST_METADATA}")
         return self
 
 
@@ -219,6 +232,8 @@ class Scenario(Section):
             raise _wrong("a closed loop has no recorded times: callers ask when they were answered")
         if len({user.protocol == "grpc" for user in self.users}) > 1:
             raise _wrong("users of gRPC and of HTTP ask at different addresses: each needs a scenario of its own")
+        if self.users[0].protocol == "grpc" and any(user.headers != self.users[0].headers for user in self.users):
+            raise _wrong("users of gRPC have the same headers: every call begins alike; each mix needs a scenario")
         seconds = sum(stage.for_s for stage in self.shape)
         if seconds > MOST_SECONDS:
             raise _wrong(f"the stages last {seconds:g} s together; permitted: at the most {MOST_SECONDS:g}")

@@ -48,6 +48,9 @@ def test_users_of_grpc_get_the_answers_of_the_version_they_asked(in_process: Slu
     assert found["verdict"] == "passed", found["totals"]
     assert found["users"]["calls"]["compared"] == found["users"]["calls"]["right"] > 0
     assert found["variants"]["stable"]["requests"] == found["totals"]["requests"]
+    late = {"name": "late", "payload": "flight-rows", "protocol": "grpc", "headers": {"grpc-timeout": "1n"}}
+    found = asked(in_process.grpc_port, late)
+    assert found["totals"]["by_status"] == {"gRPC DEADLINE_EXCEEDED": found["totals"]["requests"]}
 
 
 @pytest.mark.parametrize(("protocol", "kind"), [("json", "404"), ("grpc", "gRPC NOT_FOUND")])

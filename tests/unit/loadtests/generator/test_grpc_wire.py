@@ -38,6 +38,13 @@ def test_the_first_call_opens_the_connection_and_each_has_a_stream_of_its_own() 
     assert b"/service/Method" in frames(second)[0][3]
 
 
+def test_metadata_is_sent_with_every_call_its_names_in_lower_case() -> None:
+    calls = Calls()
+    wire = GrpcWire("host:1", "/service/Method", {"X-Sluice-Variant": "canary"})
+    for _ in range(2):
+        assert wire.framed(calls, prefixed(b"question")).count(b"\x00\x10x-sluice-variant\x06canary") == 1
+
+
 def test_a_large_message_is_cut_into_frames_of_which_the_last_ends_the_stream() -> None:
     calls = asked()
     parts = frames(WIRE.framed(calls, prefixed(b"x" * 40_000)))[1:]

@@ -78,7 +78,10 @@ def test_a_name_that_is_neither_file_nor_scenario_lists_what_there_is(tmp_path: 
     [
         ('{name: a, headers: {x: "1\\r\\ny: 2"}}', "headers"),
         ('{name: a, headers: {"x y": "1"}}', "headers"),
-        ('{name: a, protocol: grpc, headers: {x: "1"}}', "not sent with gRPC"),
+        (f"{{name: a, protocol: grpc, headers: {dict.fromkeys(map('x{}'.format, range(51)), '1')}}}", "room for 50"),
+        ('{name: a, protocol: grpc, headers: {TE: "1"}}', "gRPC sends a TE of its own"),
+        (f'{{name: a, protocol: grpc, headers: {{x: "{"1" * 127}"}}}}', "at the most 126 characters"),
+        ('{name: a, protocol: grpc, headers: {x: "1"}}, {name: b, protocol: grpc}', "have the same headers"),
     ],
 )
 def test_a_header_that_would_not_be_sent_as_it_is_is_refused(user: str, said: str) -> None:
