@@ -20,18 +20,21 @@ _OWN = ("request_id", "instance")
 def join_outcomes(served: Path, outcomes: Path, on: Sequence[str], out: Path) -> tuple[int, int]:
     """Write the logged rows that have an outcome, with its columns as `outcome.NAME`; how many, and of how many.
 
+    Columns of one name that models have as numbers of several types get the type that holds them all.
+
     Raises:
-        ConfigInvalid: a file or a column is missing, or two outcomes have the same key.
+        ConfigInvalid: a file or a column is missing, two outcomes have the same key, or a column holds numbers in one
+            file and text in another.
     """
     files = sorted(served.glob("served-*.parquet")) if served.is_dir() else [served]
     if not files:
         raise ConfigInvalid(f"{served} has no file served-*.parquet")
     try:
         table = _outcomes(outcomes, on)
-        known = _by_key(table, on, outcomes)
+        known = _Known(_by_key(table, on, outcomes), on)
         schemas = [pq.read_schema(file) for file in files]
         added = [pa.field(f"outcome.{one.name}", one.type) for one in table.schema if one.name not in on]
-        schema = pa.schema([*pa.unify_schemas([one.remove_metadata() for one in schemas]), *added])
+        schema = pa.schema([*_of_all(schemas), *added])
         rows = written = 0
         with pq.ParquetWriter(out, schema) as writer:
             for file in files:
@@ -40,10 +43,39 @@ def join_outcomes(served: Path, outcomes: Path, on: Sequence[str], out: Path) ->
                 rows += logged.num_rows
                 written += joined.num_rows
                 if joined.num_rows:
-                    writer.write_table(pa.concat_tables([schema.empty_table(), joined], promote_options="default"))
+                    writer.write_table(pa.concat_tables([schema.empty_table(), joined], promote_options="permissive"))
     except (OSError, pa.ArrowInvalid) as error:
         raise ConfigInvalid(f"outcomes cannot be joined: {error}") from error
     return written, rows
+
+
+class _Known:
+    """Which outcome each key has; by hashes of ids for files that have those, all of which lie in one folder."""
+
+    def __init__(self, plain: Mapping[tuple[str, ...], int], on: Sequence[str]) -> None:
+        self._plain = plain
+        self._on = on
+        self._hashed: Mapping[tuple[str, ...], int] | None = None
+
+    def in_file(self, logged: pa.Table, file: Path) -> Mapping[tuple[str, ...], int]:
+        """By the keys as they stand in this file."""
+        if (logged.schema.metadata or {}).get(HASHED) != b"true":
+            return self._plain
+        if self._hashed is None:
+            # Once, and not for each file of the log: a million of them take more than a second.
+            hashes = entity_ids.hashed(file.parent)
+            self._hashed = {
+                tuple(part if name in _OWN else hashes(part) for name, part in zip(self._on, key, strict=True)): number
+                for key, number in self._plain.items()
+            }
+        return self._hashed
+
+
+def _of_all(schemas: Sequence[pa.Schema]) -> pa.Schema:
+    try:
+        return pa.unify_schemas([one.remove_metadata() for one in schemas], promote_options="permissive")
+    except pa.ArrowTypeError as error:
+        raise ConfigInvalid(f"{error}; files of the log that differ so much are joined one by one") from error
 
 
 def _outcomes(path: Path, on: Sequence[str]) -> pa.Table:
@@ -72,9 +104,7 @@ def _keys(table: pa.Table, columns: Sequence[str]) -> list[tuple[str, ...]]:
     return list(zip(*texts, strict=True))
 
 
-def _joined(
-    logged: pa.Table, file: Path, on: Sequence[str], known: Mapping[tuple[str, ...], int], outcomes: pa.Table
-) -> pa.Table:
+def _joined(logged: pa.Table, file: Path, on: Sequence[str], known: _Known, outcomes: pa.Table) -> pa.Table:
     names = [name if name in _OWN else f"entity.{name}" for name in on]
     for name in names:
         if name not in logged.column_names:
@@ -83,13 +113,8 @@ def _joined(
             raise ConfigInvalid(
                 f"{file.name} cannot be joined on {wanted!r}; permitted: {', '.join([*_OWN, *entities])}"
             )
-    if (logged.schema.metadata or {}).get(HASHED) == b"true":
-        hashes = entity_ids.hashed(file.parent)
-        known = {
-            tuple(part if name in _OWN else hashes(part) for name, part in zip(on, key, strict=True)): number
-            for key, number in known.items()
-        }
-    found: list[Any] = [known.get(key) for key in _keys(logged, names)]
+    number_of = known.in_file(logged, file)
+    found: list[Any] = [number_of.get(key) for key in _keys(logged, names)]
     kept = [place for place, number in enumerate(found) if number is not None]
     joined = logged.take(pa.array(kept, pa.int64())).replace_schema_metadata()
     taken = outcomes.take(pa.array([found[place] for place in kept], pa.int64()))
