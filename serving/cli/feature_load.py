@@ -32,7 +32,7 @@ Seen = Callable[[int], None]
 class Loaded:
     """What became of a table's rows, with those of interrupted runs, which had come to `before`.
 
-    `first` tells of the first row that was not taken.
+    `first` tells of the first row that was not taken; so many keys were `evicted` by the server meanwhile, whosever.
     """
 
     before: Reached = field(default_factory=Reached)
@@ -40,6 +40,7 @@ class Loaded:
     rejected: int = 0
     first: str = ""
     took_s: float = 0.0
+    evicted: int = 0
 
     @property
     def rows_per_s(self) -> int:
@@ -56,6 +57,7 @@ def load_rows(file: RowFile, view: FeatureView, store: RedisStore, rejects: Reje
     before = mark.reached(rejects.path)
     rejects.kept_bytes = before.rejects_bytes
     loaded = Loaded(before, before.rows, before.rejected, before.first)
+    evicted = store.evicted()
     began = time.monotonic()
     with _progress(view, file) as seen:
         try:
@@ -69,6 +71,7 @@ def load_rows(file: RowFile, view: FeatureView, store: RedisStore, rejects: Reje
             rejects.close()
     mark.drop()
     loaded.took_s = time.monotonic() - began
+    loaded.evicted = store.evicted() - evicted
     return loaded
 
 

@@ -110,6 +110,11 @@ def load(
         done = load_rows(rows, target, store, bad, mark)
     if done.before.taken:
         note(f"went on after row {done.before.taken:,}, where an interrupted load had come to; --restart begins anew")
+    if done.evicted:
+        note(
+            f"the server was full and gave up {done.evicted:,} rows meanwhile, of this view or others, which are not "
+            "found now: give it more memory (state.features_memory_mb for the session's own, else its maxmemory)"
+        )
     if as_json:
         print_json(
             {
@@ -118,6 +123,7 @@ def load(
                 "rejected": done.rejected,
                 "rejects": str(bad.path) if done.rejected else None,
                 "resumed_after": done.before.taken,
+                "evicted": done.evicted,
                 "took_s": round(done.took_s, 3),
                 "rows_per_s": done.rows_per_s,
             }

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import NamedTuple, Self, cast
 
 import redis
+from redis.cluster import RedisCluster
 from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
 
 from serving.errors import BadRequest, FeaturesAway, Unavailable
@@ -122,6 +123,21 @@ class RedisStore:
             for key, row in zip(keys, rows, strict=True):
                 pipeline.execute_command("SET", key, row, *end_words)  # type: ignore[no-untyped-call]
         pipeline.execute()
+
+    def evicted(self) -> int:
+        """How many keys the server, or all masters of a cluster, gave up for want of memory; 0 where we may not ask."""
+        try:
+            return sum(int(server.info("stats").get("evicted_keys", 0)) for server in self._servers())
+        except ResponseError:
+            return 0
+        except _FAILURES as error:
+            raise _away(error) from error
+
+    def _servers(self) -> Sequence[redis.Redis]:
+        if self._store.kind != "cluster":
+            return [self._client]
+        cluster = cast("RedisCluster", self._client)
+        return [cluster.get_redis_connection(node) for node in cluster.get_primaries()]  # type: ignore[no-untyped-call]
 
     def mark(self, name: bytes) -> bytes | None:
         """What `set_mark` left, if it is still there."""

@@ -21,7 +21,7 @@ from serving.features.store.cluster_reader import ClusterReader
 from serving.features.store.redis_store import EntityRow, RedisStore
 from serving.features.store.slot_map import slot_of
 from tests.integration.features.test_node_reader import PATIENT_S, Reader
-from tests.integration.redis_process import RedisCluster, RedisProcess, kinds
+from tests.integration.redis_process import RedisCluster, RedisProcess, kinds, until
 
 pytestmark = pytest.mark.integration
 
@@ -168,6 +168,17 @@ def test_clock_and_memory_of_each_node_are_told(cluster: RedisCluster) -> None:
     shown = node_table(facts)
     assert shown is not None
     assert shown.row_count == 3
+
+
+def test_what_all_nodes_gave_up_for_want_of_memory_is_counted(cluster: RedisCluster) -> None:
+    with RedisStore(cluster.url) as store:
+        assert store.evicted() == 0
+        full = cluster.masters[:2]
+        for node in full:
+            node.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+            node.ask("CONFIG", "SET", "maxmemory", "1")
+        until(lambda: not any(node.ask("DBSIZE") for node in full), "they give up all their rows")
+        assert store.evicted() == sum(slot_of(key) < 16_384 * 2 // 3 for key in KEYS) > 0
 
 
 def test_how_soon_a_write_is_told_is_timed_where_its_slot_is(cluster: RedisCluster) -> None:

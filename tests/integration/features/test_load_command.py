@@ -56,3 +56,21 @@ def test_json_lines_are_loaded_as_csv_is(commands: Commands) -> None:
     assert "the first: line 2: has the unknown field 'seat'; known are tailnum, year, seats, jet" in ended.err
     values = json.loads(commands.run("get", "plane", "--entity", "tailnum=N1", "--json").out)["values"]
     assert values == {"year": None, "seats": 149, "jet": None}
+
+
+def test_rows_that_a_full_server_gives_up_meanwhile_are_told(commands: Commands, server: Server) -> None:
+    client = server.client()
+    path = commands.table("plane.csv", HEADER, *[f"N{number},1999,{number},true" for number in range(60_000)])
+    policy = client.config_get("maxmemory-policy")["maxmemory-policy"]
+    client.config_set("maxmemory-policy", "allkeys-lfu")
+    client.config_set("maxmemory", client.info("memory")["used_memory"] + 2_000_000)
+    try:
+        ended = commands.run("load", str(path), "--json")
+    finally:
+        client.config_set("maxmemory", 0)
+        client.config_set("maxmemory-policy", policy or "noeviction")
+    document = json.loads(ended.out)
+    assert (ended.code, document["loaded"]) == (0, 60_000)
+    assert document["evicted"] >= 60_000 - client.dbsize() > 0
+    assert f"the server was full and gave up {document['evicted']:,} rows meanwhile" in ended.err
+    assert json.loads(commands.run("load", str(path), "--json").out)["evicted"] == 0
