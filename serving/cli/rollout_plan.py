@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from serving.rollouts.world import World
 
 PlanFile = Annotated[Path | None, typer.Option("--plan", help="The plan, as YAML; without it one that fits the load.")]
-PerMinute = Annotated[float, typer.Option("--requests-per-min", help="Requests a minute of the model.", min=0.1)]
+# As in a file that describes a world.
+_MOST_PER_MIN, _MOST_KEYS, _MOST_SHIFT, _LONGEST_S = 1e7, 1_000_000, 10.0, 7 * 86_400
+PerMinute = Annotated[
+    float, typer.Option("--requests-per-min", help="Requests a minute of the model.", min=0.1, max=_MOST_PER_MIN)
+]
 ErrorRate = Annotated[float, typer.Option("--error-rate", help="Of the stable version.", min=0, max=1)]
 # What is tried where nothing else is said: enough to tell a rule that works from one that does not.
 _RUNS = 10
@@ -72,7 +76,10 @@ def plan(
     model: Annotated[str | None, typer.Argument(help="Its traffic is measured.", show_default=False)] = None,
     file: PlanFile = None,
     requests_per_min: Annotated[
-        float | None, typer.Option("--requests-per-min", help="Instead of measuring; without a model 1000.", min=0.1)
+        float | None,
+        typer.Option(
+            "--requests-per-min", help="Instead of measuring; without a model 1000.", min=0.1, max=_MOST_PER_MIN
+        ),
     ] = None,
     error_rate: Annotated[
         float | None, typer.Option("--error-rate", help="Instead of measuring; without a model 0.01.", min=0, max=1)
@@ -218,10 +225,20 @@ def simulate(
         float, typer.Option("--latency-factor", help="The canary takes so many times as long.", min=0.01, max=100)
     ] = 1.0,
     score_shift: Annotated[
-        float, typer.Option("--score-shift", help="In standard deviations of the stable version's scores.")
+        float,
+        typer.Option(
+            "--score-shift",
+            help="In standard deviations of the stable version's scores.",
+            min=-_MOST_SHIFT,
+            max=_MOST_SHIFT,
+        ),
     ] = 0.0,
-    from_s: Annotated[float, typer.Option("--from", help="Seconds after which this begins.", min=0)] = 0.0,
-    keys: Annotated[int, typer.Option("--keys", help="Sticky users; 0: each request by itself.", min=0)] = 0,
+    from_s: Annotated[
+        float, typer.Option("--from", help="Seconds after which this begins.", min=0, max=_LONGEST_S)
+    ] = 0.0,
+    keys: Annotated[
+        int, typer.Option("--keys", help="Sticky users; 0: each request by itself.", min=0, max=_MOST_KEYS)
+    ] = 0,
     runs: Annotated[int, typer.Option("--runs", help="How many rollouts.", min=1, max=1_000)] = _RUNS,
     as_json: AsJson = False,
 ) -> None:

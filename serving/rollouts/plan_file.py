@@ -38,6 +38,8 @@ _GATE_KEYS = ("alpha", "allowed", "margin", "excess")
 _DURATION = re.compile(r"([0-9]+)([smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MOST_ALPHA = 0.1
+# All of them are kept and shown with each rollout.
+_MOST_STEPS = 100
 # A step that does not say how long it may last may last so many times as long as it has to.
 _LONGEST = 12
 # These always hold: without them no verdict means anything.
@@ -90,6 +92,9 @@ def _steps(given: Any, requests_per_min: float, problems: _Problems) -> tuple[St
         return default_steps(requests_per_min)
     if not isinstance(given, list) or not given:
         problems.add("steps", "is no list of steps such as {weight: 5, duration: 5m}")
+        return ()
+    if len(given) > _MOST_STEPS:
+        problems.add("steps", f"{len(given)} of them; at most {_MOST_STEPS}")
         return ()
     steps = [_step(f"steps[{place}]", entry, problems) for place, entry in enumerate(given)]
     for place, (before, after) in enumerate(pairwise(steps), start=1):

@@ -59,6 +59,11 @@ def test_what_no_world_has_is_foretold_as_the_shipped_gates_find_it(gate: str, w
     assert foretold.minutes == pytest.approx(slices * SLICE_S / 60, rel=0.6)
 
 
+def test_a_verdict_on_what_is_new_waits_for_as_many_events_as_the_plan_asks_for() -> None:
+    # One a minute.
+    assert forecast("outputs_invalid", "", replace(AT_10, min_events=50)).minutes == pytest.approx(50)
+
+
 def expected(gate: str, rho: float, slices: int) -> tuple[float, float]:
     """Events of both arms within so many slices, at a thousand requests a minute."""
     requests = 1_000 * slices * SLICE_S / 60

@@ -72,6 +72,7 @@ def test_what_a_plan_says_is_taken() -> None:
         ({"steps": [{}]}, "None is no weight"),
         ({"steps": [{"weight": 0.001}]}, "finer than a hundredth"),
         ({"steps": []}, "steps: is no list of steps"),
+        ({"steps": [{"weight": percent / 2} for percent in range(1, 102)]}, "steps: 101 of them; at most 100"),
         ({"steps": [5]}, "steps[0]: is no step"),
         ({"steps": [{"weight": 5, "duration": "5 minutes"}]}, "steps[0].duration: '5 minutes' is no duration"),
         ({"steps": [{"weight": 5, "duration": "0s"}]}, "is no duration"),
