@@ -26,7 +26,7 @@ from serving.control.rollout_answers import (
 from serving.control.rollout_answers import Rollouts as RolloutLines
 from serving.control.rollouts import LOOK_EVERY_S, Rollouts
 from serving.control.session import AskSession
-from serving.errors import ServingError
+from serving.errors import ServingError, UnknownModel
 from serving.rollouts.bridge import Go, goes, told
 from serving.rollouts.transition import Order
 from serving.rollouts.view import summary
@@ -180,6 +180,9 @@ async def _events(request: Request, rollout: str, first: dict[str, Any]) -> Asyn
             now = await _rollouts(request).seen(rollout)
         except ServingError as error:
             yield _event("trouble", {"error": error.message})
+            if isinstance(error, UnknownModel):
+                # It was forgotten, or its store came back empty: nothing will be told of it any more.
+                return
             continue
         if now != seen:
             seen, quiet = now, 0

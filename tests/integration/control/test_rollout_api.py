@@ -14,6 +14,7 @@ import pytest
 import yaml
 from fastapi import FastAPI
 
+from serving.control import rollout_api
 from serving.control.app import control_app
 from serving.control.session import ControlOptions
 from serving.state import keys
@@ -95,6 +96,25 @@ async def test_events_tell_of_every_change_until_it_is_over(api: httpx.AsyncClie
     await asyncio.sleep(0)
     await api.post(f"/rollouts/{rollout}:abort")
     assert (await listening)[-1]["phase"] == "aborted"
+
+
+async def test_events_of_a_rollout_that_is_there_no_more_end(
+    api: httpx.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout, begins, event = (await begun(api))["id"], asyncio.Event(), rollout_api._event
+
+    def telling(kind: str, document: dict[str, Any]) -> bytes:
+        begins.set()
+        return event(kind, document)
+
+    monkeypatch.setattr(rollout_api, "_event", telling)
+    listening = asyncio.create_task(api.get(f"/rollouts/{rollout}/events"))
+    async with asyncio.timeout(20):
+        await begins.wait()
+        with server.client() as client:
+            client.flushall()
+        told = [line for line in (await listening).text.splitlines() if line.startswith("event: ")]
+    assert (told[0], told[-1], told.count("event: trouble")) == ("event: rollout", "event: trouble", 1)
 
 
 async def test_frozen_nothing_begins_and_a_pin_goes_through(api: httpx.AsyncClient, session: FakeSession) -> None:
