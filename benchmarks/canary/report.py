@@ -58,6 +58,8 @@ def _by_row(worlds: dict[str, Any]) -> list[str]:
         "Stalls hit whole runs of one arm, and the next ones. *By row*: the same rule where every answer of a slow run",
         "counts, as it was before a run was one observation, and with all runs of a stall.",
         "",
+        f"Simulated since a run is one observation: {_later(worlds)}.",
+        "",
         "| world | shipped rule | by row |",
         "|---|---|---|",
         *(
@@ -67,6 +69,11 @@ def _by_row(worlds: dict[str, Any]) -> list[str]:
         ),
         "",
     ]
+
+
+def _later(worlds: dict[str, Any]) -> str:
+    """Worlds that were simulated again after the others, and of which commit."""
+    return "; ".join(f"{name} ({world['commit']})" for name, world in worlds.items() if "commit" in world)
 
 
 def _row(name: str, world: dict[str, Any]) -> str:

@@ -69,6 +69,7 @@ def _tried(pool: Pool, trial: Trial, *, quick: bool) -> dict[str, Any]:
         "holds": trial.target.holds(results),
         "shipped": _summary(results, (trial.world.outage or trial.world.fault).from_s),
         "seconds": round(time.monotonic() - began, 1),
+        "commit": machine.facts()["commit"],
     }
     for name in (*(OTHERS if trial.compared else ()), *([BY_ROW] if trial.world.batches else [])):
         others = pool.map(partial(_run, trial.name, name), range(min(runs, _OTHER_RUNS)), chunksize=4)
