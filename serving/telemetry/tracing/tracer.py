@@ -6,15 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from serving.errors import (
-    BadRequest,
-    DeadlineExceeded,
-    NotReady,
-    Overloaded,
-    ServingError,
-    UnknownModel,
-    error_of,
-)
+from serving.errors import BadRequest, ServingError, UnknownModel, error_of
 from serving.inference import CallerContext, Request, VersionKey
 from serving.observation import BatchSeen, Flown
 from serving.telemetry.caller_context import sampled, trace_of
@@ -29,8 +21,6 @@ UNKNOWN: Final = "unknown"
 # Replicas come and go; what was forgotten is made again in microseconds.
 _MOST_REPLICAS: Final = 1_000
 _TRACE_BYTES: Final = 16
-# What an edge refuses before there is a request, and no caller can help.
-_OURS = frozenset((DeadlineExceeded.reason, NotReady.reason, Overloaded.reason))
 
 
 class Spans(Protocol):
@@ -142,7 +132,10 @@ class Tracer:
             self.counts["limited"] += 1
             return ""
         self.counts[SAMPLED] += 1
-        outcome = Outcome(model or UNKNOWN, None, "", reason, reason in _OURS, now)
+        error = error_of(reason, "")
+        # What is only an edge's to say, such as unknown_path, is no error of the tree: there the caller was mistaken.
+        failed = error.reason == reason and failure(error)
+        outcome = Outcome(model or UNKNOWN, None, "", reason, failed, now)
         own = self._sources.new_bits(ID_BITS) + 1
         self._spans.offer(self._gateway, self._maker().turned_away(caller, own, outcome, context), 1)
         return caller.trace_id.hex()

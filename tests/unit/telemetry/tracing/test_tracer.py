@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from serving.errors import DeadlineExceeded, TooLarge, UnknownModel
+from serving.errors import (
+    DeadlineExceeded,
+    FeaturesAway,
+    ModelFailed,
+    NotReady,
+    TokenMissing,
+    TooLarge,
+    UnknownModel,
+    WouldBeLate,
+)
 from serving.inference import CallerContext, Request
 from serving.telemetry.tracing.tracer import TraceOptions
 from tests.unit.telemetry.tracing.bench import DAY_S, PARENT, TRACE, Bench, Nobody, asked_for, request
@@ -222,6 +231,25 @@ def test_what_an_edge_turns_away_is_a_span_of_a_caller_that_traces_it() -> None:
     assert (mistake.start, ms(mistake.end)) == (mistake.end, 0.0)
     assert busy.attributes["sluice.model"] == "m"
     assert mistake.span_id != busy.span_id
+
+
+@pytest.mark.parametrize(
+    ("reason", "failed"),
+    [
+        (WouldBeLate.reason, True),
+        (FeaturesAway.reason, True),
+        (NotReady.reason, True),
+        (ModelFailed.reason, True),
+        (TooLarge.reason, False),
+        (TokenMissing.reason, False),
+        ("client_timeout", False),
+    ],
+)
+def test_what_an_edge_turns_away_has_failed_unless_its_caller_was_mistaken(reason: str, *, failed: bool) -> None:
+    bench = Bench(NOTHING)
+    assert bench.tracer.turned_away("m", reason, asked_for())
+    (span,) = bench.named("refused")
+    assert (span.attributes["sluice.outcome"], span.failed) == (reason, failed)
 
 
 def test_what_an_edge_turns_away_of_others_is_no_span() -> None:
