@@ -106,7 +106,7 @@ class SpanSender:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S) if self._failing else _LOOK_S
         while self._send():
             pass
-        self.lost += self._batch.count + sum(count for _, _, count in self._queue)
+        self._lose_the_rest()
 
     def _send(self) -> bool:
         """Send what was queued first; false where nothing is, or the receiver takes nothing now."""
@@ -133,6 +133,12 @@ class SpanSender:
         self._taken += batch.size
         self._batch = _Batch()
         return True
+
+    def _lose_the_rest(self) -> None:
+        self.lost += self._batch.count
+        # The loop may still offer some, and a deque that grows cannot be iterated.
+        while self._queue:
+            self.lost += self._queue.popleft()[2]
 
     def _fails(self, why: str) -> None:
         # Once, however long it lasts: a line a second says no more.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -30,6 +31,27 @@ class Receiver:
         if self.error is not None:
             raise self.error
         self.spans += spans_of(body)
+
+
+class OfferedMeanwhile(deque[tuple[bytes, bytes, int]]):
+    """A queue that grows by what is late as soon as one is taken or looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late: list[tuple[bytes, bytes, int]] = []
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes, int]]:
+        for one in super().__iter__():
+            self._grow()
+            yield one
+
+    def popleft(self) -> tuple[bytes, bytes, int]:
+        self._grow()
+        return super().popleft()
+
+    def _grow(self) -> None:
+        while self.late:
+            self.append(self.late.pop())
 
 
 def sender(receiver: Receiver, most_bytes: int = 1_000_000) -> SpanSender:
@@ -98,6 +120,19 @@ async def test_spans_wait_for_a_receiver_that_is_away_and_are_lost_at_the_end(
     await ended(one)
     assert (one.sent, one.lost) == (0, 1)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_what_is_offered_while_a_sender_ends_is_lost_with_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.telemetry.tracing.sender._MOST_BYTES", 1)
+    receiver, queue = Receiver(), OfferedMeanwhile()
+    receiver.error = ConnectionRefusedError("nobody")
+    one = sender(receiver)
+    one._queue = queue
+    for _ in range(3):
+        one.offer(OF, SPAN, 1)
+    receiver.posted = lambda: queue.late.append((OF, SPAN * 2, 2))
+    await ended(one)
+    assert (one.sent, one.lost, receiver.posts) == (0, 5, 1)
 
 
 async def test_what_is_refused_is_not_sent_again(
