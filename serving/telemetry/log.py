@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TextIO
 
 from serving.errors import BadRequest
-from serving.telemetry.loggers import why_unknown
+from serving.telemetry.loggers import ROOT, why_unknown
 
 Form = Literal["json", "text"]
 
@@ -56,7 +56,8 @@ class LogSettings:
             if level is not None:
                 return LEVELS[level]
             logger = logger.rpartition(".")[0]
-        return None
+        level = self.levels.get(ROOT)
+        return None if level is None else LEVELS[level]
 
 
 class LineFormatter(logging.Formatter):
@@ -107,7 +108,8 @@ def use_log_settings(settings: LogSettings) -> None:
         own = logging.getLogger(name)
         own.setLevel(LEVELS[level])
         setattr(own, _SET_HERE, True)
-    root.setLevel(logging.DEBUG if settings.verbose else logging.INFO)
+    if ROOT not in settings.levels:
+        root.setLevel(logging.DEBUG if settings.verbose else logging.INFO)
     for handler in root.handlers:
         for former in [each for each in handler.filters if isinstance(each, _Wanted)]:
             handler.removeFilter(former)

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]
+# What `logging.getLogger` calls the one above all.
+ROOT = "root"
 # Those that no module is named like.
 _MORE = ("access",)
 _FORM = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,15}")
@@ -24,11 +26,19 @@ def why_unknown(logger: str) -> str | None:
     if not _FORM.fullmatch(logger):
         return f"{logger!r:.80} is no logger; name a module of Sluice or a part of it, such as serving.batching"
     if top != _PACKAGE.name:
-        if find_spec(top) is not None:
+        if logger == ROOT or _installed(top):
             return None
     elif not rest or logger in known():
         return None
     return f"there is no logger {logger!r:.80}; {_near(logger)}"
+
+
+def _installed(top: str) -> bool:
+    try:
+        return find_spec(top) is not None
+    except ValueError:
+        # It is loaded and came from nowhere, as __main__ may have.
+        return False
 
 
 @cache

@@ -143,6 +143,9 @@ def test_a_logger_has_a_level_of_its_own_until_that_is_taken_back() -> None:
         assert written(louder) == [*others, *both]
         quieter = LogSettings(info=False, verbose=1, levels={"of-a-test": "error", "of-a-test.part.file": "info"})
         assert written(quieter) == [("error", ""), ("error", ".part"), ("info", ".part.file"), ("error", ".part.file")]
+        of_all = LogSettings(verbose=1, levels={"root": "error", "of-a-test.part.file": "info"})
+        assert written(of_all) == [("error", ""), ("error", ".part"), ("info", ".part.file"), ("error", ".part.file")]
+        assert len(written(LogSettings(levels={"root": "debug"}))) == 9
         assert len(written(LogSettings())) == 6
     finally:
         use_log_settings(LogSettings())

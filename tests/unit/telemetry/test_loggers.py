@@ -14,7 +14,15 @@ from serving.telemetry.loggers import known, why_unknown
 
 @pytest.mark.parametrize(
     "logger",
-    ["serving", "serving.batching", "serving.telemetry.tracing.sender", access_log.name, "asyncio", "uvicorn.error"],
+    [
+        "serving",
+        "serving.batching",
+        "serving.telemetry.tracing.sender",
+        access_log.name,
+        "asyncio",
+        "uvicorn.error",
+        "root",
+    ],
 )
 def test_what_there_is_is_taken(logger: str) -> None:
     assert why_unknown(logger) is None
@@ -39,6 +47,13 @@ def test_what_there_is_not_is_told_with_what_comes_near(logger: str, told: str) 
     assert text is not None
     assert told in text
     assert len(text) < 700
+
+
+def test_a_module_that_came_from_nowhere_is_no_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As in a console script, where looking for it raises ValueError.
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    assert "there is no logger '__main__'; known are" in (why_unknown("__main__") or "")
+    assert logging.getLogger("root") is logging.root
 
 
 def test_every_logger_that_sluice_has_made_here_is_known() -> None:
