@@ -86,7 +86,7 @@ class AccessLog:
         """A batch gave these requests their answers, or their error; `traced` has their traces."""
         failed = seen.outcome != "ok"
         for request, total_s, queue_s in zip(flown.requests, seen.total_s, seen.queue_s, strict=True):
-            if failed or self._share.takes():
+            if (failed or self._share.takes()) and self._has_room():
                 facts: dict[str, Any] = {
                     **_names(request.context, traced.get(request, "")),
                     "model": seen.key.model,
@@ -103,6 +103,8 @@ class AccessLog:
 
     def refused(self, request: Request, why: ServingError, now: float, trace_id: str) -> None:
         """A request was answered with an error outside of any batch."""
+        if not self._has_room():
+            return
         chosen = request.chosen
         facts: dict[str, Any] = _names(request.context, trace_id)
         # A name that no route has is the caller's own text.
@@ -114,13 +116,19 @@ class AccessLog:
 
     def turned_away(self, model: str, reason: str, context: CallerContext | None, trace_id: str) -> None:
         """An edge refused something before it was a request; `model` is a known name or ""."""
+        if not self._has_room():
+            return
         names = _names(context, trace_id)
         self._write(reason, {**names, "model": model} if model else names)
 
+    def _has_room(self) -> bool:
+        """Asked before anything is made for a line: in an overload most have no room."""
+        if self._bound.takes(self._clock()):
+            return True
+        self._left_out += 1
+        return False
+
     def _write(self, outcome: str, facts: Mapping[str, Any]) -> None:
-        if not self._bound.takes(self._clock()):
-            self._left_out += 1
-            return
         more = {"left_out": self._left_out} if self._left_out else {}
         if self._write_line({"outcome": outcome, **facts, **more}):
             self._left_out = 0

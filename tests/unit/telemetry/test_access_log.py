@@ -106,6 +106,23 @@ def test_too_many_lines_are_left_out_and_counted(lines: list[dict[str, Any]]) ->
     assert list(lines)[-1] == {"outcome": "overloaded", "left_out": 30}
 
 
+def test_nothing_is_made_of_what_is_left_out(lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    log = AccessLog(1.0, lambda: 0.5, lambda: 1.0)
+    for _ in range(int(MOST_PER_S)):
+        log.turned_away("", "overloaded", None, "")
+    made: list[object] = []
+
+    def names(*of: object) -> dict[str, Any]:
+        made.append(of)
+        return {}
+
+    monkeypatch.setattr("serving.telemetry.access_log._names", names)
+    log.turned_away("m", "overloaded", asked_for(), "")
+    log.refused(request(), DeadlineExceeded("late"), 0.05, "")
+    answered(log, request(), outcome="model_failed")
+    assert (made, log._left_out, len(lines)) == ([], 3, MOST_PER_S)
+
+
 async def test_a_reader_who_stalls_holds_up_nobody_and_what_has_no_room_is_counted() -> None:
     reads, written = threading.Event(), list[dict[str, Any]]()
 
