@@ -136,15 +136,15 @@ class Edge:
             return refusal_of(error)
         return None
 
-    def hold(self, size: int) -> Refusal | None:
+    def hold(self, size: int, context: CallerContext | None) -> Refusal | None:
         """Count so many bytes more, or say why they may not be held."""
         if not self.budget.fits(size):
-            return self.no_room()
+            return self.no_room(context)
         self.budget.used += size
         return None
 
-    def no_room(self, context: CallerContext | None = None) -> Refusal:
-        """The answer while too many bytes are in flight."""
+    def no_room(self, context: CallerContext | None) -> Refusal:
+        """The answer while too many bytes are in flight; `context` is of the request that is refused for it."""
         return self._overloaded(
             f"{self.limits.in_flight_mb:g} MB of requests and answers in flight (http.in_flight_mb)", context
         )

@@ -21,7 +21,7 @@ from serving.edge.http.request_options import Options
 from serving.errors import ModelFailed, ServingError
 from serving.features.entity_rows import EntityRows
 from serving.features.plan import ReadPlan
-from serving.inference import Answer, Buffer, Request, Tensor
+from serving.inference import Answer, Buffer, CallerContext, Request, Tensor
 from serving.request_path.predictions import InstanceForm
 
 # JSON up to this size is never looked at before it is decoded.
@@ -73,10 +73,7 @@ class Exchange:
 
     def hold(self, size: int) -> Refusal | None:
         """Count so many bytes more for it; why there is no room for them, or None."""
-        refusal = self._edge.hold(size)
-        if refusal is None:
-            self.held += size
-        return refusal
+        return self._hold(size, self.head.context)
 
     def inflated(self, body: bytes) -> None:
         """Its body is no longer compressed."""
@@ -190,7 +187,8 @@ class Exchange:
         if isinstance(outcome, Answer):
             size = sum(len(tensor.data) for tensor in outcome.outputs.tensors)
             rows = 1 if outcome.whole else max(outcome.outputs.tensors[0].shape[0], 1)
-            refusal = self.hold(size * (1 if outcome.whole else outcome.stop - outcome.start) // rows)
+            share = size * (1 if outcome.whole else outcome.stop - outcome.start) // rows
+            refusal = self._hold(share, self._name_only())
             if refusal is not None:
                 self.refuse(refusal)
                 return
@@ -220,7 +218,7 @@ class Exchange:
             answer, tail = answer
             budget = self._edge.budget
             if not budget.fits(sum(map(len, tail)) - self.held):
-                self.refuse(self._edge.no_room(self.head.context))
+                self.refuse(self._edge.no_room(self._name_only()))
                 return
             self.tail = tail
         self.give(answer)
@@ -233,6 +231,17 @@ class Exchange:
     def _checking(self, asked: codec.Asked, received_at: float) -> Generator[None, None, Callable[[], None]]:
         checked = yield from binary_body.check_steps(asked, self._edge.limits)
         return partial(self.accept, checked.inputs, checked, received_at)
+
+    def _hold(self, size: int, context: CallerContext | None) -> Refusal | None:
+        refusal = self._edge.hold(size, context)
+        if refusal is None:
+            self.held += size
+        return refusal
+
+    def _name_only(self) -> CallerContext | None:
+        """Its caller's context for a refusal after the model's answer, which has its trace: no second one is made."""
+        context = self.head.context
+        return None if context is None else CallerContext(request_id=context.request_id)
 
     def _count(self, size: int) -> None:
         """Count bytes that are there already, whether they fit or not."""

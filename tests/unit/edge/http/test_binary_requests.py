@@ -9,7 +9,7 @@ import pytest
 
 from serving.edge.http.limits import HttpLimits
 from serving.errors import ServingError
-from serving.inference import Answer, Request, Signature, Tensor, TensorSpec
+from serving.inference import Answer, CallerContext, Request, Signature, Tensor, TensorSpec
 from serving.testing.predictions import FakePredictions, answer_of
 from tests.unit.edge.http.binary import body_of, outputs_of, request, tensor
 from tests.unit.edge.http.wire import Wire, holding, infer
@@ -218,6 +218,19 @@ def test_who_is_turned_away_at_the_end_of_a_head_is_judged_by_what_it_says(wire:
     ask(wire, parameters={"priority": 1}, headers="x-sluice-priority: 3\r\nx-request-timeout-ms: 5\r\n")
     ask(wire)
     assert wire.predictions.asked_ahead == [(0.005, 3), (None, 0)]
+
+
+@pytest.mark.parametrize("asked", [BINARY, {}], ids=["as it is", "made in turns"])
+async def test_an_answer_without_room_is_refused_by_its_callers_name_and_not_traced_again(asked: Any) -> None:
+    wire = holding()
+    trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
+    wire.send(request(*body_of([ROW], VALUES, **asked), headers=f"{trace}x-request-id: r-17\r\n"))
+    (held,) = wire.predictions.held
+    wire.edge.budget.used = wire.edge.budget.capacity
+    held.reply(answer_of(held, (Tensor("y", "UINT8", (1, 1_000_000), bytes(1_000_000)),)))
+    assert [one.status for one in wire.answers] == [503]
+    assert wire.observer.refusals == [("", "overloaded")]
+    assert wire.observer.contexts == [CallerContext(request_id=b"r-17")]
 
 
 def test_a_large_answer_that_waits_for_an_earlier_one_counts_as_bytes_in_flight() -> None:

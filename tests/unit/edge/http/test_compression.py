@@ -13,13 +13,14 @@ import orjson
 import pytest
 
 from serving.edge.http.limits import HttpLimits
-from serving.inference import Answer, Request, Tensor
+from serving.inference import Answer, CallerContext, Request, Tensor
 from serving.testing.predictions import FakePredictions, answer_of
 from tests.unit.edge.http.binary import body_of, outputs_of, request, tensor
 from tests.unit.edge.http.wire import Response, Wire, infer, post
 
 PATH = "/v2/models/mlp/infer"
 LIMITS = HttpLimits(max_json_mb=1, max_body_mb=4, in_flight_mb=16)
+TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ROW = tensor("input", "FP32", [1, 3], 12)
 VALUES = struct.pack("<3f", 1, 2, 6)
 BINARY: Any = {"parameters": {"binary_data_output": True}}
@@ -124,10 +125,12 @@ async def test_inflated_bytes_count_as_bytes_in_flight(wire: Wire, size: int) ->
     predictions = wire.predictions = wire.edge.predictions = FakePredictions(hold=True)
     body, json_size = body_of([tensor("input", "FP32", [1, size // 4], size)], bytes(size))
     asked = request(packed(body), json_size, headers="Content-Encoding: gzip\r\n")
+    asked = asked.replace(b"\r\n", b"\r\ntraceparent: %b\r\n" % TRACE, 1)
     full = LIMITS.in_flight_bytes - len(body)
     wire.edge.budget.used = full
     got = await answer(wire, asked)
     assert got.status == 503
+    assert wire.observer.contexts == [CallerContext(TRACE)]
     assert "in_flight_mb" in got.error
     assert wire.edge.budget.used == full
     wire.edge.budget.used = 0
