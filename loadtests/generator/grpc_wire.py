@@ -24,8 +24,9 @@ _OK = 200
 _STATUS, _VARIANT, _DEGRADED = Name("grpc-status"), Name("x-sluice-variant"), Name("x-sluice-degraded")
 # As whoever counts variants finds them in a head of HTTP/1.1.
 _SAID_VARIANT, _SAID_DEGRADED = b"\r\nx-sluice-variant: ", b"\r\nx-sluice-degraded: "
-# By what a server says of it; one that says nothing has said all with its message.
-_STATUSES: dict[bytes | None, int] = {None: _OK, b"0": _OK}
+# By what a server says in its trailers. One that says nothing, or nothing that can be read, has not said that it went
+# well, whatever message came before.
+_STATUSES: dict[bytes | None, int] = {b"0": _OK}
 _STATUSES |= {b"%d" % code: GRPC_STATUS - code for code in range(1, len(GRPC_CODES) + 1)}
 
 

@@ -53,7 +53,8 @@ def test_a_large_message_is_cut_into_frames_of_which_the_last_ends_the_stream() 
 
 
 def test_an_answer_is_whole_with_its_trailers_however_its_bytes_come() -> None:
-    whole = frame(HEADERS, 4, 1, b"?") + frame(DATA, 0, 1, prefixed(b"answer")) + frame(HEADERS, 5, 1, b"?")
+    trailers = frame(HEADERS, 5, 1, spelled("grpc-status", "0"))
+    whole = frame(HEADERS, 4, 1, b"?") + frame(DATA, 0, 1, prefixed(b"answer")) + trailers
     for size in range(len(whole)):
         calls = asked()
         answer, rest, _ = WIRE.read(calls, whole[:size])
@@ -65,7 +66,7 @@ def test_an_answer_is_whole_with_its_trailers_however_its_bytes_come() -> None:
 def test_an_answer_without_a_message_or_a_broken_stream_is_an_error() -> None:
     assert WIRE.read(asked(), frame(HEADERS, 5, 1, b"?"))[0] == Answer(GRPC_ERROR, b"", b"", 0)
     assert WIRE.read(asked(), frame(RESET, 0, 1, b"\0" * 4))[0] == Answer(GRPC_ERROR, b"", b"", 0)
-    half = frame(DATA, 0, 1, prefixed(b"answer")[:-1]) + frame(HEADERS, 5, 1, b"?")
+    half = frame(DATA, 0, 1, prefixed(b"answer")[:-1]) + frame(HEADERS, 5, 1, spelled("grpc-status", "0"))
     answer = WIRE.read(asked(), half)[0]
     assert answer is not None
     assert answer.status == GRPC_ERROR
@@ -109,6 +110,23 @@ def test_a_refusal_is_told_by_its_code_whether_or_not_a_message_came_before(code
 
 def test_a_right_end_without_a_message_is_an_error() -> None:
     answer, _, _ = WIRE.read(asked(), frame(HEADERS, 5, 1, spelled("grpc-status", "0")))
+    assert answer is not None
+    assert answer.status == GRPC_ERROR
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        frame(HEADERS, 5, 1, b"?"),
+        # Longer than is read, and bits that are no character.
+        frame(HEADERS, 5, 1, b"\x00\x0bgrpc-status\x7f\x00" + b"5" * 127),
+        frame(HEADERS, 5, 1, b"\x00\x0bgrpc-status\x84\xff\xff\xff\xff"),
+        frame(DATA, 1, 1),
+    ],
+    ids=["none", "too long", "undecodable", "no trailers"],
+)
+def test_a_message_without_a_status_that_can_be_read_is_an_error(ends: bytes) -> None:
+    answer, _, _ = WIRE.read(asked(), frame(HEADERS, 4, 1, b"?") + frame(DATA, 0, 1, prefixed(b"answer")) + ends)
     assert answer is not None
     assert answer.status == GRPC_ERROR
 
