@@ -34,6 +34,19 @@ def read_reference(scenario: Scenario, folder: Path) -> Result | None:
     return found
 
 
+def refuse_reference(scenario: Scenario, who: str) -> None:
+    """For whoever ends without a whole result, of which nothing can be held against an earlier one.
+
+    Raises:
+        ConfigInvalid: the scenario names an earlier result.
+    """
+    if scenario.reference is not None:
+        raise ConfigInvalid(
+            f"reference: {who} holds nothing against an earlier result; use `sluice loadtest run`, or a scenario "
+            "without reference"
+        )
+
+
 def held_against(found: Result, earlier: Result | None, wanted: Reference | None) -> Result:
     """The result with gates for what the reference bounds, its verdict by them too, and notes on what differs."""
     if earlier is None or wanted is None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from loadtests.generator.outcomes import SAID, UNANSWERED, UNSENT
 from loadtests.judging.self_check import SelfCheck, self_check
+from loadtests.reference import refuse_reference
 from loadtests.running.fleet import Fleet, Load
 from loadtests.running.plan import part_of
 from loadtests.scenario.scenario import MOST_RATE, Gates
@@ -36,10 +37,15 @@ class Ended:
 
 
 class Engine:
-    """One generator in a process of its own, for all of Locust's users in this process."""
+    """One generator in a process of its own, for all of Locust's users in this process.
+
+    Raises:
+        ConfigInvalid: a scenario with a reference.
+    """
 
     def __init__(self, load: Load) -> None:
         scenario = load.scenario
+        refuse_reference(scenario, "Locust")
         self._names = [user.name for user in scenario.users]
         self._streams = part_of(scenario, load.folder, 0, 1, cycle=True).stream
         self._random = np.random.default_rng(scenario.generator.seed)

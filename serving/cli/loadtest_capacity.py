@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.capacity import Capacity, Goal, Search, Tried, at_rate, find, judged
+from loadtests.reference import refuse_reference
 from loadtests.running.fleet import GeneratorLost
 from loadtests.running.permission import permitted_address
 from loadtests.running.run import run
@@ -31,11 +32,12 @@ def find_capacity(wanted: WantedCapacity, goal: Goal, search: Search) -> Capacit
     """Search, and tell every step.
 
     Raises:
-        ConfigInvalid: the scenario, or a target that was not permitted.
+        ConfigInvalid: the scenario, one with a reference, or a target that was not permitted.
         CommandFailed: nothing answers there, a generator failed, or Ctrl-C.
     """
     file = find_scenario(wanted.scenario)
     scenario = changed(read(file), target=wanted.target)
+    refuse_reference(scenario, "find-capacity")
     address = permitted_address(scenario.target, wanted.yes_load)
     reach(scenario, address)
     heed_interrupts()

@@ -12,6 +12,7 @@ from loadtests.generator.columns import Columns
 from loadtests.locusts.engine import Engine
 from loadtests.running.fleet import Load
 from loadtests.scenario.scenario import Scenario
+from serving.errors import ConfigInvalid
 
 
 @pytest.fixture
@@ -37,3 +38,16 @@ def test_who_has_no_answer_at_the_end_is_told_too(fleet: SimpleNamespace, tmp_pa
     assert len(told) == columns.count > 0
     assert {one.problem for one in told} == {"unanswered"}
     assert list(engine.ended()) == []
+
+
+def test_a_reference_is_refused_since_nothing_is_held_against_it(tmp_path: Path) -> None:
+    scenario = Scenario.model_validate(
+        {
+            "name": "s",
+            "users": [{"name": "one", "payload": "payload.jsonl"}],
+            "shape": [{"for_s": 1, "rate": 1}],
+            "reference": {"result": "old.json", "p99": 1.2},
+        }
+    )
+    with pytest.raises(ConfigInvalid, match="reference: Locust holds nothing against an earlier result"):
+        Engine(Load(scenario, tmp_path, ("127.0.0.1", 9)))
