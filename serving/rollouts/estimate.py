@@ -6,15 +6,16 @@ Evidence grows by the Kullback-Leibler divergence with each event: of an event t
     D = pi ln(pi / pi0) + (1 - pi) ln((1 - pi) / (1 - pi0))
 
 so `(ln(1/alpha) + what the mixture costs) / D` events decide on average (Wald, "Sequential tests of statistical
-hypotheses", Annals of Mathematical Statistics 1945). What the mixture costs was fitted to simulations: half of all
-rollouts are decided earlier, half later, few in more than twice the time.
+hypotheses", Annals of Mathematical Statistics 1945). Of latency `rho` is the share of runs, and of an arm's runs the
+first of each turn alone counts: many requests decide no earlier than some do. What the mixture costs was fitted to
+simulations: half of all rollouts are decided earlier, half later, few in more than twice the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, log
+from math import exp, inf, log
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from serving.rollouts.no_harm import ALPHA
 from serving.rollouts.plan import TAILS, GateSettings, Plan, Step
 from serving.rollouts.rate_evidence import pairs_to_keep
 from serving.rollouts.stratum import WHOLE_BP
+from serving.routing.table import TURN_S
 
 # Natural logarithms of the factors that mixing over ratios and starts, and over bounds or shapes, costs.
 _MIXTURE = 2.0
@@ -40,11 +42,13 @@ _LONGEST_MIN = 7 * _MINUTES_A_DAY
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What was measured of the stable version."""
+    """What was measured of the stable version; without another figure each request runs by itself, in one worker."""
 
     requests_per_min: float
     error_rate: float
     missing_rate: float = 0.0
+    runs_per_request: float = 1.0
+    workers: int = 1
 
 
 class Forecast(NamedTuple):
@@ -69,8 +73,8 @@ def forecasts(plan: Plan, traffic: Traffic) -> list[Forecast]:
             found.append(_forecast(plan, traffic, name, (ratio, rate), f"{ratio:g} times as many"))
     if "latency" in plan.gates:
         for quantile, ratio in zip(TAILS, (2.0, 3.0), strict=True):
-            words = f"{ratio:g} times as many answers over the p{100 * quantile:g}"
-            found.append(_forecast(plan, traffic, "latency", (ratio, 1 - quantile), words))
+            words = f"{ratio:g} times as many runs over the p{100 * quantile:g}"
+            found.append(_latency_forecast(plan, traffic, (ratio, 1 - quantile), words))
     if "scores" in plan.gates:
         found.append(_drift_forecast(plan, traffic, plan.gates["scores"]))
     for name, rate in (("features_missing", traffic.missing_rate), ("outputs_invalid", 0.0)):
@@ -86,9 +90,12 @@ def proof_minutes(plan: Plan, traffic: Traffic) -> float:
     step = plan.steps[-1]
     times = [step.least_s / 60]
     for name, settings in plan.gates.items():
-        rates = (traffic.error_rate,) if name == "errors" else tuple(1 - quantile for quantile in TAILS)
+        of_errors = name == "errors"
+        rates = (traffic.error_rate,) if of_errors else tuple(1 - quantile for quantile in TAILS)
+        # All runs of the step show it, those of the same turn as well.
+        per_min = traffic.requests_per_min * (1.0 if of_errors else traffic.runs_per_request)
         for rate, (ratio, excess) in zip(rates, settings.margins, strict=False):
-            times.append(min(_by_ratio(step, traffic, rate, ratio), _by_excess(step, traffic, rate, excess)))
+            times.append(min(_by_ratio(step, per_min, rate, ratio), _by_excess(step, per_min, rate, excess)))
     return max(times)
 
 
@@ -112,16 +119,36 @@ def budget_share(excess: float, traffic: Traffic, objective: float = 0.999, days
 
 def _forecast(plan: Plan, traffic: Traffic, name: str, change: tuple[float, float], words: str) -> Forecast:
     settings, (ratio, rate) = plan.gates[name], change
-    cost = _MIXTURE + (_SHAPES if name == "latency" else 0.0)
 
     def growth(step: Step) -> float:
         rho = step.weight_bp / WHOLE_BP
         events = traffic.requests_per_min * rate * (rho * ratio + 1 - rho)
         return events * _divergence(rho, ratio, settings.allowed)
 
-    step, minutes, canary = _walk(plan, traffic, growth, log(1 / settings.alpha) + cost)
+    step, minutes, canary = _walk(plan, traffic, growth, log(1 / settings.alpha) + _MIXTURE)
     excess = canary * rate * (ratio - 1) if name == "errors" else 0.0
     return Forecast(name, words, step, minutes, excess)
+
+
+def _latency_forecast(plan: Plan, traffic: Traffic, change: tuple[float, float], words: str) -> Forecast:
+    settings, (ratio, rate) = plan.gates["latency"], change
+
+    def growth(step: Step) -> float:
+        canary, stable = _leading(step, traffic)
+        if canary == 0 or stable == 0:
+            return 0.0
+        return rate * (canary * ratio + stable) * _divergence(canary / (canary + stable), ratio, settings.allowed)
+
+    step, minutes, _ = _walk(plan, traffic, growth, log(1 / settings.alpha) + _MIXTURE + _SHAPES)
+    return Forecast("latency", words, step, minutes, 0.0)
+
+
+def _leading(step: Step, traffic: Traffic) -> tuple[float, float]:
+    """Runs a minute of both arms, the canary's first, that are evidence: the first of each turn in each worker."""
+    rho, turns = step.weight_bp / WHOLE_BP, 60 / TURN_S * traffic.workers
+    runs = traffic.requests_per_min * traffic.runs_per_request
+    canary, stable = (turns * (1 - exp(-runs * share / turns)) for share in (rho, 1 - rho))
+    return canary, stable
 
 
 def _forecast_alone(plan: Plan, traffic: Traffic, name: str) -> Forecast:
@@ -189,14 +216,14 @@ def _divergence(rho: float, ratio: float, allowed: float) -> float:
     return pi * log(pi / pi0) + (1 - pi) * log((1 - pi) / (1 - pi0))
 
 
-def _by_ratio(step: Step, traffic: Traffic, rate: float, margin: float) -> float:
-    per_min = traffic.requests_per_min * rate * _divergence(step.weight_bp / WHOLE_BP, 1.0, margin)
-    return (log(2 / ALPHA) + _PROOF) / per_min if per_min else inf
+def _by_ratio(step: Step, per_min: float, rate: float, margin: float) -> float:
+    growth = per_min * rate * _divergence(step.weight_bp / WHOLE_BP, 1.0, margin)
+    return (log(2 / ALPHA) + _PROOF) / growth if growth else inf
 
 
-def _by_excess(step: Step, traffic: Traffic, rate: float, excess: float) -> float:
-    canary = traffic.requests_per_min * step.weight_bp / WHOLE_BP
-    stable = traffic.requests_per_min - canary
+def _by_excess(step: Step, per_min: float, rate: float, excess: float) -> float:
+    canary = per_min * step.weight_bp / WHOLE_BP
+    stable = per_min - canary
     minutes = 1.0
     while minutes < _LONGEST_MIN and _bound(canary * minutes, stable * minutes, rate) >= excess:
         minutes *= 1.1

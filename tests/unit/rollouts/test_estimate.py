@@ -42,6 +42,30 @@ def test_the_foretold_time_is_near_the_simulated_one(gate: str, change: str, fau
     assert forecast(gate, change).minutes == pytest.approx(float(np.median(minutes)), rel=0.6)
 
 
+@pytest.mark.parametrize("requests_per_min", [1_000, 6_000])
+def test_the_foretold_time_of_slow_runs_is_near_the_simulated_one_however_many_requests(requests_per_min: int) -> None:
+    # Of the world's answers one in ten takes longer than 13.4 ms, and with this factor two.
+    fault = Fault(latency_factor=1.192)
+    world = World(requests_per_min=requests_per_min, drifts=False, fault=fault, look_s=20)
+    minutes = [simulate(world, AT_10, seed).at_s / 60 for seed in range(12)]
+    foretold = forecast("latency", "2 times", traffic=Traffic(requests_per_min, 0.01))
+    assert foretold.minutes == pytest.approx(float(np.median(minutes)), rel=0.6)
+
+
+def test_runs_of_one_turn_are_one_observation_in_each_worker() -> None:
+    many, more = (forecast("latency", "2 times", traffic=Traffic(load, 0.01)).minutes for load in (6e4, 6e5))
+    assert more == pytest.approx(many, rel=0.01)
+    four = forecast("latency", "2 times", traffic=Traffic(6e5, 0.01, workers=4)).minutes
+    assert four == pytest.approx(more / 4, rel=0.01)
+
+
+def test_fewer_runs_than_requests_show_less() -> None:
+    plan = Plan((Step(1_000, 60, 36_000),), {"latency": DEFAULT_GATES["latency"]})
+    batched = Traffic(1_000.0, 0.01, runs_per_request=0.1)
+    assert forecast("latency", "2 times", plan, batched) == forecast("latency", "2 times", plan, Traffic(100.0, 0.01))
+    assert proof_minutes(plan, batched) == proof_minutes(plan, Traffic(100.0, 0.01))
+
+
 @pytest.mark.parametrize("weight_bp", [100, 1_000, 5_000])
 @pytest.mark.parametrize("gate", ["features_missing", "outputs_invalid", "split"])
 def test_what_no_world_has_is_foretold_as_the_shipped_gates_find_it(gate: str, weight_bp: int) -> None:
