@@ -30,8 +30,9 @@ class Spawner:
         """`python -m module`; `bare` skips site-packages, for programs of ours that need none and start faster."""
         # -P: a file of the user's directory must not stand in for a module. -S: 10 ms instead of 20 and more.
         flags = ["-P", "-S"] if bare and sys.platform == "linux" else ["-P"]
-        # A program that is not ours has a memory of its own ways.
-        environment = python_environment() if bare else huge_pages.asked_for(python_environment())
+        # What is not ours keeps its memory in its own way: a Valkey that writes a snapshot copies pages.
+        told = huge_pages.untold if bare else huge_pages.asked_for
+        environment = told(python_environment())
         return await self._spawn([sys.executable, *flags, "-m", module, *arguments], fds, output, environment)
 
     async def program(self, *command: str, output: Path) -> ChildProcess:

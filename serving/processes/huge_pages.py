@@ -11,6 +11,13 @@ TUNABLE = "glibc.malloc.hugetlb"
 _TO_WHO_ASKS = "1"
 
 
+def untold(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program that is not ours: without what a child of ours, or an image, says of them."""
+    parts = [part for part in environment.get(VARIABLE, "").split(":") if part and part.partition("=")[0] != TUNABLE]
+    kept = {name: value for name, value in environment.items() if name != VARIABLE}
+    return {**kept, VARIABLE: ":".join(parts)} if parts else kept
+
+
 def asked_for(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a child that asks for them; what it says of them already stays."""
     given = environment.get(VARIABLE, "")
