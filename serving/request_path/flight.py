@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from serving.batching.large_answer import LargeAnswers
 from serving.batching.row_queue import Span
 from serving.errors import ReplicaLost, ServingError
-from serving.inference import Answer, Batch, Buffer, Outputs, Request, Stacked
+from serving.inference import Answer, Batch, Buffer, Outputs, Request, Stacked, Tensor
 from serving.observation import BatchSeen, Flown, RequestWatch
 from serving.request_path import trials
 from serving.request_path.intake import Given
@@ -109,7 +109,9 @@ class Flight:
         if judged:
             # Beside the loop a run waits for cores and for the interpreter, and a small batch suffers more of that: a
             # version would be told to be slow for its share.
-            took = Took(outputs.worked_s or outputs.run_s or run_s, landed_at, 1 if whole else row, self._leads)
+            took = Took(
+                outputs.worked_s or outputs.run_s or run_s, landed_at, self._rows_run(row, judged[0][2]), self._leads
+            )
             trials.answered(judged, outputs, took)
         first, _, stop = self.spans[0]
         # The whole request was predicted: its other parts come early and would hide that the last one is late.
@@ -157,6 +159,12 @@ class Flight:
                 request.holders = whole
             else:
                 self._large.boards(request, self)
+
+    def _rows_run(self, taken: int, inputs: Sequence[Tensor]) -> int:
+        """Rows of the run by what was sent: what runs as it is was taken as one, however long it is."""
+        if not self.whole or not self.variant.hosted.batchable or not inputs or not inputs[0].shape:
+            return taken
+        return max(1, inputs[0].shape[0])
 
     def _batch(self, *, alone: bool) -> Batch:
         spans = self.spans

@@ -78,23 +78,27 @@ class Arm:
         self._split += 1
         return True
 
-    def leads(self, at_s: float) -> bool:
-        """A run that begins now is the first of its turn: what slows runs one after the other counts once a turn."""
-        if at_s < self._turn_ends_s:
+    def leads(self, key: bytes | None, at_s: float) -> bool:
+        """A run that begins now is the first of its turn: what slows runs one after the other counts once a turn.
+
+        Where keys count once, one beyond the sample leaves the turn to the next: its run would be no evidence.
+        """
+        if at_s < self._turn_ends_s or (self._by_key and (key is None or not self._sampled(_number(key)))):
             return False
         self._turn_ends_s = (at_s // TURN_S + 1.0) * TURN_S
         return True
 
-    def ran(self, request: Request, took: Took) -> None:
+    def ran(self, request: Request, took: Took, received_at: float) -> None:
         """A batch ran whose first request of this arm is `request`: its answers are slow together, and count once.
 
-        Where keys count once, it is that request's key that was slow: who that is was settled before the run.
+        `received_at` is that of the oldest, which need not be the first: batches are filled by level. Where keys count
+        once, it is the first one's key that was slow: who that is was settled before the run.
         """
         place = bisect_left(self._bounds_s, took.run_s - self._slack_s)
         size = size_of(took.rows)
         self._runs.ran(size, place)
-        if took.landed_at - request.received_at > self._goal_s:
-            self._over_goal += 1
+        if took.landed_at - received_at > self._goal_s:
+            self._late_runs += 1
         if not self._by_key:
             if took.leads:
                 self._runs.led(size, place)
@@ -181,7 +185,7 @@ class Arm:
     def _clear(self) -> None:
         self.requests = 0
         self._split = self._errors = self._missing = self._invalid = self._crashes = self._lost = 0
-        self._over_goal = 0
+        self._late_runs = 0
         self._runs = RunCounts(len(self._bounds_s), by_key=self._by_key)
         self._scores = [0] * (len(self.trial.score_edges) + 1)
         self._firsts: list[First] = []
@@ -195,10 +199,9 @@ class Arm:
             "errors": self._errors,
             "features_missing": self._missing,
             "outputs_invalid": self._invalid,
-            "over_goal": self._over_goal,
+            "late_runs": self._late_runs,
         }
-        found |= {f"scores.{place}": count for place, count in enumerate(self._scores)}
-        found |= self._shadowed
+        found |= {f"scores.{place}": count for place, count in enumerate(self._scores)} | self._shadowed
         return {event: count for event, count in found.items() if count}
 
     def _failed_key(self, number: int) -> None:
@@ -218,7 +221,7 @@ class Arm:
             if place > told:
                 slowest[number] = place
                 for bound in range(told, place):
-                    seen = f"latency.{bound}"
+                    seen = f"slow.{bound}"
                     self._first(seen, f"{seen}.{size}", number, step_only=not leads)
 
     def _key_answered(self, number: int, score_bin: int, *, missing: bool, valid: bool) -> None:
@@ -371,7 +374,7 @@ def crashed(requests: Iterable[Request], variant: str) -> None:
 def leads(first: Request, at_s: float) -> bool:
     """A run that begins now, with this request, is evidence of its arm."""
     arm = first.judged
-    return isinstance(arm, Arm) and arm.leads(at_s)
+    return isinstance(arm, Arm) and arm.leads(first.key, at_s)
 
 
 def answered(judged: Sequence[Judged], outputs: Outputs, took: Took) -> None:
@@ -384,7 +387,7 @@ def answered(judged: Sequence[Judged], outputs: Outputs, took: Took) -> None:
     for same in of_arms.values():
         arm = same[0][0].judged
         if isinstance(arm, Arm):
-            arm.ran(same[0][0], took)
+            arm.ran(same[0][0], took, min([request.received_at for request, _, _ in same]))
             bins = None if arm.scores is None else arm.scores.bins(outputs, [row for _, row, _ in same])
             for at, (request, row, inputs) in enumerate(same):
                 valid = not bad_rows or not _has(bad_rows, row, request.rows)

@@ -9,7 +9,7 @@ import numpy as np
 from serving.rollouts.gate import GateSet
 from serving.rollouts.stratum import ROWS, Stratum, StratumCounts
 from serving.routing.table import RUN_SIZES
-from serving.state.rollout_counts import RAN, StratumName
+from serving.state.rollout_counts import RAN, SLOW, StratumName
 
 _RUNS_OF = "latency"
 
@@ -31,15 +31,15 @@ def _by_arm(what: str, fields: Mapping[str, int]) -> np.ndarray[tuple[int], np.d
 
 
 def _column(gates: GateSet, event: str) -> int:
-    """Where an event is counted, such as `errors`, `scores.3` or `latency.3.0`; -1 for one that no gate has.
+    """Where an event is counted, such as `errors`, `scores.3` or `slow.3.0`; -1 for one that no gate has.
 
     Where runs are counted (`ran.0`) is behind the bins of the gate that asks for them.
     """
     name, *places = event.split(".")
-    of_gate = _RUNS_OF if name == RAN else name
+    of_gate = _RUNS_OF if name in {RAN, SLOW} else name
     gate = next((gate for gate in gates.gates if gate.name == of_gate), None)
-    # What workers of an older release count of each request, where this one counts runs, has a place less.
-    if gate is None or (gate.of_runs and len(places) != (1 if name == RAN else 2)):
+    # What workers of an older release count of each request, where this one counts runs, has the gate's own name.
+    if gate is None or (gate.of_runs and (name == of_gate or len(places) != (1 if name == RAN else 2))):
         return -1
     numbers = [int(place) for place in places] or [0]
     place, size = (gate.bins, numbers[0]) if name == RAN else (numbers[0], numbers[-1] if gate.of_runs else 0)

@@ -27,7 +27,7 @@ from serving.rollouts.e_process import EProcess, folded, not_begun
 from serving.rollouts.plan import GuardrailSettings
 from serving.rollouts.stratum import SLICE_S, Floats
 from serving.routing.table import RUN_SIZES
-from serving.state.rollout_counts import CANARY, EVERY, RAN, STABLE, StratumName
+from serving.state.rollout_counts import CANARY, EVERY, LATE, RAN, SLOW, STABLE, StratumName
 
 # Of the verdict, and of what a person accepted who resumed in spite of it.
 NAME = "guardrail"
@@ -108,14 +108,15 @@ def slices(counted: Mapping[StratumName, Mapping[str, int]], tail: int) -> list[
             for names in (
                 [f"requests|{arm}" for arm in _ARMS],
                 [f"{EVERY + arm}|errors" for arm in _ARMS],
-                [f"{EVERY + arm}|latency.{tail}.{size}" for arm in _ARMS for size in range(RUN_SIZES)],
-                [f"{EVERY + arm}|over_goal" for arm in _ARMS],
+                [f"{EVERY + arm}|{SLOW}.{tail}.{size}" for arm in _ARMS for size in range(RUN_SIZES)],
+                [f"{EVERY + arm}|{LATE}" for arm in _ARMS],
                 [f"{EVERY + arm}|{RAN}.{size}" for arm in _ARMS for size in range(RUN_SIZES)],
             )
         )
         of, events = _sum(before.of, (requests, ran, ran)), _sum(before.events, (errors, slow, late))
         found[before.slice] = SliceSeen(before.slice, of, events)
-    return sorted(found.values())
+    # Workers of two releases at once may have counted different things.
+    return sorted(one._replace(events=_at_most(one.events, one.of)) for one in found.values())
 
 
 def with_slices(guard: Guard, before: Before, settings: GuardrailSettings, seen: Sequence[SliceSeen]) -> Guard:
@@ -194,6 +195,10 @@ def _log_growth(before: Before, settings: GuardrailSettings, place: int, seen: S
 
 def _sum(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip(one, other, strict=True))
+
+
+def _at_most(events: Sequence[int], of: Sequence[int]) -> tuple[int, ...]:
+    return tuple(map(min, events, of))
 
 
 def _minute() -> int:

@@ -12,7 +12,7 @@ from serving.rollouts.counted import stratum_counts
 from serving.rollouts.evidence import Evidence, with_strata
 from serving.rollouts.gate import GateSet
 from serving.rollouts.guardrail import Guarded, SliceSeen
-from serving.rollouts.measuring import Basis, Measurement
+from serving.rollouts.measuring import FEWEST_RUNS, Basis, Measurement
 from serving.rollouts.plan import ShadowStage
 from serving.rollouts.rollout import Rollout, Said
 from serving.rollouts.stratum import SLICE_S, StratumCounts
@@ -101,7 +101,9 @@ def measured(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> 
             rollout = replace(rollout, sticky=True)
         elif passed_s >= KEYLESS_S:
             return Looked(replace(rollout, sticky=False, began_s=now_s))
-    enough = seen.requests >= MEASURE_REQUESTS and passed_s >= MEASURE_LEAST_S
+    # Batches may be large: a thousand answers of thirty runs would leave bounds where nobody measured.
+    counted_enough = seen.requests >= MEASURE_REQUESTS and seen.ran >= FEWEST_RUNS
+    enough = counted_enough and passed_s >= MEASURE_LEAST_S
     if rollout.sticky is None or not (enough or passed_s >= MEASURE_MOST_S):
         return Looked(rollout)
     if facts.starting:
@@ -322,6 +324,9 @@ def _begun(rollout: Rollout, seen: Measurement, passed_s: float, now_s: float) -
     begun = replace(begun, standing=transition.start(begun.in_force(), now_s))
     basis = begun.basis.dump() if begun.basis else None
     entry = told("controller", "begun", rollout, begun, now_s) | {"basis": basis, "requests": seen.requests}
+    if seen.over[0] < FEWEST_RUNS:
+        bounds = f"{seen.over[0]:,} runs were measured, of {FEWEST_RUNS} needed: latency is judged by default bounds"
+        entry["why"] = "; ".join(filter(None, (entry["why"], bounds)))
     return Looked(begun, entry)
 
 

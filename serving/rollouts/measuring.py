@@ -14,7 +14,7 @@ from typing import Any
 from serving.rollouts.guardrail import Before
 from serving.rollouts.plan import Measured, tails_of
 from serving.routing.table import RUN_SIZES
-from serving.state.rollout_counts import RAN
+from serving.state.rollout_counts import LATE, RAN, SLOW
 
 # Seven bounds to each factor of ten, from 50 microseconds to 30 seconds: a quarter more from one to the next is less
 # than what the latency gate allows.
@@ -31,6 +31,8 @@ _DEFAULT_BOUNDS_US = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_
 _SCORE_BINS = 10
 # Fewer answers say little of where a hundredth of them lies.
 ENOUGH = 500
+# From so many runs on bounds are put where theirs are.
+FEWEST_RUNS = ENOUGH // 10
 # Row of a stratum's counts in which the stable version's events are, whether keys are counted once or not.
 _EVERY_STABLE = "5"
 
@@ -77,11 +79,11 @@ class Measurement:
         for fields in strata:
             requests += fields.get("requests|1", 0)
             errors += fields.get(f"{_EVERY_STABLE}|errors", 0)
-            late += fields.get(f"{_EVERY_STABLE}|over_goal", 0)
+            late += fields.get(f"{_EVERY_STABLE}|{LATE}", 0)
             for size in range(RUN_SIZES):
                 ran += fields.get(f"{_EVERY_STABLE}|{RAN}.{size}", 0)
                 for place in range(len(over)):
-                    over[place] += fields.get(f"{_EVERY_STABLE}|latency.{place}.{size}", 0)
+                    over[place] += fields.get(f"{_EVERY_STABLE}|{SLOW}.{place}.{size}", 0)
             for place in range(len(scores)):
                 scores[place] += fields.get(f"{_EVERY_STABLE}|scores.{place}", 0)
         return cls(requests, tuple(over), tuple(scores), errors, late, ran)
@@ -97,12 +99,12 @@ class Measurement:
         place = next((at for at, fine in enumerate(FINE_BOUNDS_US) if fine >= bound_us), len(self.over) - 1)
         of, events = (self.requests, self.ran, self.ran), (self.errors, self.over[place], self.over_goal)
         looked_at = 3 if goal else 2
-        return Before(of[:looked_at], events[:looked_at])
+        return Before(of[:looked_at], tuple(map(min, events, of))[:looked_at])
 
     def basis(self) -> Basis:
         """Bounds and edges; those of the default where hardly anything was seen."""
         answered = self.over[0]
-        if answered < ENOUGH // 10:
+        if answered < FEWEST_RUNS:
             return Basis(score_edges=self._edges())
         shares = [count / answered for count in self.over]
         places = sorted({_nearest(shares, 1 - quantile) for quantile in _QUANTILES} | {_first_rare(shares)})

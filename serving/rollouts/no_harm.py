@@ -71,8 +71,8 @@ def _proof(gates: GateSet, step: StepCounts, of: tuple[Gate, Margin], value: flo
     gate, margin = of
     table = total(gates, step.by_weight)
     events, among = gates.by_bin(gate, table)[:, margin.bin], gates.of(gate, table, step.keys)
-    # Runs are counted of keys of the sample alone.
-    every = int(gates.by_bin(gate, step.every)[:, margin.bin].sum()) * (1.0 if gate.of_runs else share)
+    # Events of all keys are counted, also of runs; the first ones are of the sample.
+    every = int(gates.by_bin(gate, step.every)[:, margin.bin].sum()) * share
     saturated = every >= _FEW_EVENTS and int(events.sum()) < _SATURATED * every
     return Proof(gate, margin, value, _excess(events, among), saturated)
 

@@ -28,8 +28,9 @@ MOST_KEYS = 100_000
 # What is left of a rollout that nobody cleared away goes after this time without news.
 KEPT_MS = 14 * 86_400_000
 CANARY, STABLE = 0, 1
-# Runs of a class of size, as `ran.0`.
-RAN = "ran"
+# Runs of a class of size, as `ran.0`; those over a bound, as `slow.3.0`; those with an answer over the goal.
+# Older releases counted answers, as `latency.3` and `over_goal`: other names, so that neither reads the other's.
+RAN, SLOW, LATE = "ran", "slow", "late_runs"
 ROWS = 6
 # Rows of a stratum's counts: first events of the rollout, first events of the step, and all events, canary first.
 _FIRST, _IN_STEP, EVERY = 0, 2, 4

@@ -108,28 +108,28 @@ async def test_keys_beyond_the_sample_count_for_the_rollout_until_there_are_many
 async def test_runs_are_counted_in_each_kind_of_row_as_the_worker_says(
     server: Server, writer: CountsWriter, other: CountsWriter
 ) -> None:
-    runs = {"ran.0": (1, 3, 5), "latency.2.0": (0, 0, 2)}
+    runs = {"ran.0": (1, 3, 5), "slow.2.0": (0, 0, 2)}
     for sticky, arm, number in ((True, CANARY, 1), (False, STABLE, 2)):
         await writer.add("r-1", number, [ArmCounts(STRATUM, arm, sticky, requests=5, events={"errors": 1}, runs=runs)])
     await other.add("r-1", 1, [ArmCounts(STRATUM, CANARY, sticky=True, requests=5, events={}, runs=runs)])
     fields = counts_of(server).read()[STRATUM]
     assert [fields.get(f"{row}|ran.0", 0) for row in range(6)] == [2, 1, 6, 3, 10, 5]
-    assert [fields.get(f"{row}|latency.2.0", 0) for row in range(6)] == [0, 0, 0, 0, 4, 2]
+    assert [fields.get(f"{row}|slow.2.0", 0) for row in range(6)] == [0, 0, 0, 0, 4, 2]
     assert [fields.get(f"{row}|errors", 0) for row in range(6)] == [0, 1, 0, 1, 1, 1]
 
 
 async def test_what_is_no_evidence_of_a_key_counts_for_the_step_and_leaves_the_key_new(
     server: Server, writer: CountsWriter
 ) -> None:
-    slow = keyed(("latency.0", "latency.0.3", 11))
+    slow = keyed(("slow.0", "slow.0.3", 11))
     of_step = replace(slow, firsts=[(*first[:4], True) for first in slow.firsts])
     await writer.add("r-1", 1, [of_step])
     fields = counts_of(server).read()[STRATUM]
-    assert (fields.get("0|latency.0.3", 0), fields["2|latency.0.3"]) == (0, 1)
+    assert (fields.get("0|slow.0.3", 0), fields["2|slow.0.3"]) == (0, 1)
     for number in (2, 3):
         await writer.add("r-1", number, [slow, of_step])
     fields = counts_of(server).read()[STRATUM]
-    assert (fields["0|latency.0.3"], fields["2|latency.0.3"]) == (1, 1)
+    assert (fields["0|slow.0.3"], fields["2|slow.0.3"]) == (1, 1)
 
 
 async def test_keys_are_counted_for_the_controller_and_those_of_a_step_that_is_over_are_forgotten(

@@ -9,7 +9,7 @@ from struct import pack
 import pytest
 
 from serving.errors import BadRequest, DeadlineExceeded
-from serving.inference import Hosted, Outputs, Request, Tensor, VersionKey
+from serving.inference import Hosted, Outputs, Request, Tensor, TensorSpec, VersionKey
 from serving.request_path import trials as counting
 from serving.request_path.tallies import Tally, Took
 from serving.request_path.trial_scores import RowScores, rows_not_finite
@@ -83,8 +83,8 @@ def test_answers_are_counted_for_the_arm_by_latency_and_score() -> None:
     assert canary.events == {"split": 3, "scores.0": 1, "scores.1": 1, "scores.2": 1}
     assert stable.events == {"split": 1, "scores.2": 1}
     # Three answers of one run are slow together.
-    assert canary.runs == {"ran.1": (1, 1, 1), "latency.0.1": (1, 1, 1)}
-    assert stable.runs == {"ran.0": (1, 1, 1), "latency.0.0": (1, 1, 1), "latency.1.0": (1, 1, 1)}
+    assert canary.runs == {"ran.1": (1, 1, 1), "slow.0.1": (1, 1, 1)}
+    assert stable.runs == {"ran.0": (1, 1, 1), "slow.0.0": (1, 1, 1), "slow.1.0": (1, 1, 1)}
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,24 @@ def test_of_the_runs_that_begin_within_a_turn_the_first_is_evidence_however_long
     assert not counting.leads(request_of(), 99.0)
 
 
+def test_a_key_beyond_the_sample_leaves_the_turn_to_the_next_run() -> None:
+    keys = [b"key-%d" % number for number in range(64)]
+    trial = replace(TRIAL, sticky=True, key_sample=1 << 30)
+    trials = trials_of(trial)
+    led = [key for key in keys if counting.leads(assigned(trials_of(trial), CANARY, key), 7.1)]
+    sampled = {key for key in keys if assigned(alone := trials_of(trial), CANARY, key).judged and arms(alone)}
+    assert set(led) == sampled
+    assert 0 < len(led) < len(keys)
+    beyond = next(key for key in keys if key not in sampled)
+    turns = [counting.leads(assigned(trials, CANARY, key), 7.1) for key in (beyond, led[0], led[0])]
+    assert turns == [False, True, False]
+
+
 def test_runs_that_are_no_evidence_are_counted_for_the_proof_of_the_step_and_for_the_whole_model() -> None:
     trials = trials_of(TRIAL)
     for leads in (True, False, False):
         answered([(assigned(trials, CANARY), 0, ())], outputs_of(0.1), 0.005, leads=leads)
-    assert arms(trials)[True].runs == {"ran.0": (1, 3, 3), "latency.0.0": (1, 3, 3)}
+    assert arms(trials)[True].runs == {"ran.0": (1, 3, 3), "slow.0.0": (1, 3, 3)}
 
 
 def test_what_was_taken_is_not_taken_again() -> None:
@@ -138,8 +151,8 @@ def test_a_canary_may_take_a_moment_longer_than_the_stable_version_since_its_own
         for run_s in (0.00115, 0.0015):
             answered([(assigned(trials, variant), 0, ())], outputs_of(0.1), run_s)
     found = arms(trials)
-    assert found[True].runs == {"ran.0": (2, 2, 2), "latency.0.0": (1, 1, 1)}
-    assert found[False].runs == {"ran.0": (2, 2, 2), "latency.0.0": (2, 2, 2)}
+    assert found[True].runs == {"ran.0": (2, 2, 2), "slow.0.0": (1, 1, 1)}
+    assert found[False].runs == {"ran.0": (2, 2, 2), "slow.0.0": (2, 2, 2)}
 
 
 def test_what_took_longer_in_all_than_the_goal_is_told_however_fast_it_ran_and_nothing_where_there_is_no_goal() -> None:
@@ -147,8 +160,16 @@ def test_what_took_longer_in_all_than_the_goal_is_told_however_fast_it_ran_and_n
     for of in (trials, without):
         for landed_at in (0.02, 0.0201, 3.0):
             answered([(assigned(of, "stable"), 0, ())], outputs_of(0.1), 0.0001, landed_at)
-    assert arms(trials)[False].events == {"split": 3, "over_goal": 2}
+    assert arms(trials)[False].events == {"split": 3, "late_runs": 2}
     assert arms(without)[False].events == {"split": 3}
+
+
+def test_a_run_is_late_by_the_oldest_request_of_its_batch_and_late_once() -> None:
+    trials = trials_of(replace(TRIAL, goal_us=20_000))
+    young, old, older = (assigned(trials, "stable") for _ in range(3))
+    young.received_at, old.received_at, older.received_at = 0.99, 0.5, 0.4
+    answered([(young, 0, ()), (old, 1, ()), (older, 2, ())], outputs_of(0.1, 0.1, 0.1), 0.0001, 1.0, rows=3)
+    assert arms(trials)[False].events == {"split": 3, "late_runs": 1}
 
 
 def test_errors_of_a_version_are_counted_and_those_of_callers_are_not() -> None:
@@ -191,9 +212,9 @@ def test_a_key_is_told_once_for_each_kind_and_each_bound() -> None:
     assert tally.requests == 3
     assert firsts(tally) == [
         ("keys", "keys"),
-        ("latency.0", "latency.0.0"),
-        ("latency.1", "latency.1.0"),
         ("scores", "scores.1"),
+        ("slow.0", "slow.0.0"),
+        ("slow.1", "slow.1.0"),
         ("split", "split"),
     ]
     assert len(tally.firsts) == 5
@@ -233,7 +254,7 @@ def test_beyond_the_sample_of_keys_what_few_of_them_have_is_told_of_each() -> No
     assert firsts(tally) == [(event, event) for event in ("errors", "features_missing", "outputs_invalid")]
     assert not any(first.sampled for first in tally.firsts)
     # The whole model is seen by all of its requests.
-    assert (tally.requests, tally.runs["latency.0.0"], "split" in tally.events) == (4, (0, 0, 1), False)
+    assert (tally.requests, tally.runs["slow.0.0"], "split" in tally.events) == (4, (0, 0, 1), False)
     assert tally.runs["ran.0"] == (0, 0, 1)
 
 
@@ -243,18 +264,18 @@ def test_a_key_leads_a_run_for_itself_and_what_is_no_evidence_is_told_of_the_ste
     answered([(first, 0, ()), (second, 1, ())], outputs_of(0.1, 0.2), 0.02, rows=2, leads=False)
     answered([(third, 0, ())], outputs_of(0.1), 0.005)
     tally = arms(trials)[True]
-    slow = [(one.event, one.step_only) for one in tally.firsts if one.event.startswith("latency")]
-    assert slow == [("latency.0.1", True), ("latency.1.1", True), ("latency.0.0", False)]
+    slow = [(one.event, one.step_only) for one in tally.firsts if one.event.startswith("slow")]
+    assert slow == [("slow.0.1", True), ("slow.1.1", True), ("slow.0.0", False)]
     assert tally.runs == {
         "ran.0": (1, 1, 1),
-        "latency.0.0": (0, 0, 1),
+        "slow.0.0": (0, 0, 1),
         "ran.1": (0, 1, 1),
-        "latency.0.1": (0, 0, 1),
-        "latency.1.1": (0, 0, 1),
+        "slow.0.1": (0, 0, 1),
+        "slow.1.1": (0, 0, 1),
     }
     answered([(assigned(trials, CANARY, b"a"), 0, ())], outputs_of(0.1), 0.02)
-    again = [(one.event, one.step_only) for one in arms(trials)[True].firsts if one.event.startswith("latency")]
-    assert again == [("latency.0.0", False), ("latency.1.0", False)]
+    again = [(one.event, one.step_only) for one in arms(trials)[True].firsts if one.event.startswith("slow")]
+    assert again == [("slow.0.0", False), ("slow.1.0", False)]
 
 
 def test_without_a_share_of_the_canary_no_key_is_told() -> None:
@@ -329,6 +350,18 @@ async def test_requests_on_the_way_of_a_prediction_are_counted_once_each() -> No
     assert sum(tally.requests for tally in both) == 101
     assert sum(tally.events.get("errors", 0) for tally in both) == 1
     assert sum(tally.events["split"] for tally in both) == 101
+
+
+async def test_a_run_that_is_taken_as_it_is_is_counted_with_those_of_about_as_many_rows() -> None:
+    signature = replace(SIGNATURE, optional=(TensorSpec("k", "FP32", (), optional=True),))
+    hosted = [Hosted(key, signature, batchable=True) for key in (KEY, SECOND)]
+    bench = Bench(EchoBackend(hosted), Served(1, "pool"))
+    bench.predictor.variants.adopt(table_of(TRIAL))
+    inputs = [Tensor("x", "FP32", (40, 2), row_of(1.0) * 40), Tensor("k", "FP32", (), pack("<f", 1.0))]
+    bench.predictor.accept(Request(KEY.model, inputs, Caller(), asyncio.get_running_loop().time()))
+    await bench.settle()
+    (tally,) = [tally for tally in bench.predictor.variants.trials.take() if tally.runs]
+    assert tally.runs["ran.5"][2] == 1
 
 
 async def test_who_chooses_for_himself_is_not_counted() -> None:

@@ -55,6 +55,8 @@ class World:
     canary_errors: float = 0.01
     stable_errors: float = 0.01
     requests: int = 2_000
+    # Of so many requests is each run.
+    rows_a_run: int = 1
     # Of a thousand requests so many take longer in all than the goal, in whichever arm.
     late: int = 0
     weights: list[int] = field(default_factory=list)
@@ -117,16 +119,16 @@ class World:
             self._left[arm] += requests * rate
             errors = int(self._left[arm])
             self._left[arm] -= errors
-            seen = {"split": requests, "errors": errors, "latency.0.0": requests, "latency.1.0": requests // 20}
-            seen["ran.0"] = requests
-            seen["over_goal"] = requests * self.late // 1_000
+            seen = {"split": requests, "errors": errors, "slow.0.0": requests // self.rows_a_run}
+            seen |= {"slow.1.0": requests // self.rows_a_run // 20, "ran.0": requests // self.rows_a_run}
+            seen["late_runs"] = requests * self.late // 1_000
             for row in (0, 2, 4):
                 fields |= {f"{row + arm}|{event}": count for event, count in seen.items()}
             fields |= {f"requests|{arm}": requests, f"keys|{arm}": requests}
         self.store.add(trial["rollout"], name, fields)
 
     def _count_stable(self, rollout_id: str, name: StratumName) -> None:
-        seen = {"errors": int(self.requests * self.stable_errors), "over_goal": self.requests * self.late // 1_000}
+        seen = {"errors": int(self.requests * self.stable_errors), "late_runs": self.requests * self.late // 1_000}
         seen["ran.0"] = self.requests
         fields = {f"5|{event}": count for event, count in seen.items()}
         self.store.add(rollout_id, name, {"requests|1": self.requests, **fields})

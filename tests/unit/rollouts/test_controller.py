@@ -21,6 +21,23 @@ async def test_a_canary_like_the_stable_version_is_promoted_step_by_step() -> No
     assert [entry["what"] for entry in world.store.entries] == ["start", "begun", "step", "promoted"]
 
 
+async def test_the_stable_version_is_measured_until_there_are_runs_enough_to_put_bounds_by() -> None:
+    world = World(rows_a_run=1_000)
+    began_s = world.now_s
+    await world.until("step", await world.begin())
+    # Two runs a second, of which fifty are needed; requests are enough after one.
+    assert 25 <= world.now_s - began_s < 40
+    assert "default" not in world.store.entries[-1]["why"]
+
+
+async def test_where_runs_are_too_few_after_a_minute_default_bounds_are_used_and_it_is_said() -> None:
+    world = World(rows_a_run=2_001)
+    began_s = world.now_s
+    await world.until("step", await world.begin())
+    assert 60 <= world.now_s - began_s < 70
+    assert "0 runs were measured, of 50 needed: latency is judged by default bounds" in world.store.entries[-1]["why"]
+
+
 async def test_more_errors_roll_it_back_at_the_first_step_and_say_so() -> None:
     world = World(canary_errors=0.05)
     held = await world.until("rolled_back", await world.begin())

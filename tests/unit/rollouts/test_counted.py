@@ -13,7 +13,7 @@ NAME = StratumName(3, 1, 0, 500)
 
 
 def test_slow_runs_are_found_by_bound_and_size_and_all_runs_behind_them() -> None:
-    found = stratum_counts(GATES, NAME, {"0|latency.2.5": 3, "1|latency.0.0": 4, "0|ran.5": 30, "1|ran.0": 40})
+    found = stratum_counts(GATES, NAME, {"0|slow.2.5": 3, "1|slow.0.0": 4, "0|ran.5": 30, "1|ran.0": 40})
     first = found.events[FIRST]
     assert first[0, GATES.columns_in(LATENCY, 2)[5]] == 3
     assert first[1, GATES.columns_in(LATENCY, 0)[0]] == 4
@@ -22,12 +22,24 @@ def test_slow_runs_are_found_by_bound_and_size_and_all_runs_behind_them() -> Non
 
 
 def test_what_no_gate_asks_for_is_left_out() -> None:
-    strange = ("latency.3.0", "latency.0.6", "ran.6", "ran", "latency.0", "latency", "scores.4", "vibes", "errors.1")
+    strange = (
+        "slow.3.0",
+        "slow.0.6",
+        "ran.6",
+        "ran",
+        "slow.0",
+        "latency",
+        "latency.0",
+        "latency.0.0",
+        "scores.4",
+        "vibes",
+        "errors.1",
+    )
     found = stratum_counts(GATES, NAME, {f"4|{event}": 9 for event in strange})
     assert not found.events.any()
 
 
 def test_without_a_gate_of_latency_runs_are_not_asked_for() -> None:
     without = GateSet([Gate("errors", Kind.RATE, 0.02)])
-    found = stratum_counts(without, NAME, {"4|ran.0": 9, "4|latency.0.0": 3, "4|errors": 2})
+    found = stratum_counts(without, NAME, {"4|ran.0": 9, "4|slow.0.0": 3, "4|errors": 2})
     assert found.events[EVERY].tolist() == [[2], [0]]

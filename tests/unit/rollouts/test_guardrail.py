@@ -59,7 +59,7 @@ def test_slow_answers_of_both_arms_are_found_too() -> None:
 
 
 def test_answers_over_the_goal_are_looked_at_where_there_is_one() -> None:
-    fields = {"4|over_goal": 10, "5|over_goal": 30, "5|latency.1.0": 50, "5|latency.2.3": 4, "5|split": 90}
+    fields = {"4|late_runs": 10, "5|late_runs": 30, "5|slow.1.0": 50, "5|slow.2.3": 4, "5|split": 90}
     fields |= {"4|ran.0": 10, "5|ran.0": 50, "5|ran.3": 20}
     counted = {StratumName(place, 1, 0, 1_000): {"requests|0": 10, "requests|1": 90, **fields} for place in range(4)}
     seen = guardrail.slices(counted, tail=2)
@@ -71,6 +71,18 @@ def test_answers_over_the_goal_are_looked_at_where_there_is_one() -> None:
     assert "runs with answers over the latency goal of the whole model 160/320" in guardrail.finding(
         guardrail.guarded(after(seen, with_goal), with_goal, SETTINGS)
     )
+
+
+def test_no_more_is_late_than_there_was() -> None:
+    name = StratumName(0, 1, 0, 1_000)
+    (seen,) = guardrail.slices({name: {"4|late_runs": 90, "4|ran.0": 10, "requests|0": 90}}, tail=2)
+    assert seen == SliceSeen(0, (90, 10, 10), (0, 0, 10))
+
+
+def test_what_an_earlier_release_counted_of_answers_is_not_taken_for_runs() -> None:
+    name = StratumName(0, 1, 0, 1_000)
+    (seen,) = guardrail.slices({name: {"4|over_goal": 5, "4|latency.2": 5, "4|ran.0": 10, "requests|0": 90}}, tail=2)
+    assert seen == SliceSeen(0, (90, 10, 10), (0, 0, 0))
 
 
 def test_what_an_earlier_release_began_without_a_goal_goes_on() -> None:

@@ -11,7 +11,7 @@ from serving.rollouts.measuring import ENOUGH, FINE_BOUNDS_US, FINE_EDGES, Basis
 
 def counted(took_us: np.ndarray[tuple[int], np.dtype[np.float64]], scores: object = ()) -> dict[str, int]:
     """As a worker counts answers under the fine bounds and edges."""
-    over = {f"5|latency.{place}.0": int((took_us > bound).sum()) for place, bound in enumerate(FINE_BOUNDS_US)}
+    over = {f"5|slow.{place}.0": int((took_us > bound).sum()) for place, bound in enumerate(FINE_BOUNDS_US)}
     bins = np.bincount(np.searchsorted(FINE_EDGES, np.asarray(scores, float), side="right"))
     return {
         "requests|1": took_us.size,

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections import Counter
 
+import numpy as np
+import pytest
+
+from serving.inference import Outputs, Request
+from serving.request_path.tallies import Took
+from serving.request_path.trials import CANARY, Trials, answered
+from serving.rollouts.counted import stratum_counts
 from serving.rollouts.evidence import Evidence, nothing, with_strata
 from serving.rollouts.gate import Gate, GateSet, Kind, Margin
 from serving.rollouts.no_harm import Proof, proofs
 from serving.rollouts.stratum import Stratum, StratumCounts, per_request
+from serving.routing.table import Route, RouteTable, Trial
+from serving.state.rollout_counts import EVERY, ArmCounts, StratumName
+from tests.unit.request_path.conftest import Caller
 
 GATES = GateSet([Gate("errors", Kind.RATE, 0.02, margins=(Margin(0, 1.75, 0.005),))])
 
@@ -70,6 +80,39 @@ def test_of_a_sample_of_keys_first_events_are_held_against_the_samples_own() -> 
     assert not proofs(gates, with_strata(gates, nothing(gates), [counts]))[0].saturated
     events[4:, 1] = 6_000
     assert proofs(gates, with_strata(gates, nothing(gates), [counts]))[0].saturated
+
+
+SLOW = Gate("latency", Kind.LATENCY, 0.01, bins=1, phi0=1.25, margins=(Margin(0, 2.0, 0.03),))
+SAMPLED = GateSet([SLOW, Gate("split", Kind.SPLIT, 0.001)])
+
+
+def tallied(key_sample: int, requests: int, keys: int) -> StratumCounts:
+    """Requests of so many keys in either arm, half of them slow, as a worker tallies and stores them."""
+    trials, of = Trials(lambda: 1.0), StratumName(0, 1, 4, 5_000)
+    trial = Trial("r", 1, 4, 5_000, True, 0.0, 0.0, (1_000,), key_sample=key_sample)
+    trials.adopt(RouteTable(1, {"m": Route("m", "salt", (), (), trial)}))
+    for number in range(requests):
+        for variant in (CANARY, "stable"):
+            request = Request("m", [], Caller(), 0.0)
+            request.key = b"%s-%d" % (variant.encode(), number % keys)
+            trials.assign(request, variant)
+            slow = number % keys % 2 == 0
+            answered([(request, 0, ())], Outputs(()), Took(0.005 if slow else 0.0, 0.0, 1, True))
+    fields: Counter[str] = Counter()
+    for tally in trials.take():
+        arm = 0 if tally.canary else 1
+        fields.update(ArmCounts(of, arm, True, tally.requests, tally.events, runs=tally.runs).as_json()["counts"])
+        for first in tally.firsts:
+            if first.sampled:
+                fields[f"keys|{arm}" if first.seen == "keys" else f"{EVERY - 2 + arm}|{first.event}"] += 1
+    return stratum_counts(SAMPLED, of, fields)
+
+
+@pytest.mark.parametrize(("share", "keys", "saturated"), [(1, 8_000, False), (8, 8_000, False), (8, 800, True)])
+def test_of_a_sample_of_keys_slow_runs_are_held_against_the_samples_own(share: int, keys: int, saturated: bool) -> None:
+    (found,) = proofs(SAMPLED, with_strata(SAMPLED, nothing(SAMPLED), [tallied((1 << 32) // share, 8_000, keys)]))
+    assert found.saturated == saturated
+    assert found.shown != saturated
 
 
 def test_gates_without_margins_ask_for_no_proof() -> None:
