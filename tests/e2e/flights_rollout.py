@@ -18,7 +18,7 @@ from serving.cli.failure import CommandFailed
 from serving.config.document import read_yaml
 from serving.config.effective import effective
 from serving.features.store.redis_store import RedisStore
-from serving.testing.load_client import Load, Question
+from serving.testing.load_client import Failure, Load, Question
 from tests.e2e.doubling import LONG
 from tests.e2e.parts import PATIENCE_S, until
 from tests.e2e.sluice_up import SluiceUp
@@ -29,6 +29,7 @@ PATH = f"/v1/models/{MODEL}:predict"
 # (docs/rollouts.md, "What it does not see"): only long runs have the machine for themselves.
 BESIDE_OTHERS: Mapping[str, object] = {} if LONG else {"gates": {"latency": {"allowed": 4}}, "guardrail": False}
 SUNDAY = 6
+_REFUSED = 503
 FLIGHTS = load_test_flights().flights
 ON_SUNDAYS = [flight for flight in FLIGHTS if flight.request["weekday"] == SUNDAY]
 OTHERS = [flight for flight in FLIGHTS if flight.request["weekday"] != SUNDAY]
@@ -186,3 +187,8 @@ def _is_a_chance(body: bytes) -> bool:
     (prediction,) = json.loads(body)["predictions"]
     on_time, late = map(float, prediction["probabilities"])
     return 0 < late < 1 and abs(on_time + late - 1) < 1e-5
+
+
+def refused_for_load(failure: Failure) -> bool:
+    """Said at once, where the machine has other things to do: nothing that a rollout has a part in."""
+    return failure.status == _REFUSED and "is busy" in failure.text

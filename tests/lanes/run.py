@@ -18,6 +18,7 @@ from tests.lanes.running_lane import Lane, RunningLane
 # What is said of latencies and rates when nothing is wrong is about a machine that has nothing else to do.
 ALONE = (
     "tests/e2e/test_alerts.py",
+    "tests/e2e/test_rollouts_judged.py",
     "tests/integration/loadtests/test_locust.py",
     "tests/integration/loadtests/test_truth.py",
 )
