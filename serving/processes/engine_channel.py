@@ -29,6 +29,7 @@ class EngineChannel:
         self._stopping = stopping
         self._asked: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._sending = threading.Lock()
+        self._carrying_out = threading.Lock()
 
     def first(self) -> dict[str, Any]:
         """The start message.
@@ -55,20 +56,31 @@ class EngineChannel:
         """Begin to answer what the supervisor asks, one after the other, on a thread; earlier questions wait for it."""
         threading.Thread(target=self._obey, args=(carry_out,), name="orders", daemon=True).start()
 
+    def settle(self, within_s: float) -> bool:
+        """When it is to stop: wait for what is being carried out, nothing else will be. False if it takes longer."""
+        settled = self._carrying_out.acquire(timeout=within_s)
+        if settled:
+            self._carrying_out.release()
+        return settled
+
     def _obey(self, carry_out: Callable[[dict[str, Any]], None]) -> None:
         while True:
             asked = self._asked.get()
-            try:
-                carry_out(asked)
-            except ServingError as error:
-                self.tell("answer", id=asked["id"], error=error.message, reason=error.reason)
-            # Ray raises what it likes, and whoever asked waits for an answer.
-            except Exception as error:
-                log.exception("the pools could not be changed")
-                text = f"the pools could not be changed: {type(error).__name__}: {error}"
-                self.tell("answer", id=asked["id"], error=text, reason=Unavailable.reason)
-            else:
-                self.tell("answer", id=asked["id"], answer={})
+            with self._carrying_out:
+                self._answer(asked, _nothing_more if self._stopping.is_set() else carry_out)
+
+    def _answer(self, asked: dict[str, Any], carry_out: Callable[[dict[str, Any]], None]) -> None:
+        try:
+            carry_out(asked)
+        except ServingError as error:
+            self.tell("answer", id=asked["id"], error=error.message, reason=error.reason)
+        # Ray raises what it likes, and whoever asked waits for an answer.
+        except Exception as error:
+            log.exception("the pools could not be changed")
+            text = f"the pools could not be changed: {type(error).__name__}: {error}"
+            self.tell("answer", id=asked["id"], error=text, reason=Unavailable.reason)
+        else:
+            self.tell("answer", id=asked["id"], answer={})
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
@@ -82,3 +94,7 @@ class EngineChannel:
                     if message["type"] == "ask":
                         self._asked.put(message)
         self._stopping.set()
+
+
+def _nothing_more(_: dict[str, Any]) -> None:
+    raise Unavailable("the session is stopping; ask again when it has started anew")

@@ -85,3 +85,4 @@ def join(run_dir: Path, address: str) -> None:
     import serving.processes.ray_pools  # noqa: F401, PLC0415
 
     ray.init(address=address, log_to_driver=False, configure_logging=False)
+    ray_environment.stay_with(address)

@@ -41,12 +41,15 @@ _STARTED = time.monotonic()
 # take it: room for both would be another idle worker process, which Ray starts for every processor.
 _SPARE_CPUS = 1.0
 _LOOK_S = 0.5
+# A pool that is started under way to its end may load for minutes; nobody waits for that at the end.
+_SETTLES_S = 3.0
 _ROOM_TO_REPLACE = "a replica is started before the one that it replaces ends: unload or end what else runs"
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What one engine is told, and where it tells what happens; `obey` begins with orders for pools that run.
+    """What one engine is told, and where it tells what happens; `obey` begins with orders for pools that run, `settle`
+    waits for the last of them.
 
     `later_cpus` is room for pools that may be started later, `canary_cpus` for a rollout's: a cluster on one machine
     does not grow.
@@ -57,6 +60,7 @@ class Orders:
     stopping: threading.Event
     tell: Callable[..., None]
     obey: Callable[[], None] = lambda: None
+    settle: Callable[[], object] = lambda: None
     later_cpus: float = 0.0
     canary_cpus: float = 0.0
 
@@ -113,6 +117,7 @@ def run(orders: Orders, began: float) -> int:
         # Ray puts a handler of its own there that ends the process in the middle of whatever it does.
         _stop_on_signals(orders.stopping)
         phases.ended("ray head")
+        ray_environment.stay_with(address)
         cluster_address.tell(orders.run_dir, address)
         importing.join()
         _serve_pools(orders, phases, address)
@@ -138,6 +143,7 @@ def _serve_pools(orders: Orders, phases: Phases, address: str) -> None:
             low_priority.take()
             orders.obey()
         ray_pools.watch(orders.stopping, orders.tell)
+        orders.settle()
         ray_pools.end()
 
 
@@ -188,6 +194,7 @@ def _from_supervisor(fd: int, parent: int, stopping: threading.Event) -> Orders:
     return replace(
         orders,
         obey=lambda: channel.obey(hosts),
+        settle=lambda: channel.settle(_SETTLES_S),
         later_cpus=later_cpus(start, pools),
         canary_cpus=canary_cpus(start),
     )

@@ -22,6 +22,8 @@ def environment(run_dir: Path) -> Mapping[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(run_dir / _KEPT_IN),
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Who asks something of a cluster that has ended is to be told so: Ray would start another one for the question.
+        "RAY_ENABLE_AUTO_CONNECT": "0",
         # A proxy of the environment is not for processes of one machine.
         "RAY_grpc_enable_http_proxy": "0",
         "RAY_enable_metrics_collection": "0",
@@ -52,6 +54,11 @@ def prepare(run_dir: Path) -> None:
     os.environ.update(environment(run_dir))
     # Another cluster of this machine is none of ours.
     os.environ.pop("RAY_ADDRESS", None)
+
+
+def stay_with(address: str) -> None:
+    """What is asked of Serve from now on is asked of that cluster: when it has ended, Serve would start another one."""
+    os.environ["RAY_ADDRESS"] = address
 
 
 def temp_dir(run_dir: Path) -> Path | None:
