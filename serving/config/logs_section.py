@@ -32,7 +32,7 @@ class LogsSection(Section):
     format: Literal["text", "json"] = noted("One line an event: key=value for people, or JSON for machines.", "text")
     levels: dict[Logger, Level] = noted(
         "Levels by logger, which is a module of Sluice or all below it, such as `serving.batching: debug`; the others "
-        "write from info. `sluice logs level` changes them in a running session.",
+        "write from info, or what `root` says. `sluice logs level` changes them in a running session.",
         default_factory=dict,
     )
     access_sample: float | None = noted(
