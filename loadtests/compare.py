@@ -17,7 +17,10 @@ _DRAWS = 4_000
 _BLOCK = 5
 _LEAST_SECONDS = 10
 _TAILS = (2.5, 97.5)
+# Where a scenario does not say how long its requests were waited for.
+_TIMEOUT_S = 5.0
 
+Result = Mapping[str, Any]
 Second = Mapping[str, Any]
 # Along the last axis.
 _Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -46,33 +49,53 @@ class Ratio:
         return {**asdict(self), "word": self.word}
 
 
-def compared(first: Mapping[str, Any], second: Mapping[str, Any], seed: int = 1) -> list[Ratio]:
+def compared(first: Result, second: Result, seed: int = 1) -> list[Ratio]:
     """Latency of a typical second (the geometric mean over seconds) and rates, by a moving-block bootstrap.
 
     Source: Künsch 1989, The jackknife and the bootstrap for general stationary observations. It knows how much the
-    seconds of a run differ; how much runs do, only more runs tell.
+    seconds of a run differ; how much runs do, only more runs tell. A second whose percentile has no end, as too many
+    were never answered, counts with the longest that anybody was waited for: left out, a server that hangs now and
+    then would look like one that does not.
 
     Raises:
         ConfigInvalid: too few seconds were measured.
     """
-    one, other = (_measured(result) for result in (first, second))
     random = np.random.default_rng(seed)
+    one, other = ((_measured(result), longest_ms(result)) for result in (first, second))
     figures: tuple[tuple[str, str, _Statistic], ...] = (
         ("p50 ms", "p50_ms", _geometric), ("p99 ms", "p99_ms", _geometric), ("p99.9 ms", "p99.9_ms", _geometric),
         ("right/s", "right_per_second", _mean),
     )  # fmt: skip
-    return [_ratio(name, _values(one, key), _values(other, key), statistic, random) for name, key, statistic in figures]
+    return [
+        _ratio(name, _values(*one, key), _values(*other, key), statistic, random) for name, key, statistic in figures
+    ]
 
 
-def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+def unfit(first: Result, second: Result) -> list[str]:
+    """Which of them says nothing of its server."""
+    named = (("first", first), ("second", second))
+    return [f"the {word} result is invalid" for word, result in named if result["verdict"] == "invalid"]
+
+
+def longest_ms(result: Result) -> float:
+    """The longest that anybody was waited for, or was known to wait."""
+    waited_ms = float(result["scenario"]["generator"].get("timeout_s", _TIMEOUT_S)) * 1e3
+    known = (float(one["p99.9_ms"]) for one in result["timeline"] if one["p99.9_ms"] is not None)
+    return max([waited_ms, *known])
+
+
+def differences(first: Result, second: Result) -> list[str]:
     """What makes two results hard to compare: another load, another machine, an invalid one."""
     told = []
     for word, result in (("first", first), ("second", second)):
         if result["verdict"] in ("invalid", "interrupted"):
             told.append(f"the {word} result is {result['verdict']}")
         points = result["timeline"]
-        if endless := sum(one["p99_ms"] is None for one in points):
-            told.append(f"p99 of {endless} in {len(points)} pieces of the {word} result has no end: they are left out")
+        if endless := sum(one["p99_ms"] is None and _endless(one) for one in points):
+            told.append(
+                f"p99 of {endless} in {len(points)} pieces of the {word} result has no end: "
+                f"each counts as {longest_ms(result):,.0f} ms"
+            )
     told += [
         f"{name} differs: {first['environment'].get(name)} and {second['environment'].get(name)}"
         for name in ("cpu", "cores", "python", "sluice")
@@ -86,7 +109,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str
     return told
 
 
-def _measured(result: Mapping[str, Any]) -> list[Second]:
+def _measured(result: Result) -> list[Second]:
     """Seconds of the load without its warm-up; one with stages of different rates has to be compared with its like."""
     warm = [(one["began_s"], one["began_s"] + one["seconds"]) for one in result["stages"] if one["warm_up"]]
     seconds = [one for one in result["timeline"] if not any(begins <= one["at_s"] < ends for begins, ends in warm)]
@@ -97,8 +120,15 @@ def _measured(result: Mapping[str, Any]) -> list[Second]:
     return seconds
 
 
-def _values(seconds: Sequence[Second], key: str) -> NDArray[np.float64]:
-    return np.array([one[key] for one in seconds if one[key] is not None], np.float64)
+def _values(seconds: Sequence[Second], longest: float, key: str) -> NDArray[np.float64]:
+    """A second in which nobody was answered rightly, but somebody was refused, has no latency."""
+    told = [one for one in seconds if one[key] is not None or _endless(one)]
+    return np.array([longest if one[key] is None else one[key] for one in told], np.float64)
+
+
+def _endless(second: Second) -> bool:
+    """Whether a percentile that is missing is one without an end; results of before tell it by the others alone."""
+    return second.get("never_answered", 0) > 0 or second["p50_ms"] is not None
 
 
 def _ratio(

@@ -20,9 +20,13 @@ def waits(outcomes: Outcomes) -> Seconds:
 
     Refusals and wrong answers have no part in it: they are counted as errors, and a quick refusal is no quick answer.
     """
-    never = int(np.isin(outcomes.status, (LOST, UNANSWERED, UNSENT)).sum())
     right = np.sort(outcomes.took[outcomes.status == HTTPStatus.OK])
-    return np.concatenate([right, np.full(never, np.inf)])
+    return np.concatenate([right, np.full(never_answered(outcomes), np.inf)])
+
+
+def never_answered(outcomes: Outcomes) -> int:
+    """How many wait without an end."""
+    return int(np.isin(outcomes.status, (LOST, UNANSWERED, UNSENT)).sum())
 
 
 def percentile_ms(ordered: Seconds, share: float) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from loadtests.generator.outcomes import Outcomes
 from loadtests.judging.gates import Judged
-from loadtests.judging.latency import finite, histogram, ladder, percentile_ms, summary, waits
+from loadtests.judging.latency import finite, histogram, ladder, never_answered, percentile_ms, summary, waits
 from loadtests.judging.self_check import NOTHING, SelfCheck
 from loadtests.running.chaos import Mark
 from loadtests.scenario.scenario import Scenario
@@ -43,6 +43,7 @@ class Around:
     environment: dict[str, Any]
     marks: Sequence[Mark]
     stages_ms: dict[str, float]
+    near_look_ups: dict[str, int] = field(default_factory=dict)
 
 
 def verdict(check: SelfCheck, gates: Sequence[Judged], *, interrupted: bool) -> str:
@@ -83,6 +84,7 @@ def document(
         "variant_percentiles": {name: ladder(waits(one)) for name, one in measured.variants.items()},
         "chaos": [mark.as_json() for mark in around.marks],
         "server_stages_ms": around.stages_ms,
+        "near_look_ups": around.near_look_ups,
         "generator": check.figures,
         "environment": around.environment,
         "scenario": scenario.model_dump(mode="json"),
@@ -107,6 +109,7 @@ def timeline(outcomes: Outcomes, seconds: float) -> Iterator[dict[str, Any]]:
             "asked_per_second": round(len(part) / length, 2),
             "right_per_second": round(float(right.sum()) / length, 2),
             "errors_per_second": round(float((~right).sum()) / length, 2),
+            "never_answered": never_answered(part),
             **{f"p{share * 100:g}_ms": finite(percentile_ms(ordered, share)) for share in (0.5, 0.99, 0.999)},
             "max_ms": finite(percentile_ms(ordered, 1.0)),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtests.compare import Ratio, compared, differences
+from loadtests.compare import Ratio, compared, differences, unfit
 from loadtests.report.files import read_result, write_reports
 from serving.cli.output import console, note, print_json, table
 
@@ -15,8 +15,8 @@ def write_report(file: Path, folder: Path) -> None:
         console().print(str(written), soft_wrap=True)
 
 
-def compare_results(first: Path, second: Path, *, as_json: bool) -> list[Ratio]:
-    """Print the ratios, and first what makes them hard to believe.
+def compare_results(first: Path, second: Path, *, as_json: bool) -> tuple[list[Ratio], list[str]]:
+    """Print the ratios, and first what makes them hard to believe; the ratios, and why no gate is judged by them.
 
     Raises:
         ConfigInvalid: a file that is no result, or one of too few seconds.
@@ -25,20 +25,14 @@ def compare_results(first: Path, second: Path, *, as_json: bool) -> list[Ratio]:
     ratios, told = compared(one, other), differences(one, other)
     if as_json:
         print_json({"ratios": [ratio.as_json() for ratio in ratios], "differences": told})
-        return ratios
+        return ratios, unfit(one, other)
     for line in told:
         note(f"note: {line}")
     columns = ["", "first", "second", "second/first", "95 % interval", ""]
-    rows = [
-        (
-            one.figure,
-            f"{one.first:.4g}",
-            f"{one.second:.4g}",
-            f"{one.ratio:.3f}",
-            f"{one.low:.3f} to {one.high:.3f}",
-            one.word,
-        )
-        for one in ratios
-    ]
-    console().print(table(columns, rows, right=columns[1:4]))
-    return ratios
+    console().print(table(columns, [_row(ratio) for ratio in ratios], right=columns[1:4]))
+    return ratios, unfit(one, other)
+
+
+def _row(ratio: Ratio) -> tuple[str, ...]:
+    numbers = (f"{ratio.first:.4g}", f"{ratio.second:.4g}", f"{ratio.ratio:.3f}")
+    return (ratio.figure, *numbers, f"{ratio.low:.3f} to {ratio.high:.3f}", ratio.word)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadtests.compare import compared, differences
+from loadtests.compare import compared, differences, unfit
 from serving.errors import ConfigInvalid
 
 
@@ -67,9 +67,40 @@ def test_what_makes_results_hard_to_compare_is_told() -> None:
     ]
 
 
-def test_seconds_without_an_end_are_told_since_no_ratio_has_them() -> None:
-    other = result(10, 1)
-    other["timeline"][3]["p99_ms"] = None
-    assert differences(result(10, 1), other) == [
-        "p99 of 1 in 60 pieces of the second result has no end: they are left out"
+def endless(every: int) -> dict[str, Any]:
+    """One in so many seconds has so many who were never answered that p99 has no end."""
+    made = result(10, 1)
+    for one in made["timeline"][::every]:
+        one |= {"p99_ms": None, "p99.9_ms": None, "never_answered": 3}
+    made["scenario"]["generator"] = {"timeout_s": 2.0}
+    return made
+
+
+def test_a_second_without_an_end_counts_with_the_longest_wait_and_is_told() -> None:
+    hangs = endless(3)
+    assert differences(result(10, 1), hangs) == [
+        "p99 of 20 in 60 pieces of the second result has no end: each counts as 2,000 ms",
+        "generator of the scenarios differ",
     ]
+    assert p99(result(10, 1), hangs).low > 2
+    assert p99(hangs, result(10, 1)).high < 0.5
+
+
+def test_a_result_of_before_tells_seconds_without_an_end_by_those_that_have_one() -> None:
+    hangs = endless(3)
+    for one in hangs["timeline"]:
+        one.pop("never_answered", None)
+    assert p99(result(10, 1), hangs).low > 2
+
+
+def test_a_second_in_which_all_were_refused_has_no_latency() -> None:
+    refuses = result(10, 1)
+    for one in refuses["timeline"][:30]:
+        one |= {"p50_ms": None, "p99_ms": None, "p99.9_ms": None, "never_answered": 0}
+    assert p99(result(10, 1), refuses).word == "no difference seen"
+    assert differences(result(10, 1), refuses) == []
+
+
+def test_an_invalid_result_is_no_measure() -> None:
+    assert unfit(result(10, 1), result(10, 2, verdict="invalid")) == ["the second result is invalid"]
+    assert unfit(result(10, 1), result(10, 2, verdict="failed")) == []
