@@ -38,13 +38,25 @@ def first_answer(data: bytes) -> Answer | None:
     if end < 0:
         return None
     at = data.find(_LENGTH, 0, end)
-    if at < 0:
-        at = data[:end].lower().index(_LENGTH)
+    said = data[at + len(_LENGTH) : data.index(b"\r", at + 2)] if at >= 0 else header(data[:end], b"content-length")
+    if said is None:
+        raise ValueError("content-length was not found")
     begins = end + len(END_OF_HEAD)
-    size = begins + int(data[at + len(_LENGTH) : data.index(b"\r", at + 2)])
+    size = begins + int(said)
     if len(data) < size:
         return None
     return Answer(int(data[9:12]), data[:end], data[begins:size], size)
+
+
+def header(head: bytes, name: bytes) -> bytes | None:
+    """The value of one header, its name in lower case; None where the head does not have it."""
+    line = b"\r\n" + name + b":"
+    at = head.lower().find(line)
+    if at < 0:
+        return None
+    begins = at + len(line)
+    ends = head.find(b"\r", begins)
+    return (head[begins:] if ends < 0 else head[begins:ends]).strip()
 
 
 def headers(head: bytes) -> dict[str, str]:

@@ -28,6 +28,13 @@ def agrees(known: object, answer: object) -> bool:
     if isinstance(known, list):
         same = isinstance(answer, list) and len(known) == len(answer)
         return same and all(map(agrees, known, answer))  # type: ignore[call-overload] # two lists
-    if isinstance(known, float) and isinstance(answer, int | float):
+    if isinstance(known, int | float) and isinstance(answer, int | float) and float in (type(known), type(answer)):
+        # A model's 1.0 is written as 1 by some who note it down.
         return math.isclose(known, answer, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
     return known == answer
+
+
+def known_of(answers: Mapping[str, Any], version: str) -> str | None:
+    """Under which version what is known of this one's answer stands; None: of a version that nobody knows nothing."""
+    of = "" if "" in answers else version
+    return of if of in answers else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from loadtests.generator.grpc_wire import MOST_MESSAGE, prefixed
 from loadtests.payload.encoding import DTYPES
-from loadtests.payload.entry import Entry, agrees
+from loadtests.payload.entry import Entry, agrees, known_of
 from serving.errors import ConfigInvalid
 from serving.protocol.open_inference import ModelInferRequest, ModelInferResponse
 
@@ -36,8 +36,9 @@ class GrpcAsk:
             answer = decoded(found)
         except (ValueError, KeyError):
             return False
-        known = self._answers.get("") or self._answers.get(found.model_version)
-        right = known is None or agrees(known, answer)
+        # The message names its version itself, so that it is known by its bytes.
+        of = known_of(self._answers, found.model_version)
+        right = of is None or agrees(self._answers[of], answer)
         if len(self.known) < _REMEMBERED:
             self.known[body] = right
         return right

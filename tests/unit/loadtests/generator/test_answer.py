@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.generator.answer import Answer, first_answer
+from loadtests.generator.answer import Answer, first_answer, header
 
 HEAD = b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: 7\r\n"
 
@@ -20,5 +20,13 @@ def test_the_length_is_found_in_any_case_and_not_in_a_header_that_ends_alike() -
     # The binary extension's own header comes first and holds another number.
     assert first_answer(HEAD.lower() + b"content-length: 1\r\n\r\nb") is not None
     assert first_answer(HEAD + b"Content-Length: 1\r\nx: y\r\n\r\nb") is not None
+    assert first_answer(HEAD + b"Content-Length:1\r\n\r\nb") is not None
     with pytest.raises(ValueError, match="not found"):
         first_answer(HEAD + b"\r\n")
+
+
+def test_a_header_is_found_in_any_case_at_the_end_too_and_not_by_a_part_of_its_name() -> None:
+    head = b"HTTP/1.1 200 OK\r\nX-Version-Of: 1\r\nX-Version:2 \r\nlast: 3"
+    assert header(head, b"x-version") == b"2"
+    assert header(head, b"last") == b"3"
+    assert header(head, b"version") is None
