@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 import numpy as np
@@ -15,7 +15,7 @@ from loadtests.judging.self_check import SelfCheck, self_check
 from loadtests.reference import refuse_reference
 from loadtests.running.fleet import Fleet, Load
 from loadtests.running.plan import part_of
-from loadtests.scenario.scenario import MOST_RATE, Gates
+from loadtests.scenario.scenario import MOST_RATE, MOST_SEED, Gates, Scenario
 
 # Arrivals are drawn so far ahead, since Locust may be busy for a while, with users that begin for example; a rate that
 # changes acts after it.
@@ -24,6 +24,18 @@ _AHEAD_S = 1.0
 _ROOM = 20_000_000
 # A generator writes when an answer came just before it writes what it was.
 _SETTLED_S = 0.05
+
+
+FULL = f"a generator of Locust's has room for {_ROOM:,} requests, and asked no more after them: begin another test"
+
+
+def of_worker(scenario: Scenario, index: int) -> Scenario:
+    """The same users, who come at moments and ask for keys of their own.
+
+    Workers that drew the same would ask in step for the same: no independent callers, and every key in a cache.
+    """
+    generator = scenario.generator.model_copy(update={"seed": (scenario.generator.seed + index) % MOST_SEED})
+    return scenario.model_copy(update={"generator": generator})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +58,11 @@ class Engine:
     def __init__(self, load: Load) -> None:
         scenario = load.scenario
         refuse_reference(scenario, "Locust")
+        # Arrivals and keys follow from it.
+        self.seed = scenario.generator.seed
         self._names = [user.name for user in scenario.users]
         self._streams = part_of(scenario, load.folder, 0, 1, cycle=True).stream
-        self._random = np.random.default_rng(scenario.generator.seed)
+        self._random = np.random.default_rng(self.seed)
         self._fleet = Fleet(load, 1, 0.0, fed=_ROOM)
         self._columns = self._fleet.generators[0].columns
         self._offered_until = 0.0
@@ -110,14 +124,20 @@ class Engine:
         self._fleet.stop()
 
     @property
+    def full(self) -> bool:
+        """Whether there is no room for more requests."""
+        return self._columns.count >= self._columns.room
+
+    @property
     def running(self) -> bool:
         """Whether answers may still come."""
         return self._fleet.running
 
     def check(self) -> SelfCheck:
-        """Once it is over: whether the generator kept up."""
+        """Once it is over: whether the generator kept up, and asked to the end."""
         outcomes = self._columns.outcomes(self._columns.reached, self._fleet.began)
-        return self_check(outcomes, Gates(), self._fleet.accounts(), [self._columns.lag_s])
+        found = self_check(outcomes, Gates(), self._fleet.accounts(), [self._columns.lag_s])
+        return replace(found, problems=(*found.problems, FULL)) if self.full else found
 
     def close(self) -> None:
         """End its process."""

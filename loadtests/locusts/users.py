@@ -12,7 +12,7 @@ from locust import User, constant, events, task
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtests.locusts.engine import Ended, Engine
+from loadtests.locusts.engine import Ended, Engine, of_worker
 from loadtests.running.fleet import Load
 from loadtests.running.permission import permitted_address
 from loadtests.scenario.changed import changed
@@ -65,7 +65,7 @@ class Pump:
             return
         try:
             engine.begin()
-            while not self._stopping:
+            while not self._stopping and not engine.full:
                 engine.offer(self.users * self._rate_each)
                 self._tell(engine)
                 gevent.sleep(_EVERY_S)
@@ -82,7 +82,9 @@ class Pump:
         """The scenario, on Locust's host."""
         file = find(self._scenario)
         scenario = changed(read(file), target=(self._environment.host or "").rstrip("/") or None)
-        return Load(scenario, file.parent, permitted_address(scenario.target, os.environ.get(PERMITTED)))
+        # Its master numbers workers from 0; who has no master is the first.
+        own = of_worker(scenario, max(0, getattr(self._environment.runner, "worker_index", 0)))
+        return Load(own, file.parent, permitted_address(scenario.target, os.environ.get(PERMITTED)))
 
     def _refuse(self, wrong: ConfigInvalid) -> None:
         """One sentence, and exit code 2."""
