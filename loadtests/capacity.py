@@ -182,11 +182,27 @@ def capacity(tried: Sequence[Tried], goal: Goal, reason: str) -> Capacity:
     return Capacity(low, low, high, reason, tuple(tried))
 
 
+def believed(tried: Sequence[Tried]) -> list[Tried]:
+    """Without steps that the generator could not keep up in, and misses that a later step at their rate overturns."""
+    return [
+        step
+        for number, step in enumerate(tried)
+        if step.held != "invalid" and not any(_overturns(later, step) for later in tried[number + 1 :])
+    ]
+
+
+def _overturns(later: Tried, step: Tried) -> bool:
+    """Half of what was measured before, or no errors any more: near its capacity a queue does not vary as much."""
+    if step.held != "missed" or later.rate != step.rate or later.held in ("missed", "invalid"):
+        return False
+    return step.measured_ms is None or later.measured_ms is None or 2 * later.measured_ms <= step.measured_ms
+
+
 def bracket(tried: Sequence[Tried]) -> tuple[float, float | None]:
     """The lowest rate that was missed, and the highest below it that was not."""
-    missed = [step.rate for step in tried if step.held == "missed"]
-    high = min(missed, default=None)
-    held = [step.rate for step in tried if step.held in ("held", "unsure") and (high is None or step.rate < high)]
+    steps = believed(tried)
+    high = min((step.rate for step in steps if step.held == "missed"), default=None)
+    held = [step.rate for step in steps if step.held != "missed" and (high is None or step.rate < high)]
     return max(held, default=0.0), high
 
 
@@ -197,10 +213,8 @@ def fitted(tried: Sequence[Tried], goal: Goal) -> tuple[float, float] | None:
         return None
     near = [
         (step.rate, step.measured_ms)
-        for step in tried
-        if step.held != "invalid"
-        and step.measured_ms is not None
-        and low * (1 - _AROUND) <= step.rate <= high * (1 + _AROUND)
+        for step in believed(tried)
+        if step.measured_ms is not None and low * (1 - _AROUND) <= step.rate <= high * (1 + _AROUND)
     ]
     if len(near) < _LEAST_POINTS:
         return None
@@ -222,10 +236,16 @@ def student(freedom: int) -> float:
 
 
 def next_rate(tried: Sequence[Tried], goal: Goal) -> float:
-    """Twice as much while nothing was missed, then the geometric middle, then around the line's answer."""
+    """Twice as much while nothing was missed, then the geometric middle, then around the line's answer.
+
+    Once that is near what was missed, it is asked again: all that follows would be below it, and one step that others
+    spoiled would be taken for the server's end.
+    """
     low, high = bracket(tried)
     if high is None:
         return min(2 * low, MOST_RATE)
+    if high <= low * (1 + _NEAR) and sum(step.rate == high for step in tried) == 1:
+        return high
     line = fitted(tried, goal)
     if line is None and low and high / low > 1 + _NEAR:
         return math.sqrt(low * high)

@@ -71,6 +71,20 @@ def test_a_step_that_was_disturbed_is_made_again() -> None:
     assert [step.rate for step in found.tried][2:4] == [400, 400]
 
 
+@pytest.mark.parametrize("server", [refusing(387), partial(queued, 3)])
+@pytest.mark.parametrize("when", [1, 4])
+def test_one_step_that_others_spoiled_is_not_taken_for_the_server_s_end(
+    server: Callable[[float, int], Tried], when: int
+) -> None:
+    def spoiled(rate: float, number: int) -> Tried:
+        return Tried(rate, "missed", 80.0, 0.0, "p99 80 ms") if number == when else server(rate, number)
+
+    found = searched(spoiled, Search())
+    assert found.rate == pytest.approx(387, rel=0.05)
+    missed = [step.rate for step in found.tried if step.reason == "p99 80 ms"]
+    assert [step.rate for step in found.tried].count(missed[0]) == 2
+
+
 def test_the_search_ends_for_a_reason_that_it_says() -> None:
     assert "as near as was asked for" in searched(refusing(300), Search()).reason
     assert "room for" in searched(refusing(1e6), Search(most_s=60)).reason
