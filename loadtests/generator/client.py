@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 import select
-import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -20,7 +18,8 @@ from numpy.typing import NDArray
 
 from loadtests.generator.answer import Answer, Ask, first_answer
 from loadtests.generator.columns import Columns
-from loadtests.generator.grpc_wire import Calls, GrpcWire
+from loadtests.generator.connection import OWN_WANT, Connection, opened
+from loadtests.generator.grpc_wire import GrpcWire
 from loadtests.generator.outcomes import LOST, UNANSWERED, UNSENT, WRONG, Outcomes
 from loadtests.generator.undisturbed import undisturbed
 
@@ -36,6 +35,8 @@ _LONGEST_SLEEP_S = 0.1
 _CLOSED_ROOM = 5_000_000
 # What one answer may take of memory.
 _MOST_ANSWER = 64 * 1024 * 1024
+# And all that are not whole yet together.
+_MOST_KEPT = 512 * 1024 * 1024
 _CLOSES = b"connection: close"
 _RETRY_AFTER = b"retry-after: "
 
@@ -55,19 +56,6 @@ class Limits:
     read_late_s: float = math.inf
 
 
-class _Connection:
-    __slots__ = ("calls", "data", "number", "open", "rest", "socket")
-
-    def __init__(self, made: socket.socket) -> None:
-        self.socket = made
-        self.data = b""
-        # The request that is out on it, and what of it did not leave yet.
-        self.number = -1
-        self.rest = b""
-        self.open = True
-        self.calls = Calls()
-
-
 class Client:
     """Asks one server; loads follow one another on the same connections."""
 
@@ -80,14 +68,13 @@ class Client:
     ) -> None:
         # A number is a port of this machine.
         self._address = ("127.0.0.1", address) if isinstance(address, int) else address
-        self._family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         self._streams = streams
         self._limits = limits or Limits()
         self._clock = clock
         # First of all descriptors: select knows only those below 1,024.
         self._epoll = select.epoll()
-        self._by_descriptor: dict[int, _Connection] = {}
-        self._free: list[_Connection] = []
+        self._by_descriptor: dict[int, Connection] = {}
+        self._free: list[Connection] = []
         self._out = 0
         self._columns = Columns(0)
         self._looked_at = 0.0
@@ -97,6 +84,9 @@ class Client:
         self.wire: GrpcWire | None = None
         self.connections = 0
         self.read_late = 0
+        # Requests that found neither a free connection nor a socket for another one.
+        self.without_socket = 0
+        self._kept = 0
         # Since when there was always more to read than was read at once.
         self._behind_since = math.inf
         self._may_lie_since = math.inf
@@ -177,15 +167,10 @@ class Client:
             connection = self._connect()
             self._free.append(connection)
 
-    def _connect(self) -> _Connection:
-        made = socket.socket(self._family)
-        made.settimeout(0)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with suppress(BlockingIOError):
-            made.connect(self._address)
-        connection = _Connection(made)
-        self._by_descriptor[made.fileno()] = connection
-        self._epoll.register(made.fileno(), select.EPOLLIN)
+    def _connect(self) -> Connection:
+        connection = opened(self._address)
+        self._by_descriptor[connection.socket.fileno()] = connection
+        self._epoll.register(connection.socket.fileno(), select.EPOLLIN)
         self.connections += 1
         return connection
 
@@ -198,22 +183,31 @@ class Client:
         self._out += 1
         try:
             connection = self._take()
-        except OSError:
-            self._end(number, LOST)
+        except OSError as error:
+            self._not_connected(number, error)
             return
         of = self._streams[columns.stream[number]]
         connection.number = number
         request = of[number % len(of)].request
         self._write(connection, request if self.wire is None else self.wire.framed(connection.calls, request))
 
-    def _take(self) -> _Connection:
+    def _not_connected(self, number: int, error: OSError) -> None:
+        """A server that refuses has lost a request; one that this machine has no socket for never left."""
+        if error.errno in OWN_WANT:
+            self.without_socket += 1
+            self._columns.sent[number] = math.nan
+            self._end(number, UNSENT)
+        else:
+            self._end(number, LOST)
+
+    def _take(self) -> Connection:
         while self._free:
             # One that was closed while idle is no failure: nothing was asked on it.
             if (connection := self._free.pop()).open:
                 return connection
         return self._connect()
 
-    def _write(self, connection: _Connection, data: bytes) -> None:
+    def _write(self, connection: Connection, data: bytes) -> None:
         waited = bool(connection.rest)
         try:
             sent = connection.socket.send(data)
@@ -272,13 +266,13 @@ class Client:
             if number >= 0 and now - sent[number] > timeout_s:
                 self._give_up(connection, now)
 
-    def _give_up(self, connection: _Connection, now: float) -> None:
+    def _give_up(self, connection: Connection, now: float) -> None:
         number = connection.number
         self._drop(connection)
         self._columns.ended[number] = now
         self._end(number, UNANSWERED)
 
-    def _read(self, connection: _Connection, now: float) -> None:
+    def _read(self, connection: Connection, now: float) -> None:
         try:
             data = connection.socket.recv(_READ)
         except BlockingIOError:
@@ -305,13 +299,18 @@ class Client:
         else:
             self._answered(connection, answer, data, now)
 
-    def _keep(self, connection: _Connection, data: bytes) -> None:
-        """An answer without an end shall not take all memory."""
+    def _keep(self, connection: Connection, data: bytes) -> None:
+        """Neither an answer without an end shall take all memory, nor many that come slowly."""
         connection.data = data
-        if len(data) + len(connection.calls.message) > _MOST_ANSWER:
+        self._hold(connection, len(data) + len(connection.calls.message))
+        if connection.kept > _MOST_ANSWER or self._kept > _MOST_KEPT:
             self._lose(connection)
 
-    def _read_call(self, connection: _Connection, wire: GrpcWire, data: bytes, now: float) -> None:
+    def _hold(self, connection: Connection, size: int) -> None:
+        self._kept += size - connection.kept
+        connection.kept = size
+
+    def _read_call(self, connection: Connection, wire: GrpcWire, data: bytes, now: float) -> None:
         answer, rest, replies = wire.read(connection.calls, data)
         self._keep(connection, rest)
         if not connection.open:
@@ -323,7 +322,7 @@ class Client:
         if connection.calls.leaving and connection.number < 0 and connection.open:
             self._drop(connection)
 
-    def _answered(self, connection: _Connection, answer: Answer, data: bytes, now: float) -> None:
+    def _answered(self, connection: Connection, answer: Answer, data: bytes, now: float) -> None:
         number = connection.number
         columns = self._columns
         columns.ended[number] = now
@@ -343,6 +342,8 @@ class Client:
             columns.retry_after[number] = _RETRY_AFTER in answer.head.lower()
         connection.number = -1
         connection.data = data[answer.size :]
+        if connection.kept:
+            self._hold(connection, 0)
         self._end(number, status)
         # More than was asked for would be taken for the next request's answer.
         strays = bool(connection.data) and self.wire is None
@@ -355,23 +356,24 @@ class Client:
         self._columns.status[number] = status
         self._out -= 1
 
-    def _lose(self, connection: _Connection) -> None:
+    def _lose(self, connection: Connection) -> None:
         number = connection.number
         self._drop(connection)
         if number >= 0:
             self._columns.ended[number] = self._clock()
             self._end(number, LOST)
 
-    def _drop(self, connection: _Connection) -> None:
+    def _drop(self, connection: Connection) -> None:
         connection.open = False
         connection.number = -1
+        self._hold(connection, 0)
         self._by_descriptor.pop(connection.socket.fileno(), None)
         connection.socket.close()
 
     def _settle(self) -> None:
         """Wait for the last answers; who has none when patience ends is counted as unanswered and left."""
         give_up = self._clock() + self._limits.patience_s
-        while self._out and self._clock() < give_up:
+        while self._out and self._clock() < give_up and not self._columns.left:
             self._turn(give_up)
         for connection in [one for one in self._by_descriptor.values() if one.number >= 0]:
             number = connection.number

@@ -125,9 +125,14 @@ class Columns:
         """Whether who looks on wants no more to be sent."""
         return self._told[_STOP] > 0
 
-    def stop(self) -> None:
-        """Ask the generator to send no more."""
-        self._told[_STOP] = 1.0
+    @property
+    def left(self) -> bool:
+        """Whether who looks on does not wait for the last answers either."""
+        return self._told[_STOP] > 1
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Ask the generator to send no more, and `at_once` to leave what is still out."""
+        self._told[_STOP] = 2.0 if at_once else 1.0
 
     @property
     def reached(self) -> int:

@@ -22,9 +22,10 @@ NOTHING = "nothing was sent"
 RULE = (
     "A load is invalid where at the 99th percentile, or at any that a gate names, requests left later after they were "
     f"due than a tenth of the gate's bound ({_LATE_MS:g} ms where there is none), where over "
-    f"{_READ_LATE_SHARE:.0%} of answers lay unread for over that and a tenth of what they took, or where a generator "
-    f"used over {_CPU_SHARE:.0%} of a core. Latency counts from when a request was due, so what is late is in it: "
-    "such figures are the generator's, not the server's."
+    f"{_READ_LATE_SHARE:.0%} of answers lay unread for over that and a tenth of what they took, where over "
+    f"{_UNSENT_SHARE:.1%} of requests found no socket, or where a generator used over {_CPU_SHARE:.0%} of a core. "
+    "Latency counts from when a request was due, so what is late is in it: such figures are the generator's, not the "
+    "server's."
 )
 
 
@@ -50,9 +51,11 @@ def self_check(outcomes: Outcomes, gates: Gates, accounts: Sequence[Account], la
     late = np.maximum(late[np.isfinite(late)], 0.0) * 1e3
     problems = [one.lost for one in accounts if one.lost]
     problems += [*_late(late, gates), *_unread(accounts, len(late)), *_busy(accounts)] if len(late) else [NOTHING]
-    unsent = len(outcomes) - int(left.sum())
+    unsent, without = len(outcomes) - int(left.sum()), sum(one.without_socket for one in accounts)
     notes = []
-    if unsent > _UNSENT_SHARE * len(outcomes):
+    if without > _UNSENT_SHARE * len(outcomes):
+        problems.append(f"{without} found no socket: this machine has no more ports or descriptors for another one")
+    elif unsent > _UNSENT_SHARE * len(outcomes):
         notes.append(f"{unsent} of {len(outcomes)} could not leave: as many as permitted were unanswered already")
     lateness = {name: round(nearest_rank(late, share), 4) for name, share in SHARES.items()} if len(late) else {}
     figures = {

@@ -122,7 +122,16 @@ def limits_of(scenario: Scenario, of: int) -> Limits:
 def _account(client: Client, variants: Variants, cpu_s: float, wall_s: float) -> Account:
     used = resource.getrusage(resource.RUSAGE_SELF)
     peak_mb = used.ru_maxrss / 1024
-    return Account(cpu_s, wall_s, client.connections, used.ru_nivcsw, peak_mb, variants.names(), client.read_late)
+    return Account(
+        cpu_s,
+        wall_s,
+        client.connections,
+        used.ru_nivcsw,
+        peak_mb,
+        variants.names(),
+        read_late=client.read_late,
+        without_socket=client.without_socket,
+    )
 
 
 def _say(line: bytes) -> None:

@@ -29,7 +29,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What it used, and the names of its variants; `read_late` are answers that lay unread.
+    """What it used, and the names of its variants; `read_late` are answers that lay unread, `without_socket` requests.
 
     `lost` says of one that ended too early how; it gave no account, and what it wrote is there.
     """
@@ -42,6 +42,7 @@ class Account:
     variants: list[str]
     read_late: int = 0
     lost: str = ""
+    without_socket: int = 0
 
     def line(self) -> bytes:
         """As it is sent."""

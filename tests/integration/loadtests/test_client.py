@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +122,21 @@ def test_a_load_that_is_told_to_stop_sends_no_more(port: int) -> None:
     assert set(by_status(outcomes)) <= {"200"}
 
 
+def test_who_would_not_wait_for_the_last_answers_does_not(port: int) -> None:
+    client = Client(port, [[Word(SILENT)]], Limits(patience_s=60.0))
+
+    def leave() -> bool:
+        if client._out:
+            client._columns.stop(at_once=True)
+        return False
+
+    outcomes = client.open_loop(np.arange(100) / 1e3, stop=leave)
+    client.close()
+    assert set(by_status(outcomes)) == {"unanswered"}
+    assert len(outcomes) < 100
+    assert np.isnan(outcomes.ended).all()
+
+
 def test_callers_who_wait_ask_so_often_and_never_more_at_once(port: int) -> None:
     client = Client(port, [[Word(RIGHT)]], Limits(outstanding=4))
     outcomes = client.closed_loop(4, 10.0, most=500)
@@ -141,6 +158,39 @@ def test_an_answer_without_an_end_takes_no_more_memory_than_is_permitted(
 ) -> None:
     monkeypatch.setattr("loadtests.generator.client._MOST_ANSWER", 1_000)
     assert by_status(asked(port, [LONG, RIGHT])) == {"connection lost": 1, "200": 1}
+
+
+def test_many_answers_without_an_end_take_no_more_memory_together_than_is_permitted(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtests.generator.client._MOST_KEPT", 20_000)
+    client = Client(port, [[Word(LONG)] * 10], Limits(patience_s=0.3))
+    # Five thousand bytes and a head each: three are kept, and are given up at the end.
+    found = by_status(client.open_loop(np.arange(10) / 1e3))
+    assert found == {"connection lost": 7, "unanswered": 3}
+    assert client._kept == 0
+    client.close()
+
+
+@pytest.mark.parametrize(("want", "said"), [(errno.EADDRNOTAVAIL, "unsent"), (errno.ECONNREFUSED, "connection lost")])
+def test_what_this_machine_has_no_socket_for_is_not_the_server_s_doing(
+    port: int, monkeypatch: pytest.MonkeyPatch, want: int, said: str
+) -> None:
+    client = Client(port, [[Word(SILENT)]], Limits(opened=1, patience_s=0.1))
+
+    connect, left = client._connect, [1]
+
+    def connect_once() -> Any:
+        if not left:
+            raise OSError(want, "none")
+        left.clear()
+        return connect()
+
+    monkeypatch.setattr(client, "_connect", connect_once)
+    outcomes = client.open_loop(np.arange(5) / 1e3)
+    assert by_status(outcomes) == {"unanswered": 1, said: 4}
+    assert client.without_socket == (4 if said == "unsent" else 0)
+    client.close()
 
 
 def test_a_generator_that_reads_too_slowly_says_so(port: int) -> None:

@@ -61,6 +61,12 @@ def test_few_requests_hold_no_percentile_with_confidence() -> None:
     assert [gate.met for gate in enough] == [True, True]
 
 
+def test_who_is_refused_is_as_late_as_can_be_by_mlperf_s_rule() -> None:
+    load = outcomes([1.0] * 2_000, [200] * 1_980 + [503] * 20)
+    p99, rule = judged(AllGates.model_validate({"p99_ms": 100.0, "percentile_rule": True}), load, {})
+    assert (p99.met, rule.met, rule.measured) == (True, False, 20)
+
+
 def test_answers_with_defaults_have_a_gate_and_one_that_nobody_can_tell_is_missed() -> None:
     answers = {
         "stable": LOAD.between(0, 0.9),

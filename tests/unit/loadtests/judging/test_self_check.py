@@ -40,6 +40,13 @@ def test_what_could_not_leave_is_told_and_is_the_server_s_doing() -> None:
     assert "1 of 200 could not leave" in found.notes[0]
 
 
+def test_what_this_machine_had_no_socket_for_is_not_the_server_s_doing() -> None:
+    load = outcomes([1.0] * 200, [200] * 199 + [UNSENT])
+    found = self_check(load, GATES, [IDLE, replace(IDLE, without_socket=1)], [])
+    assert found.problems == ("1 found no socket: this machine has no more ports or descriptors for another one",)
+    assert not found.notes
+
+
 def test_a_load_of_nothing_is_invalid() -> None:
     assert self_check(outcomes([]), GATES, [IDLE], []).problems == ("nothing was sent",)
 
