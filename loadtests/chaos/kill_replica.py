@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+
 from loadtests.chaos.session import REPLICA, carry_out, find, options, parts
+
+
+def arguments() -> ArgumentParser:
+    """Its options."""
+    parser = options(main.__doc__ or "")
+    parser.add_argument("--pool", default="", help="its pool; any by default")
+    return parser
 
 
 def main() -> None:
     """With SIGKILL, as an out-of-memory killer does; Ray starts another one."""
-    parser = options(main.__doc__ or "")
-    parser.add_argument("--pool", default="", help="its pool; any by default")
-    given = parser.parse_args()
+    given = arguments().parse_args()
 
     def act() -> str:
         replicas = parts(find(given.http_port), title(given.pool))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+
 from loadtests.chaos.session import carry_out, find, options, valkey
+
+
+def arguments() -> ArgumentParser:
+    """Its options."""
+    parser = options(main.__doc__ or "")
+    parser.add_argument("--which", choices=("features", "control"), default="features")
+    return parser
 
 
 def main() -> None:
     """With SIGKILL; the session starts it again, the features one empty."""
-    parser = options(main.__doc__ or "")
-    parser.add_argument("--which", choices=("features", "control"), default="features")
-    given = parser.parse_args()
+    given = arguments().parse_args()
 
     def act() -> str:
         server = valkey(find(given.http_port), given.which)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+
 from loadtests.chaos.session import WORKER, carry_out, find, options, parts
+
+
+def arguments() -> ArgumentParser:
+    """Its options."""
+    return options(main.__doc__ or "")
 
 
 def main() -> None:
     """With SIGKILL; the supervisor starts another one on the same port."""
-    given = options(main.__doc__ or "").parse_args()
+    given = arguments().parse_args()
 
     def act() -> str:
         workers = parts(find(given.http_port), WORKER)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+
 from loadtests.chaos.commands import sluice
 from loadtests.chaos.session import carry_out, options
 
 
+def arguments() -> ArgumentParser:
+    """Its options."""
+    return options(main.__doc__ or "")
+
+
 def main() -> None:
     """Returns once all are replaced."""
-    given = options(main.__doc__ or "").parse_args()
+    given = arguments().parse_args()
     carry_out(lambda: sluice("restart", "--http-port", str(given.http_port)))
 
 

@@ -15,6 +15,7 @@ from serving.processes.session_members import members
 
 REPLICA = "ray::ServeReplica:"
 WORKER = "serving.processes.gateway_worker"
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 # A socket's name is in the title that Valkey gives itself.
 FEATURES, CONTROL = "features.sock", "control.sock"
 
@@ -79,10 +80,34 @@ def options(about: str) -> argparse.ArgumentParser:
     return parser
 
 
+def number(low: float, high: float) -> Callable[[str], float]:
+    """The type of an option that is a number from `low` to `high`."""
+
+    def read(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
+        return value
+
+    read.__name__ = "number"
+    return read
+
+
+def stop_once(*_: object) -> None:
+    """What is begun is undone, as by Ctrl-C, and what undoes it is not stopped in its turn.
+
+    A terminal's Ctrl-C comes to a load test and to its programs, and the load test then stops these itself.
+    """
+    for each in _STOPS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def carry_out(act: Callable[[], str]) -> None:
     """Say what was done; exit code 1 and the reason where nothing was, or where it was stopped."""
-    # What was begun is undone, as by Ctrl-C: a Valkey that stands still must not do so for ever.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A Valkey that stands still must not do so for ever.
+    for each in _STOPS:
+        signal.signal(each, stop_once)
     try:
         sys.stdout.write(f"{act()}\n")
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from argparse import ArgumentParser
 from pathlib import Path
 
 from loadtests.chaos.commands import sluice
@@ -16,8 +17,8 @@ _STEPS = [
 ]
 
 
-def main() -> None:
-    """Exit code 1 where it does not end as --expect says."""
+def arguments() -> ArgumentParser:
+    """Its options."""
     parser = options(main.__doc__ or "")
     parser.add_argument("--model", required=True)
     parser.add_argument("--version", required=True)
@@ -26,7 +27,12 @@ def main() -> None:
         "--accept", choices=("drift", "nothing"), default="nothing", help="other scores are its purpose"
     )
     parser.add_argument("--plan", help="a plan file, instead of two steps of 20 and 50 %%")
-    given = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Exit code 1 where it does not end as --expect says; who stops this aborts the rollout."""
+    given = arguments().parse_args()
 
     def act() -> str:
         port = ("--http-port", str(given.http_port))
@@ -34,7 +40,12 @@ def main() -> None:
             plan = given.plan or str(_written(Path(folder), accepts=given.accept == "drift"))
             # The same two thousand flights come again and again: counted by their keys they would be few.
             sluice("rollout", "start", given.model, given.version, "--by-request", "--plan", plan, *port)
-        return sluice("rollout", "wait", given.model, "--for", given.expect, "--timeout", "280", *port)
+        try:
+            return sluice("rollout", "wait", given.model, "--for", given.expect, "--timeout", "280", *port)
+        except KeyboardInterrupt:
+            # The load that it was to be judged by is over, and nobody waits for it any more.
+            sluice("rollout", "abort", given.model, *port)
+            raise
 
     carry_out(act)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
 import time
+from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -42,15 +45,33 @@ def command(action: Chaos, http_port: int) -> list[str]:
     """The program with its options; the session is the one that is asked, if the action names no other.
 
     Raises:
-        ConfigInvalid: there is no such program.
+        ConfigInvalid: there is no such program, or it has no such options.
     """
-    module = f"loadtests.chaos.{action.do.replace('-', '_')}"
+    module = module_of(action.do)
     # What the programs have in common lies beside them, ends with exit code 0, and does nothing.
     if find_spec(module) is None or not hasattr(import_module(module), "main"):
         raise ConfigInvalid(f"chaos: there is no program {action.do!r} in loadtests/chaos")
     given = {"http-port": http_port, **action.arguments}
     options = [part for name, value in given.items() for part in (f"--{name}", str(value))]
+    _check_options(action.do, import_module(module).arguments(), options)
     return [sys.executable, "-m", module, *options]
+
+
+def _check_options(program: str, parser: ArgumentParser, options: list[str]) -> None:
+    """By the program's own rules, before minutes of a load are asked for nothing."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said), redirect_stdout(said):
+            parser.parse_args(options)
+    except SystemExit:
+        # argparse says how it is used first, and then what was wrong.
+        wrong = said.getvalue().strip().rpartition("error: ")[2].splitlines()[-1]
+        raise ConfigInvalid(f"chaos: {program}: {wrong}; `python -m {module_of(program)} --help` tells") from None
+
+
+def module_of(program: str) -> str:
+    """Where the program stands."""
+    return f"loadtests.chaos.{program.replace('-', '_')}"
 
 
 class ChaosRun:

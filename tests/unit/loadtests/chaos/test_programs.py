@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import loadtests.chaos.slow_valkey
+import loadtests.chaos.start_rollout
 from loadtests.chaos.kill_replica import title
 from loadtests.chaos.session import NotDone, carry_out
 from loadtests.chaos.slow_valkey import slow
@@ -53,6 +55,7 @@ def test_a_program_explains_itself(program: str) -> None:
     assert "--http-port" in told.stdout
 
 
+@pytest.mark.usefixtures("signals")
 def test_what_could_not_be_done_is_one_line_and_exit_code_1() -> None:
     def act() -> str:
         raise NotDone("no session of yours serves port 1")
@@ -61,23 +64,50 @@ def test_what_could_not_be_done_is_one_line_and_exit_code_1() -> None:
         carry_out(act)
 
 
-def test_a_program_that_is_stopped_undoes_what_it_began_and_says_so() -> None:
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """As they were before."""
+    kept = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for each, handler in kept.items():
+        signal.signal(each, handler)
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_program_that_is_stopped_undoes_what_it_began_and_says_so(stop: signal.Signals) -> None:
     undone = []
 
     def act() -> str:
         try:
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(stop)
         finally:
+            # Whoever stops it twice, or from a terminal and by the load test, shall not stop this.
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
             undone.append(True)
         return "done"
 
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit, match="stopped before its end"):
-            carry_out(act)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(SystemExit, match="stopped before its end"):
+        carry_out(act)
     assert undone
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_rollout_that_nobody_waits_for_any_more_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, ...]] = []
+
+    def sluice(*arguments: str) -> str:
+        told.append(arguments[:3])
+        if arguments[1] == "wait":
+            signal.raise_signal(signal.SIGTERM)
+        return ""
+
+    monkeypatch.setattr("loadtests.chaos.start_rollout.sluice", sluice)
+    monkeypatch.setattr("sys.argv", ["start_rollout", "--model", "m", "--version", "3"])
+    with pytest.raises(SystemExit, match="stopped before its end"):
+        loadtests.chaos.start_rollout.main()
+    assert told == [("rollout", "start", "m"), ("rollout", "wait", "m"), ("rollout", "abort", "m")]
 
 
 def test_a_slowed_server_always_goes_on_at_the_end(clock: list[float]) -> None:

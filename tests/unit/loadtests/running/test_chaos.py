@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.running.chaos import ChaosRun, Mark, command, judged, stopped
+from loadtests.scenario.reading import find, read, ready
 from loadtests.scenario.scenario import Chaos
 from serving.errors import ConfigInvalid
 
@@ -26,6 +27,33 @@ def test_an_action_is_a_program_of_the_session_that_is_asked() -> None:
 def test_a_program_that_is_not_there_is_told_before_anything_is_asked() -> None:
     with pytest.raises(ConfigInvalid, match="no program 'kill-server'"):
         command(Chaos(at_s=1, do="kill-server"), 8080)
+
+
+@pytest.mark.parametrize(
+    ("do", "arguments", "said"),
+    [
+        ("kill-valkey", {"wich": "features"}, "unrecognized arguments: --wich features"),
+        ("kill-valkey", {"which": "both"}, "invalid choice: 'both'"),
+        ("slow-valkey", {"share": 2}, "2 is not between 0.01 and 1"),
+        ("slow-valkey", {"for-s": "nan"}, "nan is not between 0.1 and 240"),
+        ("slow-valkey", {"for-s": "long"}, "invalid number value: 'long'"),
+        ("start-rollout", {"version": 3}, "the following arguments are required: --model"),
+        ("kill-worker", {"help": ""}, "chaos: kill-worker"),
+    ],
+)
+def test_options_that_a_program_does_not_have_are_told_before_anything_is_asked(
+    do: str, arguments: dict[str, str | int | float], said: str
+) -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        command(Chaos(at_s=1, do=do, arguments=arguments), 8080)
+    assert said in refused.value.message
+    assert "--help` tells" in refused.value.message
+
+
+@pytest.mark.parametrize("name", ready())
+def test_what_the_ready_scenarios_do_can_be_done(name: str) -> None:
+    for action in read(find(name)).chaos:
+        assert command(action, 8080)
 
 
 def test_an_action_that_was_not_done_is_a_missed_gate() -> None:
