@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from benchmarks.sizing.costs import FULL, MODELS, Costs, costs, read, seen
+from benchmarks.sizing.costs import FULL, MODELS, Costs, costs, read, seen, stages_us
 from benchmarks.sizing.fleet import Fleet, Load, simulate
 from benchmarks.sizing.footprint import footprint
 from benchmarks.sizing.links import links
-from benchmarks.sizing.page import Check, check_table, costs_table, links_table, plans_table
+from benchmarks.sizing.page import Check, check_table, costs_table, links_table, plans_table, stages_table
 from benchmarks.sizing.plan import RATE, plans, simulated
 
 # Callers who wait: each asks so often that the figures have settled.
@@ -37,12 +37,25 @@ def page() -> Iterator[str]:
     peers = read("peers.json")
     known = costs(peers)
     yield costs_table(known)
+    yield stages_table(by_stage(peers, read("encodings.json")))
     yield links_table(links(peers["workloads"]["mlp"]["body_bytes"], answer_bytes(peers)), RATE)
     yield check_table(checks(peers, known))
     entity_us = entity_cost_us(read("encodings.json"), known)
     heavy_us = heavy_row_us(read("under-load-overload-ray.json"))
     yield f"By ids: {entity_us:.1f} us more of a worker. The model of 1 ms a row: {heavy_us:,.0f} us of a replica."
     yield plans_table(simulated(plan) for plan in plans(known, entity_us, heavy_us))
+
+
+def by_stage(peers: dict[str, Any], encodings: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """A lone caller, whose stages wait for nobody, and as many as fill a worker; with rows and by ids."""
+    kinds = {"rows": (peers, "sluice-ray", "mlp"), "ids": (encodings, "sluice-entities", "entities")}
+    return {
+        f"{kind}, {callers} caller{'s' if callers > 1 else ''}": stages_us(
+            results["cells"], contender, workload, callers
+        )
+        for kind, (results, contender, workload) in kinds.items()
+        for callers in (1, FULL[0])
+    }
 
 
 def checks(peers: dict[str, Any], known: Costs) -> Iterator[Check]:

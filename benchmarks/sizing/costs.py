@@ -17,6 +17,9 @@ RESULTS = Path(__file__).parent.parent / "results"
 MODELS = ("mlp", "gbdt")
 # Callers at which a worker has no time left: its core is full, and what it answers a second is what a core can do.
 FULL = (64, 256)
+CPU = "processor time of all processes"
+# In the order in which a request comes through them.
+STAGES = ("decode", "route", "features", "queue", "run", "encode", "total", CPU)
 # Most rows of a batch, `models.<name>.batching.max_rows`.
 MAX_ROWS = 64
 
@@ -68,6 +71,13 @@ def seen(cells: Iterable[Cell], contender: str, workloads: Sequence[str], connec
     figures = ("per_second", "server_cpu_us", "p50_us", "p99_us")
     rate, cpu_us, p50_us, p99_us = (median(cell[figure] for cell in own) for figure in figures)
     return Seen(rate, _stage(own, ROWS), cpu_us, p50_us, p99_us)
+
+
+def stages_us(cells: Iterable[Cell], contender: str, workload: str, connections: int) -> dict[str, float]:
+    """Of a request, by the stages that the server's own histograms tell; and what all processes used, `CPU`."""
+    own = _own(cells, contender, (workload,), connections)
+    told = {stage: float(median(cell["stages"][stage] for cell in own)) for stage in own[0]["stages"] if stage != ROWS}
+    return {**told, CPU: float(median(cell["server_cpu_us"] for cell in own))}
 
 
 def costs(peers: dict[str, Any]) -> Costs:

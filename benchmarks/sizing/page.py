@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.markdown import table
-from benchmarks.sizing.costs import Costs, Seen
+from benchmarks.sizing.costs import STAGES, Costs, Seen
 from benchmarks.sizing.fleet import Run
 from benchmarks.sizing.links import Link
 from benchmarks.sizing.plan import Outcome, percentile_ms
@@ -32,6 +32,15 @@ def costs_table(costs: Costs, rows: Sequence[int] = (1, 8, 64)) -> str:
         lines.append([str(count), *(f"{cell:.1f}" for cell in cells), f"{1e6 / worker:,.0f}", f"{1e6 / replica:,.0f}"])
     head = ("rows a batch", "worker: in", "worker: out", "worker: batch", "worker", "replica", "req/s a worker's core")
     return table([*head, "req/s a replica's core"], lines)
+
+
+def stages_table(measured: Mapping[str, Mapping[str, float]]) -> str:
+    """Microseconds of a request in each stage, one column a load."""
+    lines = [
+        [stage, *(f"{column[stage]:.1f}" if stage in column else "" for column in measured.values())]
+        for stage in STAGES
+    ]
+    return table(["stage, us a request", *measured], lines)
 
 
 def check_table(checks: Iterable[Check]) -> str:

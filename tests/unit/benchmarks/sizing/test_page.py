@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.sizing.__main__ import answer_bytes, checks
+from benchmarks.sizing.__main__ import answer_bytes, by_stage, checks
 from benchmarks.sizing.costs import Costs, costs, read
 from benchmarks.sizing.fleet import Fleet, Load
 from benchmarks.sizing.links import http, links, redis, stream
-from benchmarks.sizing.page import check_table, costs_table, links_table, plans_table
+from benchmarks.sizing.page import check_table, costs_table, links_table, plans_table, stages_table
 from benchmarks.sizing.plan import RATE, Plan, plans, simulated
 
 PAGE = Path("docs/operations/sizing.md")
@@ -20,6 +20,7 @@ def test_the_page_quotes_the_tables_that_follow_from_the_results() -> None:
     text, peers = PAGE.read_text(), read("peers.json")
     known = costs(peers)
     assert costs_table(known) in text
+    assert stages_table(by_stage(peers, read("encodings.json"))) in text
     assert check_table(checks(peers, known)) in text
     assert links_table(links(peers["workloads"]["mlp"]["body_bytes"], answer_bytes(peers)), RATE) in text
 
