@@ -11,7 +11,7 @@ import yaml
 from loadtests.report.chart import Series, bars, drawn
 from loadtests.report.pictures import Picture, pictures
 from loadtests.report.style import STYLE
-from loadtests.report.words import COLUMNS, PERCENTILES, gate_rows, number, parts
+from loadtests.report.words import COLUMNS, PERCENTILES, gate_rows, near_rows, number, parts
 
 _WIDE, _NARROW = 740, 338
 _WORDS = {
@@ -50,6 +50,7 @@ def _body(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"<p class=note>What became of requests, warm-up left out: {escape(kinds)}.</p>"
     yield from (_figure(picture) for picture in pictures(result))
     yield from _stages(result)
+    yield from _near(result)
     yield from _happenings(result)
     yield from _generator(result)
     document = yaml.safe_dump(result["scenario"], sort_keys=False, allow_unicode=True)
@@ -57,11 +58,15 @@ def _body(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _gates(result: Mapping[str, Any]) -> str:
-    rows = [
-        (name, limit, measured, f"<span class={'met' if met else 'missed'}>{'met' if met else 'missed'}</span>")
-        for name, limit, measured, met in gate_rows(result)
-    ]
+    rows = [(name, limit, measured, _met(result, met=met)) for name, limit, measured, met in gate_rows(result)]
     return table(("gate", "bound", "measured", ""), rows, raw={3})
+
+
+def _met(result: Mapping[str, Any], *, met: bool) -> str:
+    if result["verdict"] == "invalid":
+        return "not judged"
+    word = "met" if met else "missed"
+    return f"<span class={word}>{word}</span>"
 
 
 def _figure(picture: Picture) -> str:
@@ -92,6 +97,13 @@ def _stages(result: Mapping[str, Any]) -> Iterator[str]:
         rows = [(name, number(value)) for name, value in means]
         yield f"<h2>{title}</h2><figure>{drawings}{caption}</figure>"
         yield f"<details><summary>as a table</summary>{table(('stage', 'mean ms'), rows)}</details>"
+
+
+def _near(result: Mapping[str, Any]) -> Iterator[str]:
+    rows = near_rows(result)
+    if rows:
+        note = "<p class=note>Of the rows of features that the gateway's workers keep, warm-up included.</p>"
+        yield "<h2>Rows kept near</h2>" + table(("found", "look-ups", "share"), rows) + note
 
 
 def _happenings(result: Mapping[str, Any]) -> Iterator[str]:

@@ -41,6 +41,19 @@ def parts(result: Mapping[str, Any]) -> Sequence[tuple[str, ...]]:
     return rows
 
 
+def not_judged(result: Mapping[str, Any]) -> str:
+    """Why no gate of this result says anything of the server; empty where they do."""
+    if result["verdict"] == "invalid":
+        return "the load is invalid: its figures are not the server's"
+    return "the load was stopped before its end" if result["verdict"] == "interrupted" else ""
+
+
+def near_rows(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What was found of the rows that the server looked for near, with shares; results of before do not tell it."""
+    found = result.get("near_look_ups", {})
+    return [(outcome, f"{count:,}", share(count / sum(found.values()))) for outcome, count in found.items()]
+
+
 def gate_rows(result: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
     """Name, bound, what was measured, and whether it was met."""
     told = []

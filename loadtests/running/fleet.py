@@ -85,10 +85,15 @@ class Fleet:
         closed = self._load.scenario.generator.loop == "closed"
         return closed and any(one.columns.reached >= one.columns.room for one in self.generators)
 
-    def stop(self) -> None:
-        """No more is sent; what is out is waited for as at every end."""
+    @property
+    def left(self) -> bool:
+        """Whether somebody would not wait for the last answers."""
+        return any(generator.columns.left for generator in self.generators)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """No more is sent; what is out is waited for as at every end, but for `at_once`."""
         for generator in self.generators:
-            generator.columns.stop()
+            generator.columns.stop(at_once=at_once)
 
     def wait(self, seconds: float) -> bool:
         """Whether all have ended within so long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from loadtests.generator.answer import Ask
 from loadtests.generator.schedule import Arrivals, Times, arrivals
 from loadtests.payload.asks import Unchecked, asks, entries
 from loadtests.payload.keys import chosen, mixed
-from loadtests.scenario.scenario import MOST_REQUESTS, MOST_SECONDS, Scenario
+from loadtests.scenario.scenario import MOST_RATE, MOST_REQUESTS, MOST_SECONDS, Scenario
 from loadtests.scenario.shape import phases
 from serving.errors import ConfigInvalid
 
 # One generator sends some 86,000 requests a second with a core to itself; the rest is room for what else runs.
 RATE_PER_PROCESS = 10_000.0
+# Of a file to replay: as many times as there may be, each with as many digits as are of use.
+_MOST_BYTES = 32 * MOST_REQUESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,19 @@ def seconds_of(scenario: Scenario, folder: Path) -> float:
     return float(times[-1]) + 1.0
 
 
-def processes_of(scenario: Scenario, cores: int) -> int:
+def processes_of(scenario: Scenario, folder: Path, cores: int) -> int:
     """How many generators share the load."""
     if scenario.generator.processes is not None:
         return scenario.generator.processes
     if scenario.generator.loop == "closed":
         return 1
-    highest = max((max(stage.rate, stage.to or 0) for stage in scenario.shape), default=0.0)
-    return max(1, min(cores, round(highest / RATE_PER_PROCESS)))
+    return max(1, min(cores, round(_highest_rate(scenario, folder) / RATE_PER_PROCESS)))
+
+
+def _highest_rate(scenario: Scenario, folder: Path) -> float:
+    if scenario.generator.replay is not None:
+        return _busiest_second(due_times(scenario, folder))
+    return max(max(stage.rate, stage.to or 0) for stage in scenario.shape)
 
 
 def due_times(scenario: Scenario, folder: Path) -> Times:
@@ -101,17 +109,31 @@ def _closed_cycle(scenario: Scenario) -> int:
 
 def _replayed(file: Path) -> Times:
     try:
-        times = np.loadtxt(file, dtype=np.float64, ndmin=1)
+        found = _numbers(file)
     except (OSError, ValueError) as error:
         raise ConfigInvalid(f"{file} cannot be replayed: {error}; it has one time in seconds on each line") from error
-    times = np.sort(times) - times.min() if len(times) else times
-    if (
-        times.ndim != 1
-        or not 0 < len(times) <= MOST_REQUESTS
-        or not np.isfinite(times).all()
-        or times[-1] > MOST_SECONDS
-    ):
+    times: Times = np.sort(found) - float(found.min(initial=np.inf))
+    if not 0 < len(times) <= MOST_REQUESTS or not np.isfinite(times).all() or times[-1] > MOST_SECONDS:
         raise ConfigInvalid(
             f"{file} has {times.size:,} times; permitted: 1 to {MOST_REQUESTS:,} numbers within {MOST_SECONDS:g} s"
         )
+    if (busiest := _busiest_second(times)) > MOST_RATE:
+        raise ConfigInvalid(f"{file} has {busiest:,} times within a second; permitted: at the most {MOST_RATE:,.0f}")
     return times
+
+
+def _numbers(file: Path) -> Times:
+    if file.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"it has over {_MOST_BYTES >> 20} MB, which are more times than a load may have")
+    with warnings.catch_warnings():
+        # An empty file is told by its caller.
+        warnings.simplefilter("ignore", UserWarning)
+        found = np.loadtxt(file, dtype=np.float64, ndmin=2)
+    if found.size and found.shape[1] != 1:
+        raise ValueError(f"a line has {found.shape[1]} numbers")
+    times: Times = found.ravel()
+    return times
+
+
+def _busiest_second(times: Times) -> int:
+    return int(np.bincount(times.astype(np.intp)).max())

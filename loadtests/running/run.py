@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.generator.outcomes import Outcomes
+from loadtests.generator.outcomes import UNANSWERED, Outcomes
 from loadtests.judging.gates import DEGRADED as DEGRADED_PART
 from loadtests.judging.gates import judged, judged_duration
 from loadtests.judging.self_check import self_check
@@ -25,13 +25,15 @@ from loadtests.running.generator import DEGRADED
 from loadtests.running.permission import Address, check_own, permitted_address
 from loadtests.running.plan import processes_of, seconds_of
 from loadtests.running.result import Around, Measured, counted_seconds, document
-from loadtests.running.server_stages import means_ms, scraped
+from loadtests.running.server_stages import Scrape, means_ms, near_look_ups, scraped
 from loadtests.scenario.scenario import Scenario
 from loadtests.scenario.shape import StageSpan, stage_spans
 
 _LOOK_EVERY_S = 0.5
 # Between looks is so many times what one took.
 _LOOK_SHARE = 30
+# Of Ctrl-C, so many leave a report.
+_MOST_INTERRUPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ Watch = Callable[[Look], None]
 def run(scenario: Scenario, folder: Path, watch: Watch | None = None, address: Address | None = None) -> dict[str, Any]:
     """Ask as the scenario says, tell `watch` twice a second, and judge; Ctrl-C ends the load and judges what there is.
 
+    A second Ctrl-C does not wait for what is still out, and a third one for nothing.
+
     `address` is what `permitted_address` found for the target; without it, only this machine is permitted.
 
     Raises:
@@ -60,17 +64,18 @@ def run(scenario: Scenario, folder: Path, watch: Watch | None = None, address: A
     if scenario.chaos:
         check_own(scenario.target, address)
     chaos = ChaosRun(scenario.chaos, address[1])
-    processes = processes_of(scenario, len(os.sched_getaffinity(0)))
+    processes = processes_of(scenario, folder, len(os.sched_getaffinity(0)))
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    # Before there is a moment from which all counts: who scrapes slowly would have chaos come late.
+    before = scraped(scenario.metrics)
     with fleet(Load(scenario, folder, address), processes, seconds) as generators, chaos:
-        before = scraped(scenario.metrics)
         chaos.begin(generators.began)
         interrupted = _until_over(generators, watch)
-        after = scraped(scenario.metrics)
+        after = _scraped_after(scenario.metrics)
         marks = chaos.end(at_once=interrupted)
         accounts = generators.accounts()
         names = [account.variants for account in accounts]
-        outcomes = generators.outcomes(names)
+        outcomes = settled(generators.outcomes(names), left=generators.left)
         lags = [one.columns.lag_s for one in generators.generators]
         ended_early = interrupted or generators.full
     lasted = float(outcomes.due[-1]) if ended_early and len(outcomes) else seconds
@@ -81,29 +86,41 @@ def run(scenario: Scenario, folder: Path, watch: Watch | None = None, address: A
         *judged_duration(scenario.gates, counted_seconds(measured)),
         *judged_chaos(marks, len(scenario.chaos)),
     ]
-    around = Around(started_at, environment(), marks, means_ms(before, after))
+    around = Around(started_at, environment(), marks, means_ms(before, after), near_look_ups(before, after))
     return document(scenario, measured, check, gates, around)
 
 
 def _until_over(generators: Fleet, watch: Watch | None) -> bool:
     """Whether Ctrl-C ended it."""
-    interrupted, pause_s = False, _LOOK_EVERY_S
-    while generators.running:
+    interrupts, pause_s = 0, _LOOK_EVERY_S
+    while True:
         try:
-            if generators.wait(pause_s):
-                break
+            if not generators.running or generators.wait(pause_s):
+                return interrupts > 0
             if watch is not None:
                 began = time.monotonic()
                 watch(look(generators))
                 # A look at millions of requests takes its time, of a core that generator or server may need.
                 pause_s = max(_LOOK_EVERY_S, _LOOK_SHARE * (time.monotonic() - began))
         except KeyboardInterrupt:
-            # The second one is for who has no patience with what is still out.
-            if interrupted:
+            interrupts += 1
+            # The second one is for who has no patience with what is still out, the third for who wants no report.
+            if interrupts > _MOST_INTERRUPTS:
                 raise
-            interrupted = True
-            generators.stop()
-    return interrupted
+            generators.stop(at_once=interrupts == _MOST_INTERRUPTS)
+
+
+def _scraped_after(metrics: str | None) -> Scrape | None:
+    try:
+        return scraped(metrics)
+    except KeyboardInterrupt:
+        # The load is there as a whole, and is more than the server's own figures.
+        return None
+
+
+def settled(outcomes: Outcomes, *, left: bool) -> Outcomes:
+    """What was still out when somebody would not wait for it has no end, and is no request that nobody answered."""
+    return outcomes.where((outcomes.status != UNANSWERED) | np.isfinite(outcomes.ended)) if left else outcomes
 
 
 def look(generators: Fleet) -> Look:

@@ -1,4 +1,4 @@
-"""Where the server spent its time, from its own metrics: sums and counts of each stage, before and after."""
+"""Where the server spent its time, and which rows it had near, from its own metrics before and after."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ import re
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from http.client import HTTPException
 
 _LINE = re.compile(r'^sluice_stage_seconds_(sum|count)\{[^}]*stage="([^"]+)"[^}]*\} (\S+)', re.MULTILINE)
+_NEAR = re.compile(r'^sluice_near_cache_look_ups_total\{[^}]*outcome="([^"]+)"[^}]*\} (\S+)', re.MULTILINE)
 _TIMEOUT_S = 5.0
 _MOST_BYTES = 64 * 1024 * 1024
 
-# By stage: seconds, and how often.
-Stages = Mapping[str, tuple[float, float]]
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """Seconds and how often, by stage; rows looked up in the workers' near caches, by what was found."""
+
+    stages: Mapping[str, tuple[float, float]]
+    near: Mapping[str, float]
 
 
-def scraped(url: str | None) -> Stages | None:
+def scraped(url: str | None) -> Scrape | None:
     """None where no address is known or nothing answers there: a report goes without."""
     if url is None:
         return None
@@ -27,23 +34,32 @@ def scraped(url: str | None) -> Stages | None:
     return None
 
 
-def parsed(exposition: str) -> Stages:
+def parsed(exposition: str) -> Scrape:
     """The same from the text of a scrape, over all models and versions."""
     sums: dict[str, float] = {}
     counts: dict[str, float] = {}
     for kind, stage, value in _LINE.findall(exposition):
         into = sums if kind == "sum" else counts
         into[stage] = into.get(stage, 0.0) + float(value)
-    return {stage: (sums.get(stage, 0.0), count) for stage, count in counts.items()}
+    near = {outcome: float(value) for outcome, value in _NEAR.findall(exposition)}
+    return Scrape({stage: (sums.get(stage, 0.0), count) for stage, count in counts.items()}, near)
 
 
-def means_ms(before: Stages | None, after: Stages | None) -> dict[str, float]:
+def near_look_ups(before: Scrape | None, after: Scrape | None) -> dict[str, int]:
+    """Of the load, by outcome, most of all first; empty where no rows are kept near or a scrape is missing."""
+    if before is None or after is None:
+        return {}
+    found = {outcome: round(value - before.near.get(outcome, 0.0)) for outcome, value in after.near.items()}
+    return {outcome: count for outcome, count in sorted(found.items(), key=lambda one: -one[1]) if count > 0}
+
+
+def means_ms(before: Scrape | None, after: Scrape | None) -> dict[str, float]:
     """Mean milliseconds of each stage between two scrapes; empty where one is missing."""
     if before is None or after is None:
         return {}
     means = {}
-    for stage, (seconds, count) in after.items():
-        earlier_s, earlier = before.get(stage, (0.0, 0.0))
+    for stage, (seconds, count) in after.stages.items():
+        earlier_s, earlier = before.stages.get(stage, (0.0, 0.0))
         if count > earlier:
             means[stage] = round((seconds - earlier_s) / (count - earlier) * 1e3, 4)
     return means

@@ -23,6 +23,10 @@ def changed(
     Raises:
         ConfigInvalid: it is no scenario any more.
     """
+    if scenario.generator.replay is not None and (scale != 1.0 or for_s is not None):
+        raise ConfigInvalid("recorded times are replayed as they are: rate and length (--scale, --for-s) are their own")
+    if scenario.generator.loop == "closed" and scale != 1.0:
+        raise ConfigInvalid("a closed loop has no rate that --scale could change: name more `generator.callers`")
     document: dict[str, Any] = scenario.model_dump()
     document["target"] = target or scenario.target
     document["metrics"] = metrics or (scenario.metrics if document["target"] == scenario.target else None)

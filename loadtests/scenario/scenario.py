@@ -14,6 +14,7 @@ MOST_RATE = 200_000.0
 MOST_REQUESTS = 20_000_000
 MOST_SECONDS = 86_400.0
 MOST_PROCESSES = 64
+MOST_SEED = 2**31
 # Of a status of HTTP.
 _DIGITS = 3
 # Of a string of HPACK whose length is one byte.
@@ -124,7 +125,10 @@ class Gates(Section):
     )
     degraded: Share | None = noted("At the most this share of all is answered with defaults, as answers tell.", None)
     duration_s: Lasting | None = noted("Measured for at least so long, warm-up left out; MLPerf's rule has 600.", None)
-    percentile_rule: bool = noted("By MLPerf's early stopping: p99_ms holds with a confidence of 99 %.", default=False)
+    percentile_rule: bool = noted(
+        "By MLPerf's early stopping: p99_ms holds with a confidence of 99 %; who has no right answer counts as late.",
+        default=False,
+    )
 
     @model_validator(mode="after")
     def _can_be_judged(self) -> Self:
@@ -191,7 +195,7 @@ class Generator(Section):
     replay: str | None = noted(
         "A file with a due time in seconds on each line; instead of `shape` and `arrivals`.", None
     )
-    seed: int = noted("The same seed is the same load.", 1, ge=0, le=2**31)
+    seed: int = noted("The same seed is the same load.", 1, ge=0, le=MOST_SEED)
     processes: int | None = noted("By default one for each 10,000 requests a second.", None, ge=1, le=MOST_PROCESSES)
     outstanding: int = noted("Requests without an answer at a time, at the most.", 8_192, ge=1, le=60_000)
     timeout_s: float = noted("Longest wait for one answer.", 5.0, gt=0, le=600)
@@ -237,6 +241,9 @@ class Scenario(Section):
         seconds = sum(stage.for_s for stage in self.shape)
         if seconds > MOST_SECONDS:
             raise _wrong(f"the stages last {seconds:g} s together; permitted: at the most {MOST_SECONDS:g}")
+        if late := [action for action in self.chaos if self.shape and action.at_s >= seconds]:
+            first = late[0]
+            raise _wrong(f"chaos: {first.do} at {first.at_s:g} s comes after the end: the stages last {seconds:g} s")
         if self.generator.loop == "open" and self.expected > MOST_REQUESTS:
             raise _wrong(f"{self.expected:,.0f} requests; permitted: at the most {MOST_REQUESTS:,}, for memory's sake")
         if self.generator.loop == "open" and not self.expected and self.generator.replay is None:

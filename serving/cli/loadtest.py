@@ -69,7 +69,7 @@ def run(
     """
     from serving.cli.loadtest_run import Wanted, run_scenario
 
-    verdict = run_scenario(Wanted(scenario, target, metrics, yes_load, scale, for_s, json_file, report_to))
+    verdict = run_scenario(Wanted(scenario, target, metrics, yes_load, scale, for_s, json_file, report_to, gate))
     if verdict == "invalid":
         raise CommandFailed("the load was not the one that was asked for: its figures are not the server's")
     if verdict == "interrupted":
@@ -126,7 +126,9 @@ def compare(
     """Two results side by side, each ratio with an interval of 95 %, and what makes them hard to compare."""
     from serving.cli.loadtest_compare import compare_results
 
-    ratios = compare_results(first, second, as_json=as_json)
+    ratios, unfit = compare_results(first, second, as_json=as_json)
+    if gate is not None and unfit:
+        raise CommandFailed(f"{unfit[0]}: no gate is judged by it")
     worse = [ratio for ratio in ratios if ratio.figure == "p99 ms" and gate is not None and ratio.low > 1 + gate]
     if worse:
         raise CommandFailed(f"p99 is at least {worse[0].low - 1:.0%} worse", ExitCode.NOT_PROMOTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from loadtests.scenario.scenario import Scenario
 from serving.cli.failure import CommandFailed, not_reachable
 from serving.cli.loadtest_screen import LoadScreen, show
 from serving.cli.output import console, print_json
+from serving.errors import ConfigInvalid
 
 _CONNECT_S = 3.0
 
@@ -38,31 +40,82 @@ class Wanted:
     for_s: float | None
     json_file: Path | None
     report_to: Path | None = None
+    gate: bool = False
 
 
 def run_scenario(wanted: Wanted) -> str:
     """The verdict.
 
     Raises:
-        ConfigInvalid: the scenario, or a target that was not permitted.
+        ConfigInvalid: the scenario, a target that was not permitted, or a place that cannot be written.
         CommandFailed: nothing answers there, or a generator failed.
     """
     file = find(wanted.scenario)
     scenario = changed(read(file), target=wanted.target, metrics=wanted.metrics, scale=wanted.scale, for_s=wanted.for_s)
+    if wanted.gate:
+        check_gates(scenario)
     address = permitted_address(scenario.target, wanted.yes_load)
+    check_place(wanted.json_file)
+    check_folder(wanted.report_to)
     reach(scenario, address)
     earlier = read_reference(scenario, file.parent)
     measured = watched(scenario, file.parent, address, quiet=wanted.json_file == Path("-"))
     found = held_against(measured, earlier, scenario.reference)
-    written = write_reports(found, wanted.report_to) if wanted.report_to is not None else []
-    if wanted.json_file == Path("-"):
+    _tell(found, wanted)
+    return str(found["verdict"])
+
+
+def _tell(found: Mapping[str, Any], wanted: Wanted) -> None:
+    """Shown first: whatever becomes of files, the figures are not lost."""
+    quiet = wanted.json_file == Path("-")
+    if quiet:
         print_json(found)
     else:
         show(console(), found)
         write_json(found, wanted.json_file)
-        for file in written[:1]:
-            console().print(f"  {file}", soft_wrap=True)
-    return str(found["verdict"])
+    if wanted.report_to is not None:
+        page, *_ = write_reports(found, wanted.report_to)
+        if not quiet:
+            console().print(f"  {page}", soft_wrap=True)
+
+
+def check_gates(scenario: Scenario) -> None:
+    """Refuse what could never miss.
+
+    Raises:
+        ConfigInvalid: nothing has to hold.
+    """
+    if not (scenario.gates.model_dump(exclude_defaults=True) or scenario.chaos or scenario.reference):
+        raise ConfigInvalid(f"{scenario.name} has no gates, of which --gate could tell that one was missed: name some")
+
+
+def check_place(json_file: Path | None) -> None:
+    """Before minutes of a load are asked for nothing.
+
+    Raises:
+        ConfigInvalid: no such file can be written.
+    """
+    if json_file is None or json_file == Path("-"):
+        return
+    at = json_file if json_file.exists() else json_file.parent
+    if json_file.is_dir() or not os.access(at, os.W_OK):
+        raise ConfigInvalid(f"--json {json_file} cannot be written: name a file in a folder that is there")
+
+
+def check_folder(folder: Path | None) -> None:
+    """Likewise of a report's, which is made.
+
+    Raises:
+        ConfigInvalid: it cannot be.
+    """
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigInvalid(f"--report {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise ConfigInvalid(f"--report {folder} cannot be written")
 
 
 def watched(scenario: Scenario, folder: Path, address: Address, *, quiet: bool) -> dict[str, Any]:
@@ -91,6 +144,14 @@ def reach(scenario: Scenario, address: Address) -> None:
 
 
 def write_json(document: Mapping[str, Any], file: Path | None) -> None:
-    """For reports and comparisons."""
-    if file is not None:
+    """For reports and comparisons.
+
+    Raises:
+        ConfigInvalid: the file cannot be written.
+    """
+    if file is None:
+        return
+    try:
         file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    except OSError as error:
+        raise ConfigInvalid(f"{file} cannot be written: {error.strerror}") from error

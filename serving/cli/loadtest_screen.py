@@ -67,10 +67,10 @@ class LoadScreen:
         return Group(shown, *(gate_line(gate) for gate in self._gates(look)), bar, place)
 
     def _gates(self, look: Look) -> list[Judged]:
-        """Of what is over, warm-up left out; variants are judged at the end."""
+        """Of what is over, warm-up left out; variants, and what they tell of defaults, are judged at the end."""
         since = max((span.ended for span in self._spans if span.warm_up), default=0.0)
         over = look.outcomes.between(since, _ENDLESS)
-        whole = self._scenario.gates.model_copy(update={"variants": {}})
+        whole = self._scenario.gates.model_copy(update={"variants": {}, "degraded": None})
         settled = over.where((over.status != UNANSWERED) | (over.ended == over.ended))
         return judged(whole, settled, {}) if len(settled) else []
 
@@ -78,7 +78,8 @@ class LoadScreen:
         recent = look.outcomes.between(look.seconds - _WINDOW_S, look.seconds)
         ended = recent.where(recent.status != UNANSWERED)
         ordered = waits(ended)
-        span = next((span.name for span in self._spans if span.began <= look.seconds < span.ended), "last answers")
+        replayed = "replay" if not self._spans and look.seconds < look.of else "last answers"
+        span = next((span.name for span in self._spans if span.began <= look.seconds < span.ended), replayed)
         window = min(_WINDOW_S, max(look.seconds, 0.1))
         return (
             span,
@@ -98,7 +99,7 @@ def show(out: Console, found: Mapping[str, Any]) -> None:
     rows = [_row(name, figures, names) for name, figures in _parts(found)]
     out.print(table(columns, rows, right=columns[1:]))
     for gate in found["gates"]:
-        out.print(gate_line(Judged(**gate)), soft_wrap=True)
+        out.print(gate_line(Judged(**gate), says_something=found["verdict"] != "invalid"), soft_wrap=True)
     for mark in found["chaos"]:
         out.print(Text(f"  at {mark['began_s']:.1f} s: {mark['name']}: {mark['said'] or 'done'}"), soft_wrap=True)
     for line in (*found["problems"], *found["notes"]):
@@ -112,9 +113,10 @@ def _generator(told: Mapping[str, Any]) -> str:
     return f"generator: {told['processes']} processes, p99 {milliseconds(late)} late, {busiest:.0%} of a core"
 
 
-def gate_line(gate: Judged) -> Text:
-    """Met or missed, with its numbers."""
-    line = Text("  met     " if gate.met else "  missed  ", style="green" if gate.met else "bold red")
+def gate_line(gate: Judged, *, says_something: bool = True) -> Text:
+    """Met or missed, with its numbers; of an invalid load neither."""
+    word, style = ("met", "green") if gate.met else ("missed", "bold red")
+    line = Text(f"  {word:<8}", style=style) if says_something else Text("  not judged  ", style="dim")
     line.append(str(gate), style="default")
     return line
 

@@ -27,8 +27,8 @@ Slack can be negative, so its histogram has buckets and no sum, as OpenMetrics w
 
 _COMMANDS = """# Commands
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not reachable. Errors are one clear line on standard error;
-`SLUICE_DEBUG=1` shows where they came from.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not reachable, 4 rolled back or a gate not met, 130 ended by Ctrl-C.
+Errors are one clear line on standard error; `SLUICE_DEBUG=1` shows where they came from.
 """
 
 

@@ -90,6 +90,7 @@ def test_ctrl_c_reports_what_was_measured(target: str, tmp_path: Path, started: 
         "loadtest",
         "run",
         str(written(tmp_path, target, f"{{p99_ms: {GOAL_MS}}}", seconds=300)),
+        *("--report", str(tmp_path / "report")),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         assert process.stdout is not None
@@ -99,8 +100,9 @@ def test_ctrl_c_reports_what_was_measured(target: str, tmp_path: Path, started: 
         process.send_signal(signal.SIGINT)
         told = process.stdout.read()
     assert process.returncode == 130
-    assert told.endswith("interrupted\n")
+    assert "\ninterrupted\n" in told
     assert "met     p99_ms" in told
+    assert json.loads((tmp_path / "report" / "result.json").read_text())["verdict"] == "interrupted"
 
 
 def test_what_cannot_be_asked_is_a_sentence(tmp_path: Path) -> None:
@@ -110,6 +112,15 @@ def test_what_cannot_be_asked_is_a_sentence(tmp_path: Path) -> None:
     assert elsewhere.returncode == 2
     assert "--yes-load 192.0.2.1" in elsewhere.stderr
     assert run("unknown").returncode == 2
+
+
+def test_what_could_never_be_told_is_refused_before_anybody_is_asked(target: str, tmp_path: Path) -> None:
+    ended = run(written(tmp_path, target, "{}"), "--gate")
+    assert (ended.returncode, "short has no gates" in ended.stderr) == (2, True), ended.stderr
+    ended = run(written(tmp_path, target, "{errors: 0}"), "--json", tmp_path / "nowhere" / "r.json")
+    assert (ended.returncode, "cannot be written" in ended.stderr) == (2, True), ended.stderr
+    ended = run(written(tmp_path, target, "{errors: 0}"), "--report", tmp_path / "payload.jsonl")
+    assert (ended.returncode, "cannot be made" in ended.stderr) == (2, True), ended.stderr
 
 
 def test_a_result_is_held_against_the_one_that_its_scenario_names(target: str, tmp_path: Path) -> None:

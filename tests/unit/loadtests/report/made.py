@@ -31,5 +31,11 @@ def result(**gates: Any) -> dict[str, Any]:
     measured = Measured(load, counted, stage_spans(scenario.shape), halves, 3.0, interrupted=False)
     check = self_check(counted, scenario.gates, [Account(0.1, 3.0, 4, 0, 50.0, ["stable"])], [0.001])
     marks = [Mark("kill-replica", 1.5, 1.51, 2.0, 0, "killed <1> | of 2")]
-    around = Around("2026-01-01T00:00:00+00:00", {"cpu": "x", "cores": 2}, marks, {"run": 1.5, "queue": 0.2})
+    around = Around(
+        "2026-01-01T00:00:00+00:00",
+        {"cpu": "x", "cores": 2},
+        marks,
+        {"run": 1.5, "queue": 0.2},
+        {"hit": 900, "miss": 100},
+    )
     return document(scenario, measured, check, judged(scenario.gates, counted, halves), around)

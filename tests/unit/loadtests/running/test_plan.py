@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from loadtests.running.plan import due_times, part_of, processes_of, seconds_of
+from loadtests.scenario.reading import find, read
 from loadtests.scenario.scenario import Scenario
 from serving.errors import ConfigInvalid
 
@@ -50,9 +51,47 @@ def test_recorded_times_are_replayed_from_zero(folder: Path) -> None:
         due_times(replayed, folder)
 
 
-def test_more_generators_share_a_higher_rate_up_to_the_cores() -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "has 0 times"),
+        ("1 2\n", "a line has 2 numbers"),
+        ("1\nnan\n", "has 2 times"),
+        ("0\n1e9\n", "within 86400 s"),
+        ("0\n1_0\n", "one time in seconds on each line"),
+    ],
+)
+def test_times_that_cannot_be_replayed_are_told(folder: Path, text: str, said: str) -> None:
+    (folder / "times.txt").write_text(text)
+    with pytest.raises(ConfigInvalid, match=said):
+        due_times(scenario(shape=[], generator={"replay": "times.txt"}), folder)
+
+
+def test_recorded_times_are_bounded_in_rate_as_shapes_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtests.running.plan.MOST_RATE", 3)
+    (folder / "times.txt").write_text("0\n0.1\n0.2\n0.3\n5\n")
+    with pytest.raises(ConfigInvalid, match="4 times within a second; permitted: at the most 3"):
+        due_times(scenario(shape=[], generator={"replay": "times.txt"}), folder)
+
+
+def test_a_cold_cache_is_asked_for_no_flight_twice(folder: Path) -> None:
+    cold = read(find("cold-cache"))
+    # Without answers, which a model would have to be asked for.
+    plain = [user.model_copy(update={"check": 0.0}) for user in cold.users]
+    asks = part_of(cold.model_copy(update={"users": plain}), folder, 0, 1).asks
+    assert len({id(ask) for ask in asks}) == len(asks) > 1_500
+
+
+def test_more_generators_share_a_higher_rate_up_to_the_cores(folder: Path) -> None:
     fast = scenario(shape=[{"for_s": 5, "rate": 100, "to": 50_000}])
-    assert processes_of(scenario(), 8) == 1
-    assert processes_of(fast, 8) == 5
-    assert processes_of(fast, 2) == 2
-    assert processes_of(scenario(generator={"processes": 3}), 2) == 3
+    assert processes_of(scenario(), folder, 8) == 1
+    assert processes_of(fast, folder, 8) == 5
+    assert processes_of(fast, folder, 2) == 2
+    assert processes_of(scenario(generator={"processes": 3}), folder, 2) == 3
+
+
+def test_recorded_times_have_as_many_generators_as_their_busiest_second_needs(folder: Path) -> None:
+    times = [*np.linspace(0, 1, 100), *np.linspace(5, 5.9, 20_000), 60.0]
+    np.savetxt(folder / "times.txt", times)
+    replayed = scenario(shape=[], generator={"replay": "times.txt"})
+    assert processes_of(replayed, folder, 8) == 2

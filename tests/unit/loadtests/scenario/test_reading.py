@@ -34,6 +34,7 @@ def test_every_ready_scenario_is_one_and_says_what_it_finds_out(name: str) -> No
         ("generator: {seed: seven}", "whole number"),
         ("target: 127.0.0.1", 'is "127.0.0.1"'),
         ("chaos: [{at_s: 3}]", "do"),
+        ("chaos: [{at_s: 10, do: kill-worker}]", "kill-worker at 10 s comes after the end: the stages last 10 s"),
         ("name: s\nname: t", "stands twice"),
         ("gates: {percentile_rule: true}", "p99_ms, which is missing"),
         ("gates: {errors_by: {unaswered: 0}}", "'unaswered' is no kind of error"),
