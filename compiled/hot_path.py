@@ -52,6 +52,7 @@ HOT_PATH = (
     "serving.features.store.redis_connection",
     "serving.features.store.telling",
     # The request path and its queue
+    "serving.request_path.arm",
     "serving.request_path.flight",
     "serving.request_path.intake",
     "serving.request_path.predict",

@@ -252,7 +252,7 @@ class Request:
     `entities` are instances whose features are looked up (serving.features.entity_rows) and from which the inputs are
     made; `degraded` then tells which values were defaults, `features_s` how long the look-up took.
 
-    `judged` is the arm of a trial that its outcome counts for (serving.request_path.trials); None outside of trials.
+    `judged` is the arm of a trial that its outcome counts for (serving.request_path.arm); None outside of trials.
     `id_json` is the id that its caller gave it, as JSON; empty where there is none. `context` is None where the caller
     said nothing of its trace, and gave no x-request-id.
     """

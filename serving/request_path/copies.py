@@ -10,8 +10,8 @@ import orjson
 from serving.errors import ServingError
 from serving.features.entity_rows import EntityRows
 from serving.inference import Answer, Request, Tensor, VersionKey
+from serving.request_path.arm import Answered, Arm
 from serving.request_path.decisions import Decision, Decisions
-from serving.request_path.trials import Answered, Arm
 from serving.routing.table import Shadow
 
 Outcome = Answer | ServingError

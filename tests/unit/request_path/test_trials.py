@@ -12,7 +12,6 @@ from serving.errors import BadRequest, DeadlineExceeded
 from serving.inference import Hosted, Outputs, Request, Tensor, TensorSpec, VersionKey
 from serving.request_path import trials as counting
 from serving.request_path.tallies import Tally, Took
-from serving.request_path.trial_scores import RowScores, rows_not_finite
 from serving.request_path.trials import CANARY, Judged, Trials, failed
 from serving.routing.table import Route, RouteTable, Served, Split, Trial
 from serving.testing.backend import KEY, SIGNATURE, EchoBackend, row_of
@@ -287,7 +286,7 @@ def test_without_a_share_of_the_canary_no_key_is_told() -> None:
 
 
 def test_what_finds_no_room_is_lost_by_both_arms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.request_path.trials._MOST_FIRSTS", 10)
+    monkeypatch.setattr("serving.request_path.arm._MOST_FIRSTS", 10)
     trials = trials_of(replace(TRIAL, sticky=True))
     for number in range(20):
         assigned(trials, "stable", b"s-%d" % number)
@@ -312,25 +311,18 @@ def test_an_arm_goes_on_where_another_table_has_the_same_trial_and_is_taken_wher
     assert (tally.requests, tally.trial.step) == (3, 0)
 
 
-@pytest.mark.parametrize(
-    ("datatype", "data", "bin_of"),
-    [("FP64", pack("<4d", 0, 0, 0, 0.6), 2), ("INT64", pack("<4q", 0, 0, 0, 0), 0), ("UINT8", bytes(4), -1)],
-)
-def test_scores_of_any_number_find_their_bin(datatype: str, data: bytes, bin_of: int) -> None:
-    outputs = Outputs((Tensor("y", datatype, (2, 2), data),))
-    assert RowScores("y", 1, (0.25, 0.5)).bin_of(outputs, 1) == bin_of
-
-
-def test_an_output_without_the_score_has_no_bin() -> None:
-    assert RowScores("other", 0, (0.5,)).bin_of(outputs_of(0.1), 0) == -1
-    assert RowScores("y", 2, (0.5,)).bin_of(outputs_of(0.1), 0) == -1
-    assert RowScores("y", 0, (0.5,)).bin_of(outputs_of(0.1), 7) == -1
-    assert RowScores("y", 1, (0.5,)).bin_of(outputs_of(float("nan")), 0) == -1
-
-
-def test_rows_with_numbers_that_are_none_are_found_by_row() -> None:
-    assert rows_not_finite(outputs_of(0.1, float("inf"), 0.2, float("nan"))) == frozenset({1, 3})
-    assert rows_not_finite(Outputs((Tensor("n", "INT64", (2,), pack("<2q", 1, 2)),))) == frozenset()
+def test_what_was_on_its_way_under_an_earlier_table_counts_for_it_also_after_that_was_taken() -> None:
+    trials = trials_of(TRIAL)
+    hanging, forgotten = assigned(trials, CANARY), assigned(trials, CANARY)
+    trials.adopt(table_of(replace(TRIAL, step=1, generation=4), epoch=4))
+    list(trials.take())
+    failed(hanging, DeadlineExceeded("it hung"))
+    (tally,) = trials.take()
+    assert (tally.requests, tally.events["errors"], tally.trial.step) == (1, 1, 0)
+    for _ in range(100):
+        assert not list(trials.take())
+    failed(forgotten, DeadlineExceeded("it hung"))
+    assert not list(trials.take())
 
 
 def bench_of(*keys: VersionKey, trial: Trial = TRIAL) -> Bench:
