@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
 
 from serving.cli.config import AsJson
-from serving.cli.failure import CommandFailed, wrong_usage
+from serving.cli.failure import wrong_usage
 from serving.cli.models import ControlUrl, HttpPort, TokenFile
 
 if TYPE_CHECKING:
-    from serving.cli.control_client import ControlClient
-    from serving.rollouts.plan import Plan, ShadowStage
+    from serving.cli.rollout_load import Tried
+    from serving.rollouts.estimate import Traffic
+    from serving.rollouts.plan import Plan, ShadowStage, Step
     from serving.rollouts.world import World
 
 PlanFile = Annotated[Path | None, typer.Option("--plan", help="The plan, as YAML; without it one that fits the load.")]
 # As in a file that describes a world.
 _MOST_PER_MIN, _MOST_KEYS, _MOST_SHIFT, _LONGEST_S = 1e7, 1_000_000, 10.0, 7 * 86_400
+_MOST_WORKERS = 1_000
 PerMinute = Annotated[
     float, typer.Option("--requests-per-min", help="Requests a minute of the model.", min=0.1, max=_MOST_PER_MIN)
 ]
@@ -31,6 +31,8 @@ ErrorRate = Annotated[float, typer.Option("--error-rate", help="Of the stable ve
 # What is tried where nothing else is said: enough to tell a rule that works from one that does not.
 _RUNS = 10
 _HOUR_S = 3_600
+_WHOLE_FROM = 10
+_AT_RISK = "at risk are so many of a month's errors at 99.9 % if all answers of the canary in that time were errors"
 
 
 def read_plan(file: Path | None, option: str = "--plan") -> dict[str, Any]:
@@ -63,15 +65,6 @@ def _parsed(file: Path | None, requests_per_min: float) -> Plan:
         raise wrong_usage(f"--plan {file}: {'; '.join(error.message.splitlines())}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Load:
-    """What a plan is tried at; `said` is where that is from."""
-
-    requests_per_min: float
-    error_rate: float
-    said: str = ""
-
-
 def plan(
     model: Annotated[str | None, typer.Argument(help="Its traffic is measured.", show_default=False)] = None,
     file: PlanFile = None,
@@ -83,6 +76,24 @@ def plan(
     ] = None,
     error_rate: Annotated[
         float | None, typer.Option("--error-rate", help="Instead of measuring; without a model 0.01.", min=0, max=1)
+    ] = None,
+    runs_per_request: Annotated[
+        float | None,
+        typer.Option(
+            "--runs-per-request",
+            help="Instead of measuring: below 1 where requests run together; without a model 1.",
+            min=0.001,
+            max=1_000,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            help="Gateway workers, instead of those that the session has; without a model 1.",
+            min=1,
+            max=_MOST_WORKERS,
+        ),
     ] = None,
     measure_s: Annotated[float, typer.Option("--measure", help="Seconds.", min=1, max=600)] = 10.0,
     http_port: HttpPort = 8080,
@@ -96,38 +107,65 @@ def plan(
     `sluice rollout start --dry-run` asks whether it could begin there.
     """
     from serving.cli.control_client import control_client
-    from serving.cli.output import console, print_json, table
+    from serving.cli.output import console, print_json
+    from serving.cli.rollout_load import Load, measured_of, told, tried
     from serving.cli.spinner import spinner
-    from serving.rollouts.estimate import Traffic, budget_share, forecasts, proof_minutes, shadow_minutes
 
-    load = _Load(1_000.0, 0.01)
-    if model is not None and (requests_per_min is None or error_rate is None):
+    options, measured, said = Load(requests_per_min, error_rate, runs_per_request, workers), Load(), ""
+    if model is not None and None in options:
         client = control_client(http_port, control_url, token_file)
         with spinner(f"measuring {model} for {measure_s:g} s", silent=as_json):
-            load = _measured(client, model, measure_s, known=requests_per_min is not None)
-    requests_per_min = load.requests_per_min if requests_per_min is None else requests_per_min
-    error_rate = load.error_rate if error_rate is None else error_rate
-    found = _parsed(file, requests_per_min)
-    steps = [
-        {
-            "weight_percent": step.weight_bp / 100,
-            "least_s": step.least_s,
-            "most_s": step.most_s,
-            "approval": step.approval,
-            "canary_requests": round(requests_per_min * step.least_s / 60 * step.weight_bp / 10_000),
-        }
-        for step in found.steps
-    ]
-    traffic = Traffic(requests_per_min, error_rate)
-    gates = [one._asdict() | {"budget_share": budget_share(one.excess, traffic)} for one in forecasts(found, traffic)]
-    proof_min = proof_minutes(found, traffic)
-    pairs = [{"gate": name, "pairs": count, "minutes": takes} for name, count, takes in shadow_minutes(found, traffic)]
+            measured, said = measured_of(client, model, measure_s, known=requests_per_min is not None)
+    load = tried(options, measured)
+    found = _parsed(file, load.requests_per_min)
+    foretold = _foretold(found, load)
     if as_json:
-        tried = {"requests_per_min": requests_per_min, "error_rate": error_rate}
-        document = {"steps": steps, "gates": gates, "proof_minutes": proof_min if proof_min < inf else None}
-        print_json(tried | document | {"shadow": pairs})
+        print_json(load._asdict() | foretold)
         return
-    columns = ["step", "canary's share", "at least", "at most", "requests of the canary", "approval"]
+    out = console()
+    out.print("\n".join(filter(None, (said, told(load)))), "", sep="\n", markup=False)
+    _show(found, load, foretold)
+
+
+def _foretold(plan: Plan, load: Tried) -> dict[str, Any]:
+    """What the plan comes to at this load, as programs are told it."""
+    from serving.rollouts.estimate import Traffic, budget_share, forecasts, proof_minutes, shadow_minutes
+
+    traffic = Traffic(
+        load.requests_per_min, load.error_rate, runs_per_request=load.runs_per_request, workers=load.workers
+    )
+    proof_min = proof_minutes(plan, traffic)
+    return {
+        "steps": [_step(step, traffic) for step in plan.steps],
+        "gates": [
+            one._asdict() | {"budget_share": budget_share(one.excess, traffic)} for one in forecasts(plan, traffic)
+        ],
+        "proof_minutes": proof_min if proof_min < inf else None,
+        "shadow": [
+            {"gate": name, "pairs": count, "minutes": takes} for name, count, takes in shadow_minutes(plan, traffic)
+        ],
+    }
+
+
+def _step(step: Step, traffic: Traffic) -> dict[str, Any]:
+    """`budget_share`: of a month's errors, if all that the canary answers in the step's least time were errors."""
+    from serving.rollouts.estimate import budget_share
+
+    canary = traffic.requests_per_min * step.least_s / 60 * step.weight_bp / 10_000
+    return {
+        "weight_percent": step.weight_bp / 100,
+        "least_s": step.least_s,
+        "most_s": step.most_s,
+        "approval": step.approval,
+        "canary_requests": round(canary),
+        "budget_share": budget_share(canary, traffic),
+    }
+
+
+def _show(plan: Plan, load: Tried, foretold: Mapping[str, Any]) -> None:
+    from serving.cli.output import console, table
+
+    columns = ["step", "canary's share", "at least", "at most", "requests of the canary", "at risk", "approval"]
     rows = [
         (
             str(place),
@@ -135,57 +173,42 @@ def plan(
             f"{step['least_s'] / 60:g} min",
             f"{step['most_s'] / 60:g} min",
             f"{step['canary_requests']:,}",
+            _percent(step["budget_share"]),
             "yes" if step["approval"] else "",
         )
-        for place, step in enumerate(steps, start=1)
+        for place, step in enumerate(foretold["steps"], start=1)
     ]
     out = console()
-    if load.said:
-        out.print(f"{load.said}\n", markup=False)
-    out.print(table(columns, rows, right=columns[:5]))
-    least_s = sum(step.least_s for step in found.steps)
-    if found.shadow is not None:
-        least_s += found.shadow.duration_s
-        out.print(_shadow_text(found.shadow, requests_per_min, pairs), markup=False)
-    out.print(f"\n100 % follows after {least_s / _HOUR_S:.1f} h at the earliest\n", markup=False)
+    out.print(table(columns, rows, right=columns[:6]))
+    least_s = sum(step.least_s for step in plan.steps)
+    if plan.shadow is not None:
+        least_s += plan.shadow.duration_s
+        out.print(_shadow_text(plan.shadow, load.requests_per_min, foretold["shadow"]), markup=False)
+    out.print(f"\n100 % follows after {least_s / _HOUR_S:.1f} h at the earliest; {_AT_RISK}\n", markup=False)
     shown = [
         (
             gate["gate"],
             gate["change"],
             "not at all" if gate["step"] is None else f"{gate['minutes']:.1f} min",
             "" if gate["step"] is None else str(gate["step"] + 1),
-            f"{100 * gate['budget_share']:.2g} %" if gate["excess"] else "",
+            _percent(gate["budget_share"]) if gate["excess"] else "",
         )
-        for gate in gates
+        for gate in foretold["gates"]
     ]
     names = ["gate", "a change", "is seen after", "in step", "of a month's errors at 99.9 %"]
     out.print(table(names, shown, right=names[2:]))
-    out.print(f"\nthe last step needs about {proof_min:.0f} min to show that an equal canary is no worse", markup=False)
+    out.print(f"\n{_proof_text(foretold['proof_minutes'])}", markup=False)
 
 
-def _measured(client: ControlClient, model: str, seconds: float, *, known: bool) -> _Load:
-    """What came within some seconds, and the errors of all since the session began, of which there are more.
+def _percent(share: float) -> str:
+    percent = 100 * share
+    return f"{percent:,.0f} %" if percent >= _WHOLE_FROM else f"{percent:.2g} %"
 
-    Raises:
-        CommandFailed: nothing came and the load is not `known`, or nothing answers.
-    """
-    path = f"/models/{quote(model, safe='')}/traffic"
-    first = client.get(path)
-    time.sleep(seconds)
-    last = client.get(path)
-    came, took_s = last["requests"] - first["requests"], max(last["at_s"] - first["at_s"], 0.1)
-    if came <= 0 and not known:
-        raise CommandFailed(
-            f"{model} had no request within {seconds:g} s; name the load that there will be with --requests-per-min"
-        )
-    per_min, requests, errors = 60 * came / took_s, last["requests"], last["errors"]
-    # None among so many is no rate of zero.
-    rate = max(errors, 1) / max(requests, 1)
-    said = (
-        f"{model}: {per_min:,.0f} requests a minute within {took_s:.0f} s, and {errors:,} errors among {requests:,} "
-        "requests since the session began"
-    )
-    return _Load(per_min, min(rate, 1.0), said)
+
+def _proof_text(minutes: float | None) -> str:
+    if minutes is None:
+        return "the last step shows within no week that an equal canary is no worse"
+    return f"the last step needs about {minutes:.0f} min to show that an equal canary is no worse"
 
 
 def _world(file: Path, flags: World) -> World:

@@ -64,6 +64,39 @@ class RolloutLine(BaseModel):
     sentence: str
 
 
+class MarginSeen(BaseModel):
+    """A promotion asks for fewer than `ratio` times as many, or an `excess` of their share below this."""
+
+    over_ms: float | None = Field(description="Of latency: the bound of the runs.")
+    ratio: float
+    excess: float
+
+
+class JudgedBy(BaseModel):
+    """What a gate counts, and how many times as often (`allowed`) it may happen on the canary.
+
+    A canary that keeps to that is stopped with a chance of `alpha` at most.
+    """
+
+    counts: str = Field(description="requests, keys (the first of each), or runs (where keys are counted, one a key).")
+    key_share: float | None = Field(description="Share of the keys of which it is counted; null where requests are.")
+    allowed: float
+    alpha: float
+    bounds_ms: list[float] = Field(description="Of latency: bounds, from what the stable version took before.")
+    margins: list[MarginSeen]
+    sentence: str
+
+
+class GuardedBy(BaseModel):
+    """Which share (`rate`) of the model's requests, or runs, is allowed: `allowed` times an upper bound of before."""
+
+    allowed: float
+    alpha: float
+    rate: float
+    over_ms: float | None = Field(description="Of slow: the bound of runs; of over_goal: the model's latency goal.")
+    sentence: str
+
+
 class GateSeen(BaseModel):
     """`evidence` from `needed` on decides; `ratio` is how many times as often it happens on the canary.
 
@@ -79,6 +112,7 @@ class GateSeen(BaseModel):
     ratio_between: list[float | None]
     rates_between: dict[str, list[float]] = Field(description="Of the share of requests with it, by arm.")
     sentence: str
+    judged_by: JudgedBy
 
 
 class OfAll(BaseModel):
@@ -100,6 +134,7 @@ class GuardSeen(BaseModel):
     now: OfAll
     before: OfAll
     sentence: str
+    judged_by: GuardedBy
 
 
 class RolloutSeen(RolloutLine):
@@ -110,6 +145,9 @@ class RolloutSeen(RolloutLine):
     requests: Arms
     step_requests: Arms
     late_requests: int
+    key_sample: float | None = Field(
+        description="Share of the keys that is judged by what every key has; null where requests are counted."
+    )
     gates: list[GateSeen]
     guardrail: list[GuardSeen]
     lacking: list[str]
@@ -174,6 +212,8 @@ class Traffic(BaseModel):
     model: str
     requests: int
     errors: int
+    runs: int = Field(description="In which they were answered: fewer than requests where these run together.")
+    workers: int = Field(description="Gateway workers of the session that can predict now.")
     at_s: float = Field(description="Seconds since 1970; asked twice, the difference is what came meanwhile.")
 
 

@@ -243,7 +243,8 @@ class SessionOrders:
     async def _traffic(self, asked: Facts) -> Facts:
         model = asked["model"]
         await self._route(model)
-        return traffic_seen(model, self._parts.counts.of_model(model, traffic_view.COUNTED), time.time())
+        counted, workers = self._parts.counts.of_model(model, traffic_view.COUNTED), self._parts.gateways.alive()
+        return traffic_seen(model, counted, time.time(), workers)
 
     async def _batched(self, model: str) -> Facts:
         route = await self._route(model)

@@ -1,4 +1,4 @@
-"""How many requests of a model could be judged since the session began, and how many of them ended in an error."""
+"""How many requests of a model could be judged since the session began, how many failed, and in how many runs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving.errors import BadRequest, error_of
-from serving.telemetry.catalogue import REQUESTS
+from serving.telemetry.catalogue import BATCH_ROWS, REQUESTS
 from serving.telemetry.snapshot import Snapshot
 
-COUNTED = frozenset({REQUESTS.name})
+COUNTED = frozenset({REQUESTS.name, BATCH_ROWS.name})
 # Who asks for a version by its number or its variant chose by himself; of those a split decides nothing.
 _SPLIT = frozenset({"stable", "canary", ""})
 
 
-def traffic_seen(model: str, counted: Snapshot, now_s: float) -> Mapping[str, Any]:
+def traffic_seen(model: str, counted: Snapshot, now_s: float, workers: int) -> Mapping[str, Any]:
     """As a rollout counts them: an error of the caller's own making says nothing of a version."""
     requests = errors = 0
     variant_at, outcome_at = (REQUESTS.labels.index(name) for name in ("variant", "outcome"))
@@ -24,7 +24,23 @@ def traffic_seen(model: str, counted: Snapshot, now_s: float) -> Mapping[str, An
             continue
         requests += int(value)
         errors += int(value) if outcome != "ok" else 0
-    return {"model": model, "requests": requests, "errors": errors, "at_s": now_s}
+    return {
+        "model": model,
+        "requests": requests,
+        "errors": errors,
+        "runs": _runs(counted),
+        "workers": workers,
+        "at_s": now_s,
+    }
+
+
+def _runs(counted: Snapshot) -> int:
+    variant_at = BATCH_ROWS.labels.index("variant")
+    return sum(
+        sum(seen.counts)
+        for series, seen in counted.histograms.items()
+        if series.metric == BATCH_ROWS.name and series.labels[variant_at] in _SPLIT
+    )
 
 
 def _of_caller(outcome: str) -> bool:

@@ -80,7 +80,7 @@ class HeldSession:
         if model not in self.table.routes:
             raise UnknownModel(f"there is no model {model!r}")
         if what == "traffic":
-            return traffic_seen(model, Snapshot(), 5.0)
+            return traffic_seen(model, Snapshot(), 5.0, 2)
         return batching_seen(self.table.routes[model], {1: BATCHING}, Snapshot())
 
     def _load(self, key: VersionKey) -> Mapping[str, Any]:

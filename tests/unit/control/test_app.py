@@ -42,7 +42,7 @@ class FakeSession:
             "health": {"status": "ready", "engine": "ray", "workers": 2, "release": "1"},
             "models": {"models": [{"name": "a", "default": 1, "versions": [{**VERSION, **FACTS}]}]},
             "batching": {"model": "a", "loop_lag_s": 0.0, "refused_requests": {"overloaded": 2}, "versions": []},
-            "traffic": {"model": "a", "requests": 7, "errors": 1, "at_s": 5.0},
+            "traffic": {"model": "a", "requests": 7, "errors": 1, "runs": 3, "workers": 2, "at_s": 5.0},
             "pools": {"pools": [{"name": "default", "versions": ["a/1"], "replicas": [], "alive": 1}]},
             "load": {"model": "a", "version": 1, "changed": True},
             "unload": {"model": "a", "versions": [1]},
@@ -75,7 +75,8 @@ async def test_what_there_is_can_be_read(session: FakeSession) -> None:
         assert (await asking.get("/api/v1/models")).json()["models"][0]["versions"][0]["state"] == "ready"
         assert (await asking.get("/api/v1/models/a")).json()["name"] == "a"
         assert (await asking.get("/api/v1/models/a/batching")).json()["refused_requests"] == {"overloaded": 2}
-        assert (await asking.get("/api/v1/models/a/traffic")).json()["requests"] == 7
+        traffic = (await asking.get("/api/v1/models/a/traffic")).json()
+        assert [traffic[name] for name in ("requests", "runs", "workers")] == [7, 3, 2]
         assert (await asking.get("/api/v1/pools")).json()["pools"][0]["alive"] == 1
 
 
