@@ -91,7 +91,8 @@ def _watched(out: Console, control: ControlClient, rollout_id: str, passengers: 
                 control.post(f"/rollouts/{rollout_id}:abort", {"by": _WHO})
                 return {**control.get(f"/rollouts/{rollout_id}"), "gates": seen["gates"]}
             if screen is not None:
-                screen.update(Group(Text(), *map(Text, tree(seen)), Text(), Text(_traffic(passengers))), refresh=True)
+                lines = map(Text, tree(seen, judged_by=False))
+                screen.update(Group(Text(), *lines, Text(), Text(_traffic(passengers))), refresh=True)
             time.sleep(_LOOK_EVERY_S)
 
 

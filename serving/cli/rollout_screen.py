@@ -26,8 +26,8 @@ def in_short(seen: Seen) -> str:
     )
 
 
-def tree(seen: Seen, now_s: float | None = None) -> Iterator[str]:
-    """One rollout with everything that is known of it, line by line."""
+def tree(seen: Seen, now_s: float | None = None, *, judged_by: bool = True) -> Iterator[str]:
+    """One rollout with everything that is known of it, line by line; `judged_by` never changes, and takes room."""
     now_s = time.time() if now_s is None else now_s
     yield f"{seen['id']}: {seen['model']}, version {seen['stable']} to {seen['canary']}"
     yield f"├─ {_phase(seen)} for {_long(now_s - seen['since_s'])}, {seen['weight_percent']:g} % to the canary"
@@ -41,26 +41,35 @@ def tree(seen: Seen, now_s: float | None = None) -> Iterator[str]:
     late = f", {seen['late_requests']:,} told too late" if seen["late_requests"] else ""
     yield (
         f"├─ requests: {on['canary']:,} on the canary, {on['stable']:,} on the stable version, counted by "
-        f"{seen['counted_by']}{late}"
+        f"{seen['counted_by']}{_sampled(seen)}{late}"
     )
     if seen.get("shadow"):
         yield from _shadow(seen["shadow"])
     yield "└─ gates" if seen["gates"] else "└─ gates: none before the stable version is measured"
-    for sentence in explained(seen):
+    for sentence in explained(seen, judged_by=judged_by):
         yield f"   {sentence}"
 
 
-def explained(seen: Seen) -> Iterator[str]:
-    """Every gate in one sentence with its numbers, and what a promotion still lacks."""
+def explained(seen: Seen, *, judged_by: bool = False) -> Iterator[str]:
+    """Every gate in one sentence with its numbers, and what a promotion still lacks.
+
+    With `judged_by` what each is judged by follows, where the control app is of this release.
+    """
     for gate in (seen.get("shadow") or {"gates": ()})["gates"]:
         yield f"shadow {gate['name']}: {gate['sentence']}"
-    for gate in seen["gates"]:
-        yield f"{gate['name']}: {gate['sentence']}"
-    # A control app of the release before has none.
-    for guard in seen.get("guardrail", ()):
-        yield f"guardrail: {guard['sentence']}"
+    # A control app of the release before has no guardrail.
+    guards = [("guardrail", guard) for guard in seen.get("guardrail", ())]
+    for name, gate in (*((gate["name"], gate) for gate in seen["gates"]), *guards):
+        yield f"{name}: {gate['sentence']}"
+        if judged_by and "judged_by" in gate:
+            yield f"   by {gate['judged_by']['sentence']}"
     for sentence in seen["lacking"]:
         yield f"to promote: {sentence}"
+
+
+def _sampled(seen: Seen) -> str:
+    share = seen.get("key_sample") or 1.0
+    return f" of a sample of {100 * share:.3g} % of them" if share < 1 and seen["counted_by"] == "key" else ""
 
 
 def _shadow(seen: Seen) -> Iterator[str]:

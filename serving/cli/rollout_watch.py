@@ -61,7 +61,8 @@ def show(seen: Seen, *, as_json: bool, anew: bool = False) -> None:
     out = console()
     if anew and out.is_terminal:
         out.clear()
-    out.print("\n".join(tree(seen)), markup=False)
+    # What is looked at again and again has to fit on a screen.
+    out.print("\n".join(tree(seen, judged_by=not anew)), markup=False)
 
 
 def over(client: ControlClient, rollout_id: str, timeout_s: float, *, silent: bool) -> Seen:

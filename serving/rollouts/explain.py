@@ -23,15 +23,20 @@ _WORDS = {
 _MOST_FORETOLD = 1_000
 
 
+def words(gate: str) -> str:
+    """The events of a gate, as people call them."""
+    return _WORDS.get(gate, gate)
+
+
 def of_reading(gates: GateSet, evidence: Evidence, reading: Reading) -> str:
     """What was seen on both arms, how much evidence that is, and how much more would decide."""
-    what = _WORDS.get(reading.gate.name, reading.gate.name)
+    what = words(reading.gate.name)
     return f"{_seen(what, reading)}; {_evidence(reading)}{_missing(gates, evidence, reading)}"
 
 
 def of_proof(proof: Proof) -> str:
     """What a promotion still lacks."""
-    what = _WORDS.get(proof.gate.name, proof.gate.name)
+    what = words(proof.gate.name)
     if proof.saturated:
         return f"{what}: most are of keys that had one before, so that both arms look alike; nothing can be shown"
     return (

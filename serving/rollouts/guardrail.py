@@ -56,9 +56,9 @@ class Before(NamedTuple):
 
     @classmethod
     def load(cls, stored: Sequence[Any]) -> Before:
-        """Of its JSON form; older releases counted requests alone."""
+        """Of its JSON form; older releases counted answers where runs count now, and of those errors alone hold."""
         of, events = stored
-        return cls((of,) * len(events) if isinstance(of, int) else tuple(of), tuple(events))
+        return cls((of,), tuple(events[:1])) if isinstance(of, int) else cls(tuple(of), tuple(events))
 
 
 class SliceSeen(NamedTuple):
@@ -79,13 +79,17 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """One event at one look; `now` (the last minute) and `before` are requests or runs with it, and all of them."""
+    """One event at one look; `now` (the last minute) and `before` are requests or runs with it, and all of them.
+
+    `allowed_rate` is the share of them that is allowed to have it.
+    """
 
     name: str
     evidence: float
     needed: float
     now: tuple[int, int]
     before: tuple[int, int]
+    allowed_rate: float
 
     @property
     def broken(self) -> bool:
@@ -142,6 +146,7 @@ def guarded(guard: Guard, before: Before, settings: GuardrailSettings) -> list[G
             1 / settings.alpha,
             (sum(one.events[place] for one in guard.recent), sum(one.of[place] for one in guard.recent)),
             (before.events[place], before.of[place]),
+            min(_allowed_rate(before, settings, place), 1.0),
         )
         for place, name in enumerate(EVENTS[: len(before.events)])
     ]
@@ -171,18 +176,17 @@ def dump(guard: Guard) -> dict[str, Any]:
     return {"next_slice": guard.process.next_slice, "a": guard.process.a.tolist(), "recent": recent}
 
 
-def load(document: Mapping[str, Any]) -> Guard:
-    """What `dump` wrote."""
-    process = EProcess(document["next_slice"], np.array(document["a"], np.float64))
-    # Those of older releases, which are shown and judged no more, counted requests alone.
+def load(document: Mapping[str, Any], before: Before) -> Guard:
+    """What `dump` wrote; of what older releases wrote, the events that are looked at still."""
+    bets = np.array(document["a"], np.float64)[: len(before.events) * _RATIOS]
     new = (one for one in document["recent"] if isinstance(one[1], list))
-    return Guard(process, tuple(SliceSeen(place, tuple(of), tuple(events)) for place, of, events in new))
+    recent = tuple(SliceSeen(place, tuple(of), tuple(events)) for place, of, events in new)
+    return Guard(EProcess(document["next_slice"], bets), recent)
 
 
 def _log_growth(before: Before, settings: GuardrailSettings, place: int, seen: Sequence[SliceSeen]) -> Floats:
     """Slices by ratios; all zero, which bets nothing, where so much is allowed that nothing is left to be found."""
-    _, highest = rate_interval(before.events[place], before.of[place], settings.alpha)
-    p0 = settings.allowed * highest
+    p0 = _allowed_rate(before, settings, place)
     growth = np.zeros((len(seen), _RATIOS))
     if p0 * _LEAST_RATIO >= _MOST_RATE:
         return growth
@@ -191,6 +195,11 @@ def _log_growth(before: Before, settings: GuardrailSettings, place: int, seen: S
         hit, missed = log(phi), log1p(-phi * p0) - log1p(-p0)
         row[:] = [one.events[place] * hit + (one.of[place] - one.events[place]) * missed for one in seen]
     return growth
+
+
+def _allowed_rate(before: Before, settings: GuardrailSettings, place: int) -> float:
+    _, highest = rate_interval(before.events[place], before.of[place], settings.alpha)
+    return settings.allowed * highest
 
 
 def _sum(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:

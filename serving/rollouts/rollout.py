@@ -127,7 +127,7 @@ class Rollout:
 
     def folded_guard(self, before: Before) -> Guard:
         """Of all slices that are over."""
-        return guardrail.begin(before) if self.guard is None else guardrail.load(self.guard)
+        return guardrail.begin(before) if self.guard is None else guardrail.load(self.guard, before)
 
     def with_evidence(self, evidence: Evidence, folded: int) -> Rollout:
         """With slices up to `folded` in it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving.rollouts import explain, guardrail, record, transition
+from serving.rollouts import explain, guardrail, judged_by, record, transition
 from serving.rollouts.bridge import sentence
 from serving.rollouts.counted import stratum_counts
 from serving.rollouts.evidence import Evidence, at_step, values, with_strata
@@ -63,8 +63,9 @@ def view(rollout: Rollout, counted: Counted, late: int) -> dict[str, Any]:
         "requests": _by_arm(evidence.requests),
         "step_requests": _by_arm(evidence.step.requests),
         "late_requests": late,
-        "gates": _gates(gates, evidence) if rollout.standing is not None else [],
-        "guardrail": [_guarded(one) for one in whole_model(rollout, new)],
+        "key_sample": judged_by.key_sample(rollout),
+        "gates": _gates(rollout, gates, evidence) if rollout.standing is not None else [],
+        "guardrail": _guardrail(rollout, new),
         "lacking": [explain.of_proof(proof) for proof in proofs(gates, evidence) if not proof.shown]
         if rollout.standing is not None and not rollout.over
         else [],
@@ -79,6 +80,7 @@ def _unreadable(rollout: Rollout, why: str, late: int) -> dict[str, Any]:
         "requests": nothing,
         "step_requests": nothing,
         "late_requests": late,
+        "key_sample": judged_by.key_sample(rollout),
         "gates": [],
         "guardrail": [],
         "lacking": [why],
@@ -95,9 +97,12 @@ def _step(plan: Plan, place: int) -> dict[str, Any]:
     }
 
 
-def _gates(gates: GateSet, evidence: Evidence) -> list[dict[str, Any]]:
+def _gates(rollout: Rollout, gates: GateSet, evidence: Evidence) -> list[dict[str, Any]]:
     found = values(gates, evidence)
-    return [_gate(gates, evidence, read(gates, evidence, gate, found)) for gate in gates.gates]
+    return [
+        _gate(gates, evidence, read(gates, evidence, gate, found)) | {"judged_by": judged_by.of_gate(rollout, gate)}
+        for gate in gates.gates
+    ]
 
 
 def _gate(gates: GateSet, evidence: Evidence, reading: Reading) -> dict[str, Any]:
@@ -113,6 +118,15 @@ def _gate(gates: GateSet, evidence: Evidence, reading: Reading) -> dict[str, Any
         "rates_between": {arm: list(bounds) for arm, bounds in zip(_ARMS, (sizes.canary, sizes.stable), strict=True)},
         "sentence": explain.of_reading(gates, evidence, reading),
     }
+
+
+def _guardrail(rollout: Rollout, new: Counted) -> list[dict[str, Any]]:
+    settings = rollout.in_force().guardrail
+    if settings is None:
+        return []
+    return [
+        _guarded(one) | {"judged_by": judged_by.of_guard(rollout, one, settings)} for one in whole_model(rollout, new)
+    ]
 
 
 def _guarded(one: Guarded) -> dict[str, Any]:

@@ -87,10 +87,19 @@ def test_what_an_earlier_release_counted_of_answers_is_not_taken_for_runs() -> N
 
 def test_what_an_earlier_release_began_without_a_goal_goes_on() -> None:
     document = guardrail.dump(after(at_rates(0.02, 0.03, 20)))
-    held = guardrail.load(json.loads(json.dumps(document)))
+    held = guardrail.load(json.loads(json.dumps(document)), BEFORE)
     seen = [SliceSeen(20, (100, 90, 90), (60, 0, 0)), SliceSeen(21, (100, 90, 90), (60, 0, 0))]
     errors, _ = guardrail.guarded(guardrail.with_slices(held, BEFORE, SETTINGS, seen), BEFORE, SETTINGS)
     assert errors.broken
+
+
+def test_of_what_an_earlier_release_counted_of_answers_errors_alone_are_watched_on() -> None:
+    guard = after(at_rates(0.3, 0.03, 20))
+    document = json.loads(json.dumps(guardrail.dump(guard))) | {"recent": [[19, 100, 30, 3]]}
+    before = Before.load([1_000, [5, 8]])
+    (errors,) = guardrail.guarded(guardrail.load(document, before), before, SETTINGS)
+    assert errors.evidence == evidence(guard)[0]
+    assert errors.before == (5, 1_000)
 
 
 def test_where_hardly_anything_was_seen_before_nothing_is_found() -> None:
@@ -105,7 +114,7 @@ def test_it_goes_on_after_a_restart_to_the_last_bit() -> None:
     seen = [*at_rates(0.02, 0.03, 20), *at_rates(0.4, 0.03, 3, first=20)]
     once, held = after(seen), guardrail.begin(BEFORE)
     for one in seen:
-        held = guardrail.load(json.loads(json.dumps(guardrail.dump(held))))
+        held = guardrail.load(json.loads(json.dumps(guardrail.dump(held))), BEFORE)
         held = guardrail.with_slices(held, BEFORE, SETTINGS, [one])
     assert np.array_equal(once.process.a, held.process.a)
     assert once.recent == held.recent
