@@ -17,7 +17,8 @@ from serving.errors import BadRequest, InUse, NotReady, ServingError, Unavailabl
 from serving.rollouts import look, rollout, shadow, transition
 from serving.rollouts.beginning import asked_for, check_pin, check_score, stable_of
 from serving.rollouts.hook_message import key_of, message, owing, question
-from serving.rollouts.look import Facts, Looked
+from serving.rollouts.look import Facts
+from serving.rollouts.looked import Looked
 from serving.rollouts.own_replicas import OwnReplicas
 from serving.rollouts.rollout import Rollout
 from serving.rollouts.session import Session

@@ -12,7 +12,9 @@ from serving.rollouts.counted import stratum_counts
 from serving.rollouts.evidence import Evidence, with_strata
 from serving.rollouts.gate import GateSet
 from serving.rollouts.guardrail import Guarded, SliceSeen
+from serving.rollouts.looked import Looked, given_up, told
 from serving.rollouts.measuring import FEWEST_RUNS, Basis, Measurement
+from serving.rollouts.older_release import gone_on
 from serving.rollouts.plan import ShadowStage
 from serving.rollouts.rollout import Rollout, Said
 from serving.rollouts.stratum import SLICE_S, StratumCounts
@@ -72,14 +74,6 @@ class Facts:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """The rollout after the look, and what the audit keeps of a verdict that changed something; None of others."""
-
-    rollout: Rollout
-    entry: Mapping[str, Any] | None = None
-
-
 def complete(rollout: Rollout, now_s: float, folded: int | None = None) -> int:
     """The last slice that takes no more counts; -1 before there is one.
 
@@ -94,7 +88,7 @@ def measured(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> 
     if facts.hard_stop:
         return _stopped(rollout, facts, now_s)
     if facts.no_place:
-        return _given_up(rollout, "no_place", facts.no_place, now_s)
+        return given_up(rollout, "no_place", facts.no_place, now_s)
     seen, passed_s = Measurement.of(counted.values()), now_s - rollout.began_s
     if rollout.sticky is None:
         if seen.requests:
@@ -116,8 +110,8 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
     standing = rollout.standing
     if standing is None or standing.over:
         return Looked(rollout)
-    if why := record.readable(rollout.evidence):
-        return _given_up(rollout, "older_release", why, now_s)
+    if older := gone_on(rollout, now_s):
+        return older
     rollout = sampled(rollout, facts)
     plan, gates = rollout.in_force(), rollout.gates()
     through = complete(rollout, now_s)
@@ -154,8 +148,10 @@ def judged(rollout: Rollout, counted: Counted, facts: Facts, now_s: float) -> Lo
 def unread(rollout: Rollout, why: str, facts: Facts, now_s: float) -> Looked:
     """A look that found no counts it could read: nothing is folded, so that none is lost once they can be again."""
     standing, plan = rollout.standing, rollout.in_force()
-    if standing is None or standing.over or record.readable(rollout.evidence):
+    if standing is None or standing.over:
         return Looked(rollout)
+    if older := gone_on(rollout, now_s):
+        return older
     elapsed_s = now_s - standing.since_s
     step = 0 if standing.shadowing else standing.judged_step
     look = Look(step, elapsed_s, hard_stop=facts.hard_stop, store_error=why, accepted=standing.accepted)
@@ -337,13 +333,6 @@ def _stopped(rollout: Rollout, facts: Facts, now_s: float) -> Looked:
     return Looked(stopped, told("controller", "rolled_back", rollout, stopped, now_s))
 
 
-def _given_up(rollout: Rollout, reason: str, why: str, now_s: float) -> Looked:
-    """Says nothing of the canary: nobody can judge it."""
-    said = Said("error", "hold", reason, why)
-    ended = replace(rollout, standing=transition.Standing(Phase.ABORTED, 0, now_s, why), said=said)
-    return Looked(ended, told("controller", "aborted", rollout, ended, now_s))
-
-
 def _entry(
     before: Rollout, after: Rollout, look: Look, seen: tuple[GateSet, Evidence, Sequence[StratumCounts]], now_s: float
 ) -> dict[str, Any]:
@@ -353,20 +342,6 @@ def _entry(
         "look": {**asdict(look), "accepted": sorted(look.accepted)},
         "evidence": record.dump(folded),
         "open": [record.dump_counts(gates, counts) for counts in still_open],
-    }
-
-
-def told(who: str, what: str, before: Rollout | None, after: Rollout, now_s: float) -> dict[str, Any]:
-    """What every entry of the audit says."""
-    standing = after.standing
-    return {
-        "at_s": now_s,
-        "who": who,
-        "what": what,
-        "from": "" if before is None else before.phase,
-        "to": after.phase,
-        "step": 0 if standing is None else standing.step,
-        "why": after.said.sentence if standing is None else standing.reason or after.said.sentence,
     }
 
 

@@ -12,8 +12,8 @@ from serving.rollouts.evidence import Evidence, StepCounts, Tables
 from serving.rollouts.gate import GateSet
 from serving.rollouts.stratum import ROWS, Counts, Stratum, StratumCounts
 
-# 1: each answer was an event of latency, where now a run is.
-FORMAT = 2
+# Of the one before each answer was an event of latency, where now a run is.
+FORMAT, _OF_ANSWERS = 2, 1
 
 
 def dump_counts(gates: GateSet, counts: StratumCounts) -> dict[str, Any]:
@@ -57,14 +57,18 @@ def dump(evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def of_answers(document: Mapping[str, Any] | None) -> bool:
+    """Whether the release before this form wrote it; `older_release` says what of it goes on."""
+    return document is not None and document["format"] == _OF_ANSWERS
+
+
 def readable(document: Mapping[str, Any] | None) -> str:
-    """Why evidence cannot be gone on with; "" where it can."""
+    """Why evidence cannot be gone on with as it is; "" where it can."""
     if document is None or document["format"] == FORMAT:
         return ""
-    return (
-        f"its evidence is of format {document['format']}, in which every answer counts, and this release reads format "
-        f"{FORMAT}, in which a run does: start it again"
-    )
+    if of_answers(document):
+        return "its evidence is of a release that counted every answer of latency, where a run counts now"
+    return f"its evidence is of format {document['format']}, and this release reads format {FORMAT}: start it again"
 
 
 def load(gates: GateSet, document: Mapping[str, Any]) -> Evidence:

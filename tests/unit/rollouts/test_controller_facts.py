@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from serving.errors import Unavailable
 from serving.rollouts.look import replayed
 from serving.rollouts.transition import Order
-from serving.rollouts.view import view
 from serving.routing.table import ALL_KEYS
 from serving.state.rollout_counts import MOST_KEYS
 from tests.unit.rollouts.controlled_world import World
@@ -103,25 +100,3 @@ async def test_a_canary_that_crashes_is_rolled_back_also_while_counts_cannot_be_
     world.store.unreadable, world.store.faulted[rollout_id] = Unavailable("it takes too long"), (1, 0)
     await world.tick()
     assert (world.held(rollout_id).phase, world.session.canary_bp) == ("rolled_back", 0)
-
-
-async def test_one_that_an_older_release_began_ends_with_a_sentence_and_stays_in_the_list() -> None:
-    world = World()
-    rollout_id = await world.begin()
-    await world.until("step", rollout_id)
-    for _ in range(30):
-        await world.tick()
-    document = json.loads(world.store.documents[rollout_id])
-    assert document["evidence"]["format"] == 2
-    document["evidence"]["format"] = 1
-    document["before"] = [1_000, [5, 10]]
-    document["guard"]["recent"] = [[3, 100, 1, 2]]
-    world.store.documents[rollout_id] = json.dumps(document)
-    await world.tick()
-    held = world.held(rollout_id)
-    assert (held.phase, held.said.reason, world.session.canary_bp) == ("aborted", "older_release", 0)
-    assert "format 1, in which every answer counts" in held.said.sentence
-    seen = view(held, {}, 0)
-    assert (seen["gates"], seen["lacking"], seen["said"]) == ([], [held.said.sentence], held.said.sentence)
-    with pytest.raises(ValueError, match="start it again"):
-        replayed({"evidence": document["evidence"], "open": [], "look": {}}, held)
