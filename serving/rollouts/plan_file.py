@@ -11,6 +11,7 @@ from typing import Any
 
 from serving.errors import ConfigInvalid
 from serving.rollouts import isolation
+from serving.rollouts.argo_steps import entries
 from serving.rollouts.hook import hooks
 from serving.rollouts.plan import (
     DEFAULT_GATES,
@@ -34,7 +35,9 @@ KEYS = (
 _STEP_KEYS = ("weight", "duration", "max_duration", "approval")
 _SHADOW_KEYS = ("percent", "duration", "max_duration", "gates", "show_features")
 _SHADOW_GATES = ("flips", "deltas", "errors")
-_GATE_KEYS = ("alpha", "allowed", "margin", "excess")
+_MARGIN_KEYS = ("margin", "excess")
+# Of latency, for the share of runs over the bounds nearest to these: `plan.TAILS`.
+_TAIL_KEYS = ("p90", "p99")
 _DURATION = re.compile(r"([0-9]+)([smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MOST_ALPHA = 0.1
@@ -96,14 +99,14 @@ def _steps(given: Any, requests_per_min: float, problems: _Problems) -> tuple[St
     if len(given) > _MOST_STEPS:
         problems.add("steps", f"{len(given)} of them; at most {_MOST_STEPS}")
         return ()
-    steps = [_step(f"steps[{place}]", entry, problems) for place, entry in enumerate(given)]
-    for place, (before, after) in enumerate(pairwise(steps), start=1):
+    steps = [(where, _step(where, entry, problems)) for where, entry in entries(given, problems.add)]
+    for (_, before), (where, after) in pairwise(steps):
         if after.weight_bp <= before.weight_bp:
             problems.add(
-                f"steps[{place}].weight",
+                f"{where}.weight",
                 f"{_percent(after.weight_bp)} follows {_percent(before.weight_bp)}; weights must grow with each step",
             )
-    return tuple(steps)
+    return tuple(step for _, step in steps)
 
 
 def _step(where: str, given: Any, problems: _Problems) -> Step:  # noqa: ANN401 - a file
@@ -159,21 +162,39 @@ def _gates(given: Any, problems: _Problems) -> Mapping[str, GateSettings]:  # no
     return gates
 
 
+def _keys_of(name: str) -> tuple[str, ...]:
+    """What a plan may say of a gate: errors have a margin, latency one for each tail, the others none."""
+    margins: tuple[str, ...] = {"errors": _MARGIN_KEYS, "latency": _TAIL_KEYS}.get(name, ())
+    return ("alpha", "allowed", *margins)
+
+
 def _no_settings(name: str) -> str:
     off = "" if name in _ALWAYS else ", or false to leave it out"
-    return f"is no mapping with any of the keys {', '.join(_GATE_KEYS)}{off}"
+    return f"is no mapping with any of the keys {', '.join(_keys_of(name))}{off}"
 
 
 def _gate(name: str, given: Mapping[str, Any], problems: _Problems) -> GateSettings:
     where, before = f"gates.{name}", DEFAULT_GATES[name]
-    problems.unknown(where, given, _GATE_KEYS)
+    problems.unknown(where, given, _keys_of(name))
     alpha = _number(where, "alpha", given.get("alpha", before.alpha), problems, _is_share, "between 0 and 1")
     allowed = _number(where, "allowed", given.get("allowed", before.allowed), problems, _from_one, "of 1 or more")
-    if ("margin" in given or "excess" in given) and len(before.margins) != 1:
-        problems.add(where, "margin and excess are for the gate errors; latency has its own, and others none")
-        return before
-    margins = tuple(_margin(where, given, margin, allowed, problems) for margin in before.margins)
-    return GateSettings(alpha, allowed, margins)
+    if name == "latency":
+        parts = [(f"{where}.{tail}", _tail(where, tail, given, problems)) for tail in _TAIL_KEYS]
+    else:
+        parts = [(where, given)]
+    margins = (
+        _margin(at, part, margin, allowed, problems) for (at, part), margin in zip(parts, before.margins, strict=False)
+    )
+    return GateSettings(alpha, allowed, tuple(margins))
+
+
+def _tail(where: str, tail: str, given: Mapping[str, Any], problems: _Problems) -> Mapping[str, Any]:
+    part = given.get(tail, {})
+    if not isinstance(part, Mapping):
+        problems.add(f"{where}.{tail}", "is no mapping with any of the keys margin, excess")
+        return {}
+    problems.unknown(f"{where}.{tail}", part, _MARGIN_KEYS)
+    return part
 
 
 def _margin(

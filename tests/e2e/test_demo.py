@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.doubling import LONG
 from tests.integration.cli.sluice_command import PROGRAM, ROOT, environment, sluice
 
 PORTS = ("--http-port", "0", "--metrics-port", "0")
@@ -55,6 +56,22 @@ def test_a_version_that_raises_is_rolled_back_before_ones_eyes_and_the_exit_code
     assert re.search(r"a moment later all are answered by version 1; [\d,]+ errors", ended.out)
     assert ended.err.strip() == "sluice: the version was not promoted"
     assert left_behind(tmp_path) == []
+
+
+@pytest.mark.skipif(not LONG, reason="SLUICE_LONG=1 plays every version")
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("canary", "code", "says"),
+    [
+        ("good", 0, r"promoted, 100 % to version 2"),
+        ("slow", 4, r"rolled back, 0 % to version 4: runs over the bound"),
+        ("shifted", 4, r"paused, \d+ % to version 5: [\d,]+ scores of the canary lie otherwise"),
+    ],
+)
+def test_each_other_version_comes_to_its_end_within_about_two_minutes(canary: str, code: int, says: str) -> None:
+    ended = sluice("demo", "--canary", canary, "--engine", "in-process", *PORTS, timeout_s=200)
+    assert ended.code == code, ended.out + ended.err
+    assert re.search(says, ended.out), ended.out
 
 
 def test_without_once_it_stays_up_until_it_is_interrupted(tmp_path: Path) -> None:

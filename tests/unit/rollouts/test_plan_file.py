@@ -42,7 +42,7 @@ def test_what_a_plan_says_is_taken() -> None:
             "gates": {
                 "errors": {"margin": 1.5, "excess": 0.01, "alpha": 0.01},
                 "scores": False,
-                "latency": {"allowed": 1.5},
+                "latency": {"allowed": 1.5, "p90": {"margin": 2.5}, "p99": {"excess": 0.02}},
             },
             "shadow": {"percent": 10, "duration": "10m"},
             "min_requests": 100,
@@ -55,6 +55,7 @@ def test_what_a_plan_says_is_taken() -> None:
     assert plan.gates["errors"].margins == ((1.5, 0.01),)
     assert "scores" not in plan.gates
     assert plan.gates["latency"].allowed == 1.5
+    assert plan.gates["latency"].margins == ((2.5, 0.03), (2.0, 0.02))
     assert plan.shadow == ShadowStage(10, 600)
     assert (plan.min_requests, plan.min_events) == (100, 5)
     assert plan.on_inconclusive is Otherwise.ABORT
@@ -85,7 +86,11 @@ def test_what_a_plan_says_is_taken() -> None:
         ({"gates": {"errors": {"alpha": 0}}}, "gates.errors.alpha: 0 is not permitted"),
         ({"gates": {"errors": {"alpha": 0.2}}}, "gates: alphas add up to"),
         ({"gates": {"errors": False}}, "gates.errors: is no mapping"),
-        ({"gates": {"latency": {"margin": 2}}}, "gates.latency: margin and excess are for the gate errors"),
+        ({"gates": {"latency": {"margin": 2}}}, "unknown key 'margin'; there are alpha, allowed, p90, p99"),
+        ({"gates": {"latency": {"p90": 2}}}, "gates.latency.p90: is no mapping with any of the keys margin, excess"),
+        ({"gates": {"latency": {"p90": {"margni": 2}}}}, "gates.latency.p90: unknown key 'margni'; there are margin"),
+        ({"gates": {"latency": {"p99": {"margin": 1.2}}}}, "gates.latency.p99.margin: 1.2 is not above allowed, 1.25"),
+        ({"gates": {"scores": {"excess": 0.1}}}, "gates.scores: unknown key 'excess'; there are alpha, allowed"),
         ({"gates": []}, "gates: is no mapping"),
         ({"gates": {"errors": {"alhpa": 0.1}}}, "gates.errors: unknown key 'alhpa'"),
         ({"shadow": {"percent": 0}}, "shadow.percent: 0 is not permitted"),
