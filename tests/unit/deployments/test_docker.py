@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ PINNED = re.compile(r".+:\d+\.\d+.*|.+:v\d+\.\d+\.\d+")
 def test_what_is_copied_is_there_and_not_ignored(source: str) -> None:
     assert (ROOT / source).exists()
     assert f"!{source}" in (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
+
+
+def test_every_package_of_the_product_is_copied() -> None:
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert set(built["packages"]) <= set(copied(FOUND))
 
 
 def test_images_are_pinned() -> None:
