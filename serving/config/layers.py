@@ -39,8 +39,11 @@ class Layers:
             path = self._path_of(name, known)
             try:
                 value = yaml.safe_load(environment[name])
-            except yaml.YAMLError as error:
-                raise ConfigInvalid(f"{name}: {environment[name]!r} is no YAML value") from error
+            except yaml.YAMLError:
+                # Neither the value nor the error, which quotes it: it may hold a password.
+                raise ConfigInvalid(
+                    f"{name}: its value is no YAML; put quotes around text that means something to it"
+                ) from None
             self.put(path, value, f"environment {name}")
 
     def add_flags(self, flags: Mapping[Path, tuple[str, Any]]) -> None:

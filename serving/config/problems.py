@@ -66,4 +66,7 @@ def _nearest(path: Path, schema: Schema) -> str:
 
 def _value(value: Any) -> str:  # noqa: ANN401 - whatever the file says
     text = json.dumps(shown(value), default=repr)
+    if "://" in text and not isinstance(value, str):
+        # A blank in a password is enough, and then nobody knows where that ends.
+        return "no text, but what YAML makes of an address with such characters in it"
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."

@@ -133,6 +133,25 @@ modles: {}
 
 
 @pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ('"redis://:planted@host:6379/0', "SLUICE_STATE__CONTROL_URL: its value is no YAML"),
+        # With the blank after its colon it is a mapping.
+        (
+            "redis://:planted: word@host:6379/0",
+            "environment SLUICE_STATE__CONTROL_URL): is no text, but what YAML makes of",
+        ),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_named_and_its_password_is_not_shown(
+    tmp_path: Path, value: str, told: str
+) -> None:
+    said = refusal_of(tmp_path, "", {"SLUICE_STATE__CONTROL_URL": value})
+    assert told in said
+    assert "planted" not in said
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("http: {port: 1, port: 2}", "http.port stands twice"),
