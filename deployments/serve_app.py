@@ -3,19 +3,21 @@
 SLUICE_CONFIG names the configuration (default: sluice.yaml, if there is one), any setting can be given as
 SLUICE_SECTION__KEY, and SLUICE_MODELS names the model repository (default: the configuration's, else the flights
 example). With SLUICE_POOL_SECRET set, replicas also answer over the tensor stream, each on what SLUICE_POOL_HOST is on
-its own node.
+its own node. SLUICE_POOL_GROUPS names pools whose replicas run on nodes with the custom resource `pool-NAME` alone.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ray import serve
 
 from serving.config.effective import effective
+from serving.config.serving_models import TRIAL
 from serving.pool.host_process import HOST
 from serving.pool.pool_listing import listing
 from serving.pool.pool_spec import PoolSpec
@@ -29,7 +31,8 @@ from serving.state.connection import problem_with
 log = logging.getLogger("ray.serve")
 
 _EXAMPLE = Path(__file__).parent / "flights" / "models"
-_OURS = ("SLUICE_CONFIG", "SLUICE_MODELS", "SLUICE_SESSION", HOST, VARIABLE)
+_GROUPS = "SLUICE_POOL_GROUPS"
+_OURS = ("SLUICE_CONFIG", "SLUICE_MODELS", "SLUICE_SESSION", _GROUPS, HOST, VARIABLE)
 
 
 def build(environment: Mapping[str, str]) -> serve.Application:
@@ -46,8 +49,18 @@ def build(environment: Mapping[str, str]) -> serve.Application:
         ServedModel(version.key.model, version.key.version, str(version.path))
         for version in Repository(Path(root).absolute()).listing().versions
     ]
-    pools = pools_at(place_of(environment, settings.state.control_url), settings, models)
+    groups = environment.get(_GROUPS, "").split()
+    pools = [
+        in_its_group(pool, groups)
+        for pool in pools_at(place_of(environment, settings.state.control_url), settings, models)
+    ]
     return listing({pool.name: application(pool, f"pool-{pool.name}") for pool in pools})
+
+
+def in_its_group(pool: PoolSpec, groups: Collection[str]) -> PoolSpec:
+    """On the nodes of the group that is called as it is, where there is one; versions under trial beside the others."""
+    name = pool.name.removesuffix(TRIAL)
+    return replace(pool, node_resource=f"pool-{name}") if name in groups else pool
 
 
 def place_of(environment: Mapping[str, str], control_url: str) -> PoolSpec:

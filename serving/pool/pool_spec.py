@@ -24,7 +24,8 @@ class PoolSpec:
     `replicas` run, or up to `most_replicas` where that is more (see `pool/scaling`). `slots` is how many batches a
     replica runs at once (0: as many as it finds to pay, see `slot_search`), `look_us` how long it looks for the next
     one before it sleeps. `open_model` is "module:callable", which turns a `ModelSource` into a loaded model.
-    `restarts` is how often its replicas were asked to be replaced, for their own sake.
+    `restarts` is how often its replicas were asked to be replaced, for their own sake. `node_resource` is what the
+    nodes of Ray have on which alone they run; "" is any node.
     """
 
     name: str
@@ -48,6 +49,7 @@ class PoolSpec:
     open_model: str = OPEN_MODEL
     environment: Mapping[str, str] = field(default_factory=dict)
     restarts: int = 0
+    node_resource: str = ""
 
     @property
     def scales(self) -> bool:

@@ -27,6 +27,8 @@ from serving.runtime.source import dump_source, load_source
 _MAX_ONGOING = 1_000
 DEPLOYMENT = "pool"
 _REPORT_S = 1.0
+# A node has one of what marks it, which is never what its replicas are short of; Ray counts in ten-thousandths.
+_SHARE_OF_A_NODE = 0.0001
 
 
 class PoolReplica:
@@ -82,6 +84,8 @@ def application(spec: PoolSpec, name: str = DEPLOYMENT) -> serve.Application:
         options["runtime_env"] = {"env_vars": dict(spec.environment)}
     if spec.memory_mb:
         options["memory"] = spec.memory_mb * 1024 * 1024
+    if spec.node_resource:
+        options["resources"] = {spec.node_resource: _SHARE_OF_A_NODE}
     deployed = serve.deployment(
         name=name,
         # Start before stop: every deployment of a pool replaces all its replicas, by default the old one first.

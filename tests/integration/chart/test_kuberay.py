@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,20 @@ def test_nodes_that_are_drained_take_one_worker_of_ray_at_a_time(shape: Path) ->
     assert budget["minAvailable"] == sum(group["minReplicas"] for group in workers) - 1
     labels = workers[0]["template"]["metadata"]["labels"] | {"ray.io/node-type": "worker"}
     assert budget["selector"]["matchLabels"].items() <= labels.items()
+
+
+@pytest.mark.parametrize("shape", POOLS, ids=lambda path: path.stem)
+def test_the_nodes_of_a_group_have_the_mark_by_which_the_pool_of_its_name_finds_them(shape: Path) -> None:
+    cluster = found(shape, "RayService")["spec"]["rayClusterConfig"]
+    groups = {group["groupName"]: group["rayStartParams"] for group in cluster["workerGroupSpecs"]}
+    for name, parameters in groups.items():
+        # In quotes, since it stands in the command of a shell; Ray's autoscaler takes them off like this.
+        marks = json.loads(parameters["resources"][1:-1].replace("\\", ""))
+        assert marks == {f"pool-{name}": 1}
+    assert "resources" not in cluster["headGroupSpec"]["rayStartParams"]
+    for node in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        given = {one["name"]: one.get("value") for one in node["template"]["spec"]["containers"][0]["env"]}
+        assert given["SLUICE_POOL_GROUPS"] == " ".join(sorted(groups))
 
 
 def test_shapes_with_and_without_an_autoscaler_are_tried() -> None:
