@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,33 @@ CHART = Path(__file__).parents[1] / "helm" / "sluice"
 _MONITORING = Path(__file__).parent / "monitoring"
 
 _TEXT, _COUNT = {"type": "string"}, {"type": "integer", "minimum": 1}
+_NAMED = {"type": "string", "minLength": 1}
+# As Kubernetes writes them: 500m, 1.5, 4Gi.
+_QUANTITY = {
+    "type": ["string", "number"],
+    "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$",
+    "minimum": 0,
+}
 _RESOURCES = {
     "type": "object",
     "additionalProperties": False,
-    "properties": {
-        kind: {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
-        for kind in ("requests", "limits")
-    },
+    "properties": {kind: {"type": "object", "additionalProperties": _QUANTITY} for kind in ("requests", "limits")},
 }
-_PEERS = {"type": "array", "items": {"type": "object"}}
+
+
+def _only(required: Sequence[str] = (), /, **properties: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with these keys and no other."""
+    return {"type": "object", "additionalProperties": False, "required": [*required], "properties": properties}
+
+
+_LABELS = {"type": "object", "additionalProperties": _TEXT}
+_SELECTOR = _only(matchLabels=_LABELS, matchExpressions={"type": "array", "items": {"type": "object"}})
+_BLOCK = _only(["cidr"], cidr=_TEXT, **{"except": {"type": "array", "items": _TEXT}})
+_PEER = _only(podSelector=_SELECTOR, namespaceSelector=_SELECTOR, ipBlock=_BLOCK) | {"minProperties": 1}
+_PEERS = {"type": "array", "items": _PEER}
+_PARENT = _only(
+    ["name"], **dict.fromkeys(("group", "kind", "namespace", "name", "sectionName"), _TEXT), port={"type": "integer"}
+)
 _WORKERS = {
     "type": "object",
     "additionalProperties": False,
@@ -53,9 +71,16 @@ _TOLD: Mapping[str, Mapping[str, Any]] = {
     "gateway.autoscaling.maxReplicas": _COUNT,
     "gateway.autoscaling.cpuPercent": {"type": "integer", "minimum": 1, "maximum": 100},
     "gateway.autoscaling.queueDelayMs": {"type": "integer", "minimum": 0},
-    "gateway.disruptionBudget.maxUnavailable": {"type": ["integer", "string"]},
+    "gateway.disruptionBudget.maxUnavailable": {"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+%$"},
     "gateway.service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
-    "gateway.service.annotations": {"type": "object", "additionalProperties": _TEXT},
+    "gateway.service.annotations": _LABELS,
+    "state.bundledImage": _NAMED,
+    "state.control.key": _NAMED,
+    "state.features.key": _NAMED,
+    "control.key": _NAMED,
+    "ray.key": _NAMED,
+    "ray.gcs.passwordKey": _NAMED,
+    "ray.version": _NAMED,
     "ray.head.resources": _RESOURCES,
     "ray.workers": {
         "type": "object",
@@ -66,8 +91,8 @@ _TOLD: Mapping[str, Mapping[str, Any]] = {
     "ray.upgrade": {"enum": ["NewCluster", "None"]},
     "networkPolicy.clients": _PEERS,
     "networkPolicy.operators": _PEERS,
-    "route.parentRefs": _PEERS,
-    "monitoring.labels": {"type": "object", "additionalProperties": _TEXT},
+    "route.parentRefs": {"type": "array", "items": _PARENT},
+    "monitoring.labels": _LABELS,
 }
 # The chart sets these; a value of somebody else's would be lost.
 _OURS = {
@@ -76,6 +101,8 @@ _OURS = {
     "state": ("control_url", "features_url", "dir"),
     "tracing": ("headers_file",),
 }
+# What says more than an address would stand in a ConfigMap.
+_WITHOUT_PASSWORD = {"pattern": "^https?://[^/@]+(/|$)"}
 _HOSTS = {"http": ("host", "port"), "grpc": ("host", "port"), "metrics": None, "control": None}
 
 
@@ -102,6 +129,7 @@ def _schema(values: Mapping[str, Any]) -> dict[str, Any]:
         name = config["properties"][section].pop("$ref").rpartition("/")[2]
         kept = {key: one for key, one in definitions[name]["properties"].items() if key not in keys}
         config["properties"][section] = {**definitions[name], "properties": kept}
+    config["properties"]["tracing"]["properties"]["endpoint"] |= _WITHOUT_PASSWORD
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **_closed(values, ""),

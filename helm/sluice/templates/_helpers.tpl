@@ -1,6 +1,8 @@
-{{/* Names begin with the release, so that two releases share a namespace. */}}
+{{/* No two releases share a name: of every object it is this, which ends with the chart's, and a part. Long ones are told
+     apart by a sum, as KubeRay takes 47 characters, of which `-pools` has 6. */}}
 {{- define "sluice.name" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- $name := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (eq .Release.Name .Chart.Name) }}
+{{- if le (len $name) 40 }}{{ $name }}{{ else }}{{ printf "%s-%s-%s" ($name | trunc 24 | trimSuffix "-") (sha256sum $name | trunc 8) .Chart.Name }}{{ end }}
 {{- end }}
 
 {{/* Labels by which objects are selected never change; call with (list $ "part"). */}}
@@ -44,12 +46,55 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
 {{- if .Values.control.exposed }}
 {{- $_ := required "control.secret: an exposed control API needs the name of a Secret with its token" .Values.control.secret }}
 {{- end }}
+{{- range list "repository_api" "return_features" }}
+{{- if eq (dig "http" . "off" $.Values.config | toString) "token" }}
+{{- $_ := required (printf "control.secret: config.http.%s: token asks callers for the control API's token; name the Secret that has it" .) $.Values.control.secret }}
+{{- end }}
+{{- end }}
 {{- if .Values.tracing.secret }}
 {{- $_ := required "tracing.secret: its headers go to a receiver of traces, and config.tracing.endpoint names none" (dig "tracing" "endpoint" "" .Values.config) }}
 {{- $_ := required "tracing.key: name the key of tracing.secret whose text is the headers, one name: value a line" .Values.tracing.key }}
 {{- end }}
 {{- if and .Values.models.claim .Values.models.init.image }}
 {{- fail "models.claim and models.init.image: name one of them" }}
+{{- end }}
+{{- include "sluice.unused" . }}
+{{- include "sluice.bounds" . }}
+{{- end }}
+
+{{/* A value that would do nothing is told, with what it waits for. */}}
+{{- define "sluice.unused" -}}
+{{- if and .Values.state.bundled (or .Values.state.control.secret .Values.state.features.secret) }}
+{{- fail "state.bundled: it starts both Redis servers, so that state.control.secret and state.features.secret would not be used; take one or the other" }}
+{{- end }}
+{{- if or .Values.models.init.command .Values.models.init.secret }}
+{{- $_ := required "models.init.image: models.init.command and models.init.secret are those of a container, and no image is named" .Values.models.init.image }}
+{{- end }}
+{{- if .Values.ray.gcs.passwordSecret }}
+{{- if has .Values.ray.gcs.address (list "" "none") }}
+{{- fail "ray.gcs.address: ray.gcs.passwordSecret is of a Redis, and none is named" }}
+{{- end }}
+{{- end }}
+{{- if or .Values.ingress.className .Values.ingress.tlsSecret }}
+{{- $_ := required "ingress.host: ingress.className and ingress.tlsSecret are those of an Ingress, and no host is named" .Values.ingress.host }}
+{{- end }}
+{{- if and .Values.route.hostnames (not .Values.route.parentRefs) }}
+{{- fail "route.parentRefs: route.hostnames are those of an HTTPRoute, and no Gateway is named" }}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.bounds" -}}
+{{- with .Values.gateway.autoscaling }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+{{- fail (printf "gateway.autoscaling: minReplicas is %d, which is over maxReplicas, %d" (int .minReplicas) (int .maxReplicas)) }}
+{{- end }}
+{{- end }}
+{{- range $name, $group := .Values.ray.workers }}
+{{- with $group }}
+{{- if or (gt (int .minReplicas) (int .replicas)) (gt (int .replicas) (int .maxReplicas)) }}
+{{- fail (printf "ray.workers.%s: replicas is %d, which is not between minReplicas, %d, and maxReplicas, %d" $name (int .replicas) (int .minReplicas) (int .maxReplicas)) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -63,7 +108,7 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
   "engine" (dict "kind" .Values.engine)
   "repository" (dict "models_dir" .Values.models.path)
   "state" (dict "dir" "/var/lib/sluice") }}
-{{- if .Values.control.exposed }}
+{{- if .Values.control.secret }}
 {{- $_ := set $ours.control "token_file" "/etc/sluice/control/token" }}
 {{- end }}
 {{- if .Values.tracing.secret }}

@@ -14,10 +14,14 @@ from deployments.flights import sample
 from serving.config.effective import effective
 from tests.e2e.clients.environments import environment
 from tests.e2e.sluice_up import SluiceUp
+from tests.e2e.test_backup import SECRET, answered_by, replicas
 from tests.integration.chart.helm import CHART, SHAPES, helm, pods, rendered
+from tests.integration.redis_process import RedisProcess, free_ports
 
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda path: path.stem)
 OTHERS = ("monitoring.coreos.com/", "ray.io/", "gateway.networking.k8s.io/")
+# Of a RayService's name, which its clusters' go on with.
+LONGEST = 47
 SECRETS = {
     "SLUICE_STATE__CONTROL_URL": "redis://control:6379/0",
     "SLUICE_STATE__FEATURES_URL": "redis://features:6379/0",
@@ -76,10 +80,12 @@ def test_nothing_runs_as_root_or_writes_where_it_need_not(shape: Path) -> None:
 @each_shape
 def test_secrets_come_by_reference_and_stand_in_no_map_and_no_argument(shape: Path) -> None:
     for pod in pods(rendered(shape)):
-        for container in pod["spec"]["containers"]:
+        for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])):
             plain = [entry for entry in container.get("env", []) if "value" in entry]
             assert not [entry for entry in plain if "SECRET" in entry["name"] or "@" in entry["value"]]
-            assert "redis://" not in " ".join(container.get("args", []))
+            assert "redis://" not in " ".join([*container.get("command", []), *container.get("args", [])])
+        # Whatever else is in the namespace adds no variable that looks like one of ours.
+        assert pod["spec"]["enableServiceLinks"] is False
     assert "redis" not in configuration(shape)
 
 
@@ -88,6 +94,36 @@ def test_two_releases_in_one_namespace_share_no_object(shape: Path) -> None:
     one, two = ({(o["kind"], o["metadata"]["name"]) for o in rendered(shape, name)} for name in ("one", "two"))
     assert len(one) == len(rendered(shape))
     assert not one & two
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("one", "one-sluice"),
+        ("sluice", "sluice-sluice"),
+        # As the Service of the other one's Redis is called.
+        ("one", "one-sluice-control"),
+        (f"{'a' * 52}b", f"{'a' * 52}c"),
+    ],
+)
+def test_two_releases_share_no_object_whatever_they_are_called(one: str, two: str) -> None:
+    trial = CHART / "ci" / "trial-values.yaml"
+    first, second = ({(o["kind"], o["metadata"]["name"]) for o in rendered(trial, name)} for name in (one, two))
+    assert not first & second
+    assert all(len(name) <= LONGEST for kind, name in first | second if kind == "RayService")
+
+
+def test_the_token_of_the_control_api_is_that_of_the_secret_also_where_it_is_not_exposed() -> None:
+    given = ("config.http.repository_api=token", "control.secret=control-token", "control.key=word")
+    made = helm("template", "one", CHART, *(part for value in given for part in ("--set", value)))
+    assert made.returncode == 0, made.stderr
+    objects = [one for one in yaml.safe_load_all(made.stdout) if one]
+    (config,) = (one for one in objects if one["metadata"]["name"] == "one-sluice-config")
+    file = Path(yaml.safe_load(config["data"]["sluice.yaml"])["control"]["token_file"])
+    (pod,) = (one["spec"]["template"]["spec"] for one in objects if one["kind"] == "Deployment")
+    (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["mountPath"] == str(file.parent))
+    (volume,) = (one["secret"] for one in pod["volumes"] if one["name"] == mount["name"])
+    assert (volume["secretName"], volume["items"]) == ("control-token", [{"key": "word", "path": file.name}])
 
 
 @each_shape
@@ -166,6 +202,20 @@ def test_a_gateway_starts_with_the_rendered_arguments_and_configuration(tmp_path
         (["config.tracing.endpoint=http://c:4318", "tracing.secret[0]=s"], "secret"),
         (["config.tracing.headers_file=/f"], "headers_file"),
         (["models.claim=c", "models.init.image=i"], "models.claim and models.init.image: name one of them"),
+        (["gateway.resources.requests.memory=lots"], "memory"),
+        (["gateway.disruptionBudget.maxUnavailable=some"], "maxUnavailable"),
+        (["networkPolicy.clients[0].podSelecter.matchLabels.a=b"], "podSelecter"),
+        (["route.parentRefs[0].namespace=gateways"], "parentRefs"),
+        (["control.key="], "key"),
+        (["config.tracing.endpoint=https://me:word@traces.example.com"], "endpoint"),
+        (["config.http.repository_api=token"], "control.secret: config.http.repository_api: token asks callers"),
+        (["state.bundled=true", "state.control.secret=s"], "state.bundled: it starts both Redis servers"),
+        (["models.init.secret=s"], "models.init.image: models.init.command and models.init.secret"),
+        (["ray.gcs.passwordSecret=s"], "ray.gcs.address: ray.gcs.passwordSecret is of a Redis"),
+        (["ingress.tlsSecret=s"], "ingress.host: ingress.className and ingress.tlsSecret"),
+        (["route.hostnames[0]=h"], "route.parentRefs: route.hostnames are those of an HTTPRoute"),
+        (["gateway.autoscaling.minReplicas=11"], "gateway.autoscaling: minReplicas is 11"),
+        (["ray.workers.default.replicas=3"], "ray.workers.default: replicas is 3"),
     ],
     ids=lambda given: given[-1] if isinstance(given, list) else "",
 )
@@ -173,6 +223,30 @@ def test_what_is_wrong_or_missing_is_named(values: list[str], told: str) -> None
     made = helm("template", "one", CHART, *(part for value in values for part in ("--set", value)))
     assert made.returncode != 0
     assert told in made.stderr
+
+
+def test_a_gateway_answers_by_replicas_of_others_with_the_rendered_environment(tmp_path: Path) -> None:
+    shape = CHART / "ci" / "external-redis-values.yaml"
+    (pod,) = pods(tuple(one for one in rendered(shape) if one["kind"] == "Deployment"))
+    (gateway,) = pod["spec"]["containers"]
+    file = tmp_path / "sluice.yaml"
+    file.write_text(configuration(shape))
+    (port,) = free_ports(1)
+    control = RedisProcess("valkey", tmp_path / "control", port)
+    control.start()
+    url = f"redis://127.0.0.1:{control.port}"
+    kept = {"control-redis": url, "features-redis": url, "sluice-pool": SECRET}
+    told = {one["name"]: one.get("value") or kept[one["valueFrom"]["secretKeyRef"]["name"]] for one in gateway["env"]}
+    here = {"SLUICE_REPOSITORY__MODELS_DIR": str(sample.MODELS), "SLUICE_STATE__DIR": str(tmp_path / "state")}
+    with replicas(url):
+        session = SluiceUp("--config", str(file), engine="external", **(told | here | {"SLUICE_CONFIG": str(file)}))
+        try:
+            session.wait_until_ready()
+            assert answered_by(session) == "2"
+            session.close()
+        finally:
+            session.destroy()
+            control.close()
 
 
 def configuration(shape: Path) -> str:
