@@ -202,7 +202,7 @@ class Gateway:
         await asyncio.gather(self.http.drain(grace_s), self.grpc.drain(grace_s))
         if self.tracing is not None:
             # Before the last figures are told, which say what became of its spans.
-            await self.tracing.sender.stop()
+            await self.tracing.stop()
 
     async def stop(self) -> None:
         """End every task and connection; drained before."""
@@ -343,7 +343,7 @@ def _watched(
         tracing = tracing_of(settings.tracing, start.session, start.slot, recorder)
     if tracing is not None:
         tracing.sender.start()
-        followers.append(tracing.sender)
+        followers.append(tracing)
     share = settings.logs.access_sample
     access_log = None
     if share is not None:

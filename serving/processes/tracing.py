@@ -34,12 +34,25 @@ class Tracing:
     sender: SpanSender
 
     def tell(self, recorder: Recorder) -> None:
-        """The figures as they stand now."""
+        """The figures as they stand now; what was traced until then is on its way."""
+        self._flush()
         for why, count in self.tracer.counts.items():
             recorder.counted(TRACES, (why,), count)
         sender = self.sender
         for outcome, count in (("sent", sender.sent), ("dropped", sender.dropped), ("lost", sender.lost)):
             recorder.counted(SPANS, (outcome,), count)
+
+    async def stop(self) -> None:
+        """Send what was traced until now, if the receiver takes it at once, and end."""
+        self._flush()
+        await self.sender.stop()
+
+    def _flush(self) -> None:
+        try:
+            self.tracer.flush()
+        except Exception:
+            # Whoever tells figures tells others beside these.
+            log.exception("spans could not be made and are lost")
 
 
 def tracing_of(section: TracingSection, session: str, slot: int, recorder: Recorder) -> Tracing | None:

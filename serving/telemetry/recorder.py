@@ -153,12 +153,12 @@ class Recorder:
         """A gauge for the next snapshot; each snapshot needs it told again, so that none outlives what it measures."""
         self._gauges[Series(metric.name, labels)] = value
 
-    def exemplar(self, key: VersionKey, variant: str, total_s: float, trace_id: str) -> None:
-        """This request took so long in all, and can be looked at; of each bucket the last one is kept."""
+    def exemplar(self, key: VersionKey, variant: str, total_s: float, trace_id: str, at_s: float) -> None:
+        """This request took so long in all, was answered at `at_s` (since 1970), and can be looked at; of each bucket
+        the last one is kept.
+        """
         of = Series(STAGE_SECONDS.name, ("total", key.model, str(key.version), variant))
-        self._exemplars.setdefault(of, {})[bisect_left(SECONDS, total_s)] = Exemplar(
-            trace_id, total_s, self._wall_clock()
-        )
+        self._exemplars.setdefault(of, {})[bisect_left(SECONDS, total_s)] = Exemplar(trace_id, total_s, at_s)
 
     def counted(self, metric: MetricSpec, labels: tuple[str, ...], count: float) -> None:
         """How far a counter is that is kept elsewhere."""

@@ -28,14 +28,43 @@ ID_BITS: Final = 63
 
 
 class Traced:
-    """A request that is traced, and why; `root` is its own span, `links` lead from there to a trace that it left."""
+    """A request that is traced, and why; `root` is its own span, `links` lead from there to a trace that it left.
 
-    __slots__ = ("caller", "links", "request", "root", "trace_id", "why")
+    It has the times of the request and not the request, whose body would stay with it until its spans are made;
+    `total_s` is how long it took in all, where a batch answered it.
+    """
+
+    __slots__ = (
+        "accepted_at",
+        "caller",
+        "context",
+        "degraded",
+        "features_s",
+        "links",
+        "queued_at",
+        "received_at",
+        "root",
+        "routed",
+        "rows",
+        "taken_at",
+        "total_s",
+        "trace_id",
+        "why",
+    )
 
     def __init__(  # noqa: PLR0913, PLR0917 - what is known of it, made once for each
         self, request: Request, why: str, trace_id: bytes, root: int, caller: CallerTrace | None, links: bytes = b""
     ) -> None:
-        self.request = request
+        self.received_at = request.received_at
+        self.accepted_at = request.accepted_at
+        self.queued_at = request.queued_at
+        self.taken_at = request.taken_at
+        self.features_s = request.features_s
+        self.routed = request.chosen is not None
+        self.rows = request.rows
+        self.degraded = request.degraded
+        self.context = request.context
+        self.total_s = 0.0
         self.why = why
         self.trace_id = trace_id
         self.root = root
@@ -52,6 +81,35 @@ class Outcome(NamedTuple):
     reason: str
     failed: bool
     answered_at: float
+
+
+class TracedBatch:
+    """A batch that was answered, by its `outcome`, and `every` one of its requests that is traced, one at least."""
+
+    __slots__ = (
+        "every",
+        "key",
+        "landed_at",
+        "outcome",
+        "replica",
+        "requests",
+        "rows",
+        "run_s",
+        "taken_at",
+        "waited_s",
+    )
+
+    def __init__(self, every: list[Traced], outcome: Outcome, seen: BatchSeen, flown: Flown) -> None:
+        self.every = every
+        self.outcome = outcome
+        self.key = seen.key
+        self.rows = seen.rows
+        self.requests = len(flown.requests)
+        self.taken_at = flown.taken_at
+        self.landed_at = flown.landed_at
+        self.run_s = flown.run_s
+        self.waited_s = flown.waited_s
+        self.replica = flown.replica
 
 
 class BatchSpans(NamedTuple):
@@ -71,7 +129,7 @@ class SpanMaker:
 
     def own(self, one: Traced, outcome: Outcome) -> list[bytes]:
         """The request from its last byte to its answer, its stages, and the batch that it did not wait for."""
-        taken_at, answered_at = one.request.taken_at, outcome.answered_at
+        taken_at, answered_at = one.taken_at, outcome.answered_at
         made = [self._root(one, outcome, b"")]
         self._before(one, taken_at or answered_at, made)
         if taken_at:
@@ -79,12 +137,12 @@ class SpanMaker:
             made.append(otlp.span_bytes("batch", ids, self._ns(taken_at), self._ns(answered_at), otlp.INTERNAL, _LEFT))
         return made
 
-    def in_batch(self, one: Traced, outcome: Outcome, flown: Flown, links: bytes) -> list[bytes]:
+    def in_batch(self, one: Traced, of: TracedBatch, links: bytes) -> list[bytes]:
         """The same of a request that a batch answered, and its stage after that."""
-        made = [self._root(one, outcome, links)]
-        self._before(one, flown.taken_at, made)
-        if outcome.reason == "ok":
-            made.append(self._stage("encode", _ENCODE, one, flown.landed_at, flown.answered_at))
+        made = [self._root(one, of.outcome, links)]
+        self._before(one, of.taken_at, made)
+        if of.outcome.reason == "ok":
+            made.append(self._stage("encode", _ENCODE, one, of.landed_at, of.outcome.answered_at))
         return made
 
     def turned_away(self, caller: CallerTrace, own: int, outcome: Outcome, context: CallerContext) -> bytes:
@@ -96,69 +154,72 @@ class SpanMaker:
         at = self._ns(outcome.answered_at)
         return otlp.span_bytes("refused", ids, at, at, otlp.SERVER, more)
 
-    def batch(self, every: list[Traced], seen: BatchSeen, flown: Flown) -> BatchSpans:
+    def batch(self, of: TracedBatch) -> BatchSpans:
         """The batch in the trace of the first of its traced requests (`batch_link`), linked to the others.
 
         Where it ran elsewhere a hop leads there. Of that side the gateway knows how long the batch waited and ran,
         measured there, but not when that began: what the hop took beside it is shared out evenly before and after.
         """
-        first = every[0]
+        first, *others = of.every
         trace_id, root = first.trace_id, first.root
-        of = _version(seen.key, seen.variant)
-        more = of + _counts(seen.rows, len(flown.requests))
-        if len(every) > 1:
-            more += b"".join([otlp.link(one.trace_id, one.root) for one in every[1:]])
-        taken, landed = self._ns(flown.taken_at), self._ns(flown.landed_at)
+        version = _version(of.key, of.outcome.variant)
+        more = version + _counts(of.rows, of.requests)
+        if others:
+            more += b"".join([otlp.link(one.trace_id, one.root) for one in others])
+        taken, landed = self._ns(of.taken_at), self._ns(of.landed_at)
         under = otlp.Ids(trace_id, root + _BATCH, root)
-        if seen.outcome != "ok":
+        if of.outcome.reason != "ok":
             # Nobody measured where it failed, nor on which replica.
             return BatchSpans((otlp.span_bytes("batch", under, taken, landed, otlp.INTERNAL, more + otlp.FAILED),), ())
-        run_ns, waited_ns = int(flown.run_s * 1e9), int(flown.waited_s * 1e9)
+        run_ns, waited_ns = int(of.run_s * 1e9), int(of.waited_s * 1e9)
         batch = otlp.span_bytes("batch", under, taken, landed, otlp.INTERNAL, more)
-        if not flown.replica:
+        if not of.replica:
             began = landed - run_ns if run_ns else taken
             run = otlp.span_bytes("run", otlp.Ids(trace_id, root + _RUN, root + _BATCH), began, landed)
             return BatchSpans((batch, run), ())
         hop = otlp.Ids(trace_id, root + _HOP, root + _BATCH)
-        to = otlp.span_bytes("hop", hop, taken, landed, otlp.CLIENT, _replica(flown.replica))
+        to = otlp.span_bytes("hop", hop, taken, landed, otlp.CLIENT, _replica(of.replica))
         arrived = taken + max(landed - taken - run_ns - waited_ns, 0) // 2
         began = arrived + waited_ns
         ids = otlp.Ids(trace_id, root + _RUN, root + _HOP)
-        ran = otlp.span_bytes("run", ids, began, began + run_ns, otlp.SERVER, of)
+        ran = otlp.span_bytes("run", ids, began, began + run_ns, otlp.SERVER, version)
         if not waited_ns:
             return BatchSpans((batch, to), (ran,))
         waited = otlp.span_bytes("wait", otlp.Ids(trace_id, root + _WAIT, root + _HOP), arrived, began)
         return BatchSpans((batch, to), (waited, ran))
 
     def _root(self, one: Traced, outcome: Outcome, links: bytes) -> bytes:
-        caller, request = one.caller, one.request
+        caller = one.caller
         version = 0 if outcome.version is None else outcome.version.version
         more = _told(outcome.model, version, outcome.variant, outcome.reason, one.why)
-        more += _answered(request.rows, request.degraded) + _named(request.context) + one.links + links
+        more += _answered(one.rows, one.degraded) + _named(one.context) + one.links + links
         parent = 0
         if caller is not None:
             parent = int.from_bytes(caller.span_id, "big")
             more += otlp.state(caller.state)
         if outcome.failed:
             more += otlp.FAILED
-        start, end = self._ns(request.received_at), self._ns(outcome.answered_at)
+        start, end = self._ns(one.received_at), self._ns(outcome.answered_at)
         ids = otlp.Ids(one.trace_id, one.root, parent)
         return otlp.span_bytes(f"predict {outcome.model}", ids, start, end, otlp.SERVER, more)
 
     def _before(self, one: Traced, ended_at: float, made: list[bytes]) -> None:
         """The stages before the batch; a request that was refused early went through few of them."""
-        request = one.request
-        if request.accepted_at > request.received_at:
-            made.append(self._stage("decode", _DECODE, one, request.received_at, request.accepted_at))
-        if request.features_s:
-            read_at = request.queued_at - request.features_s
-            made.append(self._stage("features", _FEATURES, one, read_at, request.queued_at))
-        if request.chosen is not None:
-            made.append(self._stage("queue", _QUEUE, one, request.queued_at, ended_at))
+        if one.accepted_at > one.received_at:
+            made.append(self._stage("decode", _DECODE, one, one.received_at, one.accepted_at))
+        if one.features_s:
+            read_at = one.queued_at - one.features_s
+            made.append(self._stage("features", _FEATURES, one, read_at, one.queued_at))
+        if one.routed:
+            made.append(self._stage("queue", _QUEUE, one, one.queued_at, ended_at))
 
     def _stage(self, name: str, place: int, one: Traced, start: float, end: float) -> bytes:
         ids = otlp.Ids(one.trace_id, one.root + place, one.root)
         return otlp.span_bytes(name, ids, self._ns(start), self._ns(end))
+
+    def day_s(self, clock_s: float) -> float:
+        """A time of the gateway's clock in seconds since 1970."""
+        return clock_s + self._offset_s
 
     def _ns(self, clock_s: float) -> int:
         return int((clock_s + self._offset_s) * 1e9)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -11,6 +14,7 @@ from serving.errors import ConfigInvalid
 from serving.processes.tracing import receiver_headers, tracing_of
 from serving.telemetry.catalogue import SPANS, TRACES
 from serving.telemetry.recorder import Recorder
+from serving.telemetry.tracing.tracer import Tracer
 
 
 def test_without_a_receiver_there_is_nothing_to_pay_for() -> None:
@@ -27,6 +31,20 @@ def test_its_figures_are_told() -> None:
         *((TRACES.name, why) for why in ("sampled", "slow", "failed", "limited")),
         *((SPANS.name, outcome) for outcome in ("sent", "dropped", "lost")),
     }
+
+
+def test_spans_that_cannot_be_made_are_no_matter_of_other_figures(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tracing = tracing_of(TracingSection(endpoint="http://127.0.0.1:1"), "s", 0, Recorder())
+    assert tracing is not None
+
+    def fail() -> None:
+        raise OverflowError
+
+    broken = cast("Tracer", SimpleNamespace(flush=fail, counts={}))
+    replace(tracing, tracer=broken).tell(Recorder())
+    assert "spans could not be made and are lost" in caplog.text
 
 
 def test_a_worker_whose_file_of_headers_is_lost_says_so_and_serves_without_traces(

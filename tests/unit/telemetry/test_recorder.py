@@ -219,9 +219,9 @@ def test_usage_travels_when_it_has_changed_and_ends_with_its_version() -> None:
 
 
 def test_of_each_bucket_the_last_request_that_can_be_looked_at_is_told_once() -> None:
-    recorder = Recorder(lambda: 1_700_000_000.0)
+    recorder = Recorder()
     for total_s, trace_id in ((0.0015, "a"), (0.0016, "b"), (0.3, "c")):
-        recorder.exemplar(V1, "stable", total_s, trace_id)
+        recorder.exemplar(V1, "stable", total_s, trace_id, 1_700_000_000.0)
     total = Series("sluice_stage_seconds", ("total", *STABLE))
     assert read(recorder.snapshot()).exemplars == {
         total: {7: Exemplar("b", 0.0016, 1_700_000_000.0), 14: Exemplar("c", 0.3, 1_700_000_000.0)}

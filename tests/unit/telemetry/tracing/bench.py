@@ -28,7 +28,7 @@ class Bench:
 
     def __init__(self, options: TraceOptions, chances: Sequence[float] = (0.5,)) -> None:
         self._offered: list[tuple[bytes, bytes]] = []
-        self.exemplars: list[tuple[VersionKey, str, float, str]] = []
+        self._exemplars: list[tuple[VersionKey, str, float, str, float]] = []
         numbers = itertools.count(1)
         chance = itertools.cycle(chances)
         sources = Sources(lambda: next(chance), lambda _: next(numbers) << 8, lambda: 0.0, lambda: DAY_S)
@@ -38,11 +38,22 @@ class Bench:
         assert len(spans_of(otlp.request([(resource, [spans])], "1"))) == count
         self._offered.append((resource, spans))
 
-    def exemplar(self, key: VersionKey, variant: str, total_s: float, trace_id: str) -> None:
-        self.exemplars.append((key, variant, total_s, trace_id))
+    def exemplar(self, key: VersionKey, variant: str, total_s: float, trace_id: str, at_s: float) -> None:
+        self._exemplars.append((key, variant, total_s, trace_id, at_s))
+
+    @property
+    def exemplars(self) -> list[tuple[VersionKey, str, float, str, float]]:
+        self.tracer.flush()
+        return self._exemplars
 
     @property
     def spans(self) -> list[Received]:
+        self.tracer.flush()
+        return self.made
+
+    @property
+    def made(self) -> list[Received]:
+        """Without asking for those that are not made yet."""
         return spans_of(otlp.request([(resource, [span]) for resource, span in self._offered], "1"))
 
     def named(self, name: str) -> list[Received]:

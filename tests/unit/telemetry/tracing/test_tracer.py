@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from weakref import ref
+
 import pytest
 
 from serving.errors import (
@@ -210,9 +213,32 @@ def test_what_has_no_room_as_a_sample_is_traced_where_it_is_slow_or_fails() -> N
 def test_traced_requests_are_exemplars_of_how_long_requests_take() -> None:
     bench = Bench(TraceOptions(share=0.0))
     bench.answer(request(asked_for()), request())
-    assert [(variant, total_s, trace_id) for _, variant, total_s, trace_id in bench.exemplars] == [
-        ("stable", 0.010, TRACE)
-    ]
+    assert [(variant, *told) for _, variant, *told in bench.exemplars] == [("stable", 0.010, TRACE, DAY_S + 0.010)]
+
+
+def test_spans_of_sixteen_traces_are_made_together_and_of_fewer_when_asked_for() -> None:
+    bench = Bench(ALL)
+    for _ in range(15):
+        bench.answer(request())
+    assert not bench.made
+    bench.answer(request())
+    assert len({span.trace_id for span in bench.made}) == 16
+    bench.answer(request())
+    assert len({span.trace_id for span in bench.made}) == 16
+    bench.tracer.flush()
+    bench.tracer.flush()
+    assert len({span.trace_id for span in bench.made}) == 17
+
+
+def test_a_request_that_is_answered_does_not_stay_until_its_spans_are_made() -> None:
+    bench = Bench(ALL)
+    one = request()
+    caller = ref(one.caller)
+    bench.answer(one)
+    del one
+    gc.collect()
+    assert caller() is None
+    assert bench.named("predict m")
 
 
 def test_what_an_edge_turns_away_is_a_span_of_a_caller_that_traces_it() -> None:
