@@ -81,8 +81,11 @@ def _point(cells: Sequence[Cell], name: str, what: str, connections: int) -> str
 
 
 def _grown(cells: Sequence[Cell], name: str, what: str) -> str:
+    """A rate is none where requests were refused, and neither figure is one where the machine did something else."""
+    own = [cell for cell in cells if (cell["contender"], cell["workload"], cell["connections"]) == (name, what, 64)]
     rate, p50 = _median(cells, Key(name, what, 64), "per_second"), _median(cells, Key(name, what, 1), "p50_us")
-    return "-" if rate is None or p50 is None else f"{rate:,.0f}, {p50 / 1e3:.2f}"
+    refused = "refused" if any(cell["failed"] for cell in own) else "-"
+    return ", ".join((refused if rate is None else f"{rate:,.0f}", "-" if p50 is None else f"{p50 / 1e3:.2f}"))
 
 
 def _median(cells: Sequence[Cell], key: Key, figure: str) -> float | None:

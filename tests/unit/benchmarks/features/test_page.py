@@ -40,4 +40,10 @@ def test_who_failed_says_why() -> None:
 def test_growth_has_a_table_for_each_series() -> None:
     cells = [{**one, "series": series, "size": 10} for one in CELLS for series in ("views", "keys")]
     shown = page.growth({"cells": cells, "turns": []})
-    assert shown.count("| 10 | 60, 0.30 | -") == 2
+    assert shown.count("| 10 | 60, 0.30 | 100, - | 10, 0.60 |") == 2
+
+
+def test_growth_says_where_requests_were_refused() -> None:
+    cells = [{**one, "series": "entities", "size": 100, "failed": 5 * (one["connections"] == 64)} for one in CELLS]
+    shown = page.growth({"cells": cells, "turns": []})
+    assert "| 100 | refused, 0.30 | refused, - | refused, 0.60 |" in shown
