@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -22,12 +23,14 @@ from serving.processes import running_sessions
 
 _SLUICE = (sys.executable, "-c", "from serving.cli.main import main; main()")
 TREES = "2"
+# Also where this process is killed.
+_ENDS_WITH_US = (sys.executable, "-m", "serving.processes.launch", str(os.getpid()))
 _VIEWS = ("plane", "carrier", "route")
 _READY_WITHIN_S = 120.0
 
 
 def main() -> None:
-    """Until Ctrl-C; the exit code is that of `sluice up`."""
+    """Until Ctrl-C or SIGTERM; the exit code is that of `sluice up`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trial", type=int, default=2, choices=range(2, 7), help="2 is good, 3 bad, 4 slow, 5 shifted")
     parser.add_argument("--http-port", type=int, default=8080)
@@ -43,7 +46,7 @@ def main() -> None:
         _add_trees(models)
         up = ("up", "--models", str(models), "--config", str(config), "--http-port", str(given.http_port))
         # Told by us alone, and so once: a second signal would not wait for what is open.
-        with subprocess.Popen([*_SLUICE, *up, *more], start_new_session=True) as session:  # noqa: S603 - ourselves
+        with subprocess.Popen([*_ENDS_WITH_US, *_SLUICE, *up, *more], start_new_session=True) as session:  # noqa: S603 - ourselves
             try:
                 _load_tables(session, config, given.http_port)
                 session.wait()
