@@ -245,7 +245,8 @@ class Request:
     `received_at` is when its last byte came, `accepted_at` when it was decoded, `queued_at` when its way was known,
     `taken_at` when the batch was that it is in, 0 before that.
     `rows`, `size` (bytes), `group` (trailing shapes that must be equal within a batch), `queued_rows` (not yet taken)
-    and `alone` are set once the request is accepted, `chosen` (the version that answers it) before that.
+    and `alone` are set once the request is accepted, before that `chosen` (the version that answers it) and `variant`
+    (what the route calls that).
     `priority` is 1 for what should leave its queue first, 2 and more for what may wait; 0 is the model's default.
     `predicted_s` is how long it was expected to take when it was let in; 0 where nobody looked that closely.
 
@@ -284,6 +285,7 @@ class Request:
         "size",
         "taken_at",
         "timeout_s",
+        "variant",
         "version",
         "waiting",
     )
@@ -306,6 +308,7 @@ class Request:
         self.priority = 0
         self.predicted_s = 0.0
         self.chosen: VersionKey | None = None
+        self.variant = ""
         self.rows = 1
         self.size = 0
         self.group: Hashable = None

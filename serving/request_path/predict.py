@@ -61,7 +61,7 @@ class Predictor:
         """Queue the request; `request.reply` is called exactly once, unless the caller has left."""
         try:
             variant = self.variants.choose(request)
-            request.chosen = variant.key
+            request.chosen, request.variant = variant.key, variant.name
             self._give_time(request, variant)
             self._hand_over(variant, request)
         except ServingError as refused:
@@ -203,7 +203,7 @@ class Predictor:
         for holder in request.holders:
             holder.released(request)
         trials.stood_in(request)
-        request.chosen = variant.key
+        request.chosen, request.variant = variant.key, variant.name
         request.alone = False
         request.taken_at = 0.0
         request.queued_at = self._clock()

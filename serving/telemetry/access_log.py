@@ -111,7 +111,7 @@ class AccessLog:
         if chosen is not None or not isinstance(why, UnknownModel):
             facts["model"] = request.model
         if chosen is not None:
-            facts["version"] = chosen.version
+            facts |= {"version": chosen.version, "variant": request.variant}
         self._write(why.reason, {**facts, "total_ms": _ms(now - request.received_at)})
 
     def turned_away(self, model: str, reason: str, context: CallerContext | None, trace_id: str) -> None:

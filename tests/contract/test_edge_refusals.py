@@ -99,6 +99,15 @@ def test_a_mistake_is_refused_by_its_kind_and_the_next_request_answered(way: Way
     assert told(way.ask(RIGHT)).outputs == (piece("y", "FP32", [[2, 4, 6, 8]]),)
 
 
+def test_an_error_names_the_variant_that_it_is_of_once_one_was_chosen(way: Way) -> None:
+    failed = refused(way.ask(MISTAKES["a value that the model cannot compute"][0]))
+    assert (failed.headers["x-sluice-variant"], failed.headers["x-sluice-version"]) == ("stable", "1")
+    late = refused(way.ask(MISTAKES["a time-out that is over"][0]))
+    assert late.headers["x-sluice-variant"] == "stable"
+    nowhere = refused(way.ask(replace(RIGHT, model="nothing")))
+    assert "x-sluice-variant" not in nowhere.headers
+
+
 def _tree(root: type[ServingError]) -> Iterator[type[ServingError]]:
     yield root
     for kind in root.__subclasses__():

@@ -29,7 +29,7 @@ _MOST_TEXT = 2048
 class Refusal(NamedTuple):
     """Why a call is ended with an error; `reason` is fit for a metric label.
 
-    `http_status` is another than 200 only for what is no gRPC at all.
+    `http_status` is another than 200 only for what is no gRPC at all; `names` is metadata that says who failed.
     """
 
     code: Code
@@ -37,6 +37,7 @@ class Refusal(NamedTuple):
     reason: str = "bad_request"
     retry_after_s: float | None = None
     http_status: int = 200
+    names: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def spoken_to_http1() -> bytes:
@@ -46,10 +47,12 @@ def spoken_to_http1() -> bytes:
     return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
 
 
-def refusal_of(error: ServingError) -> Refusal:
-    """An error of the request path as gRPC says it."""
+def refusal_of(error: ServingError, request: Request | None = None) -> Refusal:
+    """An error of the request path as gRPC says it, by the variant that was chosen for its request."""
     retry = error.retry_after_s if isinstance(error, Unavailable) else None
-    return Refusal(code_of(error), error.message, error.reason, retry)
+    chosen = None if request is None else request.chosen
+    names = () if request is None or chosen is None else _names(chosen, request.variant)
+    return Refusal(code_of(error), error.message, error.reason, retry, names=names)
 
 
 def begun(extra: HeaderList) -> HeaderList:
@@ -60,7 +63,7 @@ def begun(extra: HeaderList) -> HeaderList:
 @lru_cache(maxsize=1024)
 def begun_by(key: VersionKey, variant: str) -> tuple[tuple[bytes, bytes], ...]:
     """What begins the response to a prediction."""
-    return (*_BEGIN, (b"x-sluice-variant", variant.encode()), (b"x-sluice-version", b"%d" % key.version))
+    return (*_BEGIN, *_names(key, variant))
 
 
 def ended() -> HeaderList:
@@ -88,10 +91,15 @@ def refused(refusal: Refusal) -> HeaderList:
 def trailers(refusal: Refusal) -> HeaderList:
     """How a response ends that had its beginning already."""
     headers: list[Header] = [(b"grpc-status", b"%d" % refusal.code), (b"grpc-message", _encoded(refusal.message))]
+    headers += refusal.names
     if refusal.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, ceil(refusal.retry_after_s))))
         headers.append((b"grpc-retry-pushback-ms", b"%d" % ceil(refusal.retry_after_s * 1000)))
     return headers
+
+
+def _names(key: VersionKey, variant: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (b"x-sluice-variant", variant.encode()), (b"x-sluice-version", b"%d" % key.version)
 
 
 def _encoded(text: str) -> bytes:

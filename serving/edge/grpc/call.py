@@ -127,14 +127,15 @@ class UnaryCall:
         self._request = None
         try:
             if isinstance(outcome, ServingError):
-                self._refuse(refusal_of(outcome))
+                self._refuse(refusal_of(outcome, request))
             else:
                 self._answer(request, outcome)
         except ServingError as error:
-            self._refuse(refusal_of(error))
+            self._refuse(refusal_of(error, request))
         except Exception as error:
             log.exception("an answer could not be encoded")
-            self._refuse(refusal_of(ModelFailed(f"the answer could not be encoded: {type(error).__name__}")))
+            failure = ModelFailed(f"the answer could not be encoded: {type(error).__name__}")
+            self._refuse(refusal_of(failure, request))
 
     def closed(self) -> None:
         """The stream is over, answered or not: rows do not run if they have not started, and nothing is held."""

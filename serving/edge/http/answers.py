@@ -11,7 +11,7 @@ import orjson
 
 from serving.edge.http.status import status_of
 from serving.errors import ServingError, TokenMissing, Unavailable
-from serving.inference import Answer, Buffer, VersionKey
+from serving.inference import Answer, Buffer, Request, VersionKey
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # RFC 9110, section 15.5.2: a 401 says how to authenticate.
@@ -44,13 +44,21 @@ class Refusal(NamedTuple):
     headers: bytes = b""
 
 
-def refusal_of(error: ServingError) -> Refusal:
-    """An error of the request path as HTTP says it; Retry-After in whole seconds where trying again makes sense."""
+def refusal_of(error: ServingError, request: Request | None = None) -> Refusal:
+    """An error of the request path as HTTP says it; Retry-After in whole seconds where trying again makes sense.
+
+    Of a request for which a version was chosen it says which: whoever compares variants counts their errors too.
+    """
     headers = b""
     if isinstance(error, Unavailable):
         headers = b"retry-after: %d\r\n" % max(1, ceil(error.retry_after_s))
     elif isinstance(error, TokenMissing):
         headers = _CHALLENGE
+    if request is not None and request.chosen is not None:
+        headers += b"x-sluice-variant: %b\r\nx-sluice-version: %d\r\n" % (
+            request.variant.encode(),
+            request.chosen.version,
+        )
     return Refusal(status_of(error), error.message, error.reason, headers=headers)
 
 

@@ -150,10 +150,10 @@ class Exchange:
                 self._finish(answer, outcome)
                 return
         except ServingError as error:
-            answer = refused(refusal_of(error))
+            answer = refused(refusal_of(error, request))
         except Exception as error:  # noqa: BLE001 - one answer that cannot be encoded must not cost the batch's others
             failure = ModelFailed(f"the answer could not be encoded: {type(error).__name__}")
-            answer = refused(refusal_of(failure))
+            answer = refused(refusal_of(failure, request))
         self.answer = answer
         self._line.settled(self)
 
@@ -277,7 +277,7 @@ class Exchange:
 
     def _encoded(self, request: Request, outcome: Answer | ServingError) -> bytes | Split | Steps[bytes | Split]:
         if isinstance(outcome, ServingError):
-            return refused(refusal_of(outcome))
+            return refused(refusal_of(outcome, request))
         asked = self._asked
         if isinstance(asked, int):
             return predict_response(outcome, asked, _looked_up(request), _told(request))

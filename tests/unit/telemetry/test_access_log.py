@@ -77,6 +77,13 @@ def test_of_answers_a_share_has_a_line_and_errors_always(lines: list[dict[str, A
     assert [line["outcome"] for line in lines] == ["model_failed", "model_failed", "deadline_exceeded"]
 
 
+def test_an_error_outside_of_a_batch_names_the_variant_that_was_chosen(lines: list[dict[str, Any]]) -> None:
+    one = request()
+    one.variant = "canary"
+    access_log(0.0).refused(one, DeadlineExceeded("late"), 0.5, "")
+    assert [(line["version"], line["variant"]) for line in lines] == [(3, "canary")]
+
+
 def test_a_name_that_no_route_has_is_in_no_line(lines: list[dict[str, Any]]) -> None:
     stranger = Request("the caller's own text", (), Nobody(), 0.0)
     access_log(0.0).refused(stranger, UnknownModel("no such model"), 0.05, "")
