@@ -28,12 +28,14 @@ class Share:
         self._log_rest: float | None = None if share <= 0.0 else 0.0 if share >= 1.0 else log1p(-share)
         self._left = self._gap()
 
-    def passes(self, count: int) -> bool:
-        """Whether it takes none of so many that pass now; where it takes some of them, none has passed yet."""
-        if self._left < count:
-            return False
+    def among(self, count: int) -> list[int]:
+        """The places of those that it takes of so many that pass now."""
+        places: list[int] = []
+        while self._left < count:
+            places.append(self._left)
+            self._left += 1 + self._gap()
         self._left -= count
-        return True
+        return places
 
     def takes(self) -> bool:
         """Whether it takes the one that passes now."""

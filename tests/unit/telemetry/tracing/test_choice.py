@@ -19,13 +19,13 @@ def test_a_share_is_taken_of_what_passes(share: float) -> None:
     assert abs(count - passed * share) < 6 * (passed * share * (1 - share)) ** 0.5
 
 
-def test_many_that_pass_at_once_are_taken_as_they_are_one_by_one() -> None:
-    one_by_one, at_once = Share(0.01, Random(7).random), Share(0.01, Random(7).random)
+@pytest.mark.parametrize("share", [0.01, 0.7, 1.0, 0.0])
+def test_many_that_pass_at_once_are_taken_as_they_are_one_by_one(share: float) -> None:
+    one_by_one, at_once = Share(share, Random(7).random), Share(share, Random(7).random)
     taken = [place for place in range(64_000) if one_by_one.takes()]
     found = []
     for batch in range(1_000):
-        if not at_once.passes(64):
-            found += [64 * batch + place for place in range(64) if at_once.takes()]
+        found += [64 * batch + place for place in at_once.among(64)]
     assert found == taken
 
 
