@@ -176,6 +176,9 @@ def test_a_stopped_store_holds_nobody_longer_than_one_read(session: Session, ser
                     server.stop()
                 assert session.ask("lenient").headers["x-sluice-degraded"] == "row=unavailable"
                 assert session.ask("strict").status == 503
+                # Seen, and no reason to send requests elsewhere, where the store is away as well.
+                with session.connect() as connection:
+                    assert connection.get("/v2/health/ready").status == 200
             finally:
                 server.signal(signal.SIGCONT)
             loads.back(time.monotonic(), "whole")

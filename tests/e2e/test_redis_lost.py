@@ -35,8 +35,10 @@ def test_a_stopped_control_state_changes_no_prediction_and_a_restarted_worker_se
         stop(server.pid)
         try:
             _under_way(load, AWAY_S)
+            assert _ready(session)
             lost_at = _worker_restarted(session)
             _under_way(load, 2)
+            assert _ready(session)
         finally:
             server.resume()
         _under_way(load, 2)
@@ -109,6 +111,12 @@ def _all_good(load: RunningLoad, worker_lost_at: float) -> None:
 
 def _control(session: SluiceUp) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(session.run_dir / CONTROL), socket_timeout=2)
+
+
+def _ready(session: SluiceUp) -> bool:
+    """All gateways lose it together: what took one out of service for that would take them all."""
+    with session.connect() as connection:
+        return connection.get("/v2/health/ready").status == 200
 
 
 def _registered(session: SluiceUp) -> bool:

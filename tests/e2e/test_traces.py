@@ -158,6 +158,7 @@ def test_no_log_holds_a_secret_an_entity_or_a_value(traced: Traced) -> None:
         assert connection.post(f"/v2/models/{SECRETS['text']}/infer", {}, headers).status == 404
         assert connection.request("POST", path, b'{"instances": [{"' + SECRETS["text"].encode(), headers).status == 400
         assert connection.post("/v2/repository/models/flight-delay/unload", {}, headers).status >= 400
+    _refused_over_grpc(session)
     request = urllib.request.Request(
         f"http://127.0.0.1:{session.registered()['control_port']}/api/v1/models/flight-delay:load?version=1",
         method="POST",
@@ -190,6 +191,16 @@ def test_nobody_waits_for_a_receiver_that_refuses_or_is_away(traced: Traced) -> 
     for trace_id in ("e" * 32, "f" * 32):
         traced.receiver.trace(trace_id, lambda found: len(found) >= len(STAGES), within_s=40)
     assert traced.session.log().count("takes no spans") == 1
+
+
+def _refused_over_grpc(session: SluiceUp) -> None:
+    """The same words as names of a model and of an input, and as a key."""
+    metadata = (("authorization", f"Bearer {SECRETS['bearer']}"),)
+    row = np.full((1, 20), float(SECRETS["value"]), np.float32)
+    with grpc.insecure_channel(f"127.0.0.1:{session.grpc_port}") as channel:
+        for model, name in ((SECRETS["text"], "input"), ("flight-delay", SECRETS["text"])):
+            with pytest.raises(grpc.RpcError):
+                infer_on(channel)(raw_request(model, {name: row}), metadata=metadata, timeout=20)
 
 
 def _finished_row() -> ModelInferRequest:
