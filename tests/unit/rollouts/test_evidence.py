@@ -155,6 +155,7 @@ def test_evidence_of_other_gates_or_another_format_is_refused() -> None:
         record.load(GateSet([Gate("errors", Kind.RATE, 0.02)]), kept)
     with pytest.raises(ValueError, match="format 7"):
         record.load(GATES, {**kept, "format": 7})
-    assert "start it again" in record.readable({**kept, "format": 1})
+    assert "start it again" in record.readable({**kept, "format": 7})
+    assert "counted every answer" in record.readable({**kept, "format": 1})
     assert not record.readable(None)
     assert not record.readable(kept)
