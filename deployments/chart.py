@@ -81,6 +81,8 @@ _TOLD: Mapping[str, Mapping[str, Any]] = {
     "ray.key": _NAMED,
     "ray.gcs.passwordKey": _NAMED,
     "ray.version": _NAMED,
+    # No password: it would stand in the RayService, for whoever may look at that.
+    "ray.gcs.address": {"type": "string", "pattern": r"^(none|(rediss?://)?[^@/\s]+:[0-9]+)?$"},
     "ray.head.resources": _RESOURCES,
     "ray.workers": {
         "type": "object",

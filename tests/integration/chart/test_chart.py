@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deployments import first_prediction
 from deployments.flights import sample
 from serving.config.effective import effective
 from tests.e2e.clients.environments import environment
-from tests.e2e.sluice_up import SluiceUp
+from tests.e2e.sluice_up import ROOT, SluiceUp
 from tests.e2e.test_backup import SECRET, answered_by, replicas
 from tests.integration.chart.helm import CHART, SHAPES, helm, pods, rendered
 from tests.integration.redis_process import RedisProcess, free_ports
@@ -169,6 +170,7 @@ def test_a_gateway_starts_with_the_rendered_arguments_and_configuration(tmp_path
         with session.connect() as connection:
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 assert connection.get(gateway[probe]["httpGet"]["path"]).status == 200
+        assert helm_test(session.port).splitlines() == ["flight-delay: works"]
         session.close()
     finally:
         session.destroy()
@@ -211,6 +213,7 @@ def test_a_gateway_starts_with_the_rendered_arguments_and_configuration(tmp_path
         (["config.http.repository_api=token"], "control.secret: config.http.repository_api: token asks callers"),
         (["state.bundled=true", "state.control.secret=s"], "state.bundled: it starts both Redis servers"),
         (["models.init.secret=s"], "models.init.image: models.init.command and models.init.secret"),
+        (["ray.gcs.address=redis://:word@gcs:6379"], "address"),
         (["ray.gcs.passwordSecret=s"], "ray.gcs.address: ray.gcs.passwordSecret is of a Redis"),
         (["ingress.tlsSecret=s"], "ingress.host: ingress.className and ingress.tlsSecret"),
         (["route.hostnames[0]=h"], "route.parentRefs: route.hostnames are those of an HTTPRoute"),
@@ -247,6 +250,25 @@ def test_a_gateway_answers_by_replicas_of_others_with_the_rendered_environment(t
         finally:
             session.destroy()
             control.close()
+
+
+def helm_test(port: int) -> str:
+    """What the rendered test of the release tells of a gateway on this machine."""
+    (pod,) = (one for one in rendered(CHART / "ci" / "minimal-values.yaml") if one["kind"] == "Pod")
+    program, *words, place = pod["spec"]["containers"][0]["command"]
+    assert (program, place) == ("python", "one-sluice:8080")
+    whole = [sys.executable, *words, f"127.0.0.1:{port}"]
+    told = subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    return told.stdout
+
+
+def test_the_test_of_a_release_fails_where_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    (port,) = free_ports(1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "argv", ["", f"127.0.0.1:{port}"])
+        assert first_prediction.main() == 1
+    assert "does not answer" in capsys.readouterr().err
 
 
 def configuration(shape: Path) -> str:
