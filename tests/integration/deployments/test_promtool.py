@@ -29,6 +29,14 @@ def test_the_configuration_and_its_rules_are_read() -> None:
     assert "SUCCESS" in promtool("check", "config", MONITORING / "prometheus.yml")
 
 
+def test_those_of_the_compose_file_are_read_where_they_are_mounted(tmp_path: Path) -> None:
+    compose = MONITORING.parent / "docker" / "compose.yaml"
+    mounted = yaml.safe_load(compose.read_text())["services"]["prometheus"]["volumes"]
+    for source, place, _ in (volume.split(":") for volume in mounted):
+        shutil.copy(compose.parent / source, tmp_path / Path(place).name)
+    assert "1 rule files found" in promtool("check", "config", tmp_path / "prometheus.yml")
+
+
 def test_each_alert_fires_when_it_should_and_clears() -> None:
     assert "SUCCESS" in promtool("test", "rules", *sorted(MONITORING.glob("rules*_test.yaml")))
 

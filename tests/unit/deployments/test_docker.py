@@ -92,6 +92,17 @@ def test_no_secret_stands_in_it_and_one_that_is_missing_is_named() -> None:
     assert SERVICES["gateway"]["environment"]["SLUICE_POOL_SECRET"].startswith("${SLUICE_POOL_SECRET:?")
 
 
+def test_prometheus_scrapes_the_gateway_and_grafana_asks_prometheus() -> None:
+    (scraped,) = yaml.safe_load((DOCKER / "prometheus.yml").read_text())["scrape_configs"]
+    given = {key: value for key, value in SERVICES["gateway"]["environment"].items() if "__" in key}
+    metrics = effective(DOCKER / "sluice.yaml", given, {}).settings.metrics
+    assert scraped["static_configs"] == [{"targets": [f"gateway:{metrics.port}"]}]
+    (source,) = yaml.safe_load((DOCKER / "grafana/datasources/prometheus.yaml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((DOCKER / "grafana/dashboards/sluice.yaml").read_text())["providers"]
+    assert f"../monitoring/dashboards:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]
+
+
 def test_only_this_machine_reaches_it() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert published
