@@ -132,6 +132,17 @@ def test_a_worker_with_all_it_takes_in_flight_refuses_at_the_head() -> None:
     assert wire.edge.requests == 0
 
 
+@pytest.mark.parametrize("path", [b"/v2/health/live", b"/v2/health/ready"])
+def test_who_asks_how_a_worker_is_gets_an_answer_while_it_holds_all_it_takes(path: bytes) -> None:
+    # Kubernetes would end, or take out of service, one overloaded pod after the other.
+    wire = holding(HttpLimits(max_requests=1))
+    wire.send(infer())
+    transport, connection = wire.connect()
+    connection.data_received(b"GET " + path + b" HTTP/1.1\r\nhost: x\r\n\r\n")
+    (answer,) = responses(transport.written)
+    assert answer.status == 200
+
+
 @pytest.mark.parametrize("over", [-1, 0, 1])
 @pytest.mark.parametrize(
     ("sent", "limits"),
