@@ -13,6 +13,8 @@ from serving.rollouts.rollout import Rollout
 from serving.routing.table import ALL_KEYS
 from serving.state.rollout_counts import MOST_KEYS
 
+_A_POINT = 0.01
+
 
 def of_gate(rollout: Rollout, gate: Gate) -> dict[str, Any]:
     """In numbers and in a sentence; times are of the `run` stage."""
@@ -113,4 +115,5 @@ def _to_promote(rollout: Rollout, gate: Gate, bounds_ms: list[float]) -> str:
 
 def _margin(margin: Margin, bounds_ms: list[float]) -> str:
     over = f"over {bounds_ms[margin.bin]:g} ms " if bounds_ms else ""
-    return f"{over}less than {margin.ratio:g} times as many or {100 * margin.excess:g} points more"
+    points = f"{100 * margin.excess:g} point{'' if margin.excess == _A_POINT else 's'}"
+    return f"{over}less than {margin.ratio:g} times as many or {points} more"

@@ -96,6 +96,9 @@ def test_a_version_that_fails_on_some_rows_is_rolled_back_for_its_errors(session
         plan = json.loads(sluice(session, "rollout", "plan", "echoes", "--measure", "2", "--json"))
         told = sluice(session, "rollout", "wait", "echoes", "--for", "promoted", "--timeout", "120", code=NOT_PROMOTED)
     assert plan["requests_per_min"] > 1_000  # 6,000 where there are processors
+    assert set(plan["sources"].values()) == {"measured"}
+    # About one for each; a batch that fails is run again in parts.
+    assert 0 < plan["runs_per_request"] < 2
     assert "rolled back: errors" in told
     assert "on the canary against 0/" in told
     assert "same: rolled back" in sluice(session, "rollout", "replay", "echoes")
@@ -104,6 +107,7 @@ def test_a_version_that_fails_on_some_rows_is_rolled_back_for_its_errors(session
     seen = status(session)
     assert (seen["reason"], seen["weight_percent"]) == ("errors", 0)
     assert seen["counted_by"] == "request"
+    assert {gate["judged_by"]["counts"] for gate in seen["gates"]} == {"requests", "runs"}
     of = {"model": "echoes", "rollout": seen["id"]}
     until(lambda: Scrape(session).total("sluice_rollout_phase", phase="rolled_back", **of), "the end is on the page")
     page = Scrape(session)
