@@ -73,6 +73,22 @@ def test_the_nodes_of_a_group_have_the_mark_by_which_the_pool_of_its_name_finds_
         assert given["SLUICE_POOL_GROUPS"] == " ".join(sorted(groups))
 
 
+@pytest.mark.parametrize("shape", POOLS, ids=lambda path: path.stem)
+def test_an_autoscaler_beside_the_head_gains_no_rights(shape: Path) -> None:
+    cluster = found(shape, "RayService")["spec"]["rayClusterConfig"]
+    assert ("autoscalerOptions" in cluster) is cluster["enableInTreeAutoscaling"]
+    if "autoscalerOptions" in cluster:
+        context = cluster["autoscalerOptions"]["securityContext"]
+        # The rest of what Kubernetes calls restricted stands in the pod's own context.
+        assert context == {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        pod = cluster["headGroupSpec"]["template"]["spec"]["securityContext"]
+        assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
 def test_shapes_with_and_without_an_autoscaler_are_tried() -> None:
     scales = {found(shape, "RayService")["spec"]["rayClusterConfig"]["enableInTreeAutoscaling"] for shape in POOLS}
     assert scales == {True, False}
