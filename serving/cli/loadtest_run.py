@@ -131,8 +131,13 @@ def watched(scenario: Scenario, folder: Path, address: Address, *, quiet: bool) 
 
 
 def heed_interrupts() -> None:
-    """Ctrl-C ends a run also where a script's shell started it in the background, which ignores it to begin with."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Ctrl-C ends a run also where a script's shell started it in the background, which ignores it to begin with.
+
+    So does SIGTERM, by which builds are cancelled, and the end of a terminal: what was measured is told, and what is
+    done to the server is undone.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.default_int_handler)
 
 
 def reach(scenario: Scenario, address: Address) -> None:
