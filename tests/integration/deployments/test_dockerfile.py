@@ -30,7 +30,7 @@ def test_what_is_unwise_is_found() -> None:
 
 
 def test_a_login_shell_finds_what_others_find(tmp_path: Path) -> None:
-    # KubeRay's commands come in one, whose /etc/profile sets PATH anew and then reads this file.
+    # KubeRay's commands may come in one, whose /etc/profile sets PATH anew and then reads this file.
     found = instructions(DOCKERFILE)
     (written,) = (one.rest for one in found if one.word == "RUN" and "/etc/profile.d/" in one.rest)
     first = next(one.rest for one in found if one.word == "ENV").split()[0].removeprefix("PATH=").partition(":")[0]
