@@ -64,9 +64,8 @@ def test_the_nodes_of_a_group_have_the_mark_by_which_the_pool_of_its_name_finds_
     cluster = found(shape, "RayService")["spec"]["rayClusterConfig"]
     groups = {group["groupName"]: group["rayStartParams"] for group in cluster["workerGroupSpecs"]}
     for name, parameters in groups.items():
-        # In quotes, since it stands in the command of a shell; Ray's autoscaler takes them off like this.
-        marks = json.loads(parameters["resources"][1:-1].replace("\\", ""))
-        assert marks == {f"pool-{name}": 1}
+        # Quoted for a shell, as KubeRay itself does it; KubeRay takes the quotes off, and knows no backslashes.
+        assert parameters["resources"] == f"'{json.dumps({f'pool-{name}': 1})}'"
     assert "resources" not in cluster["headGroupSpec"]["rayStartParams"]
     for node in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         given = {one["name"]: one.get("value") for one in node["template"]["spec"]["containers"][0]["env"]}
