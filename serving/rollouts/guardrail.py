@@ -1,10 +1,10 @@
 """Is the whole model worse than before the start? What hurts both arms alike, no comparison of the arms can see.
 
-Of each event (errors, slow runs, and where the model has a latency goal, runs with answers over it: what fills queues
-slows no run and hurts all the same) the rate that is allowed is `p0`: `allowed` times an upper bound of what it
-was before the start, so that a day's ups and downs are no finding. A slice with `n` requests (of the last two: runs,
-whose answers are late together), `x` of them with the event, speaks for a rate of `phi p0` by the factor whose
-logarithm is
+Of each event (errors, slow runs of the stable version, and where the model has a latency goal, runs with answers over
+it: what fills queues slows no run and hurts all the same) the rate that is allowed is `p0`: `allowed` times an upper
+bound of what it was before the start, so that a day's ups and downs are no finding. A slice with `n` requests (of the
+last two: runs, whose answers are late together), `x` of them with the event, speaks for a rate of `phi p0` by the
+factor whose logarithm is
 
     x ln phi + (n - x) ln((1 - phi p0) / (1 - p0))
 
@@ -32,7 +32,12 @@ from serving.state.rollout_counts import CANARY, EVERY, LATE, RAN, SLOW, STABLE,
 # Of the verdict, and of what a person accepted who resumed in spite of it.
 NAME = "guardrail"
 EVENTS = ("errors", "slow", "over_goal")
-_WORDS = {"errors": "errors", "slow": "slow runs", "over_goal": "runs with answers over the latency goal"}
+# Runs of the canary that are slow alone are for the gate of latency, which a plan may do without where that is known.
+_WORDS = {
+    "errors": "errors of the whole model",
+    "slow": "slow runs of the stable version",
+    "over_goal": "runs with answers over the latency goal of the whole model",
+}
 # The ratios that are bet on are between these; what is certain needs no bet.
 _LEAST_RATIO, _MOST_RATIO, _RATIOS = 1.1, 10.0, 25
 _MOST_RATE = 0.99
@@ -62,7 +67,7 @@ class Before(NamedTuple):
 
 
 class SliceSeen(NamedTuple):
-    """Both arms together in one slice."""
+    """Both arms together in one slice, and of slow runs the stable one."""
 
     slice: int
     of: tuple[int, ...]
@@ -103,21 +108,22 @@ def begin(before: Before) -> Guard:
 
 
 def slices(counted: Mapping[StratumName, Mapping[str, int]], tail: int) -> list[SliceSeen]:
-    """Counts of both arms by slice; slow are runs over bound `tail`."""
+    """Counts of both arms by slice; slow are runs of the stable version over bound `tail`."""
     found: dict[int, SliceSeen] = {}
     for stratum, fields in counted.items():
         before = found.get(stratum.slice, SliceSeen(stratum.slice, (0, 0, 0), (0, 0, 0)))
-        requests, errors, slow, late, ran = (
+        requests, errors, slow, ran_stable, late, ran = (
             sum(fields.get(name, 0) for name in names)
             for names in (
                 [f"requests|{arm}" for arm in _ARMS],
                 [f"{EVERY + arm}|errors" for arm in _ARMS],
-                [f"{EVERY + arm}|{SLOW}.{tail}.{size}" for arm in _ARMS for size in range(RUN_SIZES)],
+                [f"{EVERY + STABLE}|{SLOW}.{tail}.{size}" for size in range(RUN_SIZES)],
+                [f"{EVERY + STABLE}|{RAN}.{size}" for size in range(RUN_SIZES)],
                 [f"{EVERY + arm}|{LATE}" for arm in _ARMS],
                 [f"{EVERY + arm}|{RAN}.{size}" for arm in _ARMS for size in range(RUN_SIZES)],
             )
         )
-        of, events = _sum(before.of, (requests, ran, ran)), _sum(before.events, (errors, slow, late))
+        of, events = _sum(before.of, (requests, ran_stable, ran)), _sum(before.events, (errors, slow, late))
         found[before.slice] = SliceSeen(before.slice, of, events)
     # Workers of two releases at once may have counted different things.
     return sorted(one._replace(events=_at_most(one.events, one.of)) for one in found.values())
@@ -160,7 +166,7 @@ def sentence(one: Guarded) -> str:
     needed = f"{one.needed:,.0f} decide" if one.broken else f"{one.needed:,.0f} needed"
     evidence = f"{one.evidence:,.0f}" if one.evidence < 1e6 else f"{one.evidence:.1e}"  # noqa: PLR2004
     return (
-        f"{_WORDS[one.name]} of the whole model {now:,}/{of:,} in the last {_minute()} s against {then:,}/{of_then:,} "
+        f"{_WORDS[one.name]} {now:,}/{of:,} in the last {_minute()} s against {then:,}/{of_then:,} "
         f"before the start{times}; evidence {evidence}{',' if one.broken else ''} {verb} {needed}"
     )
 

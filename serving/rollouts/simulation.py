@@ -17,6 +17,7 @@ from serving.rollouts.stratum import EVERY, SLICE_S, Stratum, StratumCounts
 from serving.rollouts.transition import Phase, Standing
 from serving.rollouts.verdict import Look, Verdict, judge
 from serving.rollouts.world import World, measured
+from serving.state.rollout_counts import STABLE
 
 # A plan that ends by itself is over long before.
 _MOST_S = 7 * 86_400
@@ -98,13 +99,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - a world, and what judges it
 
 
 def _whole_model(gates: GateSet, counts: StratumCounts) -> SliceSeen:
-    """Both arms together; of a goal for the whole time of a request worlds say nothing."""
+    """As the guardrail sees it; of a goal for the whole time of a request worlds say nothing."""
     every, slow, ran = counts.events[EVERY], 0, 0
     requests, errors = int(counts.requests.sum()), int(every[:, gates.firsts["errors"]].sum())
     for gate in gates.gates:
         if gate.name == "latency":
-            slow = int(gates.by_bin(gate, every)[:, measured().tails[1]].sum())
-            ran = int(gates.of(gate, every, counts.requests).sum())
+            slow = int(gates.by_bin(gate, every)[STABLE, measured().tails[1]])
+            ran = int(gates.of(gate, every, counts.requests)[STABLE])
     return SliceSeen(counts.stratum.slice, (requests, ran), (errors, slow))
 
 
