@@ -11,6 +11,10 @@ factor whose logarithm is
 which is a fair bet at `p0` and a losing one at every rate below it, however rates move. Factors are mixed over ratios
 and starts as in `e_process`, so while the rate stays within what is allowed, the evidence ever reaches `1/alpha` with
 probability `alpha` at most (Ville 1939), and another `alpha` is that the bound of before was too low (Robbins 1970).
+
+Runs one after the other are slow together, as a machine stalls: however many a slice has, they speak for no more than
+its turns (decision 0034). The logarithm is multiplied by what makes that of their number; a fair bet to a power below
+one is a losing one (Jensen), so the bound on its evidence stands.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from serving.rollouts.confidence import rate_interval
 from serving.rollouts.e_process import EProcess, folded, not_begun
 from serving.rollouts.plan import GuardrailSettings
 from serving.rollouts.stratum import SLICE_S, Floats
-from serving.routing.table import RUN_SIZES
+from serving.routing.table import RUN_SIZES, TURN_S
 from serving.state.rollout_counts import CANARY, EVERY, LATE, RAN, SLOW, STABLE, StratumName
 
 # Of the verdict, and of what a person accepted who resumed in spite of it.
@@ -42,6 +46,8 @@ _WORDS = {
 _LEAST_RATIO, _MOST_RATIO, _RATIOS = 1.1, 10.0, 25
 _MOST_RATE = 0.99
 _ARMS = (CANARY, STABLE)
+# Of a slice, as many as the turns of one worker.
+_MOST_RUNS = SLICE_S / TURN_S
 # A minute: what a sentence tells of now.
 RECENT_SLICES = 12
 
@@ -200,7 +206,8 @@ def _log_growth(before: Before, settings: GuardrailSettings, place: int, seen: S
     for row, phi in zip(growth.T, phis, strict=True):
         hit, missed = log(phi), log1p(-phi * p0) - log1p(-p0)
         row[:] = [one.events[place] * hit + (one.of[place] - one.events[place]) * missed for one in seen]
-    return growth
+    # The first event is of requests, which fail one by one.
+    return growth if not place else growth * np.array([[_MOST_RUNS / max(one.of[place], _MOST_RUNS)] for one in seen])
 
 
 def _allowed_rate(before: Before, settings: GuardrailSettings, place: int) -> float:

@@ -58,6 +58,16 @@ def test_slow_answers_of_both_arms_are_found_too() -> None:
     assert "slow runs of the stable version 300/600 in the last 60 s against 8/800" in guardrail.sentence(slow)
 
 
+def test_a_machine_that_stalls_for_some_seconds_is_no_finding() -> None:
+    """As seen of identical versions: slow runs one after the other, a hundred of them within one slice or two."""
+    before = Before((3_107, 3_107), (0, 14))
+    calm = [SliceSeen(place, (1_500, 1_500), (0, 7)) for place in range(2)]
+    stalled = [SliceSeen(2, (441, 441), (0, 79)), SliceSeen(3, (1_500, 1_500), (0, 118))]
+    assert not guardrail.guarded(after([*calm, *stalled], before), before, SETTINGS)[1].broken
+    lasting = [SliceSeen(2 + place, (1_500, 1_500), (0, 750)) for place in range(2)]
+    assert guardrail.guarded(after([*calm, *lasting], before), before, SETTINGS)[1].broken
+
+
 def test_answers_over_the_goal_are_looked_at_where_there_is_one() -> None:
     fields = {"4|late_runs": 10, "5|late_runs": 30, "5|slow.1.0": 50, "5|slow.2.3": 4, "5|split": 90}
     fields |= {"4|ran.0": 10, "5|ran.0": 50, "5|ran.3": 20}
