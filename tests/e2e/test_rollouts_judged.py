@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 SHORT = [{"weight": 50, "duration": "10s", "max_duration": "4m"}]
 STEPS = [{"weight": 20, "duration": "15s", "max_duration": "2m"}, *SHORT]
 FAST = 300.0
-# By hand 20 of them: benchmarks/canary.
+# Twenty with SLUICE_LONG=1, ten minutes of a machine that does nothing else.
 IDENTICAL = 20 if LONG else 2
 
 only_long = pytest.mark.skipif(not LONG, reason="SLUICE_LONG=1 rolls out every version")
