@@ -40,7 +40,7 @@ def of_guard(rollout: Rollout, one: Guarded, settings: GuardrailSettings) -> dic
     over_ms = _guarded_over_ms(rollout, one.name)
     what = {
         "errors": "errors among requests",
-        "slow": f"runs over {over_ms:g} ms",
+        "slow": f"runs of the stable version over {over_ms:g} ms",
         "over_goal": f"runs with an answer over the model's latency goal of {over_ms:g} ms in all",
     }[one.name]
     return {
