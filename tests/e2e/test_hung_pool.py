@@ -77,7 +77,7 @@ def test_a_load_without_an_end_hangs_nobody_and_is_answered_again_afterwards(ses
 @pytest.mark.parametrize("still_s", [0.0, 2 * SILENCE_S], ids=["resumed at once", "resumed when it counts as lost"])
 def test_rows_that_nobody_waits_for_do_not_run(session: SluiceUp, still_s: float) -> None:
     """Each of these rows would end the replica if it ran."""
-    _until_good(session)
+    _until_all_are_let_in(session, 16)
     with standing_still(session):
         told = at_once(session, 16, _ask_deadly)
         time.sleep(still_s)
@@ -112,6 +112,10 @@ def _ask(number: int, connection: Connection) -> tuple[int, float]:
     return reply.status, time.monotonic() - began
 
 
+def _ask_harmless(number: int, connection: Connection) -> int:
+    return connection.post(DIVIDES, dividing(12, 4), IN_TIME).status
+
+
 def _ask_deadly(number: int, connection: Connection) -> int:
     return connection.post(DIVIDES, dividing(*CRASH), IN_TIME).status
 
@@ -129,6 +133,11 @@ def _until_good(session: SluiceUp) -> None:
         return question.right(reply.body) and divided.json()["outputs"][0]["data"] == [3]
 
     until(good, "answers are right again")
+
+
+def _until_all_are_let_in(session: SluiceUp, callers: int) -> None:
+    """Nobody is refused for how long others waited while the replica stood still before."""
+    until(lambda: at_once(session, callers, _ask_harmless) == [200] * callers, "so many callers are let in at once")
 
 
 def _nothing_fails_after(report: Report, moment: float) -> None:
