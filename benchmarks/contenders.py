@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.install import (
@@ -133,3 +133,14 @@ CONTENDERS = (
     _ray_fastest("ray-serve-fastest", "Ray Serve, HAProxy, model and @serve.batch in the ingress replica", "yes"),
     _ray_fastest("ray-serve-inline", "Ray Serve, HAProxy, model inline in the ingress replica", "no"),
 )  # fmt: skip
+
+
+def earlier(checkout: Path) -> tuple[Contender, ...]:
+    """Sluice as another checkout has it, with the environment that was installed there."""
+    python = checkout.resolve() / ".venv" / "bin" / "python"
+    return tuple(
+        replace(contender, name=f"{name}-earlier", title=f"{contender.title}, earlier", python=python, root=checkout)
+        for name in ("sluice-ray", "sluice-in-process")
+        for contender in CONTENDERS
+        if contender.name == name
+    )

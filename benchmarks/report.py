@@ -211,6 +211,9 @@ def main(paths: Sequence[str]) -> int:
             results = json.loads(path.read_text())
             print(render(results, shown))
             shown |= results["workloads"].keys()
+    if (before := RESULTS / "earlier.json").exists():
+        print("## Beside the first data plane\n")
+        print(render(json.loads(before.read_text())))
     if (grown := RESULTS / "growth.json").exists():
         print(growth.render(json.loads(grown.read_text())))
     if loads := [json.loads(path.read_text()) for path in sorted(RESULTS.glob("under-load-*.json"))]:

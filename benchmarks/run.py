@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from benchmarks import components, feature_server, install, machine
-from benchmarks.contenders import CONTENDERS, Contender
+from benchmarks.contenders import CONTENDERS, Contender, earlier
 from benchmarks.report import render
 from benchmarks.summary import Cell, order
 from benchmarks.turn import Plan, take
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _side_by_side(given: argparse.Namespace) -> int:
-    contenders = [c for c in CONTENDERS if not given.only or c.name in given.only]
+    contenders = [c for c in given.known if not given.only or c.name in given.only]
     asked = {name for contender in contenders for name in contender.workloads}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as closing:
         models = Path(folder)
@@ -144,19 +144,20 @@ def _write(path: Path, results: dict[str, Any]) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    names = [c.name for c in CONTENDERS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round of 2 s: does everything work?")
     parser.add_argument("--rounds", type=int, help="5, or 1 with --quick")
     parser.add_argument("--seconds", type=float, help="of each load: 4, or 2 with --quick")
-    parser.add_argument("--only", type=_list, default=[], help=f"some of {', '.join(names)}")
+    parser.add_argument("--only", type=_list, default=[], help=f"some of {', '.join(c.name for c in CONTENDERS)}")
     parser.add_argument("--workloads", type=_list, default=list(WORKLOADS), help=f"some of {', '.join(WORKLOADS)}")
     parser.add_argument("--connections", type=lambda text: tuple(map(int, _list(text))), default=(1, 64, 256))
     parser.add_argument("--seed", type=int, default=1, help="of the order of the turns")
+    parser.add_argument("--earlier", type=Path, help="an installed checkout of another commit: NAME-earlier, as well")
     parser.add_argument("--output", type=Path, help="the results file")
     parser.add_argument("--append", action="store_true", help="more rounds to those of the results file")
     given = parser.parse_args(arguments)
-    unknown = set(given.only) - set(names) | set(given.workloads) - set(WORKLOADS)
+    given.known = (*CONTENDERS, *(earlier(given.earlier) if given.earlier else ()))
+    unknown = set(given.only) - {c.name for c in given.known} | set(given.workloads) - set(WORKLOADS)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     given.rounds = given.rounds or (1 if given.quick else 5)

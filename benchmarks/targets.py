@@ -84,6 +84,8 @@ TARGETS = (
         "grpc",
         "grpc",
     ),
+    Target("throughput, to the first data plane", ("sluice-ray-earlier",), 64, "per_second", 1.0),
+    Target("p50 of one caller, to the first data plane", ("sluice-ray-earlier",), 1, "p50_us", 1.0),
     Target("16 MB binary: p50 of one caller, to a plain copy", ("plain-copy",), 1, "p50_us", 3.0, OURS, *_LARGEST),
 )
 

@@ -71,7 +71,9 @@ def _tried(pool: Pool, trial: Trial, *, quick: bool) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began, 1),
         "commit": machine.facts()["commit"],
     }
-    for name in (*(OTHERS if trial.compared else ()), *([BY_ROW] if trial.world.batches else [])):
+    # Traffic of keys tells of runs alone.
+    as_rows = [BY_ROW] if trial.world.batches and not trial.world.keys else []
+    for name in (*(OTHERS if trial.compared else ()), *as_rows):
         others = pool.map(partial(_run, trial.name, name), range(min(runs, _OTHER_RUNS)), chunksize=4)
         found[name] = _summary(others, trial.world.fault.from_s)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import CONTENDERS, earlier
 from benchmarks.workload import WORKLOADS
 
 PEERS = Path(__file__).parents[3] / "benchmarks" / "peers"
@@ -27,3 +27,11 @@ def test_a_command_tells_the_program_where_everything_is() -> None:
     assert command[command.index("--port") + 1] == "1234"
     assert command[command.index("--grpc-port") + 1] == "1236"
     assert command[command.index("--answer") + 1] == "repository/answer.json"
+
+
+def test_an_earlier_commit_runs_its_own_program_by_its_own_python() -> None:
+    checkout = Path("/somewhere/else")
+    ray, in_process = earlier(checkout)
+    assert (ray.name, in_process.name) == ("sluice-ray-earlier", "sluice-in-process-earlier")
+    assert ray.root == in_process.root == checkout
+    assert ray.command((1, 2, 3), Path("repository"), Path("scratch"))[0] == "/somewhere/else/.venv/bin/python"

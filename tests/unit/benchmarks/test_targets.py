@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import CONTENDERS, earlier
 from benchmarks.summary import Cell
 from benchmarks.targets import OURS, TARGETS, judge
 
@@ -57,6 +58,6 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
 
 
 def test_every_target_names_contenders_that_exist() -> None:
-    known = {contender.name for contender in CONTENDERS}
+    known = {contender.name for contender in (*CONTENDERS, *earlier(Path("elsewhere")))}
     assert OURS in known
     assert {peer for target in TARGETS for peer in target.peers} <= known
