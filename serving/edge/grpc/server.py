@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 
+from serving.edge.acceptor import Acceptor
 from serving.edge.ended_tasks import end_all
 from serving.edge.grpc.connection import Connection
 from serving.edge.grpc.edge import GrpcEdge
@@ -17,7 +18,7 @@ from serving.request_path.predictions import Predictions
 
 log = logging.getLogger(__name__)
 
-_BACKLOG = 1024
+_BACKLOG = 2048
 
 
 class GrpcServer:
@@ -31,6 +32,7 @@ class GrpcServer:
         worker: Worker,
     ) -> None:
         self._edge = GrpcEdge(predictions, limits, observer, worker)
+        self._acceptor = Acceptor(lambda: Connection(self._edge))
         self._servers: dict[int, asyncio.Server] = {}
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -47,7 +49,7 @@ class GrpcServer:
             stall_ms = int(self._edge.limits.write_stall_s * 1000)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stall_ms)
         number = sock.fileno()
-        self._servers[number] = await loop.create_server(lambda: Connection(self._edge), sock=sock, backlog=_BACKLOG)
+        self._servers[number] = await loop.create_server(self._acceptor.of(sock), sock=sock, backlog=_BACKLOG)
         if self._sweeping is None:
             self._sweep()
 
@@ -70,6 +72,7 @@ class GrpcServer:
         for server in self._servers.values():
             server.close()
         self._servers.clear()
+        await self._acceptor.settled()
         for connection in list(edge.connections):
             connection.say_goodbye()
         await self._wait_until_gone(min(grace_s, edge.limits.goodbye_s))

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 
+from serving.edge.acceptor import Acceptor
 from serving.edge.budget import ByteBudget
 from serving.edge.ended_tasks import end_all
 from serving.edge.http.connection import Connection
@@ -19,7 +20,7 @@ from serving.request_path.predictions import Predictions
 
 log = logging.getLogger(__name__)
 
-_BACKLOG = 1024
+_BACKLOG = 2048
 
 
 class HttpServer:
@@ -34,6 +35,7 @@ class HttpServer:
         release: str = "0",
     ) -> None:
         self._edge = Edge(predictions, limits, observer, clock, release)
+        self._acceptor = Acceptor(lambda: Connection(self._edge))
         self._servers: dict[int, asyncio.Server] = {}
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -60,7 +62,7 @@ class HttpServer:
             stall_ms = int(self._edge.limits.write_stall_s * 1000)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stall_ms)
         number = sock.fileno()
-        self._servers[number] = await loop.create_server(lambda: Connection(self._edge), sock=sock, backlog=_BACKLOG)
+        self._servers[number] = await loop.create_server(self._acceptor.of(sock), sock=sock, backlog=_BACKLOG)
         if self._sweeping is None:
             self._sweep()
 
@@ -82,6 +84,7 @@ class HttpServer:
         for server in self._servers.values():
             server.close()
         self._servers.clear()
+        await self._acceptor.settled()
         await self._wait_until_gone(grace_s)
         for connection in list(edge.connections):
             connection.close_if_idle()
