@@ -18,6 +18,7 @@ from serving.pool.run_lengths import RunLengths
 from serving.pool.slot_numbers import SlotNumbers
 from serving.pool.wire_connection import Published, Shared, WireConnection
 from serving.pool.wire_options import WireOptions
+from serving.runtime import short_turns
 from serving.wire.catalogue import Catalogue
 from serving.wire.frame import GOAWAY, PONG, encode
 
@@ -167,6 +168,7 @@ class WireServer:
         threading.Thread(target=self._serve, args=(connection,), name="tensor stream", daemon=True).start()
 
     def _serve(self, connection: WireConnection) -> None:
+        short_turns.take()
         try:
             connection.serve()
         except Exception:

@@ -21,6 +21,7 @@ from serving.processes.asking import Ask, Asking, answer
 from serving.processes.control_channel import ControlChannel, inherited_channel
 from serving.processes.death import die_with
 from serving.processes.start_message import StartMessage, from_json
+from serving.runtime import short_turns
 from serving.telemetry.log import LogSettings, configure_as_told, configure_logging, use_log_settings
 
 _REPORT_EVERY_S = 1.0
@@ -262,4 +263,6 @@ if __name__ == "__main__":
     configure_logging()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(int(sys.argv[2]))
+    # Before any thread is started: all of them are to have it.
+    short_turns.take()
     uvloop.run(main(int(sys.argv[1])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from serving.runtime import low_priority
 
@@ -38,6 +39,14 @@ def test_all_that_yield_share_one_core_and_leave_the_others() -> None:
     on_a_thread(low_priority.take, lambda: cores.append(os.sched_getaffinity(0)))
     assert cores == [{max(allowed)}]
     assert os.sched_getaffinity(0) == allowed
+
+
+def test_those_with_numbers_of_their_own_have_cores_of_their_own() -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    cores: list[set[int]] = []
+    for number in range(len(allowed) + 1):
+        on_a_thread(partial(low_priority.take, number=number), lambda: cores.append(os.sched_getaffinity(0)))
+    assert cores == [{core} for core in (*allowed, allowed[0])]
 
 
 def test_one_that_has_yielded_more_already_stays_as_it_is() -> None:
