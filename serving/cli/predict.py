@@ -86,6 +86,7 @@ def predict(
         return
     if file is None or out is None or given or row or entity or field:
         raise wrong_usage("--file and --out go together, and with none of --input, --row, --entity and --set")
+    _yield_to_others()
     _needs_pyarrow()
     from serving.cli.predict_file import FileOptions, Sending
 
@@ -93,6 +94,15 @@ def predict(
         file, out, rejects, _names(columns) or (), _names(keep), prefix, limit, priority, patience, restart
     )
     _whole_file(model, options, Sending(version, timeout_ms, _headers(key, None)), url, as_json)
+
+
+def _yield_to_others() -> None:
+    """Before any library is imported that starts threads: they inherit it."""
+    from serving.runtime import low_priority
+
+    # Where the gateway is on this machine too, its callers come first. One core is what the interpreter can use, and
+    # threads that do not take it from each other across cores are a quarter quicker.
+    low_priority.take(number=os.getpid())
 
 
 def _one(model: str, typed: Typed, version: int | None, headers: dict[str, str], url: str, as_json: bool) -> None:
@@ -114,11 +124,7 @@ def _whole_file(model: str, options: FileOptions, sending: Sending, url: str, as
     from serving.cli.gateway_client import GatewayClient
     from serving.cli.output import print_json
     from serving.cli.predict_file import predict_file
-    from serving.runtime import low_priority
 
-    # Before any thread is started. Where the gateway is on this machine too, its callers come first. One core is what
-    # the interpreter can use, and threads that do not take it from each other across cores are a quarter quicker.
-    low_priority.take(number=os.getpid())
     done = predict_file(GatewayClient(url), model, options, sending, silent=as_json)
     if as_json:
         print_json(_summary(options, done))

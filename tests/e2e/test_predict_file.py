@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import signal
 import subprocess
@@ -24,11 +25,14 @@ from serving.features.store.redis_store import RedisStore
 from serving.testing.models import mlp, raises_on_13, save
 from tests.e2e.sluice_up import PROGRAM, SluiceUp, environment
 from tests.e2e.tensors import Array, run_alone
+from tests.unit.runtime.turns_told import short_ns, told
 
 ROWS = 150_000
 WIDTH = 32
 KILLS = 6
 FOREVER_S = 60.0
+SENDERS = 4
+INTERRUPTED = 130
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +160,25 @@ def _stop_and_go_on(session: SluiceUp, table: Path, out: Path, how: signal.Signa
     code, said, _ = ended(started(session, "mlp", table, out, "--json"))
     assert code == 0
     assert json.loads(said)["answered_before"] == before
+
+
+@pytest.mark.slow
+def test_it_keeps_to_one_core_and_yields_and_the_gateway_asks_for_short_turns(
+    session: SluiceUp, table: Path, tmp_path: Path
+) -> None:
+    running = started(session, "mlp", table, tmp_path / "out.parquet")
+    wait_for_more(running, tmp_path / "out.parquet", -1)
+    threads = [int(thread.name) for thread in Path(f"/proc/{running.pid}/task").iterdir()]
+    cores = [os.sched_getaffinity(thread) for thread in threads]
+    policies = {os.sched_getscheduler(thread) for thread in threads}
+    running.send_signal(signal.SIGTERM)
+    assert ended(running)[0] == INTERRUPTED
+    assert policies == {os.SCHED_BATCH}
+    assert len(cores) > SENDERS
+    assert {len(one) for one in cores} == {1} == {len(set.union(*cores))}
+    (gateway,) = [one for one in session.look() if "gateway_worker" in " ".join(one.cmdline())]
+    turn_ns = told(gateway.pid)[2]
+    assert turn_ns == short_ns(turn_ns)
 
 
 @pytest.mark.slow

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
-import struct
 import threading
 from collections.abc import Callable
 
 from serving.runtime import low_priority, short_turns
-
-_SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}
-_ATTRIBUTES = struct.Struct("=IIQiIQQQ")
-# The first Linux that knows turns of different lengths; before, it tells none.
-_KNOWN_SINCE = (6, 12)
-SHORT_NS = 100_000
-
-
-def told() -> tuple[int, int, int]:
-    """Policy, niceness and nanoseconds of a turn of this thread."""
-    asked = ctypes.create_string_buffer(_ATTRIBUTES.size)
-    number = _SCHED_GETATTR[platform.machine()]
-    assert ctypes.CDLL(None).syscall(number, 0, asked, _ATTRIBUTES.size, 0) == 0
-    _, policy, _, nice, _, turn_ns, *_ = _ATTRIBUTES.unpack(asked.raw)
-    return policy, nice, turn_ns
+from tests.unit.runtime.turns_told import short_ns, told
 
 
 def on_a_thread(*steps: Callable[[], object]) -> None:
@@ -35,12 +18,6 @@ def on_a_thread(*steps: Callable[[], object]) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
-
-
-def short_ns(before: int) -> int:
-    """What it is to be on this kernel."""
-    release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
-    return SHORT_NS if release >= _KNOWN_SINCE else before
 
 
 def test_a_thread_and_those_that_it_starts_have_short_turns_and_those_beside_it_do_not() -> None:
