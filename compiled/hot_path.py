@@ -55,6 +55,7 @@ HOT_PATH = (
     "serving.request_path.arm",
     "serving.request_path.flight",
     "serving.request_path.intake",
+    "serving.request_path.judged",
     "serving.request_path.predict",
     "serving.request_path.queues",
     "serving.request_path.run_counts",

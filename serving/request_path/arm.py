@@ -11,9 +11,10 @@ from xxhash import xxh3_64_intdigest
 
 from serving.errors import BadRequest, ServingError
 from serving.inference import Outputs, Request, Tensor
+from serving.request_path.judged import Judged
 from serving.request_path.run_counts import RunCounts, size_of
 from serving.request_path.tallies import Difference, First, Tally, Took
-from serving.request_path.trial_scores import RowScores
+from serving.request_path.trial_scores import RowScores, ScoreCounts, Scores
 from serving.routing.table import TURN_S, Trial
 
 # Another hash than that of the split, which a sample of keys must not depend on.
@@ -62,6 +63,7 @@ class Arm:
         self._slowest: dict[int, int] = {}
         self._slowest_leading: dict[int, int] = {}
         self._turn_ends_s = 0.0
+        self._scores = None if scores is None else ScoreCounts(scores)
         self._clear()
 
     def assigned(self, key: bytes | None) -> bool:
@@ -104,17 +106,26 @@ class Arm:
         elif request.key is not None:
             self._key_ran(_number(request.key), place, size, leads=took.leads)
 
-    def answered(self, request: Request, score_bin: int, *, valid: bool) -> None:
-        """It was answered; `score_bin` -1 without a score."""
-        self.requests += 1
-        if request.degraded:
-            self._missing += 1
-        if not valid:
-            self._invalid += 1
-        if score_bin >= 0:
-            self._scores[score_bin] += 1
-        if self._by_key and request.key is not None:
-            self._key_answered(_number(request.key), score_bin, missing=bool(request.degraded), valid=valid)
+    def answered(self, judged: Judged, outputs: Outputs, bad_rows: frozenset[int], run_s: float) -> None:
+        """They were answered in one batch, after a run of so long; shadows get their copies of it."""
+        requests = judged.requests
+        self.requests += len(requests)
+        for request in requests:
+            if request.degraded:
+                self._missing += 1
+        if bad_rows:
+            for place, request in enumerate(requests):
+                if _has(bad_rows, judged.rows[place], request.rows):
+                    self._invalid += 1
+        scores = None if self.scores is None else self.scores.of(outputs, judged.rows)
+        if scores is not None and self._scores is not None:
+            self._scores.add(scores)
+        if self._by_key:
+            self._keys_answered(judged, scores, bad_rows)
+        mirror, copies = self.mirror, self.copies
+        if mirror is not None and copies is not None:
+            for place, request in enumerate(requests):
+                mirror(Answered(request, judged.inputs[place], outputs, judged.rows[place], run_s, copies))
 
     def failed(self, request: Request, why: ServingError) -> None:
         """It was answered with an error; one of the caller's own making says nothing of a version."""
@@ -186,7 +197,6 @@ class Arm:
         self._split = self._errors = self._missing = self._invalid = self._crashes = self._lost = 0
         self._late_runs = 0
         self._runs = RunCounts(len(self._bounds_s), by_key=self._by_key)
-        self._scores = [0] * (len(self.trial.score_edges) + 1)
         self._firsts: list[First] = []
         self._room.taken = 0
         self._shadowed: dict[str, int] = {}
@@ -200,7 +210,8 @@ class Arm:
             "outputs_invalid": self._invalid,
             "late_runs": self._late_runs,
         }
-        found |= {f"scores.{place}": count for place, count in enumerate(self._scores)} | self._shadowed
+        scores = [] if self._scores is None else self._scores.take()
+        found |= {f"scores.{place}": count for place, count in enumerate(scores)} | self._shadowed
         return {event: count for event, count in found.items() if count}
 
     def _failed_key(self, number: int) -> None:
@@ -222,6 +233,14 @@ class Arm:
                 for bound in range(told, place):
                     seen = f"slow.{bound}"
                     self._first(seen, f"{seen}.{size}", number, step_only=not leads)
+
+    def _keys_answered(self, judged: Judged, scores: Scores | None, bad_rows: frozenset[int]) -> None:
+        bins = None if scores is None or self.scores is None else self.scores.bins(scores)
+        for place, request in enumerate(judged.requests):
+            if request.key is not None:
+                valid = not bad_rows or not _has(bad_rows, judged.rows[place], request.rows)
+                score_bin = -1 if bins is None else bins[place]
+                self._key_answered(_number(request.key), score_bin, missing=bool(request.degraded), valid=valid)
 
     def _key_answered(self, number: int, score_bin: int, *, missing: bool, valid: bool) -> None:
         # What few keys have is counted of all of them, and what every key has of the sample.
@@ -249,6 +268,10 @@ class Arm:
 
     def _sampled(self, number: int) -> bool:
         return (number & _LOW_32) < self.trial.key_sample
+
+
+def _has(bad_rows: frozenset[int], first: int, count: int) -> bool:
+    return not bad_rows.isdisjoint(range(first, first + count))
 
 
 def _number(key: bytes) -> int:

@@ -12,6 +12,7 @@ from serving.inference import Answer, Batch, Buffer, Outputs, Request, Stacked, 
 from serving.observation import BatchSeen, Flown, RequestWatch
 from serving.request_path import trials
 from serving.request_path.intake import Given
+from serving.request_path.judged import Judged
 from serving.request_path.tallies import Took
 from serving.request_path.variants import Variant
 
@@ -89,13 +90,15 @@ class Flight:
         key, name, whole = self.variant.key, self.variant.name, self.whole
         row = 0
         answered: list[Request] = []
-        judged: list[trials.Judged] = []
+        judged: Judged | None = None
         for request, start, stop in self.spans:
             end = row + stop - start
             if request.waiting:
                 if request.judged is not None and stop == request.rows:
                     # Of one that ran in parts the last one is no copy's twin.
-                    judged.append((request, row, request.inputs if not start else ()))
+                    if judged is None:
+                        judged = Judged()
+                    judged.add(request, row, request.inputs if not start else ())
                 queue_s = self.taken_at - request.queued_at
                 part = Answer(outputs, row, end, whole, key, name, queue_s, run_s)
                 answer: Answer | ServingError | None = part
@@ -106,19 +109,9 @@ class Flight:
                     request.reply(answer)
                     answered.append(request)
             row = end
-        if judged:
-            # Beside the loop a run waits for cores and for the interpreter, and a small batch suffers more of that: a
-            # version would be told to be slow for its share.
-            took = Took(
-                outputs.worked_s or outputs.run_s or run_s, landed_at, self._rows_run(row, judged[0][2]), self._leads
-            )
-            trials.answered(judged, outputs, took)
-        first, _, stop = self.spans[0]
-        # The whole request was predicted: its other parts come early and would hide that the last one is late.
-        if first.predicted_s and stop == first.rows:
-            self.variant.batcher.pace.judged(first.predicted_s, landed_at - first.queued_at)
-        if outputs.run_s:
-            self.variant.batcher.pace.saw(1 if whole else row, outputs.run_s)
+        if judged is not None:
+            trials.answered(judged, outputs, self._took(outputs, run_s, self._rows_run(row, judged.inputs[0])))
+        self._tell_pace(outputs, row)
         seen = self._tell(answered, row, landed_at, run_s, "ok")
         if self._watch is not None and answered:
             ran = (outputs.run_s, outputs.waited_s, outputs.replica)
@@ -165,6 +158,20 @@ class Flight:
         if not self.whole or not self.variant.hosted.batchable or not inputs or not inputs[0].shape:
             return taken
         return max(1, inputs[0].shape[0])
+
+    def _tell_pace(self, outputs: Outputs, rows: int) -> None:
+        pace = self.variant.batcher.pace
+        first, _, stop = self.spans[0]
+        # The whole request was predicted: its other parts come early and would hide that the last one is late.
+        if first.predicted_s and stop == first.rows:
+            pace.judged(first.predicted_s, self.ended_at - first.queued_at)
+        if outputs.run_s:
+            pace.saw(1 if self.whole else rows, outputs.run_s)
+
+    def _took(self, outputs: Outputs, run_s: float, rows: int) -> Took:
+        # Beside the loop a run waits for cores and for the interpreter, and a small batch suffers more of that: a
+        # version would be told to be slow for its share.
+        return Took(outputs.worked_s or outputs.run_s or run_s, self.ended_at, rows, self._leads)
 
     def _batch(self, *, alone: bool) -> Batch:
         spans = self.spans

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from serving.errors import ServingError
-from serving.inference import Outputs, Request, Tensor
-from serving.request_path.arm import Answered, Arm, Offer, Room
+from serving.inference import Outputs, Request
+from serving.request_path.arm import Arm, Offer, Room
+from serving.request_path.judged import Judged
 from serving.request_path.tallies import Tally, Took
 from serving.request_path.trial_scores import RowScores, rows_not_finite
 from serving.routing.table import Route, RouteTable, Trial
@@ -16,8 +17,6 @@ CANARY = "canary"
 # How often an arm of an earlier table is asked still, once a second: what was on its way then ends by and by, and what
 # hangs or takes its replica along ends last.
 _ASKED_AGAIN = 60
-# A request, its first row in the batch that answered it, and the inputs that it had until then.
-Judged = tuple[Request, int, Sequence[Tensor]]
 
 
 class TrialArms(NamedTuple):
@@ -126,24 +125,11 @@ def leads(first: Request, at_s: float) -> bool:
     return isinstance(arm, Arm) and arm.leads(first.key, at_s)
 
 
-def answered(judged: Sequence[Judged], outputs: Outputs, took: Took) -> None:
-    """Count answers of one batch: requests that are judged, each with its first row in the batch."""
+def answered(judged: Judged, outputs: Outputs, took: Took) -> None:
+    """Count answers of one batch: requests that are judged, at least one."""
     bad_rows = rows_not_finite(outputs)
-    # All of one arm, mostly: one that another version answered in its place is judged no more.
-    of_arms: dict[int, list[Judged]] = {}
-    for one in judged:
-        of_arms.setdefault(id(one[0].judged), []).append(one)
-    for same in of_arms.values():
-        arm = same[0][0].judged
+    for same in judged.by_arm():
+        arm = same.requests[0].judged
         if isinstance(arm, Arm):
-            arm.ran(same[0][0], took, min([request.received_at for request, _, _ in same]))
-            bins = None if arm.scores is None else arm.scores.bins(outputs, [row for _, row, _ in same])
-            for at, (request, row, inputs) in enumerate(same):
-                valid = not bad_rows or not _has(bad_rows, row, request.rows)
-                arm.answered(request, -1 if bins is None else bins[at], valid=valid)
-                if arm.mirror is not None and arm.copies is not None:
-                    arm.mirror(Answered(request, inputs, outputs, row, took.run_s, arm.copies))
-
-
-def _has(bad_rows: frozenset[int], first: int, count: int) -> bool:
-    return not bad_rows.isdisjoint(range(first, first + count))
+            arm.ran(same.requests[0], took, min([request.received_at for request in same.requests]))
+            arm.answered(same, outputs, bad_rows, took.run_s)

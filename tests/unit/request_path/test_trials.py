@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from struct import pack
 
@@ -11,8 +12,9 @@ import pytest
 from serving.errors import BadRequest, DeadlineExceeded
 from serving.inference import Hosted, Outputs, Request, Tensor, TensorSpec, VersionKey
 from serving.request_path import trials as counting
+from serving.request_path.judged import Judged
 from serving.request_path.tallies import Tally, Took
-from serving.request_path.trials import CANARY, Judged, Trials, failed
+from serving.request_path.trials import CANARY, Trials, failed
 from serving.routing.table import Route, RouteTable, Served, Split, Trial
 from serving.testing.backend import KEY, SIGNATURE, EchoBackend, row_of
 from tests.unit.request_path.conftest import Bench, Caller
@@ -52,7 +54,7 @@ def outputs_of(*scores: float) -> Outputs:
 
 
 def answered(
-    judged: list[Judged],
+    answers: list[tuple[Request, int, Sequence[Tensor]]],
     outputs: Outputs,
     run_s: float,
     landed_at: float = 0.0,
@@ -60,6 +62,9 @@ def answered(
     *,
     leads: bool = True,
 ) -> None:
+    judged = Judged()
+    for request, row, inputs in answers:
+        judged.add(request, row, inputs)
     counting.answered(judged, outputs, Took(run_s, landed_at, rows, leads))
 
 
