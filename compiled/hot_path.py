@@ -62,6 +62,7 @@ HOT_PATH = (
     "serving.request_path.tallies",
     "serving.request_path.trial_scores",
     "serving.request_path.trials",
+    "serving.request_path.unread_outputs",
     "serving.request_path.variants",
     "serving.routing.split",
     "serving.batching.admission",

@@ -14,7 +14,8 @@ from serving.inference import Outputs, Request, Tensor
 from serving.request_path.judged import Judged
 from serving.request_path.run_counts import RunCounts, size_of
 from serving.request_path.tallies import Difference, First, Tally, Took
-from serving.request_path.trial_scores import RowScores, ScoreCounts, Scores
+from serving.request_path.trial_scores import RowScores, rows_not_finite
+from serving.request_path.unread_outputs import UnreadOutputs
 from serving.routing.table import TURN_S, Trial
 
 # Another hash than that of the split, which a sample of keys must not depend on.
@@ -63,7 +64,7 @@ class Arm:
         self._slowest: dict[int, int] = {}
         self._slowest_leading: dict[int, int] = {}
         self._turn_ends_s = 0.0
-        self._scores = None if scores is None else ScoreCounts(scores)
+        self._unread = UnreadOutputs(trial.score_output)
         self._clear()
 
     def assigned(self, key: bytes | None) -> bool:
@@ -106,26 +107,24 @@ class Arm:
         elif request.key is not None:
             self._key_ran(_number(request.key), place, size, leads=took.leads)
 
-    def answered(self, judged: Judged, outputs: Outputs, bad_rows: frozenset[int], run_s: float) -> None:
+    def answered(self, judged: Judged, outputs: Outputs, run_s: float) -> None:
         """They were answered in one batch, after a run of so long; shadows get their copies of it."""
-        requests = judged.requests
-        self.requests += len(requests)
+        requests, rows = judged.requests, judged.rows
+        count = len(requests)
+        self.requests += count
         for request in requests:
             if request.degraded:
                 self._missing += 1
-        if bad_rows:
-            for place, request in enumerate(requests):
-                if _has(bad_rows, judged.rows[place], request.rows):
-                    self._invalid += 1
-        scores = None if self.scores is None else self.scores.of(outputs, judged.rows)
-        if scores is not None and self._scores is not None:
-            self._scores.add(scores)
-        if self._by_key:
-            self._keys_answered(judged, scores, bad_rows)
+        # Only rows of requests that have one each, and of all who are in the batch, come to their number.
+        if not self._by_key and self._unread.keep(outputs, count):
+            if self._unread.full:
+                self._read()
+        else:
+            self._look_at(judged, outputs)
         mirror, copies = self.mirror, self.copies
         if mirror is not None and copies is not None:
             for place, request in enumerate(requests):
-                mirror(Answered(request, judged.inputs[place], outputs, judged.rows[place], run_s, copies))
+                mirror(Answered(request, judged.inputs[place], outputs, rows[place], run_s, copies))
 
     def failed(self, request: Request, why: ServingError) -> None:
         """It was answered with an error; one of the caller's own making says nothing of a version."""
@@ -174,6 +173,7 @@ class Arm:
         """What was counted since the last time; None where that is nothing."""
         if not (self.requests or self._split or self._firsts or self._crashes or self._lost or self._shadowed):
             return None
+        self._read()
         tally = Tally(
             self.trial,
             self.canary,
@@ -197,6 +197,7 @@ class Arm:
         self._split = self._errors = self._missing = self._invalid = self._crashes = self._lost = 0
         self._late_runs = 0
         self._runs = RunCounts(len(self._bounds_s), by_key=self._by_key)
+        self._scores = [0] * (len(self.trial.score_edges) + 1)
         self._firsts: list[First] = []
         self._room.taken = 0
         self._shadowed: dict[str, int] = {}
@@ -210,8 +211,7 @@ class Arm:
             "outputs_invalid": self._invalid,
             "late_runs": self._late_runs,
         }
-        scores = [] if self._scores is None else self._scores.take()
-        found |= {f"scores.{place}": count for place, count in enumerate(scores)} | self._shadowed
+        found |= {f"scores.{place}": count for place, count in enumerate(self._scores)} | self._shadowed
         return {event: count for event, count in found.items() if count}
 
     def _failed_key(self, number: int) -> None:
@@ -234,12 +234,29 @@ class Arm:
                     seen = f"slow.{bound}"
                     self._first(seen, f"{seen}.{size}", number, step_only=not leads)
 
-    def _keys_answered(self, judged: Judged, scores: Scores | None, bad_rows: frozenset[int]) -> None:
+    def _read(self) -> None:
+        """Count what was left to be looked at."""
+        rows = self._unread.rows
+        if rows:
+            outputs = self._unread.take()
+            self._invalid += len(rows_not_finite(outputs))
+            scores = None if self.scores is None else self.scores.of(outputs, range(rows))
+            if scores is not None and self.scores is not None:
+                for place, count in enumerate(self.scores.count(scores)):
+                    self._scores[place] += count
+
+    def _look_at(self, judged: Judged, outputs: Outputs) -> None:
+        bad_rows = rows_not_finite(outputs)
+        scores = None if self.scores is None else self.scores.of(outputs, judged.rows)
         bins = None if scores is None or self.scores is None else self.scores.bins(scores)
         for place, request in enumerate(judged.requests):
-            if request.key is not None:
-                valid = not bad_rows or not _has(bad_rows, judged.rows[place], request.rows)
-                score_bin = -1 if bins is None else bins[place]
+            valid = not bad_rows or bad_rows.isdisjoint(range(judged.rows[place], judged.rows[place] + request.rows))
+            score_bin = -1 if bins is None else bins[place]
+            if not valid:
+                self._invalid += 1
+            if score_bin >= 0:
+                self._scores[score_bin] += 1
+            if self._by_key and request.key is not None:
                 self._key_answered(_number(request.key), score_bin, missing=bool(request.degraded), valid=valid)
 
     def _key_answered(self, number: int, score_bin: int, *, missing: bool, valid: bool) -> None:
@@ -268,10 +285,6 @@ class Arm:
 
     def _sampled(self, number: int) -> bool:
         return (number & _LOW_32) < self.trial.key_sample
-
-
-def _has(bad_rows: frozenset[int], first: int, count: int) -> bool:
-    return not bad_rows.isdisjoint(range(first, first + count))
 
 
 def _number(key: bytes) -> int:

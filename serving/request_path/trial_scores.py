@@ -19,8 +19,6 @@ Scores = NDArray[np.float32 | np.float64 | np.int32 | np.int64]
 _FLOATS: Mapping[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
 _NUMBERS: Mapping[str, np.dtype[Any]] = {**_FLOATS, "INT32": np.dtype("<i4"), "INT64": np.dtype("<i8")}
 _NONE: frozenset[int] = frozenset()
-# Scores that are kept until their bins are looked for, all in one call: 8 KB of each arm.
-_TOGETHER = 1_024
 
 
 class RowScores:
@@ -30,11 +28,6 @@ class RowScores:
         self._name = name
         self._index = index
         self._edges = np.array(edges, np.float64)
-
-    @property
-    def bins_in_all(self) -> int:
-        """One more than there are edges."""
-        return len(self._edges) + 1
 
     def of(self, outputs: Outputs, rows: Sequence[int]) -> Scores | None:
         """The score of each of these rows, which grow; NaN where a row has none, None where the output has none."""
@@ -50,12 +43,12 @@ class RowScores:
         found[np.isnan(scores)] = -1
         return list(found.tolist())
 
-    def count(self, scores: Scores) -> NDArray[np.int64]:
+    def count(self, scores: Scores) -> list[int]:
         """How many are in each bin."""
-        counts = np.bincount(self._edges.searchsorted(scores, "right"), minlength=self.bins_in_all)
+        counts = np.bincount(self._edges.searchsorted(scores, "right"), minlength=len(self._edges) + 1)
         # What is no number is sorted behind all that are.
         counts[-1] -= np.count_nonzero(np.isnan(scores))
-        return counts
+        return list(counts.tolist())
 
     def _column(self, tensor: Tensor) -> Scores | None:
         kind, width = _NUMBERS.get(tensor.datatype), prod(tensor.shape[1:])
@@ -63,39 +56,6 @@ class RowScores:
             return None
         values: Scores = np.frombuffer(tensor.data, kind, len(tensor.data) // kind.itemsize)
         return values[self._index :: width]
-
-
-class ScoreCounts:
-    """Scores by bin, between two flushes."""
-
-    def __init__(self, scores: RowScores) -> None:
-        self._scores = scores
-        self._counts = np.zeros(scores.bins_in_all, np.int64)
-        self._kept = np.empty(_TOGETHER)
-        self._filled = 0
-
-    def add(self, scores: Scores) -> None:
-        """So many more; what is no number is in no bin."""
-        end = self._filled + len(scores)
-        if end > _TOGETHER:
-            self._count()
-            end = len(scores)
-            if end > _TOGETHER:
-                self._counts += self._scores.count(scores)
-                return
-        self._kept[self._filled : end] = scores
-        self._filled = end
-
-    def take(self) -> list[int]:
-        """Those of each bin, which are forgotten."""
-        self._count()
-        counts = list(self._counts.tolist())
-        self._counts[:] = 0
-        return counts
-
-    def _count(self) -> None:
-        self._counts += self._scores.count(self._kept[: self._filled])
-        self._filled = 0
 
 
 def _of_rows(column: Scores, rows: Sequence[int]) -> Scores:

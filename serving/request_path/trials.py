@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Final
 
 from serving.errors import ServingError
 from serving.inference import Outputs, Request
 from serving.request_path.arm import Arm, Offer, Room
 from serving.request_path.judged import Judged
 from serving.request_path.tallies import Tally, Took
-from serving.request_path.trial_scores import RowScores, rows_not_finite
+from serving.request_path.trial_scores import RowScores
 from serving.routing.table import Route, RouteTable, Trial
 
-CANARY = "canary"
+CANARY: Final = "canary"
 # How often an arm of an earlier table is asked still, once a second: what was on its way then ends by and by, and what
 # hangs or takes its replica along ends last.
 _ASKED_AGAIN = 60
 
 
-class TrialArms(NamedTuple):
-    """Both arms of a model's trial."""
+class TrialArms:
+    """Both arms of a model's trial; no named tuple, whose names are looked up once compiled, with each request."""
 
-    canary: Arm
-    stable: Arm
+    __slots__ = ("canary", "stable")
+
+    def __init__(self, canary: Arm, stable: Arm) -> None:
+        self.canary = canary
+        self.stable = stable
+
+    def __iter__(self) -> Iterator[Arm]:
+        return iter((self.canary, self.stable))
 
 
 class Trials:
@@ -127,9 +133,8 @@ def leads(first: Request, at_s: float) -> bool:
 
 def answered(judged: Judged, outputs: Outputs, took: Took) -> None:
     """Count answers of one batch: requests that are judged, at least one."""
-    bad_rows = rows_not_finite(outputs)
     for same in judged.by_arm():
         arm = same.requests[0].judged
         if isinstance(arm, Arm):
             arm.ran(same.requests[0], took, min([request.received_at for request in same.requests]))
-            arm.answered(same, outputs, bad_rows, took.run_s)
+            arm.answered(same, outputs, took.run_s)

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.inference import Outputs, Tensor
-from serving.request_path import trial_scores
-from serving.request_path.trial_scores import RowScores, ScoreCounts, rows_not_finite
+from serving.request_path.trial_scores import RowScores, rows_not_finite
 
 EDGES = (-1.0, 0.25, 0.5, 3e7)
 SCORES = st.lists(
@@ -57,19 +56,13 @@ def test_scores_of_a_column_are_in_the_bins_in_which_each_would_be_by_itself(
     assert bins_of(RowScores("y", 1, EDGES), outputs_of(*scores), rows) == each
 
 
-@given(st.lists(SCORES, max_size=12), st.integers(1, 40))
-def test_scores_counted_together_are_those_counted_one_by_one(batches: list[list[float]], together: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trial_scores, "_TOGETHER", together)
-        scores = RowScores("y", 1, EDGES)
-        counts = ScoreCounts(scores)
-        for batch in batches:
-            found = scores.of(outputs_of(*batch), range(len(batch)))
-            assert found is not None
-            counts.add(found)
-        each = Counter(bisect_right(EDGES, score) for batch in batches for score in batch if not isnan(score))
-        assert counts.take() == [each[place] for place in range(len(EDGES) + 1)]
-        assert not any(counts.take())
+@given(SCORES)
+def test_scores_counted_together_are_those_counted_one_by_one(scores: list[float]) -> None:
+    column = RowScores("y", 1, EDGES)
+    found = column.of(outputs_of(*scores), range(len(scores)))
+    assert found is not None
+    each = Counter(bisect_right(EDGES, score) for score in scores if not isnan(score))
+    assert column.count(found) == [each[place] for place in range(len(EDGES) + 1)]
 
 
 def test_rows_with_numbers_that_are_none_are_found_by_row() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from serving.inference import Outputs, Request
+from serving.request_path.judged import Judged
 from serving.request_path.tallies import Took
 from serving.request_path.trials import CANARY, Trials, answered
 from serving.rollouts.counted import stratum_counts
@@ -97,7 +98,9 @@ def tallied(key_sample: int, requests: int, keys: int) -> StratumCounts:
             request.key = b"%s-%d" % (variant.encode(), number % keys)
             trials.assign(request, variant)
             slow = number % keys % 2 == 0
-            answered([(request, 0, ())], Outputs(()), Took(0.005 if slow else 0.0, 0.0, 1, True))
+            judged = Judged()
+            judged.add(request, 0, ())
+            answered(judged, Outputs(()), Took(0.005 if slow else 0.0, 0.0, 1, True))
     fields: Counter[str] = Counter()
     for tally in trials.take():
         arm = 0 if tally.canary else 1
