@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload, slots, split, tracing
+from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload, shadow, slots, split, tracing
 from benchmarks.under_load.page import EXPERIMENTS, promises, render
 from loadtests.generator.validity import RULE
 
@@ -62,6 +62,8 @@ def _measure(given: argparse.Namespace) -> dict[str, Any]:  # noqa: PLR0911 - on
             return memory.measure(given.engine, given.requests, given.samples)
         case "slots":
             return slots.measure(given.engine, given.row_ms, given.rounds, given.seconds, given.seed)
+        case "shadow":
+            return shadow.measure(given.engine, given.rounds, given.seconds, given.seed)
         case "split":
             return split.measure(given.engine, given.rounds, given.seconds, given.seed)
         case "tracing":
@@ -102,6 +104,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     one.add_argument("--row-ms", type=float, default=1.0, help="what a row of the model takes")
     one.add_argument("--rounds", type=int, default=3)
     one.add_argument("--seconds", type=float, default=10.0, help="of each load")
+    one = added["shadow"]
+    one.add_argument("--rounds", type=int, default=5)
+    one.add_argument("--seconds", type=float, default=15.0, help="of each load")
     one = added["split"]
     one.add_argument("--rounds", type=int, default=12)
     one.add_argument("--seconds", type=float, default=3.0, help="of each mode in a round")

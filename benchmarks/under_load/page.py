@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.markdown import table
-from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload, slots, split, tracing
+from benchmarks.under_load import bulk, memory, neighbours, one_caller, overload, shadow, slots, split, tracing
 
 # The kernel's own work for the loopback counts as others' too.
 QUIET_CORES = 0.3
@@ -18,6 +18,7 @@ EXPERIMENTS: dict[str, ModuleType] = {
     "memory": memory,
     "one-caller": one_caller,
     "slots": slots,
+    "shadow": shadow,
     "split": split,
     "tracing": tracing,
 }
