@@ -9,7 +9,6 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from benchmarks.peers.sluice import START
 from benchmarks.summary import order
 from benchmarks.under_load.applying import beside
 from benchmarks.under_load.models import tiny
-from benchmarks.under_load.promises import Promise, at_least, at_most, rows_of
+from benchmarks.under_load.promises import Promise, at_least, at_most, median_ratio, rows_of
 from benchmarks.under_load.session import folder, running
 from loadtests.generator.client import Client
 from loadtests.generator.schedule import Phase
@@ -139,20 +138,16 @@ def write_rows(path: Path, rows: int) -> Path:
 
 
 def _promises(told: list[dict[str, Any]]) -> list[Promise]:
-    p99 = _ratio(told, "interactive", lambda one: one["right"]["p99_ms"])
-    speed = _ratio(told, "bulk", lambda one: one["rows_per_second"])
+    of_small = {
+        (one["round"], one["turn"]): one["interactive"]["right"]["p99_ms"] for one in told if "interactive" in one
+    }
+    of_bulk = {(one["round"], one["turn"]): one["bulk"]["rows_per_second"] for one in told if "bulk" in one}
+    p99, speed = median_ratio(of_small, "both", "interactive"), median_ratio(of_bulk, "both", "bulk")
     small = [one["interactive"] for one in told if "interactive" in one]
     return [
         at_most("interactive p99 beside bulk, x alone", p99, TIMES).of(*small),
         at_least("bulk's speed beside interactive, of its own alone", speed, SHARE),
     ]
-
-
-def _ratio(told: list[dict[str, Any]], name: str, figure: Any) -> float | None:  # noqa: ANN401 -- a look into JSON
-    by = {(one["round"], one["turn"]): figure(one[name]) for one in told if name in one}
-    pairs = [(by[number, "both"], by[number, name]) for number in {number for number, _ in by}]
-    ratios = [both / alone for both, alone in pairs if both is not None and alone is not None]
-    return median(ratios) if ratios else None
 
 
 HEAD = ["round", "turn", "interactive p50 ms", "interactive p99 ms", "answers", "late p99 ms", "bulk rows/s"]

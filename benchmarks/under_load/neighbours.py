@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import median
 from typing import Any
 
 from benchmarks.encodings import BinaryTensors
@@ -10,7 +9,7 @@ from benchmarks.open_loop.questions import questions
 from benchmarks.summary import order
 from benchmarks.under_load.applying import beside
 from benchmarks.under_load.models import calibrated, tiny
-from benchmarks.under_load.promises import at_most, rows_of
+from benchmarks.under_load.promises import at_most, median_ratio, rows_of
 from benchmarks.under_load.session import folder, running
 from loadtests.generator.client import Client
 from loadtests.generator.schedule import Phase
@@ -39,7 +38,8 @@ def measure(engine: str, run_ms: float, options: tuple[int, int, float], seed: i
                     of_small, of_slow = beside(client, streams, seed + number, SLO_S)
                     told.append({"round": number, "beside": name, "small": of_small, "slow": of_slow})
             client.close()
-    ratios = {name: _ratio(told, name) for name in SHARES if name != "alone"}
+    p99 = {(one["round"], one["beside"]): one["small"]["right"]["p99_ms"] for one in told}
+    ratios = {name: median_ratio(p99, name, "alone") for name in SHARES if name != "alone"}
     asked = [one["small"] for one in told]
     promises = [at_most(f"small p99 beside {name}, x alone", got, TIMES).of(*asked) for name, got in ratios.items()]
     return {
@@ -49,14 +49,6 @@ def measure(engine: str, run_ms: float, options: tuple[int, int, float], seed: i
         "rounds": told,
         "promises": rows_of(promises),
     }
-
-
-def _ratio(told: list[dict[str, Any]], name: str) -> float | None:
-    p99 = {(one["round"], one["beside"]): one["small"]["right"]["p99_ms"] for one in told}
-    rounds = sorted({number for number, _ in p99})
-    pairs = [(p99[number, name], p99[number, "alone"]) for number in rounds]
-    ratios = [ours / alone for ours, alone in pairs if ours is not None and alone is not None]
-    return median(ratios) if ratios else None
 
 
 HEAD = [

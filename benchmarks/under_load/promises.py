@@ -56,3 +56,10 @@ def median_interval(values: Sequence[float], seed: int = 1, draws: int = 10_000)
     drawn = np.random.default_rng(seed).choice(given, size=(draws, len(given)))
     low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
     return float(median(values)), float(low), float(high)
+
+
+def median_ratio(by: Mapping[tuple[int, str], float | None], name: str, base: str) -> float | None:
+    """Of a figure by round and name: that of `name` to that of `base` in each round that has both, and their median."""
+    of = [(by.get((number, name)), by.get((number, base))) for number in sorted({number for number, _ in by})]
+    ratios = [ours / theirs for ours, theirs in of if ours is not None and theirs is not None]
+    return median(ratios) if ratios else None

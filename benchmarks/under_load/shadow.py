@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 import onnx
@@ -24,7 +23,7 @@ from benchmarks.peers.sluice import START
 from benchmarks.summary import order
 from benchmarks.under_load.applying import beside
 from benchmarks.under_load.models import calibrated
-from benchmarks.under_load.promises import Promise, at_most, rows_of
+from benchmarks.under_load.promises import Promise, at_most, median_ratio, rows_of
 from benchmarks.under_load.session import Session, folder, running
 from loadtests.generator.client import Client
 from loadtests.generator.schedule import Phase
@@ -141,16 +140,9 @@ def _rollout(session: Session, *words: str) -> str:
 
 def _promises(told: list[dict[str, Any]]) -> list[Promise]:
     asked = [one["asked"] for one in told]
-    names = dict.fromkeys(one["shadow"] for one in told if one["shadow"] != "none")
-    return [at_most(f"p99 beside a shadow: {name}, x without", _ratio(told, name), TIMES).of(*asked) for name in names]
-
-
-def _ratio(told: list[dict[str, Any]], name: str) -> float | None:
     p99 = {(one["round"], one["shadow"]): one["asked"]["right"]["p99_ms"] for one in told}
-    rounds = sorted({number for number, _ in p99})
-    pairs = [(p99[number, name], p99[number, "none"]) for number in rounds]
-    ratios = [beside / alone for beside, alone in pairs if beside is not None and alone is not None]
-    return median(ratios) if ratios else None
+    ratios = {name: median_ratio(p99, name, "none") for _, name in p99 if name != "none"}
+    return [at_most(f"p99 beside a shadow: {name}, x without", got, TIMES).of(*asked) for name, got in ratios.items()]
 
 
 HEAD = ["round", "shadow", "p50 ms", "p99 ms", "answers", "copies", "late p99 ms"]

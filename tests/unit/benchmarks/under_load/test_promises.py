@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.under_load.promises import at_least, at_most, median_interval
+from benchmarks.under_load.promises import at_least, at_most, median_interval, median_ratio
 
 GOOD = {"valid": True, "whole": True}
 
@@ -38,3 +38,9 @@ def test_the_interval_holds_the_median_and_shrinks_with_more_pairs() -> None:
 
 def test_equal_pairs_leave_nothing_open() -> None:
     assert median_interval([1.0] * 10) == pytest.approx((1, 1, 1))
+
+
+def test_ratios_are_taken_within_a_round_and_those_without_both_sides_are_left_out() -> None:
+    by = {(0, "ours"): 2.0, (0, "base"): 1.0, (1, "ours"): 9.0, (1, "base"): 3.0, (2, "ours"): 5.0, (3, "base"): None}
+    assert median_ratio(by, "ours", "base") == pytest.approx(2.5)
+    assert median_ratio(by, "nobody", "base") is None
