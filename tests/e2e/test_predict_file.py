@@ -162,19 +162,29 @@ def _stop_and_go_on(session: SluiceUp, table: Path, out: Path, how: signal.Signa
     assert json.loads(said)["answered_before"] == before
 
 
+def _with_all_its_senders(running: subprocess.Popen[str]) -> list[int]:
+    """Its threads, when each sender has begun; the first journal is written before them."""
+    ends = time.monotonic() + FOREVER_S
+    while True:
+        threads = [int(thread.name) for thread in Path(f"/proc/{running.pid}/task").iterdir()]
+        if len(threads) > SENDERS:
+            return threads
+        assert running.poll() is None
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
 @pytest.mark.slow
 def test_it_keeps_to_one_core_and_yields_and_the_gateway_asks_for_short_turns(
     session: SluiceUp, table: Path, tmp_path: Path
 ) -> None:
     running = started(session, "mlp", table, tmp_path / "out.parquet")
-    wait_for_more(running, tmp_path / "out.parquet", -1)
-    threads = [int(thread.name) for thread in Path(f"/proc/{running.pid}/task").iterdir()]
+    threads = _with_all_its_senders(running)
     cores = [os.sched_getaffinity(thread) for thread in threads]
     policies = {os.sched_getscheduler(thread) for thread in threads}
     running.send_signal(signal.SIGTERM)
     assert ended(running)[0] == INTERRUPTED
     assert policies == {os.SCHED_BATCH}
-    assert len(cores) > SENDERS
     assert {len(one) for one in cores} == {1} == {len(set.union(*cores))}
     (gateway,) = [one for one in session.look() if "gateway_worker" in " ".join(one.cmdline())]
     turn_ns = told(gateway.pid)[2]
