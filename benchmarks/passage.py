@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import uvloop
 
+from serving.backends.backend import Changed
 from serving.backends.waiting import WaitNotes
 from serving.edge.http.connection import Connection
 from serving.edge.http.edge import Edge
@@ -119,7 +120,7 @@ class _Inline:
     def settled(self) -> bool:
         return True
 
-    def on_change(self, callback: Callable[[], None]) -> None:
+    def on_change(self, callback: Changed) -> None:
         """Nothing ever changes."""
 
     def slots(self, key: VersionKey) -> int:

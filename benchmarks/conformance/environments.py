@@ -18,8 +18,8 @@ def python_of(peer: str, root: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
     # Debian's Python has no ensurepip: the pip outside fills any environment.
     outside = Path(sys.base_prefix, "bin", "python3")
-    pip = [outside, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-r", wanted], check=True)
+    pip = (outside, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check")
+    subprocess.run((*pip, "-r", wanted), check=True)
     done.write_text(wanted.read_text())
     return python
 

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from benchmarks.conformance.run import RESULTS
+from benchmarks.conformance.run import RESULTS, Report
 
 _NAMES = {"sluice": "Sluice", "mlserver": "MLServer", "kserve": "KServe"}
 _INTRODUCTION = """# Conformance
@@ -38,7 +38,7 @@ def page() -> str:
     return "\n\n".join((_INTRODUCTION.rstrip(), *("\n".join(part) for part in parts))) + "\n"
 
 
-def _servers(reports: list[dict]) -> Iterator[str]:
+def _servers(reports: list[Report]) -> Iterator[str]:
     yield "| server | version | date | passed | failed | advice | not tried | advertises |"
     yield "|---|---|---|---|---|---|---|---|"
     for one in reports:
@@ -50,7 +50,7 @@ def _servers(reports: list[dict]) -> Iterator[str]:
         yield f"| {_NAMES[one['server']]} | {one['version']} | {one['date'][:10]} | {figures} | {told} |"
 
 
-def _areas(reports: list[dict]) -> Iterator[str]:
+def _areas(reports: list[Report]) -> Iterator[str]:
     yield "## By area\n\nPassed, of those that were tried.\n"
     yield "| area | " + " | ".join(_NAMES.values()) + " |\n|---|" + "---|" * len(_NAMES)
     areas = dict.fromkeys(check["area"] for check in reports[0]["checks"])
@@ -65,7 +65,7 @@ def _areas(reports: list[dict]) -> Iterator[str]:
         yield f"| `{area}` | {' | '.join(cells)} |"
 
 
-def _checks(reports: list[dict]) -> Iterator[str]:
+def _checks(reports: list[Report]) -> Iterator[str]:
     yield "## Every check\n"
     yield "| check | promise | severity | " + " | ".join(_NAMES.values()) + " |\n|---|---|---|" + "---|" * len(_NAMES)
     for checks in zip(*(one["checks"] for one in reports), strict=True):
@@ -74,7 +74,7 @@ def _checks(reports: list[dict]) -> Iterator[str]:
         yield f"| `{first['id']}` | {_escaped(first['promise'])} | {first['severity']} | {words} |"
 
 
-def _failures(reports: list[dict]) -> Iterator[str]:
+def _failures(reports: list[Report]) -> Iterator[str]:
     yield "## What failed, and how"
     for one in reports:
         wrong = [check for check in one["checks"] if _word(check) in ("**fail**", "advice")]
@@ -85,12 +85,12 @@ def _failures(reports: list[dict]) -> Iterator[str]:
             yield "Nothing."
 
 
-def _word(check: dict) -> str:
+def _word(check: Report) -> str:
     if check["outcome"] == "skipped":
         return "(pass)" if check["with_all"] == "pass" else "-"
     if check["outcome"] == "fail":
         return "advice" if check["severity"] == "recommended" else "**fail**"
-    return check["outcome"]
+    return str(check["outcome"])
 
 
 def _escaped(text: str) -> str:

@@ -11,9 +11,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any, cast
 
 from benchmarks.conformance.servers import SERVERS, Place, Running, free_port
 from serving.conformance.known_models import write_repository
+
+# As `sluice conformance --json` writes it.
+Report = dict[str, Any]
 
 RESULTS = Path(__file__).parents[1] / "results" / "conformance"
 _PROGRAM = (sys.executable, "-c", "from serving.cli.main import main; main()")
@@ -42,15 +46,15 @@ def main() -> None:
             _keep(name, running, advertised, tried)
 
 
-def _checked(running: Running, repository: Path, folder: Path, *more: str) -> dict:
+def _checked(running: Running, repository: Path, folder: Path, *more: str) -> Report:
     report = folder / "report.json"
     where = [running.url, "--grpc", running.grpc, "--token", running.token, "--model-repo", str(repository)]
     command = [*_PROGRAM, "conformance", *where, "--json", str(report), *more]
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return json.loads(report.read_text())
+    return cast(Report, json.loads(report.read_text()))
 
 
-def _keep(name: str, running: Running, advertised: dict, tried: dict) -> None:
+def _keep(name: str, running: Running, advertised: Report, tried: Report) -> None:
     outcomes = {one["id"]: one["outcome"] for one in tried["checks"]}
     document = {
         "server": name,
@@ -65,7 +69,7 @@ def _keep(name: str, running: Running, advertised: dict, tried: dict) -> None:
     print(name, running.version, advertised["counts"])
 
 
-def _check(one: dict, with_all: str) -> dict:
+def _check(one: Report, with_all: str) -> Report:
     reason = (one["reason"] or "").splitlines()
     return {
         **{key: one[key] for key in ("id", "area", "promise", "source", "severity", "extension", "outcome")},

@@ -5,18 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
-from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
+from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model, ModelServer
 from kserve.errors import InvalidInput
 from kserve.utils.utils import generate_uuid
 
+# A model as metadata, instances and predictions speak of it.
+Json = dict[str, Any]
+Array = npt.NDArray[Any]
 
-class OnnxModel(Model):
+
+class OnnxModel(Model):  # type: ignore[misc,unused-ignore]
     """One session of onnxruntime; V1 instances are rows of the only input."""
 
-    def __init__(self, name: str, facts: dict) -> None:
+    def __init__(self, name: str, facts: Json) -> None:
         super().__init__(name)
         self._facts = facts
         self.load()
@@ -27,15 +33,15 @@ class OnnxModel(Model):
         self.ready = True
         return True
 
-    def get_input_types(self) -> list[dict]:
+    def get_input_types(self) -> list[Json]:
         """What metadata says of inputs."""
-        return self._facts["inputs"]
+        return list(self._facts["inputs"])
 
-    def get_output_types(self) -> list[dict]:
+    def get_output_types(self) -> list[Json]:
         """What metadata says of outputs."""
-        return self._facts["outputs"]
+        return list(self._facts["outputs"])
 
-    def predict(self, payload: InferRequest | dict, headers: dict | None = None) -> InferResponse | dict:  # noqa: ARG002
+    def predict(self, payload: InferRequest | Json, headers: dict[str, str] | None = None) -> InferResponse | Json:  # noqa: ARG002
         """Run it; what onnxruntime refuses is the caller's mistake."""
         if isinstance(payload, dict):
             return {"predictions": self._rows(payload["instances"])}
@@ -55,20 +61,20 @@ class OnnxModel(Model):
             requested_outputs=payload.request_outputs,
         )
 
-    def _rows(self, instances: list) -> list:
+    def _rows(self, instances: list[Any]) -> list[Any]:
         first = self._session.get_inputs()[0]
         feeds = {first.name: np.array(instances, dtype=np.float32)}
-        return self._run(None, feeds)[0].tolist()
+        return list(self._run(None, feeds)[0].tolist())
 
-    def _run(self, names: list[str] | None, feeds: dict) -> list[np.ndarray]:
+    def _run(self, names: list[str] | None, feeds: dict[str, Array]) -> list[Array]:
         try:
-            return self._session.run(names, feeds)
+            return list(self._session.run(names, feeds))
         except Exception as error:
             raise InvalidInput(str(error)) from error
 
 
-def _array(given: object) -> np.ndarray:
-    array = given.as_numpy()
+def _array(given: InferInput) -> Array:
+    array: Array = given.as_numpy()
     if array.dtype == object:
         # onnxruntime takes text; bytes that are none go through as they are.
         flat = [one.decode("utf-8", "surrogateescape") if isinstance(one, bytes) else one for one in array.ravel()]

@@ -5,7 +5,10 @@ Tensors are decoded and encoded by MLServer's own codecs; names of inputs and ou
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, StringCodec
@@ -14,7 +17,7 @@ from mlserver.types import Datatype, InferenceRequest, InferenceResponse, Reques
 from mlserver.utils import get_model_uri
 
 
-class OnnxModel(MLModel):
+class OnnxModel(MLModel):  # type: ignore[misc,unused-ignore]
     """One session of onnxruntime."""
 
     async def load(self) -> bool:
@@ -37,7 +40,7 @@ class OnnxModel(MLModel):
         return InferenceResponse(model_name=self.name, model_version=self.version, outputs=outputs)
 
 
-def _array(given: RequestInput) -> np.ndarray:
+def _array(given: RequestInput) -> npt.NDArray[Any]:
     # A member of the enum over HTTP, its value over gRPC.
     if Datatype(given.datatype) is Datatype.BYTES:
         # NumpyCodec cuts text at its first NUL, so the codec for text is the fair one.
@@ -45,10 +48,11 @@ def _array(given: RequestInput) -> np.ndarray:
             return np.array(StringCodec.decode_input(given), dtype=object).reshape(given.shape)
         except UnicodeDecodeError as error:
             raise InferenceError(f"input {given.name!r} is no text: {error}") from error
-    return NumpyCodec.decode_input(given)
+    array: npt.NDArray[Any] = NumpyCodec.decode_input(given)
+    return array
 
 
-def _output(name: str, array: np.ndarray) -> ResponseOutput:
+def _output(name: str, array: npt.NDArray[Any]) -> ResponseOutput:
     if array.dtype == object:
         coded = StringCodec.encode_output(name, array.ravel().tolist())
     else:
