@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
@@ -11,6 +11,13 @@ from typing import Any, NamedTuple
 Cell = dict[str, Any]
 # A load during which others used more of the machine than this says little: it is left out, whoever it is of.
 DISTURBED_CORES = 0.5
+# How `best_by_round` chooses, for those who read a report.
+RULE = (
+    "Where several peers are named, a ratio is to the better one of each round. A round in which one of them has no "
+    "figure (it failed, or others disturbed it) though it has one of other rounds gives no ratio, since the better one "
+    "may be missing; where no round is left, those are taken that have the peer with the best median. A peer without a "
+    "figure of any round is not counted."
+)
 
 
 class Key(NamedTuple):
@@ -29,6 +36,12 @@ class Spread:
     least: float
     most: float
     rounds: int
+
+    def __str__(self) -> str:
+        """The median, and of how many rounds between which extremes it is."""
+        if self.rounds == 1:
+            return f"{self.median:.2f}, one round"
+        return f"{self.median:.2f} ({self.least:.2f}-{self.most:.2f}), {self.rounds} rounds"
 
 
 def order(names: Sequence[str], round_number: int, seed: int) -> list[str]:
@@ -55,14 +68,16 @@ def disturbed(cell: Cell) -> bool:
 
 
 def best_by_round(
-    cells: Sequence[Cell], keys: Sequence[Key], figure: str, best: Callable[..., float]
+    peers: Sequence[dict[int, float]], rounds: Collection[int], best: Callable[..., Any]
 ) -> dict[int, float]:
-    """The better of several contenders, round by round, so that a peer is taken at its best each time."""
-    found: dict[int, float] = {}
-    for key in keys:
-        for number, value in by_round(cells, key, figure).items():
-            found[number] = best(found.get(number, value), value)
-    return found
+    """The better of several contenders in each of these rounds, each given by round; chosen by `RULE`."""
+    known = [peer for peer in peers if peer]
+    if not known:
+        return {}
+    strongest = best(known, key=lambda peer: median(peer.values()))
+    whole = [number for number in rounds if all(number in peer for peer in known)]
+    chosen = whole or [number for number in rounds if number in strongest]
+    return {number: best(peer[number] for peer in known if number in peer) for number in chosen}
 
 
 def ratio(ours: dict[int, float], theirs: dict[int, float]) -> Spread | None:

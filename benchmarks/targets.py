@@ -91,23 +91,23 @@ TARGETS = (
 
 
 def judge(cells: Sequence[Cell], workload: str = "mlp") -> list[dict[str, Any]]:
-    """Each target with what was measured; `met` is None where a side was not measured."""
+    """Each target with the `Spread` that was measured; that and `met` are None where a side was not measured."""
     return [_judged(target, cells, workload) for target in TARGETS]
 
 
 def _judged(target: Target, cells: Sequence[Cell], workload: str) -> dict[str, Any]:
     ours = by_round(cells, Key(target.ours, target.workload or workload, target.connections), target.figure)
-    peers = [Key(peer, target.peers_workload or workload, target.connections) for peer in target.peers]
+    asked = target.peers_workload or workload
+    peers = [by_round(cells, Key(peer, asked, target.connections), target.figure) for peer in target.peers]
     best = max if target.figure == "per_second" else min
-    measured = ratio(ours, best_by_round(cells, peers, target.figure, best))
+    measured = ratio(ours, best_by_round(peers, ours, best))
     return {
         "text": target.text,
+        "peers": target.peers,
         "workload": target.workload or workload,
         "connections": target.connections,
         "bound": target.bound,
         "at_least": target.figure == "per_second",
-        "measured": measured.median if measured else None,
-        "least": measured.least if measured else None,
-        "most": measured.most if measured else None,
+        "measured": measured,
         "met": target.met(measured) if measured else None,
     }

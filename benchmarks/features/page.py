@@ -105,6 +105,6 @@ def _judged(cells: Sequence[Cell], target: Target) -> list[str]:
         return [text, "not measured", ""]
     return [
         text,
-        f"{measured.median:.2f} ({measured.least:.2f}-{measured.most:.2f})",
+        str(measured),
         "yes" if target.met(measured) else "NO",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.summary import Cell, Key, best_by_round, by_round, keys, order, ratio
+from benchmarks.summary import Cell, Key, best_by_round, by_round, keys, order, ratio, spread
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
 
@@ -60,10 +60,32 @@ def test_a_load_with_failed_answers_has_no_figure() -> None:
 
 
 def test_of_several_peers_the_better_one_of_each_round_counts() -> None:
-    cells = [cell("a", 0, 5), cell("b", 0, 7), cell("a", 1, 9), cell("b", 1, 2)]
-    both = [Key("a", "mlp", 64), Key("b", "mlp", 64)]
-    assert best_by_round(cells, both, "per_second", max) == {0: 7, 1: 9}
-    assert best_by_round(cells, both, "per_second", min) == {0: 5, 1: 2}
+    both = [{0: 5.0, 1: 9.0}, {0: 7.0, 1: 2.0}]
+    assert best_by_round(both, (0, 1), max) == {0: 7, 1: 9}
+    assert best_by_round(both, (0, 1), min) == {0: 5, 1: 2}
+
+
+def test_a_round_without_one_of_several_peers_gives_no_ratio() -> None:
+    peers = [{0: 100.0, 1: 110.0}, {0: 90.0, 1: 80.0, 2: 60.0}]
+    assert best_by_round(peers, (0, 1, 2), max) == {0: 100, 1: 110}
+
+
+def test_where_no_round_has_all_peers_those_count_that_have_the_one_with_the_best_median() -> None:
+    stronger, weaker = {0: 100.0, 1: 110.0}, {2: 90.0, 3: 80.0, 4: 70.0}
+    assert best_by_round([weaker, stronger], range(5), max) == {0: 100, 1: 110}
+    assert best_by_round([weaker, stronger], range(5), min) == {2: 90, 3: 80, 4: 70}
+    # Only rounds of ours are left: those that have both peers are of no use where ours was disturbed.
+    assert best_by_round([{0: 100.0, 1: 110.0}, {0: 90.0}], (1, 2), max) == {1: 110}
+
+
+def test_a_peer_that_has_no_figure_of_any_round_is_not_waited_for() -> None:
+    assert best_by_round([{}, {0: 3.0}], (0,), max) == {0: 3}
+    assert best_by_round([{}, {}], (0,), max) == {}
+
+
+def test_a_spread_tells_of_how_many_rounds_it_is() -> None:
+    assert str(spread([0.99])) == "0.99, one round"
+    assert str(spread([1.1, 0.9, 1.0])) == "1.00 (0.90-1.10), 3 rounds"
 
 
 def test_every_line_is_listed_once() -> None:
