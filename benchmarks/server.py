@@ -18,6 +18,7 @@ import psutil
 from benchmarks.asking import Failed, asker, port_for
 from benchmarks.check import difference_from
 from benchmarks.contenders import Contender
+from benchmarks.family import Family
 from benchmarks.peers.ray_cluster import free_port
 from benchmarks.workload import Workload
 
@@ -31,7 +32,7 @@ class Server:
 
     def __init__(self, contender: Contender, models: Path) -> None:
         self._contender = contender
-        self._mark = uuid.uuid4().hex
+        mark = uuid.uuid4().hex
         # Short: Ray puts unix sockets below it, whose paths may have 107 characters.
         self.scratch = Path(tempfile.mkdtemp(prefix="turn-"))
         self.port = free_port()
@@ -43,13 +44,14 @@ class Server:
             self._leader = subprocess.Popen(
                 command,
                 cwd=contender.root,
-                env={**os.environ, MARK: self._mark},
+                env={**os.environ, MARK: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 -- no thread runs between two turns
             )
+        self._family = Family(self._leader.pid, mark)
         self.started_at = time.monotonic()
 
     def wait_ready(self, workload: Workload) -> float:
@@ -81,16 +83,8 @@ class Server:
         return None if right else f"{reply.status} {reply.body[:300]!r}"
 
     def processes(self) -> list[psutil.Process]:
-        """Everything of its session, and what left the session but kept its environment (Ray's agents do)."""
-        return [process for process in psutil.process_iter() if self._is_ours(process.pid)]
-
-    def _is_ours(self, pid: int) -> bool:
-        try:
-            if os.getsid(pid) == self._leader.pid:
-                return True
-            return self._mark.encode() in Path(f"/proc/{pid}/environ").read_bytes()
-        except OSError:
-            return False
+        """All that belongs to it, wherever it has gone."""
+        return self._family.living()
 
     def cpu_s(self) -> float:
         """CPU seconds of its living processes so far."""
@@ -102,6 +96,8 @@ class Server:
 
     def stop(self) -> int:
         """End it politely, then all that is left by force; how many had to be forced."""
+        # Who is not known before its parent ends may not be found after.
+        self.processes()
         self._leader.send_signal(signal.SIGTERM)
         give_up = time.monotonic() + STOP_WITHIN_S
         # Its own end is not the end: what it told to end may need a moment longer.
