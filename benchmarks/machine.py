@@ -24,7 +24,7 @@ def facts() -> dict[str, Any]:
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "kernel": platform.release().split("-")[0],
         "python": platform.python_version(),
-        "commit": _output(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]),
+        "commit": commit(ROOT),
         "uncommitted": bool(_output(["git", "-C", str(ROOT), "status", "--porcelain", "serving"])),
         "compiled": not inference.__file__.endswith(".py"),
         "sluice": {name: _version(name) for name in SHARED},
@@ -33,6 +33,17 @@ def facts() -> dict[str, Any]:
         "h2load": _output(["h2load", "--version"]).removeprefix("h2load "),
         "wrk": _output(["wrk", "-v"]).partition(" [")[0].removeprefix("wrk "),
     }
+
+
+def commit(checkout: Path) -> str:
+    """What is checked out there, in twelve digits."""
+    return _output(["git", "-C", str(checkout), "rev-parse", "--short=12", "HEAD"])
+
+
+def off_main() -> bool:
+    """The branch main does not have this commit: results that name it may name one that is gone after a rebase."""
+    # Where there is no such branch git says so, which is as much of a reason.
+    return bool(_output(["git", "-C", str(ROOT), "rev-list", "--max-count=1", "main..HEAD"]))
 
 
 def _cpu_model() -> str:

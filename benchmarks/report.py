@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.generator import page as generator
 from benchmarks.growth import page as growth
 from benchmarks.markdown import table
-from benchmarks.summary import DISTURBED_CORES, Cell, Key, Spread, by_round, disturbed, keys, ratio, spread
+from benchmarks.summary import DISTURBED_CORES, RULE, Cell, Key, by_round, disturbed, keys, ratio, spread
 from benchmarks.targets import ENTITIES, OURS, judge
 from benchmarks.under_load import page as under_load
 
@@ -97,9 +97,13 @@ def _workload(results: dict[str, Any], workload: str) -> str:
     head += [f"CPU us a request c={lines.middle}", f"req/s to {lines.reference} c={lines.middle}", "failed + late"]
     names = list(dict.fromkeys(cell["contender"] for cell in cells))
     names.sort(key=lambda name: -lines.median(name, lines.middle, "per_second"))
-    rows = [[results["contenders"][name]["title"], *_row(name, lines)] for name in names]
+    rows = [[_title(results["contenders"][name]), *_row(name, lines)] for name in names]
     title = f"### {workload}: {facts['model']}/{facts['version']}, body of {facts['body_bytes']} bytes"
     return f"{title}\n\n{table(head, rows)}"
+
+
+def _title(contender: dict[str, str]) -> str:
+    return f"{contender['title']} ({contender['commit']})" if "commit" in contender else contender["title"]
 
 
 def _row(name: str, lines: Lines) -> list[str]:
@@ -109,27 +113,23 @@ def _row(name: str, lines: Lines) -> list[str]:
     theirs, ours = (
         by_round(lines.cells, Key(who, lines.workload, lines.middle), "per_second") for who in (name, lines.reference)
     )
-    row.append(_with_range(ratio(theirs, ours)))
+    row.append(str(ratio(theirs, ours) or ""))
     own = [cell for cell in lines.cells if cell["contender"] == name]
     row.append(f"{sum(cell['failed'] for cell in own)} + {sum(cell['late'] for cell in own)}")
     return row
 
 
-def _with_range(measured: Spread | None) -> str:
-    return f"{measured.median:.2f} ({measured.least:.2f}-{measured.most:.2f})" if measured else ""
-
-
 def _targets(cells: Sequence[Cell], workloads: Collection[str]) -> str:
+    judged = [t for t in judge(cells) if t["met"] is not None and t["workload"] in workloads]
     rows = []
-    for target in judge(cells):
-        if target["met"] is None or target["workload"] not in workloads:
-            continue
+    for target in judged:
         sign = ">=" if target["at_least"] else "<="
-        figure = f"{target['measured']:.2f} ({target['least']:.2f}-{target['most']:.2f})"
         met = "yes" if target["met"] else "**no**"
-        rows.append([target["text"], str(target["connections"]), f"{sign} {target['bound']:g}", figure, met])
+        figures = [f"{sign} {target['bound']:g}", str(target["measured"]), met]
+        rows.append([target["text"], str(target["connections"]), *figures])
     head = ["Sluice's Ray pool", "connections", "target", "measured (rounds from-to)", "met"]
-    return f"### Targets\n\n{table(head, rows)}" if rows else ""
+    rule = RULE if any(len(target["peers"]) > 1 for target in judged) else ""
+    return "\n\n".join(filter(None, ("### Targets", rule, table(head, rows)))) if rows else ""
 
 
 def _stages(cells: Sequence[Cell]) -> str:
@@ -180,7 +180,7 @@ def _turns(results: dict[str, Any]) -> str:
         problems = "; ".join(dict.fromkeys(turn["problem"].split("\n")[0][:200] for turn in turns if turn["problem"]))
         rows.append(
             [
-                facts["title"],
+                _title(facts),
                 _middle(ready),
                 _middle(memory),
                 f"{right} of {asked}" if asked else "",

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from benchmarks import components, feature_server, install, machine
-from benchmarks.contenders import CONTENDERS, Contender, earlier
+from benchmarks.contenders import CONTENDERS, ROOT, Contender, earlier
 from benchmarks.report import render
 from benchmarks.summary import Cell, order
 from benchmarks.turn import Plan, take
@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _options(arguments)
     if install.main():
         return 1
+    if machine.off_main():
+        print("warning: this commit is not on main, and the results will name it all the same", file=sys.stderr)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if not given.only:
@@ -97,7 +99,7 @@ def _begin(given: argparse.Namespace, contenders: list[Contender], workloads: li
         "rounds": given.rounds,
         "seconds": given.seconds,
         "seed": given.seed,
-        "contenders": {c.name: {"title": c.title, "family": c.family} for c in contenders},
+        "contenders": {c.name: _facts(c) for c in contenders},
         "workloads": {
             w.name: {"model": w.model, "version": w.version, "body_bytes": len(w.body(0))} for w in workloads
         },
@@ -109,15 +111,25 @@ def _begin(given: argparse.Namespace, contenders: list[Contender], workloads: li
     return begun
 
 
+def _facts(contender: Contender) -> dict[str, str]:
+    other = {} if contender.root == ROOT else {"commit": machine.commit(contender.root)}
+    return {"title": contender.title, "family": contender.family, **other}
+
+
 def continued(earlier: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     """Earlier results with room for more rounds: those of one commit and one length alone can be compared.
 
     Raises:
-        SystemExit: they are of another commit or length.
+        SystemExit: they, or another checkout beside them, are of another commit, or they are of another length.
     """
+    known, asked = earlier["contenders"], more["contenders"]
     for what, before, now in (
         ("commit", earlier["machine"]["commit"], more["machine"]["commit"]),
         ("seconds of each load", earlier["seconds"], more["seconds"]),
+        *(
+            (f"{name} at commit", known[name].get("commit"), asked[name].get("commit"))
+            for name in known.keys() & asked.keys()
+        ),
     ):
         if before != now:
             raise SystemExit(
@@ -125,7 +137,7 @@ def continued(earlier: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
             )
     return earlier | {
         "rounds": earlier["rounds"] + more["rounds"],
-        "contenders": earlier["contenders"] | more["contenders"],
+        "contenders": known | asked,
         "workloads": earlier["workloads"] | more["workloads"],
     }
 

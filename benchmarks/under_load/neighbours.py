@@ -6,10 +6,10 @@ from typing import Any
 
 from benchmarks.encodings import BinaryTensors
 from benchmarks.open_loop.questions import questions
-from benchmarks.summary import order
+from benchmarks.summary import order, spread
 from benchmarks.under_load.applying import beside
 from benchmarks.under_load.models import calibrated, tiny
-from benchmarks.under_load.promises import at_most, median_ratio, rows_of
+from benchmarks.under_load.promises import at_most, median_ratio, ratios, rows_of
 from benchmarks.under_load.session import folder, running
 from loadtests.generator.client import Client
 from loadtests.generator.schedule import Phase
@@ -17,6 +17,7 @@ from loadtests.generator.schedule import Phase
 RATE = 200.0
 # Of one slot's time: what is asked of the slow model, in requests that each would run alone.
 SHARES = {"alone": 0.0, "light": 0.3, "busy": 0.9, "flooded": 4.0}
+BESIDE = ("light", "busy", "flooded")
 SLO_S = 0.025
 TIMES = 3.0
 
@@ -38,10 +39,12 @@ def measure(engine: str, run_ms: float, options: tuple[int, int, float], seed: i
                     of_small, of_slow = beside(client, streams, seed + number, SLO_S)
                     told.append({"round": number, "beside": name, "small": of_small, "slow": of_slow})
             client.close()
-    p99 = {(one["round"], one["beside"]): one["small"]["right"]["p99_ms"] for one in told}
-    ratios = {name: median_ratio(p99, name, "alone") for name in SHARES if name != "alone"}
+    p99 = _p99(told)
     asked = [one["small"] for one in told]
-    promises = [at_most(f"small p99 beside {name}, x alone", got, TIMES).of(*asked) for name, got in ratios.items()]
+    promises = [
+        at_most(f"small p99 beside {name}, x alone", median_ratio(p99, name, "alone"), TIMES).of(*asked)
+        for name in BESIDE
+    ]
     return {
         "run_ms": run_ms,
         "slots": slots,
@@ -63,8 +66,42 @@ HEAD = [
 ]
 
 
+def method(results: dict[str, Any]) -> str:
+    """What was asked, and what a small model waits for beside a slow one."""
+    rounds = results["rounds"]
+    return (
+        f"{RATE:g} requests a second to the small model, {rounds[0]['small']['seconds']:g} s in each of "
+        f"{1 + max(one['round'] for one in rounds)} rounds: alone, and beside a model whose run takes "
+        f"{results['run_ms']:g} ms and which is asked for {_shares()} of what one slot can run. What limits the small "
+        "one is the cores. Not the threads of a session: each version has one of its own, and runs in the thread that "
+        "asks. Not the process: long runs have a thread and a slot of their own (`serving/pool/aside.py` in a replica) "
+        "and leave the interpreter to others; who waited for one would wait for up to "
+        f"{results['run_ms']:g} ms. But each run keeps a core busy, and generator, gateway and the rest of the replica "
+        "share what is left."
+    )
+
+
 def lines(results: dict[str, Any]) -> list[list[str]]:
-    """A row for each load."""
+    """A row for each load, and one for all rounds of each share."""
+    return [*_loads(results), *_over_rounds(results)]
+
+
+def _shares() -> str:
+    return ", ".join(f"{SHARES[name]:g} ({name})" for name in BESIDE)
+
+
+def _p99(rounds: list[dict[str, Any]]) -> dict[tuple[int, str], float | None]:
+    return {(one["round"], one["beside"]): one["small"]["right"]["p99_ms"] for one in rounds}
+
+
+def _over_rounds(results: dict[str, Any]) -> list[list[str]]:
+    p99 = _p99(results["rounds"])
+    found = {name: ratios(p99, name, "alone") for name in BESIDE}
+    rest = [""] * (len(HEAD) - 4)
+    return [["all", name, "", f"x alone: {spread(values)}", *rest] for name, values in found.items() if values]
+
+
+def _loads(results: dict[str, Any]) -> list[list[str]]:
     return [
         [
             str(one["round"] + 1),

@@ -188,6 +188,16 @@ def promised(told: dict[str, Any], share_of_peak: float) -> list[Promise]:
     return [at_least("goodput of peak", told["of_peak"], share_of_peak).of(load), *refusals, recovery]
 
 
+def method(results: dict[str, Any]) -> str:
+    """How long what was asked."""
+    one = results["cases"][0]["loads"][0]
+    before, load, after = (f"{one[phase]['seconds']:g} s" for phase in ("warm-up", "load", "recovery"))
+    return (
+        f"Each load was asked for once, for {load}; {before} at half the peak came before it, and {after} after it, by "
+        "which the recovery is judged."
+    )
+
+
 def lines(results: dict[str, Any]) -> list[list[str]]:
     """A row for each load."""
     return [

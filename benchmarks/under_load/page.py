@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +22,8 @@ EXPERIMENTS: dict[str, ModuleType] = {
     "split": split,
     "tracing": tracing,
 }
+# What the tables do not say of how it was measured.
+METHODS: dict[str, Callable[[dict[str, Any]], str]] = {"overload": overload.method, "neighbours": neighbours.method}
 
 
 def page(measured: Sequence[Mapping[str, Any]]) -> str:
@@ -37,12 +39,14 @@ def page(measured: Sequence[Mapping[str, Any]]) -> str:
 
 
 def render(results: dict[str, Any]) -> str:
-    """Two tables: what was measured, and what that says of the promises."""
+    """Two tables: what was measured, and what that says of the promises; before them how, where that must be said."""
     experiment = EXPERIMENTS[results["experiment"]]
     rows = [[p["what"], p["wanted"], _text(p["got"]), p["verdict"]] for p in promises(results)]
     head = ["promise", "wanted", "got", "verdict"]
     measured = table(experiment.HEAD, experiment.lines(results))
-    parts = [f"### {results['experiment']}, {results['engine']}", measured, table(head, rows), disturbed(results)]
+    method = METHODS[results["experiment"]](results) if results["experiment"] in METHODS else ""
+    title = f"### {results['experiment']}, {results['engine']}"
+    parts = [title, method, measured, table(head, rows), disturbed(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

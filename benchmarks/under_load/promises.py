@@ -58,8 +58,13 @@ def median_interval(values: Sequence[float], seed: int = 1, draws: int = 10_000)
     return float(median(values)), float(low), float(high)
 
 
-def median_ratio(by: Mapping[tuple[int, str], float | None], name: str, base: str) -> float | None:
-    """Of a figure by round and name: that of `name` to that of `base` in each round that has both, and their median."""
+def ratios(by: Mapping[tuple[int, str], float | None], name: str, base: str) -> list[float]:
+    """Of a figure by round and name: that of `name` to that of `base` in each round that has both."""
     of = [(by.get((number, name)), by.get((number, base))) for number in sorted({number for number, _ in by})]
-    ratios = [ours / theirs for ours, theirs in of if ours is not None and theirs is not None]
-    return median(ratios) if ratios else None
+    return [ours / theirs for ours, theirs in of if ours is not None and theirs is not None]
+
+
+def median_ratio(by: Mapping[tuple[int, str], float | None], name: str, base: str) -> float | None:
+    """The median of `ratios`; None where there is none."""
+    found = ratios(by, name, base)
+    return median(found) if found else None

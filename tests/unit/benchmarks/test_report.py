@@ -38,14 +38,30 @@ def test_the_faster_one_stands_first_and_is_compared_with_the_pool() -> None:
     ours, theirs = (next(line for line in lines if line.startswith(f"| {name}")) for name in ("SLUICE-RAY", "MOSEC-0"))
     assert lines.index(ours) < lines.index(theirs)
     assert "50,000" in ours
-    assert "0.40 (0.40-0.40)" in theirs
+    assert "0.40, one round" in theirs
 
 
 def test_a_met_and_a_missed_target_can_be_told_apart() -> None:
     met = render(results(cell("mosec-0", 20_000), cell("sluice-ray", 50_000)))
     missed = render(results(cell("mosec-0", 20_000), cell("sluice-ray", 20_000)))
-    assert "| >= 2 | 2.50 (2.50-2.50) | yes |" in met
-    assert "| >= 2 | 1.00 (1.00-1.00) | **no** |" in missed
+    assert "| >= 2 | 2.50, one round | yes |" in met
+    assert "| >= 2 | 1.00, one round | **no** |" in missed
+
+
+def test_a_target_tells_of_how_many_rounds_it_is_and_leaves_out_those_without_one_of_its_peers() -> None:
+    ours = [cell("sluice-ray", 100, round=number) for number in range(3)]
+    mosec = [cell("mosec-0", 50), cell("mosec-0", 25, round=1), cell("mosec-0", 80, round=2, other_cores=0.9)]
+    other = [cell("mosec-1", 20, round=number) for number in range(3)]
+    contenders = {name: {"title": name} for name in ("sluice-ray", "mosec-0", "mosec-1")}
+    text = render(results(*ours, *mosec, *other, contenders=contenders))
+    assert "| >= 2 | 3.00 (2.00-4.00), 2 rounds | yes |" in text
+    assert "A round in which one of them has no figure" in text
+
+
+def test_an_earlier_checkout_is_named_by_its_commit() -> None:
+    contenders = {"sluice-ray": {"title": "Sluice"}, "mosec-0": {"title": "Sluice, earlier", "commit": "0123456789ab"}}
+    text = render(results(cell("sluice-ray", 50_000), cell("mosec-0", 20_000), contenders=contenders))
+    assert text.count("| Sluice, earlier (0123456789ab) |") == 2
 
 
 def test_a_noisy_machine_and_a_trial_run_are_said_so() -> None:

@@ -26,6 +26,13 @@ def test_more_rounds_join_the_earlier_ones() -> None:
     assert (joined["rounds"], joined["cells"], list(joined["contenders"])) == (5, [1], ["bare", "nginx"])
 
 
+def test_rounds_beside_another_commit_of_an_earlier_checkout_are_refused() -> None:
+    before, now = (results(earlier={"commit": commit}) for commit in ("old", "older"))
+    with pytest.raises(SystemExit, match="earlier at commit old, these of older"):
+        continued(before, now)
+    assert continued(before, before)["rounds"] == 2
+
+
 def test_rounds_of_another_commit_or_length_are_refused() -> None:
     with pytest.raises(SystemExit, match="commit abc, these of def"):
         continued(results(), results(commit="def"))

@@ -16,14 +16,15 @@ def told(factor: float, *, refused: int = 5, valid: bool = True, of_peak: float 
     load = {
         "share_within": 0.995, "right": TIMES, "refused": {"count": refused, **TIMES}, "valid": valid,
         "whole": True, "short": None, "problem": None if valid else "late",
-        "lateness": {"p99_ms": 0.1}, "by_status": {"200": 10},
+        "lateness": {"p99_ms": 0.1}, "by_status": {"200": 10}, "seconds": 60.0,
     }  # fmt: skip
     return {
         "factor": factor,
         "of_peak": of_peak,
         "recovery_s": 0.5,
+        "warm-up": {"seconds": 3.0},
         "load": load,
-        "recovery": {"valid": True, "whole": True},
+        "recovery": {"valid": True, "whole": True, "seconds": 10.0},
     }
 
 
@@ -55,6 +56,12 @@ def test_the_report_names_model_and_load_of_each_verdict() -> None:
     results = {"experiment": "overload", "engine": "ray", "cases": [case]}
     assert promises(results)[0]["what"] == "mlp at 1.5 x: recovery s"
     assert "| mlp at 1.5 x: recovery s | <= 2 | 0.500 | kept |" in render(results)
+
+
+def test_the_report_tells_how_long_and_how_often_a_load_was_asked_for() -> None:
+    case = {"model": "mlp", "peak_per_second": 1_000, "loads": [{**told(1.5), "promises": []}], "others_cores": 0.1}
+    text = render({"experiment": "overload", "engine": "ray", "cases": [case]})
+    assert "Each load was asked for once, for 60 s; 3 s at half the peak came before it, and 10 s after it" in text
 
 
 @pytest.mark.parametrize(("cores", "quiet"), [(0.1, True), (0.3, True), (1.25, False)])
