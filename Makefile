@@ -56,8 +56,7 @@ format: $(STAMP)  ## Put the code into its one format
 	$(PY) -m ruff check --fix-only --quiet
 	$(PY) -m ruff format
 
-bench: compiled  ## Measure components, and the peers side by side (minutes, on an otherwise idle machine)
-	$(PY) -m benchmarks.components
+bench: compiled  ## Measure components, and the peers side by side (over an hour, on an otherwise idle machine)
 	$(PY) -m benchmarks.run $(ARGS)
 	$(PY) -m benchmarks.report > docs/performance.md
 
