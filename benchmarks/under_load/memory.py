@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
@@ -74,15 +75,15 @@ def growth(name: str, points: list[Sample], requests: int) -> dict[str, Any]:
 def _look(server: Server, asked: int, seen: dict[int, list[Sample]], names: dict[int, str]) -> None:
     for process in server.processes():
         try:
-            names.setdefault(process.pid, _name(process))
+            names.setdefault(process.pid, named(process.cmdline()) or process.name())
             seen.setdefault(process.pid, []).append((asked, round(process.memory_info().rss / 2**20, 2)))
         except psutil.Error:
             continue
 
 
-def _name(process: psutil.Process) -> str:
-    line = [part.rpartition("/")[2] for part in process.cmdline()]
-    return " ".join(line)[:60] or process.name()
+def named(line: Sequence[str]) -> str:
+    """A command line without folders; what writes a title of its own has all of it in one part."""
+    return " ".join(word.rpartition("/")[2] for word in " ".join(line).split())[:60]
 
 
 HEAD = ["process", "first MB", "warm MB", "last MB", "MB a million requests"]

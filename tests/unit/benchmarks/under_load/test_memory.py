@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.under_load.memory import growth
+from benchmarks.under_load.memory import growth, named
 
 REQUESTS = 1_000_000
 AT = range(100_000, REQUESTS + 1, 100_000)
@@ -20,6 +20,12 @@ def test_a_leak_is_told_in_megabytes_a_million_requests() -> None:
     told = growth("gateway", [(at, 90 + at / 1e5) for at in AT], REQUESTS)
     assert told["mb_a_million"] == pytest.approx(10)
     assert told["grown_mb"] == pytest.approx(8)
+
+
+def test_a_process_is_named_by_its_command_without_folders_also_where_it_wrote_a_title_of_its_own() -> None:
+    assert named(["/opt/bin/python", "-m", "serving.gateway"]) == "python -m serving.gateway"
+    title = "/opt/bin/valkey-server unixsocket:/tmp/run/features.sock      "
+    assert named([title]) == "valkey-server features.sock"
 
 
 def test_a_process_that_was_seen_once_has_no_slope() -> None:
