@@ -197,22 +197,26 @@ class Features:
     def _explained(self, waiting: Waiting, found: Found | None, now_ms: int, filled: Filled) -> None:
         """What the caller asked to be told of its values is there before its request goes on."""
         rows = waiting.rows
+        if filled.gaps:
+            waiting.in_use.count(filled.gaps)
+        if filled.refusal is not None:
+            self._took(waiting.in_use, rows.count)
+            self._refuse(waiting.request, filled.refusal)
+            return
         if rows.wants is not None:
             rows.told = rows.plan.explanation.told(rows, found, now_ms, filled.tensors)
         if self.served_log is not None:
             self.served_log.seen(waiting.request, Seen(rows, found, now_ms, filled.tensors))
-        self._filled(waiting, filled)
-
-    def _filled(self, waiting: Waiting, filled: Filled) -> None:
-        if filled.gaps:
-            waiting.in_use.count(filled.gaps)
         self._done(waiting, filled.tensors, filled.degraded)
+
+    def _took(self, in_use: PlanInUse, rows: int) -> None:
+        if not in_use.rows:
+            self._counted.append(in_use)
+        in_use.rows += rows
 
     def _done(self, waiting: Waiting, inputs: list[Tensor], degraded: str) -> None:
         request, rows, in_use, then, began = waiting
-        if not in_use.rows:
-            self._counted.append(in_use)
-        in_use.rows += rows.count
+        self._took(in_use, rows.count)
         request.inputs = inputs
         request.degraded = degraded
         request.features_s = self._clock() - began

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from serving.errors import FeaturesAway, ServingError, UnknownEntity
@@ -55,10 +54,14 @@ class Gap:
 
 @dataclass(slots=True)
 class Filled:
-    """A request's finished tensors, and how many rows had each gap."""
+    """A request's finished tensors, and how many rows had each gap.
 
-    tensors: list[Tensor]
-    gaps: Mapping[Gap, int] = field(default_factory=dict)
+    With a `refusal`, that of the first row which the model does not do without, the tensors are not to be used.
+    """
+
+    tensors: list[Tensor] = field(default_factory=list)
+    gaps: dict[Gap, int] = field(default_factory=dict)
+    refusal: ServingError | None = None
 
     @property
     def degraded(self) -> str:

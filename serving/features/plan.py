@@ -72,33 +72,28 @@ class ReadPlan:
         """The finished rows as tensors; `found` None is a store that does not answer, and so is the part of
         it whose keys are not in it; `now_ms` is the time of day.
 
-        Raises:
-            UnknownEntity: a row that is not there, and the model takes no defaults.
-            FeaturesAway: nothing that can be used is there, and the model takes no defaults.
+        Where the model takes no defaults, the refusal is UnknownEntity for a row that is not there, and FeaturesAway
+        where nothing that can be used is there.
         """
-        gaps: dict[Gap, int] = {}
-        data = self._finished(rows, found, now_ms, range(rows.count), gaps)
-        return Filled(self._shaped(data, rows.count), gaps)
+        filled = Filled()
+        filled.tensors = self._shaped(self._finished(rows, found, now_ms, range(rows.count), filled), rows.count)
+        return filled
 
     def gradually(self, rows: EntityRows, found: Found | None, now_ms: int) -> Generator[None, None, Filled]:
-        """Like `tensors`, with a pause after every thousand rows, in which others have their turn.
-
-        Raises:
-            UnknownEntity: as `tensors` does.
-            FeaturesAway: as `tensors` does.
-        """
-        gaps: dict[Gap, int] = {}
+        """Like `tensors`, with a pause after every thousand rows, in which others have their turn."""
+        filled = Filled()
         turns: list[list[bytes]] = []
         for start in range(0, rows.count, ROWS_A_TURN):
             positions = range(start, min(start + ROWS_A_TURN, rows.count))
-            turns.append(self._finished(rows, found, now_ms, positions, gaps))
+            turns.append(self._finished(rows, found, now_ms, positions, filled))
             yield
-        return Filled(self._shaped([b"".join(turn) for turn in zip(*turns, strict=True)], rows.count), gaps)
+        filled.tensors = self._shaped([b"".join(turn) for turn in zip(*turns, strict=True)], rows.count)
+        return filled
 
     def _finished(
-        self, rows: EntityRows, found: Found | None, now_ms: int, positions: range, gaps: dict[Gap, int]
+        self, rows: EntityRows, found: Found | None, now_ms: int, positions: range, filled: Filled
     ) -> list[bytes]:
-        """The bytes of each tensor for some of the rows; adds what they lack to `gaps`."""
+        """The bytes of each tensor for some of the rows; adds what they lack to `filled`, and why they are refused."""
         parts: list[list[bytes]] = [[] for _ in self._tensors]
         outdated = outdated_of(found)
         known: Found = {} if found is None else found
@@ -110,9 +105,11 @@ class ReadPlan:
                 data = known.get(wanted)
                 key += 1
                 if data is None or not read.whole(data, now_ms):
+        gaps = filled.gaps
                     gap, data = read.mended(data, now_ms, away=wanted not in known)
-                    if gap.error is not None:
-                        raise gap.refusal(position, wanted)
+                    if gap.error is not None and filled.refusal is None:
+                        # Those behind it are gone through as well: what became of each value is counted.
+                        filled.refusal = gap.refusal(position, wanted)
                     _count_lacking(read, gap, gaps, kept=wanted in outdated)
                 elif wanted in outdated:
                     _count(read.outdated, gaps)

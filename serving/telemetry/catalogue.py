@@ -54,7 +54,8 @@ FEATURE_VALUES = MetricSpec(
     "sluice_feature_values_total",
     "counter",
     ("model", "version", "variant", "view", "feature", "status"),
-    "Values that requests by entity took: present, stale_used (kept near, nothing answers), or why a default stood in.",
+    "Values that requests by entity asked for: present, stale_used (kept near, nothing answers), or why a default "
+    "stood in or the request was refused.",
 )
 FEATURE_READ_ERRORS = MetricSpec(
     "sluice_feature_read_errors_total",

@@ -27,6 +27,7 @@ from tests.e2e.disturbance import Disturbances
 from tests.e2e.doubling import LONG, doubling
 from tests.e2e.http_client import Reply
 from tests.e2e.parts import parts, until
+from tests.e2e.scrape import told
 from tests.e2e.sluice_up import SluiceUp
 from tests.integration.features.slow_proxy import SlowProxy
 from tests.integration.valkey_server import Server
@@ -160,6 +161,8 @@ def test_a_killed_store_that_comes_back_empty_costs_defaults_and_nothing_else(se
             assert refused.status == 503
             assert "cannot be read now" in refused.error
             assert int(refused.headers["retry-after"]) >= 1
+            # Alerts go by what became of values: it is counted also where nobody got an answer.
+            assert told(session).total("sluice_feature_values_total", model="strict", status="unavailable") > 0
             server.start()
             loads.back(time.monotonic(), "row=not_found")
             assert session.ask("strict").status == 404

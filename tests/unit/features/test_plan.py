@@ -147,8 +147,9 @@ def test_a_whole_row_of_another_form_is_never_used(plan: ReadPlan, data: bytes) 
 )
 def test_a_model_that_takes_no_defaults_is_away_with_its_features(found: Mapping[bytes, bytes] | None) -> None:
     plan = flights("fail")
-    with pytest.raises(FeaturesAway, match=r"instances\[0\]: the row of tailnum 'N1' in feature view 'plane'"):
-        plan.tensors(plan.read([INSTANCE]), found, NOW_MS)
+    refusal = plan.tensors(plan.read([INSTANCE]), found, NOW_MS).refusal
+    assert isinstance(refusal, FeaturesAway)
+    assert refusal.message.startswith("instances[0]: the row of tailnum 'N1' in feature view 'plane'")
 
 
 @pytest.mark.parametrize(("on_missing", "year"), [("default", 2001.5), ("impute", 1998)])
@@ -168,14 +169,17 @@ def test_what_training_imputed_stands_in_where_the_model_says_so(on_missing: Any
 def test_a_model_that_takes_no_defaults_names_the_unknown_entity() -> None:
     plan = flights("fail")
     rows = plan.read([INSTANCE, {**INSTANCE, "dest": "ZZZ"}])
-    with pytest.raises(UnknownEntity, match=r"instances\[1\]: the row of origin 'EWR', dest 'ZZZ' .* does not exist"):
-        plan.tensors(rows, {**FOUND, row_key(ROUTE, ["EWR", "ZZZ"]): None}, NOW_MS)
+    refusal = plan.tensors(rows, {**FOUND, row_key(ROUTE, ["EWR", "ZZZ"]): None}, NOW_MS).refusal
+    assert isinstance(refusal, UnknownEntity)
+    row = "instances[1]: the row of origin 'EWR', dest 'ZZZ' in feature view 'route'"
+    assert refusal.message.startswith(f"{row} does not exist")
 
 
 def test_a_single_value_that_is_missing_gets_its_default_also_where_rows_must_exist() -> None:
     plan = flights("fail")
     found = {**FOUND, row_key(PLANE, ["N1"]): RowLayout(PLANE).pack([None, 149], NOW_MS / 1000)}
-    assert plan.tensors(plan.read([INSTANCE]), found, NOW_MS).degraded == "plane.year=null"
+    filled = plan.tensors(plan.read([INSTANCE]), found, NOW_MS)
+    assert (filled.degraded, filled.refusal) == ("plane.year=null", None)
 
 
 @pytest.mark.parametrize(
