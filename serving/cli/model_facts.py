@@ -15,7 +15,15 @@ from serving.cli.gateway_client import GatewayClient, model_path, said
 
 _OK = 200
 _SERVICE_UNAVAILABLE = 503
-_BY_ENTITY = ("entity_keys", "request_features", "feature_views", "on_missing", "curl", "curl_note")
+_BY_ENTITY = (
+    "entity_keys",
+    "entity_key_types",
+    "request_features",
+    "feature_views",
+    "on_missing",
+    "curl",
+    "curl_note",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +60,12 @@ class ModelFacts:
 
     def fields(self) -> Iterator[tuple[str, str, str, str]]:
         """What callers send by entity: kind, name, datatype, and what stands in where it is left out."""
+        types = self.by_entity.get("entity_key_types", {})
         for name in self.by_entity.get("entity_keys", ()):
-            yield "id", name, "text or whole number", "required"
+            kind = types.get(name, "string")
+            yield "id", name, "text or whole number" if kind == "string" else f"whole number ({kind})", "required"
         for one in self.by_entity.get("request_features", ()):
-            # JSON knows no NaN.
-            default = "NaN" if one["default"] is None else f"{one['default']:g}"
-            yield "feature", one["name"], one["datatype"], "required" if one["required"] else default
+            yield "feature", one["name"], one["datatype"], "required" if one["required"] else _shown(one["default"])
 
     def document(self) -> dict[str, Any]:
         """For `--json`."""
@@ -130,6 +138,13 @@ def sample_call(url: str, facts: ModelFacts, version: int | None = None) -> str:
     """A curl that works."""
     body = orjson.dumps(sample_request(facts)).decode()
     return f"curl -s {url}{model_path(facts.name, version)}/infer -d '{body}'"
+
+
+def _shown(default: float | str | None) -> str:
+    """JSON knows no NaN; text stands in for what is looked up by it."""
+    if default is None:
+        return "NaN"
+    return default if isinstance(default, str) else f"{default:g}"
 
 
 def _zeros(spec: dict[str, Any]) -> dict[str, Any]:

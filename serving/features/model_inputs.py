@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from serving.features.feast.feast_source import KeyType
 from serving.features.feature_view import Feature, FeatureView
 from serving.features.segments import Segment, Sent
 from serving.features.transforms.transform import Transform
 
 # What a model does without values: their defaults, an error where a whole row is missing, or what training imputed.
 OnMissing = Literal["default", "fail", "impute"]
+
+_NARROWEST: Sequence[KeyType] = ("int32", "int64", "string")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +92,17 @@ def request_fields(
 def defaults_of(fields: Sequence[RequestField]) -> Mapping[str, float | str]:
     """By name, of those fields that have one."""
     return {one.name: one.default for one in fields if one.default is not None}
+
+
+def key_types(used: Sequence[UsedView], fields: Sequence[RequestField]) -> Mapping[str, KeyType]:
+    """What finds rows, in the order of the views, and what it has to be; a string may be a whole number as well.
+
+    It is a whole number where the model gets it too, or where Feast's join key is one: of several the narrowest.
+    """
+    types: dict[str, KeyType] = {key: "string" for one in used for key in one.view.entity}
+    types |= {one.name: "int64" for one in fields if one.name in types and one.dtype != "BYTES"}
+    for view in (one.view for one in used):
+        if view.feast is not None:
+            for key, join_key in zip(view.entity, view.feast.join_keys, strict=True):
+                types[key] = min(types[key], join_key.type, key=_NARROWEST.index)
+    return types

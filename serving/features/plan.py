@@ -13,7 +13,15 @@ from serving.features.explanation import Explanation
 from serving.features.filling import Filled, Gap, ViewRead
 from serving.features.instance_reader import InstanceReader
 from serving.features.keys import netstring
-from serving.features.model_inputs import ModelInputs, TensorPlan, UsedView, defaults_of, names_of, request_fields
+from serving.features.model_inputs import (
+    ModelInputs,
+    TensorPlan,
+    UsedView,
+    defaults_of,
+    key_types,
+    names_of,
+    request_fields,
+)
 from serving.features.segments import Pieces
 from serving.features.whole_rows import WholeRows
 from serving.inference import Signature, Tensor
@@ -27,7 +35,8 @@ ROWS_A_TURN = 1_000
 class ReadPlan:
     """Made by `compile_plan`; `entity_keys` and `request_fields` are what callers send, in the order of the columns.
 
-    `recipe` is what it was compiled from: another process compiles its own. `whole_rows` finishes many requests.
+    `key_types` says what each of the keys has to be. `recipe` is what it was compiled from: another process compiles
+    its own. `whole_rows` finishes many requests.
     """
 
     def __init__(
@@ -43,8 +52,9 @@ class ReadPlan:
         self.model = inputs.model
         self.on_missing = inputs.on_missing
         self.views = tuple(used)
-        self.entity_keys = tuple(dict.fromkeys(key for one in used for key in one.view.entity))
         self.request_fields = request_fields(pieces.sent, pieces.words, inputs.request_defaults)
+        self.key_types = key_types(used, self.request_fields)
+        self.entity_keys = tuple(self.key_types)
         defaults = defaults_of(self.request_fields)
         self._instances = InstanceReader([one.view for one in used], pieces.sent, defaults, pieces.words)
         self._reads = reads = [
@@ -95,6 +105,7 @@ class ReadPlan:
     ) -> list[bytes]:
         """The bytes of each tensor for some of the rows; adds what they lack to `filled`, and why they are refused."""
         parts: list[list[bytes]] = [[] for _ in self._tensors]
+        gaps = filled.gaps
         outdated = outdated_of(found)
         known: Found = {} if found is None else found
         key = positions.start * len(self._reads)
@@ -105,7 +116,6 @@ class ReadPlan:
                 data = known.get(wanted)
                 key += 1
                 if data is None or not read.whole(data, now_ms):
-        gaps = filled.gaps
                     gap, data = read.mended(data, now_ms, away=wanted not in known)
                     if gap.error is not None and filled.refusal is None:
                         # Those behind it are gone through as well: what became of each value is counted.

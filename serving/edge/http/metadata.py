@@ -24,6 +24,8 @@ _NAME = "sluice"
 _EXTENSIONS = ("binary_tensor_data", "parameters", "schedule_policy", "model_configuration", "statistics")
 # True where the session's token opens the port for changes (http.repository_api).
 _WITH_TOKEN = ("model_repository", "logging")
+# Of a key that has to be a whole number.
+_AN_ID = 1001
 _NEEDS_ROWS = "put in ids that have rows: this model answers 404 for any other (on_missing: fail)"
 
 
@@ -125,6 +127,7 @@ def _by_entity(plan: ReadPlan) -> Mapping[str, object]:
     """What callers send, and what is looked up; a default of null is none: NaN."""
     return {
         "entity_keys": list(plan.entity_keys),
+        "entity_key_types": dict(plan.key_types),
         "request_features": [
             {"name": field.name, "datatype": field.dtype, "required": field.required, "default": field.default}
             for field in plan.request_fields
@@ -173,9 +176,11 @@ def _of_datatype(datatype: str) -> object:
 
 
 def _sample_entity(plan: ReadPlan) -> dict[str, object]:
-    ids: dict[str, object] = {name: f"<{name}>" for name in plan.entity_keys}
+    ids: dict[str, object] = {
+        name: f"<{name}>" if kind == "string" else _AN_ID for name, kind in plan.key_types.items()
+    }
     return ids | {
-        # What is an id as well is a whole number, whatever the tensor's datatype.
+        # What is an id as well is a whole number, whatever the tensor's datatype, which may hold no larger one.
         field.name: 0 if field.name in ids else _of_datatype(field.dtype) if field.default is None else field.default
         for field in plan.request_fields
     }

@@ -20,6 +20,7 @@ from serving.errors import BadRequest, ServingError, UnknownEntity
 from serving.features.compilation import compile_plan
 from serving.features.entity_rows import EntityRows
 from serving.features.explanation import Wants
+from serving.features.feast.feast_source import FeastSource, JoinKey, KeyType
 from serving.features.feature_view import FeatureView, feature
 from serving.features.model_inputs import ModelInputs
 from serving.features.packed import RowLayout
@@ -136,6 +137,7 @@ def test_many_instances_by_entity_are_read_elsewhere(wire: Wire, count: int, pad
 def test_a_models_page_tells_what_to_send_and_its_curl_works(wire: Wire) -> None:
     page = wire.ask(b"GET /v1/models/mlp HTTP/1.1\r\nHost: a\r\n\r\n").json
     assert page["entity_keys"] == ["tailnum", "origin", "dest"]
+    assert page["entity_key_types"] == dict.fromkeys(page["entity_keys"], "string")
     assert page["request_features"] == [
         {"name": "hour", "datatype": "FP32", "required": True, "default": None},
         {"name": "gust", "datatype": "FP32", "required": False, "default": 25.0},
@@ -221,12 +223,30 @@ def plan_of(wire: Wire, inputs: ModelInputs, *specs: TensorSpec) -> None:
     )
 
 
+@pytest.mark.parametrize("kinds", [("int64", "string"), ("int32", "int64"), ("string", "int32")])
+def test_the_page_tells_the_type_of_each_join_key_and_its_curl_is_taken(
+    wire: Wire, kinds: tuple[KeyType, KeyType]
+) -> None:
+    source = FeastSource("rides", "stats", tuple(map(JoinKey, ("driver_id", "city"), kinds)))
+    stats = FeatureView("stats", ("driver", "city"), (feature("rating"),), feast=source)
+    # The same id finds a packed row, which takes text as well.
+    home = FeatureView("home", ("driver",), (feature("lat"),))
+    inputs = ModelInputs("mlp", (("x", ("home.lat", "stats.rating")),), (home, stats))
+    plan_of(wire, inputs, TensorSpec("x", "FP32", (-1, 2)))
+    page = wire.ask(b"GET /v1/models/mlp HTTP/1.1\r\nHost: a\r\n\r\n").json
+    assert page["entity_key_types"] == dict(zip(("driver", "city"), kinds, strict=True))
+    (sent,) = orjson.loads(shlex.split(page["curl"])[-1])["instances"]
+    assert predict(wire, [sent]).status == 200
+    assert [sent["driver"] == 1001, sent["city"] == 1001] == [kind != "string" for kind in kinds]
+
+
 def test_the_curl_works_where_an_id_is_a_number_for_the_model_as_well(wire: Wire) -> None:
     by_hour = FeatureView("by_hour", ("hour",), (feature("delay"),))
     columns = ("by_hour.delay", "request.hour", "request.gust")
     inputs = ModelInputs("mlp", (("x", columns), ("day", ("request.gust",))), (by_hour,))
     plan_of(wire, inputs, TensorSpec("x", "FP32", (-1, 3)), TensorSpec("day", "INT64", (-1, 1)))
     page = wire.ask(b"GET /v1/models/mlp HTTP/1.1\r\nHost: a\r\n\r\n").json
+    assert page["entity_key_types"] == {"hour": "int64"}
     sent = orjson.loads(shlex.split(page["curl"])[-1])
     assert predict(wire, sent["instances"]).status == 200
     assert wire.predictions.accepted[0].key == b"0"
