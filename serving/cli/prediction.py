@@ -18,6 +18,16 @@ from serving.cli.model_facts import inputs_of
 from serving.cli.output import table
 
 _MOST_SHOWN = 12
+_STAND_IN = "defaults or imputed values stand in"
+# Of each status in `x-sluice-degraded` (docs/features.md).
+_BECAME = {
+    "null": f"no value is stored, {_STAND_IN}",
+    "not_found": f"no row is stored, {_STAND_IN}",
+    "stale": f"the row is older than max_age, {_STAND_IN}",
+    "stale_used": "the features store does not answer, the row kept near was used",
+    "unreadable": f"the row was written for another form of the view, {_STAND_IN}",
+    "unavailable": f"the features store is away or was late, {_STAND_IN}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +93,23 @@ def rendered(model: str, reply: Reply) -> Iterator[Table | Text]:
     variant = reply.headers.get("x-sluice-variant", "")
     yield Text(f"{model}  version {version_of(reply) or '?'}  {variant}  {reply.took_s * 1000:.1f} ms")
     if degraded := reply.headers.get("x-sluice-degraded"):
-        yield Text(f"not all features were there, defaults stand in: {degraded}", style="yellow")
+        yield from (Text(line, style="yellow") for line in _told_of(degraded))
     if "predictions" in reply.body:
         yield table(["prediction"], [[orjson.dumps(one).decode()] for one in reply.body["predictions"]])
         return
     outputs = reply.body.get("outputs", ()) if isinstance(reply.body, dict) else ()
     rows = [(o["name"], o["datatype"], str(o["shape"]), _values(_flat(o.get("data", ())))) for o in outputs]
     yield table(["output", "datatype", "shape", "values"], rows)
+
+
+def _told_of(degraded: str) -> Iterator[str]:
+    """A sentence for each status, with the views and features that have it; what is no status is told as it is."""
+    became: dict[str, list[str]] = {}
+    for word in degraded.split(", "):
+        name, _, status = word.rpartition("=")
+        what, named = (_BECAME[status], name) if status in _BECAME else ("x-sluice-degraded", word)
+        became.setdefault(what, []).append(named)
+    return (f"{what}: {', '.join(names)}" for what, names in became.items())
 
 
 def version_of(reply: Reply) -> str:

@@ -9,6 +9,7 @@ import pytest
 from serving.cli.failure import CommandFailed, ExitCode
 from serving.cli.gateway_client import Reply
 from serving.cli.prediction import Typed, asked_for, rendered
+from serving.features.feature_status import OUTDATED, PRESENT, STATUSES
 
 
 def refusal(*given: Any) -> str:
@@ -56,8 +57,26 @@ def test_what_cannot_be_read_is_wrong_usage(given: Any, said: str) -> None:
     assert said in refusal(*given)
 
 
-def test_defaults_that_stood_in_are_told_above_the_answer() -> None:
-    headers = {"x-sluice-version": "2", "x-sluice-degraded": "plane;not_found"}
-    lines = list(rendered("late", Reply(200, headers, {"predictions": [1]}, 0.001)))
-    assert "defaults stand in: plane;not_found" in str(lines[1])
-    assert len(list(rendered("late", Reply(200, {}, {"predictions": [1]}, 0.001)))) == 2
+def told_above(degraded: str) -> list[str]:
+    """The lines between who answered and the answer."""
+    headers = {"x-sluice-version": "2", "x-sluice-degraded": degraded}
+    return [str(line) for line in list(rendered("late", Reply(200, headers, {"predictions": [1]}, 0.001)))[1:-1]]
+
+
+def test_what_became_of_features_is_told_above_the_answer() -> None:
+    assert told_above("") == []
+    assert told_above("plane=not_found, route.a=null, carrier=not_found, route.b=null, and 3 more") == [
+        "no row is stored, defaults or imputed values stand in: plane, carrier",
+        "no value is stored, defaults or imputed values stand in: route.a, route.b",
+        "x-sluice-degraded: and 3 more",
+    ]
+    assert told_above("plane=stale_used") == [
+        "the features store does not answer, the row kept near was used: plane",
+    ]
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != PRESENT])
+def test_whether_anything_stood_in_is_told_of_every_status(status: str) -> None:
+    (line,) = told_above(f"plane={status}")
+    assert line.endswith(": plane")
+    assert ("stand in" in line) == (status != OUTDATED)
