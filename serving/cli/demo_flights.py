@@ -85,14 +85,15 @@ def _row(one: Predicted, threshold: float) -> dict[str, object]:
     }
 
 
-def totals(predicted: Sequence[Predicted], threshold: float) -> list[tuple[str, str]]:
-    """Name and value of each figure over all flights."""
+def totals(predicted: Sequence[Predicted], offline: Sequence[float], threshold: float) -> list[tuple[str, str]]:
+    """Name and value of each figure over all flights; `offline` has the chances that their finished rows give."""
     late = [one.flight.late for one in predicted]
     right = sum((one.chance >= threshold) == one.flight.late for one in predicted)
+    by_ids = auc([one.chance for one in predicted], late)
     latencies = sorted(one.latency_s * 1000 for one in predicted)
     return [
         ("flights", f"{len(predicted)} real ones of October to December 2013, {sum(late)} of them late"),
-        ("AUC", f"{auc([one.chance for one in predicted], late):.3f} (0.5 is guessing)"),
+        ("AUC", f"{by_ids:.4f} by ids, {auc(offline, late):.4f} of the finished rows offline (0.5 is guessing)"),
         ("right", f"{right} of {len(predicted)} at a threshold of {threshold:g}"),
         (
             "latency",

@@ -152,13 +152,17 @@ def _show(shown: Shown, running: RunningSession) -> None:
     client = GatewayClient(gateway_url(running))
     predicted = list(predictions(client, sample, FLIGHTS))
     client.close()
+    # Not before the flights are answered: with it comes onnxruntime, for which the first prediction would wait.
+    from serving.cli.demo_offline import chances_offline
+
+    offline = chances_offline(sample, [one.version for one in predicted])
     threshold = manifest().threshold or 0.5
     out.print(f"\nflight {sample.flights[0].name} by its ids", soft_wrap=True)
     out.print(found)
     out.print()
     out.print(flights_table(predicted, threshold, out.width))
     out.print()
-    for name, value in totals(predicted, threshold):
+    for name, value in totals(predicted, offline, threshold):
         out.print(Text(f"  {name:<10}", style="bold") + Text(value), soft_wrap=True)
     out.print()
 

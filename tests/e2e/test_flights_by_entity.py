@@ -23,22 +23,26 @@ from tests.e2e.tensors import Array, run_alone, same
 
 FLIGHTS = 500
 CALLERS = 25
-VERSIONS = (1, 2)
 PATH = "/v1/models/flight-delay:predict"
 SAMPLE = sample.load_test_flights()
 INSTANCES: list[Mapping[str, Any]] = [flight.instance() for flight in SAMPLE.flights]
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
+@pytest.fixture(
+    scope="module",
+    params=[("in-process", 1), ("in-process", 2), pytest.param(("ray", 2), marks=pytest.mark.slow)],
+    ids=lambda one: f"{one[0]}-{one[1]}",
+)
 def served(request: pytest.FixtureRequest) -> Iterator[tuple[SluiceUp, int]]:
-    """A session whose default version is the parameter, with the example's tables in its own features Redis."""
-    more = {"SLUICE_MODELS__FLIGHT_DELAY__ROUTES__STABLE": str(request.param)}
-    session = SluiceUp("--models", str(sample.MODELS), "--config", str(sample.CONFIGURATION), **more)
+    """A session of an engine with a version that answers by default, and the example's tables in its features Redis."""
+    engine, version = request.param
+    more = {"SLUICE_MODELS__FLIGHT_DELAY__ROUTES__STABLE": str(version)}
+    session = SluiceUp("--models", str(sample.MODELS), "--config", str(sample.CONFIGURATION), engine=engine, **more)
     try:
         session.wait_until_ready()
         with RedisStore(f"unix://{session.run_dir}/features.sock") as store:
             load_tables(store, effective(sample.CONFIGURATION, {}, {}).settings)
-        yield session, request.param
+        yield session, version
         session.close()
     finally:
         session.destroy()

@@ -31,9 +31,10 @@ def test_the_area_is_how_often_a_late_flight_scores_above_a_punctual_one(pairs: 
 
 def test_the_totals_cover_every_flight_and_the_table_is_a_sample() -> None:
     predicted = [Predicted(flight, 0.4, "2", 0.001) for flight in some_flights(FLIGHTS)]
-    told = dict(totals(predicted, 0.5))
+    late = [float(one.flight.late) for one in predicted]
+    told = dict(totals(predicted, late, 0.5))
     assert told["flights"].startswith("200 real ones")
-    assert told["AUC"].startswith("0.500")
+    assert told["AUC"].startswith("0.5000 by ids, 1.0000 of the finished rows offline")
     assert told["latency"].startswith("median 1.00 ms, p99 1.00 ms")
     assert flights_table(predicted, 0.5, 200).row_count == 12
     assert flights_table(predicted[:3], 0.5, 200).row_count == 3
