@@ -189,12 +189,25 @@ def test_a_stopped_store_holds_nobody_longer_than_one_read(session: Session, ser
             _whole_again(session)
 
 
+def _flushed(server: Server) -> None:
+    with server.client() as client:
+        client.flushall()
+
+
+def _restarted(server: Server) -> None:
+    server.kill()
+    server.start()
+
+
 @pytest.mark.timeout(240)
-def test_an_emptied_store_is_told_from_one_that_is_away(session: Session, server: Server) -> None:
-    with _loads("emptied", session) as loads:
+@pytest.mark.parametrize("emptied", [_flushed, _restarted])
+def test_an_emptied_store_is_told_from_one_that_is_away(
+    session: Session, server: Server, emptied: Callable[[Server], None]
+) -> None:
+    with _loads(f"emptied,{emptied.__name__.replace('_', ' ')}", session) as loads:
         for _ in range(ROUNDS):
-            with loads.disturbed(), server.client() as client:
-                client.flushall()
+            with loads.disturbed():
+                emptied(server)
             answer = session.ask("lenient")
             assert (answer.status, answer.headers["x-sluice-degraded"]) == (200, "row=not_found")
             refused = session.ask("strict")
