@@ -95,6 +95,7 @@ def test_versions_come_and_go_under_load_and_no_other_request_fails(
     used, huge = [], 0.0
     with running(load) as client:
         until(lambda: len(client.report.good) > RATE, "the load is under way")
+        first = memory_mb(session, part)
         loading = Disturbances(f"{engine}, loading", client.report)
         letting_go = Disturbances(f"{engine}, letting go", client.report)
         for _ in range(ROUNDS):
@@ -104,13 +105,13 @@ def test_versions_come_and_go_under_load_and_no_other_request_fails(
             loaded, huge = memory_mb(session, part), max(huge, huge_mb(session, part))
             with letting_go.during(0.2):
                 change(session, "wide:unload?force=true")
+            # Nothing of it stays, from the first time on. A replica was seen to let go a moment after the answer.
+            until(lambda: memory_mb(session, part) - first < GROWTH_MB, f"its memory goes back: {before}, {loaded}")
             used.append((before, loaded, memory_mb(session, part)))
         report = client.stop()
     log.info("%s: %s\n%s\n%s", engine, report, loading, letting_go)
     log.info("%s: MB before, loaded, let go: %s", engine, [tuple(round(mb) for mb in each) for each in used])
     assert report.failures == []
-    # What the first time leaves stays; those that follow add nothing.
-    assert max(after for _, _, after in used[1:]) - used[0][2] < GROWTH_MB, used
     # It lay on huge pages, where the system has any: a fraction of the time to open it and to let it go.
     assert huge > 10 or "[never]" in HUGE_PAGES.read_text(), huge
     # Whoever loaded yielded to those who serve, and nobody who serves does.
