@@ -44,27 +44,32 @@ class QueueLimits:
 
 
 class TotalRows:
-    """Rows that wait in all queues of a worker, and the most that may."""
+    """Rows that wait in all queues of a worker, those of bulk among them, and the most that may."""
 
-    __slots__ = ("most", "rows")
+    __slots__ = ("bulk", "most", "rows")
 
     def __init__(self, most: int = 65_536) -> None:
         self.most = most
-        self.rows = 0
+        self.rows = self.bulk = 0
 
-    def refusal(self, rows: int) -> ServingError | None:
-        """Why so many more cannot wait, or None."""
-        if self.rows + rows <= self.most:
-            return None
+    def refusal(self, rows: int, *, bulk: bool = False) -> ServingError | None:
+        """Why so many more cannot wait, or None; bulk has half of the room at most."""
         if rows > self.most:
             return TooLarge(
                 f"{rows} rows are more than the {self.most} that ever wait in a worker; "
                 "send fewer rows a request (or raise http.max_queued_rows)"
             )
-        return Overloaded(
-            f"{self.rows} rows of all models are waiting already, of {self.most} that may in a worker "
-            "(http.max_queued_rows); try again later"
-        )
+        if self.rows + rows > self.most:
+            return Overloaded(
+                f"{self.rows} rows of all models are waiting already, of {self.most} that may in a worker "
+                "(http.max_queued_rows); try again later"
+            )
+        if bulk and _is_over_half(self.bulk, rows, self.most):
+            return Overloaded(
+                f"{self.bulk} rows of low priority of all models are waiting already, of {self.most // 2} that may in "
+                "a worker (half of http.max_queued_rows); try again later"
+            )
+        return None
 
 
 class Span(NamedTuple):
@@ -97,6 +102,7 @@ class RowQueue:
         self._passed_over = 0
         # Rows of every level but the default one.
         self._level_rows: dict[int, int] = {}
+        self._bulk_bytes = 0
         self.rows = 0
         self.bytes = 0
         self._left = 0
@@ -120,20 +126,29 @@ class RowQueue:
         if self.rows + rows > limits.queue_rows or self.bytes + size > limits.queue_bytes:
             return Overloaded(f"{self.rows} rows are waiting already, of {limits.queue_rows} that may; try again later")
         if limits.is_bulk(priority):
-            # Work that may wait must not fill the place of what may not.
-            bulk = self._bulk_rows() + rows
-            if bulk > max(limits.queue_rows // 2, rows):
-                return Overloaded(
-                    f"{bulk - rows} rows of low priority are waiting already, of {limits.queue_rows // 2} that may; "
-                    "try again later"
-                )
+            return self._refusal_of_bulk(rows, size) or self._total.refusal(rows, bulk=True)
         return self._total.refusal(rows)
+
+    def _refusal_of_bulk(self, rows: int, size: int) -> ServingError | None:
+        """Work that may wait must not fill the place of what may not."""
+        limits, waiting = self.limits, self._bulk_rows()
+        if _is_over_half(waiting, rows, limits.queue_rows):
+            return _too_much_bulk(waiting, limits.queue_rows, "rows")
+        if _is_over_half(self._bulk_bytes, size, limits.queue_bytes):
+            return _too_much_bulk(self._bulk_bytes, limits.queue_bytes, "bytes")
+        return None
 
     @property
     def only_bulk(self) -> bool:
         """All that waits may wait: nothing is of the default level or above it."""
         levels = self._other_levels
         return bool(levels) and not self._lanes and min(levels) > self.limits.default_priority
+
+    @property
+    def of_one_shape(self) -> bool:
+        """All that waits may run together."""
+        levels = self._other_levels
+        return len({*self._lanes}.union(*levels.values()) if levels else self._lanes) <= 1
 
     def rows_by_level(self) -> dict[int, int]:
         """Rows that wait, of each level of priority that has some."""
@@ -163,22 +178,22 @@ class RowQueue:
             lane = lanes[request.group] = deque()
         lane.append(request)
         request.queued_rows = request.rows
-        self._count(request, request.rows)
-        self.bytes += request.size
+        self._count(request, request.rows, request.size)
 
     def put_back(self, span: Span) -> None:
-        """Put rows that never ran in front again; only for requests that were taken whole."""
+        """Put rows that never ran in front again; only for requests that were taken whole.
+
+        They were let in before, so no bound refuses them: until what is over is gone, nobody new is let in.
+        """
         request = span.request
         self._lanes_of(request).setdefault(request.group, deque()).appendleft(request)
         request.queued_rows = request.rows
-        self._count(request, request.rows)
-        self.bytes += request.size
+        self._count(request, request.rows, request.size)
 
     def released(self, request: Request) -> None:
         """A waiting request was answered or left: its rows and bytes are free at once."""
         if request.queued_rows:
-            self._count(request, -request.queued_rows)
-            self.bytes -= request.size
+            self._count(request, -request.queued_rows, -request.size)
             request.queued_rows = 0
             self._left += 1
             if self._left > _LEFT_AT_MOST and self._left > self.rows:
@@ -231,15 +246,23 @@ class RowQueue:
         self._other_levels = {level: lanes for level, lanes in self._other_levels.items() if lanes}
         return spans
 
-    def _count(self, request: Request, rows: int) -> None:
+    def _count(self, request: Request, rows: int, size: int) -> None:
         self.rows += rows
+        self.bytes += size
         self._total.rows += rows
         if request.priority:
-            level = self.limits.level_of(request.priority)
-            if level != self.limits.default_priority:
-                rows += self._level_rows.pop(level, 0)
-                if rows:
-                    self._level_rows[level] = rows
+            self._count_level(self.limits.level_of(request.priority), rows, size)
+
+    def _count_level(self, level: int, rows: int, size: int) -> None:
+        usual = self.limits.default_priority
+        if level == usual:
+            return
+        if level > usual:
+            self._bulk_bytes += size
+            self._total.bulk += rows
+        rows += self._level_rows.pop(level, 0)
+        if rows:
+            self._level_rows[level] = rows
 
     def _bulk_rows(self) -> int:
         return sum([rows for level, rows in self._level_rows.items() if level > self.limits.default_priority])
@@ -294,9 +317,8 @@ class RowQueue:
     def _span(self, request: Request, rows: int) -> Span:
         start = request.rows - request.queued_rows
         request.queued_rows -= rows
-        self._count(request, -rows)
-        if not request.queued_rows:
-            self.bytes -= request.size
+        # Its bytes are kept until its last row is taken.
+        self._count(request, -rows, 0 if request.queued_rows else -request.size)
         return Span(request, start, start + rows)
 
     def _sweep(self) -> None:
@@ -312,6 +334,15 @@ class RowQueue:
         self._lanes.clear()
         self._other_levels.clear()
         return [request for lane in lanes for request in lane if request.waiting]
+
+
+def _is_over_half(held: int, more: int, most: int) -> bool:
+    """Bulk would have more than half of the room; one request alone may."""
+    return held + more > max(most // 2, more)
+
+
+def _too_much_bulk(held: int, most: int, what: str) -> Overloaded:
+    return Overloaded(f"{held} {what} of low priority are waiting already, of {most // 2} that may; try again later")
 
 
 def _rows_of(spans: list[Span]) -> int:

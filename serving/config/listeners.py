@@ -51,7 +51,7 @@ class HttpSection(Section):
     )
     max_queued_rows: int = noted(
         "Most rows that wait for a batch in one worker, of all models together; beyond it requests are answered 503, "
-        "gRPC's too. Of one model: `models.<name>.batching.queue_rows`.",
+        "gRPC's too. At most half of them are of low priority. Of one model: `models.<name>.batching.queue_rows`.",
         TotalRows().most,
         ge=1,
         le=100_000_000,

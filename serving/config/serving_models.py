@@ -24,9 +24,14 @@ class BatchingSection(Section):
     enabled: bool = noted("false: every row runs alone.", default=True)
     max_rows: int = noted("Most rows of one run.", 64, ge=1, le=65_536)
     queue_rows: int = noted(
-        "Most rows that wait in one worker; beyond it requests are answered 503.", 4_096, ge=1, le=10**7
+        "Most rows that wait in one worker, at most half of them of low priority; beyond it requests are answered 503.",
+        4_096,
+        ge=1,
+        le=10**7,
     )
-    queue_mb: int = noted("Most megabytes of rows that wait in one worker.", 64, ge=1, le=65_536)
+    queue_mb: int = noted(
+        "Most megabytes of rows that wait in one worker, at most half of them of low priority.", 64, ge=1, le=65_536
+    )
     max_wait_ms: float = noted(
         "Longest time for which rows that could run at once wait for others, and only where the measured run times "
         "show that it pays. 0: they never wait.",

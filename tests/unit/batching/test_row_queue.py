@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.batching.row_queue import QueueLimits, RowQueue, TotalRows
+from serving.batching.row_queue import QueueLimits, RowQueue, Span, TotalRows
 from serving.errors import Overloaded, ServingError, TooLarge
 from serving.inference import Answer, Request
 
@@ -24,53 +24,119 @@ def request(rows: int, group: int = 0, deadline_s: float = 1e9) -> Request:
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("add"), st.integers(1, 30), st.integers(0, 2)),
-        st.tuples(st.just("leave"), st.integers(0, 50), st.just(0)),
-        st.tuples(st.just("take"), st.just(0), st.just(0)),
+        st.tuples(st.just("add"), st.integers(1, 30), st.integers(0, 2), st.integers(1, 40)),
+        st.tuples(st.just("leave"), st.integers(0, 50), st.just(0), st.just(0)),
+        st.tuples(st.sampled_from(["take", "run", "lose"]), st.integers(0, 50), st.just(0), st.just(0)),
     ),
     max_size=120,
 )
 
 
-@given(STEPS)
-def test_nobody_is_lost_doubled_or_mixed_and_bounds_hold(steps: list[tuple[str, int, int]]) -> None:
-    limits = QueueLimits(max_rows=8, queue_rows=60, queue_bytes=10_000)
-    queue = RowQueue(limits)
-    accepted: list[Request] = []
-    taken: dict[Request, int] = {}
+class Queues:
+    """Two queues of a worker, what they have let in, and what was taken of it and runs."""
 
-    def take() -> bool:
+    LIMITS = QueueLimits(max_rows=8, queue_rows=60, queue_bytes=2_000)
+    TOTAL = 90
+
+    def __init__(self) -> None:
+        self.total = TotalRows(self.TOTAL)
+        self.both = [RowQueue(self.LIMITS, self.total) for _ in range(2)]
+        self.accepted: list[tuple[RowQueue, Request]] = []
+        self.taken: dict[Request, int] = {}
+        self.flying: list[tuple[RowQueue, list[Span]]] = []
+
+    def add(self, which: int, rows: int, group: int, row_bytes: int) -> None:
+        queue, new = self.both[which % 2], request(rows, group)
+        new.priority, new.size = rows % 4, rows * row_bytes
+        refused = queue.refusal(new.rows, new.size, new.priority)
+        held_rows, held_bytes = queue.rows, queue.bytes
+        if refused is None:
+            new.holders = (queue,)
+            queue.add(new)
+            self.accepted.append((queue, new))
+            assert queue.rows <= self.LIMITS.queue_rows
+            assert queue.bytes <= self.LIMITS.queue_bytes
+            assert self.total.rows <= self.TOTAL
+        else:
+            assert (queue.rows, queue.bytes) == (held_rows, held_bytes)
+
+    def take(self, which: int) -> bool:
+        queue = self.both[which % 2]
         spans = queue.take(0.0)
-        assert sum(span.stop - span.start for span in spans) <= limits.max_rows
+        assert sum(span.stop - span.start for span in spans) <= self.LIMITS.max_rows
         assert len({span.request.group for span in spans}) <= 1
         for span in spans:
             assert span.request.waiting
-            assert span.start == taken.get(span.request, 0)
-            taken[span.request] = span.stop
+            assert span.start == self.taken.get(span.request, 0)
+            self.taken[span.request] = span.stop
+        if spans:
+            self.flying.append((queue, spans))
         return bool(spans)
 
-    for step, number, group in steps:
+    def lose(self, which: int) -> None:
+        """A replica goes with a batch that it had not begun: what was taken whole comes back."""
+        queue, spans = self.flying.pop(which % len(self.flying))
+        for span in reversed(spans):
+            if span.request.waiting and span.stop - span.start == span.request.rows:
+                queue.put_back(span)
+                del self.taken[span.request]
+
+    def check(self) -> None:
+        for queue in self.both:
+            mine = [each for of, each in self.accepted if of is queue and each.waiting]
+            left = {each: each.rows - self.taken.get(each, 0) for each in mine}
+            assert queue.rows == sum(left.values())
+            assert queue.bytes == sum(each.size for each in mine if left[each])
+            assert sum(queue.rows_by_level().values()) == queue.rows
+            bulk = [each for each in mine if self.LIMITS.is_bulk(each.priority) and left[each]]
+            assert queue._bulk_bytes == sum(each.size for each in bulk)
+        assert self.total.rows == sum(queue.rows for queue in self.both)
+        assert self.total.bulk == sum(queue._bulk_rows() for queue in self.both)
+
+
+@given(STEPS)
+def test_nobody_is_lost_doubled_or_mixed_and_bounds_hold(steps: list[tuple[str, int, int, int]]) -> None:
+    queues = Queues()
+    for step, number, group, row_bytes in steps:
         if step == "add":
-            new = request(number, group)
-            new.priority = number % 4
-            if queue.refusal(new.rows, new.size) is None:
-                new.holders = (queue,)
-                queue.add(new)
-                accepted.append(new)
-        elif step == "leave" and accepted:
-            accepted[number % len(accepted)].leave()
-        else:
-            take()
-        assert 0 <= queue.rows <= limits.queue_rows
-        assert queue.bytes >= 0
-        waiting = sum(each.rows - taken.get(each, 0) for each in accepted if each.waiting)
-        assert queue.rows == waiting
-    while take():
+            queues.add(number * row_bytes, number, group, row_bytes)
+        elif step == "leave" and queues.accepted:
+            queues.accepted[number % len(queues.accepted)][1].leave()
+        elif step == "take":
+            queues.take(number)
+        elif step == "run" and queues.flying:
+            queues.flying.pop(number % len(queues.flying))
+        elif step == "lose" and queues.flying:
+            queues.lose(number)
+        queues.check()
+    while any(queues.take(which) for which in range(2)):
         pass
-    for each in accepted:
-        if each.waiting:
-            assert taken[each] == each.rows
-    assert queue.rows == queue.bytes == 0
+    assert all(queues.taken[each] == each.rows for _, each in queues.accepted if each.waiting)
+    queues.check()
+    assert queues.total.rows == queues.both[0].bytes == queues.both[1].bytes == 0
+
+
+def test_what_a_lost_replica_never_began_comes_back_into_a_full_queue_and_nobody_new_is_let_in_before_it_is_gone() -> (
+    None
+):
+    limits = QueueLimits(max_rows=8, queue_rows=16, queue_bytes=128)
+    total = TotalRows(16)
+    queue, other = RowQueue(limits, total), RowQueue(limits, total)
+    for _ in range(2):
+        queue.add(request(8))
+    flying = [queue.take(0.0) for _ in range(2)]
+    for _ in range(16):
+        assert queue.refusal(1, 8) is None
+        queue.add(request(1))
+    for spans in reversed(flying):
+        queue.put_back(spans[0])
+    # No more above the bounds than was under way, and none of it lost.
+    assert (queue.rows, queue.bytes, total.rows) == (32, 256, 32)
+    while queue.rows >= 16:
+        for one in (queue, other):
+            assert isinstance(one.refusal(1, 8), Overloaded)
+        assert sum(stop - start for _, start, stop in queue.take(0.0)) == 8
+    assert queue.refusal(1, 8) is other.refusal(1, 8) is None
 
 
 def test_expired_rows_leave_before_the_run() -> None:
@@ -107,6 +173,32 @@ def test_rows_of_all_queues_are_bounded_together_and_free_as_soon_as_they_are_ta
     one.take(0.0)
     assert total.rows == 0
     assert isinstance(one.refusal(11, 88), TooLarge)
+
+
+def test_bulk_has_half_of_the_rows_of_all_queues_and_of_the_bytes_of_its_own_at_most() -> None:
+    total = TotalRows(20)
+    limits = QueueLimits(queue_rows=20, queue_bytes=400)
+    queues = [RowQueue(limits, total) for _ in range(4)]
+    for queue in queues[:2]:
+        assert queue.refusal(5, 40, 3) is None
+        queue.add(of_level(3, 5))
+    for queue in queues:
+        refused = queue.refusal(1, 8, 3)
+        assert isinstance(refused, Overloaded)
+        assert "10 that may in a worker" in refused.message
+        # The other half is left to those who may not wait.
+        assert queue.refusal(10, 80) is queue.refusal(10, 80, 1) is None
+    assert isinstance(queues[0].refusal(11, 88), Overloaded)
+    queues[0].take(0.0)
+    assert queues[2].refusal(5, 200, 3) is None
+    # One that has more than half alone would otherwise never be let in.
+    assert isinstance(queues[1].refusal(1, 361, 3), Overloaded)
+    assert isinstance(queues[1].refusal(1, 161, 3), Overloaded)
+    assert queues[1].refusal(1, 160, 3) is None
+    assert queues[1].refusal(1, 360) is None
+    queues[1].take(0.0)
+    assert queues[1].refusal(15, 400, 3) is None
+    assert total.bulk == 0
 
 
 def test_lanes_of_different_shapes_take_turns() -> None:
