@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import NamedTuple, Protocol
 
 import orjson
@@ -160,11 +161,13 @@ def _unknown_model(reply: Reply) -> bool:
 
 
 def _retry_after(reply: Reply | Exception) -> float:
+    """Seconds; 0 where there are none, as in a date, or none that anybody could wait."""
     given = reply.headers.get("retry-after", "") if isinstance(reply, Reply) else ""
     try:
-        return max(0.0, float(given))
+        seconds = float(given)
     except ValueError:
         return 0.0
+    return seconds if isfinite(seconds) and seconds > 0.0 else 0.0
 
 
 def _gave_up(reply: Reply | Exception, failing_s: float) -> BulkStopped:

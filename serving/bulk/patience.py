@@ -18,10 +18,12 @@ class Patience:
         """The pause before the next attempt, or None to give up.
 
         `attempt` counts from 0, `failing_s` is how long the request has found no answer, `chance` is from 0 to 1 and
-        spreads senders over half to one and a half of the pause, never before `retry_after_s`.
+        spreads senders over half to one and a half of the pause, never before `retry_after_s`. No pause is longer than
+        what is left of the limit: the last attempt is made at its end.
         """
         if failing_s >= self.limit_s:
             return None
         backed_off: float = min(_LONGEST_S, _FIRST_S * 2.0 ** min(attempt, 16))
         pause = backed_off * (0.5 + chance)
-        return max(pause, retry_after_s * (1 + chance / 2)) if retry_after_s else pause
+        told = retry_after_s * (1 + chance / 2)
+        return min(max(pause, told), self.limit_s - failing_s)

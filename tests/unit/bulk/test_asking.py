@@ -84,6 +84,21 @@ def test_it_waits_as_long_as_it_is_told() -> None:
     assert all(7 <= pause <= 10.5 for pause in stop.pauses)
 
 
+def test_who_is_told_to_wait_for_longer_than_its_patience_asks_once_more_at_its_end() -> None:
+    stop = Stop()
+    with pytest.raises(BulkStopped, match="answered 503 for 60 s"):
+        asked(lambda _rows: 503, [1], stop, retry_after="86400")
+    assert stop.pauses == [60.0]
+
+
+@pytest.mark.parametrize("told", ["inf", "-inf", "nan", "-5", "1e999", "soon", "Fri, 31 Dec 1999 23:59:59 GMT"])
+def test_what_is_no_time_to_wait_is_answered_with_pauses_of_its_own(told: str) -> None:
+    stop, left = Stop(), [503, 503]
+    asked(lambda _rows: left.pop() if left else 200, stop=stop, retry_after=told)
+    assert len(stop.pauses) == 2
+    assert all(0 < pause < 1 for pause in stop.pauses)
+
+
 @pytest.mark.parametrize(
     ("fate", "unreachable"), [(503, False), (ConnectionRefusedError(111, "Connection refused"), True)]
 )

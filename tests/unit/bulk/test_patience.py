@@ -14,16 +14,17 @@ CHANCE = st.floats(0, 1)
     limit_s=st.floats(0.001, 10_000),
     share=st.floats(0, 0.999),
     attempt=st.integers(0, 10**9),
-    retry_after_s=st.floats(0, 1_000),
+    retry_after_s=st.one_of(st.floats(0, 1_000), st.floats(0, 1e300)),
     chance=CHANCE,
 )
 def test_it_never_gives_up_before_its_limit_nor_asks_before_it_may(
     limit_s: float, share: float, attempt: int, retry_after_s: float, chance: float
 ) -> None:
+    left_s = limit_s - limit_s * share
     pause = Patience(limit_s).pause_s(attempt, limit_s * share, retry_after_s, chance)
     assert pause is not None
-    assert pause >= retry_after_s
-    assert 0 < pause <= max(7.5, retry_after_s * 1.5)
+    assert pause >= min(retry_after_s, left_s)
+    assert 0 < pause <= min(max(7.5, retry_after_s * 1.5), left_s)
 
 
 @given(attempt=st.integers(0, 100), chance=CHANCE)
