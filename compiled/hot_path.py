@@ -67,6 +67,7 @@ HOT_PATH = (
     "serving.routing.split",
     "serving.batching.admission",
     "serving.batching.arrivals",
+    "serving.batching.deferral",
     "serving.batching.drain",
     "serving.batching.estimates",
     "serving.batching.fair_share",

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from serving.batching.arrivals import Arrivals
+from serving.batching.deferral import Deferral
 from serving.batching.fair_share import FairShare
 from serving.batching.gate import Gate
 from serving.batching.pace import Pace
@@ -42,13 +42,14 @@ class MicroBatcher:
         self._lag = around.lag
         self._waits = around.waits
         self.gate = Gate(name, pace, self._queue, self, around)
-        self._arrivals = Arrivals(limits.longest_wait_s) if limits.longest_wait_s else None
+        self._deferral: Deferral | None = None
+        if limits.longest_wait_s:
+            self._deferral = Deferral(self._queue, pace, self.gate, around, self._waited)
         self._run: Callable[[list[Span]], Awaitable[None]] = _nobody
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
         self._starting = False
         self._slots = 0
-        self._wait: asyncio.TimerHandle | None = None
 
     @property
     def waiting_rows(self) -> int:
@@ -99,10 +100,12 @@ class MicroBatcher:
             self._refuse(request, refused)
             return
         self._queue.add(request)
-        if self._arrivals is not None:
-            self._arrivals.saw(request.queued_at)
+        if self._deferral is not None:
+            self._deferral.came(request)
         if not self._starting and self._running < self._slots:
             self._start()
+            if self._deferral is not None:
+                self._deferral.foretell(request)
 
     def put_back(self, spans: list[Span]) -> None:
         """Queue whole requests again that a lost replica never began to run, in front of all others."""
@@ -111,6 +114,8 @@ class MicroBatcher:
                 self._refuse(span.request, self._nobody_left())
             elif span.request.waiting:
                 self._queue.put_back(span)
+        if self._deferral is not None:
+            self._deferral.came_back()
         self._wake()
 
     def released(self, request: Request) -> None:
@@ -150,7 +155,7 @@ class MicroBatcher:
             self._start()
 
     def _start(self) -> None:
-        if self._arrivals is None or not self._defers(self._arrivals):
+        if self._deferral is None or self._running or not self._deferral.waits():
             self._enter()
 
     def _enter(self) -> None:
@@ -168,6 +173,8 @@ class MicroBatcher:
         # been queued, so a burst becomes one batch and not a batch of one and the rest.
         self._starting = True
         self._running += 1
+        if self._deferral is not None:
+            self._deferral.end()
         self._lag.watch()
         task = asyncio.get_running_loop().create_task(self._work(share, bulk=bulk), name=self._name)
         self._tasks.add(task)
@@ -222,25 +229,7 @@ class MicroBatcher:
         if not self._limits.is_bulk(oldest.priority):
             self._waits.note(now - oldest.queued_at, self.pace.may_wait_s, self.pace.goal_s, self._queue.rows)
 
-    def _defers(self, arrivals: Arrivals) -> bool:
-        """Whether it is better to wait for another row; it then begins by itself later."""
-        queue = self._queue
-        if self._wait is not None:
-            if queue.rows < self.pace.window.most_rows:
-                return True
-            self._wait.cancel()
-            self._wait = None
-        oldest = queue.oldest()
-        if self._running or oldest is None or queue.only_bulk or queue.rows >= self.pace.window.most_rows:
-            return False
-        wait_s = arrivals.wait_s(self.pace.estimate, queue.rows, self.gate.due_at(oldest) - self._clock())
-        if wait_s <= 0.0:
-            return False
-        self._wait = asyncio.get_running_loop().call_later(wait_s, self._waited)
-        return True
-
     def _waited(self) -> None:
-        self._wait = None
         if self._queue and not self._starting and self._running < self._slots:
             self._enter()
 

@@ -29,6 +29,7 @@ class Queues:
         self.total = TotalRows()
         self._clock = clock
         self._refuse = refuse
+        self._timers = timers
         self._lag = LoopLag(timers)
         self._shared: dict[Backend, Shares] = {}
 
@@ -60,7 +61,7 @@ class Queues:
         alone = backend.shared_slots() is None
         shares = Shares(alone=True) if alone else self._shares(backend)
         waits = backend.waits() or WaitNotes()
-        around = Surroundings(self._clock, self._refuse, shares, self._lag, alone, waits, self.total)
+        around = Surroundings(self._clock, self._refuse, shares, self._lag, self._timers, alone, waits, self.total)
         return MicroBatcher(str(hosted.key), limits, pace, around)
 
     def resize(self, backend: Backend) -> None:

@@ -15,7 +15,6 @@ from serving.inference import Answer, Request
 from tests.unit.batching.conftest import batcher_of
 
 TEN_MS_A_ROW = Estimate(0.0, 0.01, 1.0)
-DEAR_TO_BEGIN = Estimate(0.02, 0.0001, 1.0)
 BULK = 3
 
 
@@ -335,25 +334,4 @@ async def test_a_version_that_turns_out_to_run_long_has_its_turn_among_those_tha
     assert len(turning_runs.rows) - before == pytest.approx(10, abs=2)
     for batcher, runs in ((turning, turning_runs), (long, long_runs)):
         batcher.set_slots(0, 0)
-        await runs.end_all()
-
-
-async def test_rows_wait_for_others_where_that_pays_and_only_if_they_may() -> None:
-    for longest_wait_s, expected in ((0.0, [1, 1]), (0.05, [2])):
-        clock = Clock()
-        batcher = batcher_of(QueueLimits(max_rows=64, longest_wait_s=longest_wait_s), clock, DEAR_TO_BEGIN, goal_s=10.0)
-        runs = Runs(batcher)
-        batcher.set_slots(2, 2)
-        for _ in range(20):
-            # So that it is known that they come a millisecond apart.
-            clock.now += 0.001
-            ask(batcher, at=clock.now)
-            await asyncio.sleep(0.005)
-            await runs.end_all()
-        del runs.rows[:]
-        ask(batcher, at=clock.now + 0.001)
-        await turns()
-        ask(batcher, at=clock.now + 0.002)
-        await asyncio.sleep(0.02)
-        assert runs.rows == expected
         await runs.end_all()
