@@ -65,8 +65,11 @@ class Gate:
             request.predicted_s = finish_s
         return None
 
-    def turned_away(self, timeout_s: float | None, priority: int = 0) -> WouldBeLate | None:
-        """The same at the end of a head, of a row that is not read yet, so that refusing it costs little."""
+    def turned_away(self, timeout_s: float | None, priority: int = 0, *, noted: bool = True) -> WouldBeLate | None:
+        """The same at the end of a head, of a row that is not read yet, so that refusing it costs little.
+
+        Not `noted` for those who scale the pool where another version may answer it.
+        """
         if timeout_s is None and self._at_a_glance(1):
             return None
         left_s = self._pace.goal_s if timeout_s is None else timeout_s
@@ -75,7 +78,7 @@ class Gate:
         finish_s = self._finish_s(1, priority)
         if not self._refuses(finish_s, left_s, first=self._is_first(1, priority, left_s)):
             return None
-        if timeout_s is None:
+        if noted and timeout_s is None:
             self._note(finish_s, left_s)
         return self._refusal(finish_s, left_s)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import orjson
@@ -12,7 +13,7 @@ from serving.features.entity_rows import EntityRows
 from serving.inference import Answer, Request, Tensor, VersionKey
 from serving.request_path.arm import Answered, Arm
 from serving.request_path.decisions import Decision, Decisions
-from serving.routing.table import Shadow
+from serving.routing.table import Served, Shadow
 
 Outcome = Answer | ServingError
 
@@ -82,3 +83,13 @@ def _id_of(entities: object) -> bytes:
     if isinstance(entities, EntityRows) and entities.request_id:
         return orjson.dumps(entities.request_id)
     return b""
+
+
+def behind_all(served: Served) -> Served:
+    """With a level of priority below all that callers may ask for, where what waits is bulk."""
+    return replace(served, priority_levels=copies_priority(served), max_wait_us=0)
+
+
+def copies_priority(served: Served) -> int:
+    """The priority of copies in a shadow's queue."""
+    return max(served.priority_levels, served.default_priority) + 1

@@ -16,12 +16,12 @@ from serving.inference import Answer, Request, VersionKey
 from serving.observation import BatchSeen
 from serving.request_path.arm import Answered
 from serving.request_path.comparison import compare
-from serving.request_path.copies import Copy, Outcome, original_of, own
+from serving.request_path.copies import Copy, Outcome, copies_priority, original_of, own
 from serving.request_path.flight import Flight
 from serving.request_path.queues import Queues
 from serving.request_path.rescue import Rescue
 from serving.request_path.suspects import Suspects
-from serving.request_path.variants import Variant, Variants, copies_priority
+from serving.request_path.variants import Variant, Variants
 from serving.routing.table import WHOLE_BP
 
 # Copies that wait or run, of one worker, and the bytes of their inputs; beyond, a copy is dropped.

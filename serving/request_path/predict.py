@@ -120,20 +120,23 @@ class Predictor:
         return self.variants.ready()
 
     def refusal(
-        self, model: str, version: int | None, timeout_s: float | None = None, priority: int = 0
+        self,
+        model: str,
+        version: int | None,
+        timeout_s: float | None = None,
+        priority: int = 0,
+        pinned: str | None = None,
     ) -> ServingError | None:
-        """Why a request for this version would be refused before its body is read, or None."""
-        variant = self.variants.likely(model) if version is None else None
-        if variant is None:
-            try:
-                variant = self.variants.find(model, version)
-            except ServingError as refused:
-                return refused
-        batcher = variant.batcher
-        if timeout_s is None and batcher.is_bulk(priority):
-            # What may wait has no goal, here as in the queue.
-            timeout_s = variant.deadline_s
-        return batcher.refusal(1, 0, priority) or batcher.gate.turned_away(timeout_s, priority)
+        """Why every variant that may answer would refuse such a request before its body is read, or None."""
+        try:
+            asked = self.variants.asked(model, version, pinned)
+        except ServingError as refused:
+            return refused
+        if len(asked) > 1:
+            for variant in asked:
+                if _turned_away(variant, timeout_s, priority, noted=False) is None:
+                    return None
+        return _turned_away(asked[0], timeout_s, priority, noted=True)
 
     def _hand_over(self, variant: Variant, request: Request) -> None:
         if request.entities is None:
@@ -148,7 +151,7 @@ class Predictor:
             raise unusable(variant.plan, variant.key)
         if isinstance(request.entities, EntityRows):
             # Said before anything is read for it.
-            refused = variant.batcher.refusal(request.entities.count, 0)
+            refused = variant.batcher.refusal(request.entities.count, 0, request.priority)
             if refused is not None:
                 raise refused
         request.holders = (self._wheel,)
@@ -225,6 +228,15 @@ class Predictor:
                 f"the {allowed_s * 1000:g} ms that this request may take were over before it was read; "
                 "ask for more time with the header x-request-timeout-ms"
             )
+
+
+def _turned_away(variant: Variant, timeout_s: float | None, priority: int, *, noted: bool) -> ServingError | None:
+    """Why it would refuse a request of one row; `noted` where nobody else is asked, as the wait that was spared."""
+    batcher = variant.batcher
+    if timeout_s is None and batcher.is_bulk(priority):
+        # What may wait has no goal, here as in the queue.
+        timeout_s = variant.deadline_s
+    return batcher.refusal(1, 0, priority) or batcher.gate.turned_away(timeout_s, priority, noted=noted)
 
 
 def _run_facts(variant: Variant) -> RunFacts:

@@ -81,11 +81,17 @@ class Predictions(Protocol):
         """Whether every routed pool could be asked once, and one still can."""
 
     def refusal(
-        self, model: str, version: int | None, timeout_s: float | None = None, priority: int = 0
+        self,
+        model: str,
+        version: int | None,
+        timeout_s: float | None = None,
+        priority: int = 0,
+        pinned: str | None = None,
     ) -> ServingError | None:
         """Why a request would be refused before its body is read: unknown model, full queue, no time; else None.
 
-        `timeout_s` is what its headers allow and `priority` the level that they ask for, if they do.
+        `timeout_s` is what its headers allow, `priority` the level and `pinned` the variant that they ask for, if they
+        do. Where several variants may answer it, each of them would refuse it.
 
         Asked at the end of the headers, before a body is read, so it must be quick (below a microsecond).
         """

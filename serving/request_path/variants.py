@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from serving.backends.backend import Backend
 from serving.batching.micro_batcher import MicroBatcher
 from serving.batching.row_queue import Span
-from serving.errors import BadRequest, NotReady, UnknownModel
+from serving.errors import NotReady, UnknownModel
 from serving.features.plan import ReadPlan
 from serving.features.plan_in_use import PlanInUse
 from serving.inference import Holder, Hosted, Request, VersionKey
+from serving.request_path.copies import behind_all
 from serving.request_path.intake import Intake
 from serving.request_path.queues import Queues
 from serving.request_path.read_plans import NO_PLANS, Plan, ReadPlans
 from serving.request_path.trials import Trials, stood_in
-from serving.routing.split import STABLE, Buckets, choose_split
+from serving.routing.split import STABLE, Buckets, choose_split, named_split
 from serving.routing.table import EMPTY, Route, RouteTable, Served
 
 # A version that no split names, asked for by its path.
@@ -48,11 +49,14 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Divided:
-    """The variants that share a model's traffic, in the order of the buckets' splits: all of them can run now."""
+    """The variants that share a model's traffic, in the order of the buckets' splits: all of them can run now.
+
+    `sharers` are those that have a share, the largest first.
+    """
 
     buckets: Buckets
     variants: tuple[Variant, ...]
-    likely: Variant
+    sharers: tuple[Variant, ...]
 
 
 # A model, a version of it, and its role: what is live is one variant of each.
@@ -161,7 +165,31 @@ class Variants:
     def likely(self, model: str) -> Variant | None:
         """What `find` says of a model whose variants can all run now, in less time."""
         divided = self._divided.get(model)
-        return self._only.get(model) if divided is None else divided.likely
+        return self._only.get(model) if divided is None else divided.sharers[0]
+
+    def asked(self, model: str, version: int | None, pinned: str | None) -> tuple[Variant, ...]:
+        """Who may answer: who is asked for, else all that have a share, the largest first; raises as `choose`.
+
+        Whatever the key: were those of one arm alone refused before they are counted, its share would not be the
+        split's, and evidence wrong.
+        """
+        if version is not None:
+            return (self.find(model, version),)
+        if pinned is None:
+            divided = self._divided.get(model)
+            if divided is not None:
+                return divided.sharers
+            only = self._only.get(model)
+            if only is not None:
+                return (only,)
+        route = self._route(model)
+        if pinned is None:
+            return self._sharers(route) or (self.find(model, None),)
+        split = named_split(route, pinned)
+        variant = self._live.get((model, split.version, split.variant))
+        if variant is None:
+            raise NotReady(self._why_not(route, split.version))
+        return (variant,)
 
     def find(self, model: str, version: int | None) -> Variant:
         """The variant that a request without a sticky key is most likely to get; raises as `choose` does."""
@@ -281,7 +309,7 @@ class Variants:
             found[role] = live
 
     def _make(self, name: str, served: Served, hosted: Hosted, backend: Backend) -> Variant:
-        batcher = self._queues.make(_behind_all(served) if name == SHADOW else served, hosted, backend)
+        batcher = self._queues.make(behind_all(served) if name == SHADOW else served, hosted, backend)
         plan = self._plans.plan_of(hosted)
         variant = Variant(
             name=name,
@@ -312,8 +340,14 @@ class Variants:
         if len(variants) == 1:
             self._only[route.model] = variants[0]
         else:
-            most = max(range(len(variants)), key=lambda place: buckets.splits[place].weight_bp)
-            self._divided[route.model] = Divided(buckets, variants, variants[most])
+            self._divided[route.model] = Divided(buckets, variants, self._sharers(route))
+
+    def _sharers(self, route: Route) -> tuple[Variant, ...]:
+        """Who answers requests now, the largest share first: stable also for one that nothing hosts."""
+        stable = self._stable(route)
+        splits = sorted([split for split in route.splits if split.weight_bp], key=lambda split: -split.weight_bp)
+        found = [self._live.get((route.model, split.version, split.variant), stable) for split in splits]
+        return tuple([variant for variant in found if variant is not None])
 
     def _stable(self, route: Route) -> Variant | None:
         """Who answers for a variant that nothing hosts: a trial without replicas fails nobody's request."""
@@ -336,13 +370,8 @@ class Variants:
     def _wanted(self, route: Route, request: Request) -> tuple[str, int]:
         if request.version is not None:
             return _roles(route, self._served(route, request.version).version)[0], request.version
-        if request.pinned is not None:
-            for split in route.splits:
-                if split.variant == request.pinned:
-                    return split.variant, split.version
-            known = [split.variant for split in route.splits]
-            raise BadRequest(f"model {route.model!r} has no variant {request.pinned!r}; it has {known}")
-        split = choose_split(route, request.key)
+        pinned, key = request.pinned, request.key
+        split = choose_split(route, key) if pinned is None else named_split(route, pinned)
         return split.variant, split.version
 
     def _why_not(self, route: Route, version: int) -> str:
@@ -364,16 +393,6 @@ def _roles(route: Route, version: int) -> list[str]:
     roles = [split.variant for split in route.splits if split.version == version] or [DIRECT]
     shadow = None if route.trial is None else route.trial.shadow
     return roles if shadow is None or shadow.version != version else [*roles, SHADOW]
-
-
-def _behind_all(served: Served) -> Served:
-    """With a level of priority below all that callers may ask for, where what waits is bulk."""
-    return replace(served, priority_levels=copies_priority(served), max_wait_us=0)
-
-
-def copies_priority(served: Served) -> int:
-    """The priority of copies in a shadow's queue."""
-    return max(served.priority_levels, served.default_priority) + 1
 
 
 def _some(names: list[str], most: int = 20) -> str:

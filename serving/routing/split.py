@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from xxhash import xxh3_64_intdigest
 
+from serving.errors import BadRequest
 from serving.routing.table import WHOLE_BP, Route, Split
 
 STABLE = "stable"
@@ -46,6 +47,15 @@ def choose_split(route: Route, sticky_key: bytes | None) -> Split:
         return route.splits[0]
     buckets = Buckets(route.salt, route.splits)
     return buckets.splits[buckets.place(sticky_key)]
+
+
+def named_split(route: Route, variant: str) -> Split:
+    """The variant's split, for who chooses it by name; raises BadRequest where the route has none."""
+    for split in route.splits:
+        if split.variant == variant:
+            return split
+    known = [split.variant for split in route.splits]
+    raise BadRequest(f"model {route.model!r} has no variant {variant!r}; it has {known}")
 
 
 def bucket_of(salt: str, sticky_key: bytes) -> int:

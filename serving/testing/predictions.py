@@ -32,8 +32,8 @@ class FakePredictions:
         self.reply = reply or mean_answer
         self.accepted: list[Request] = []
         self.held: list[Request] = []
-        # What heads said of time and priority.
-        self.asked_ahead: list[tuple[float | None, int]] = []
+        # What heads said of time, priority and variant.
+        self.asked_ahead: list[tuple[float | None, int, str | None]] = []
 
     def accept(self, request: Request) -> None:
         """Answer at once, or hold."""
@@ -76,12 +76,17 @@ class FakePredictions:
         return self.is_ready
 
     def refusal(
-        self, model: str, version: int | None, timeout_s: float | None = None, priority: int = 0
+        self,
+        model: str,
+        version: int | None,
+        timeout_s: float | None = None,
+        priority: int = 0,
+        pinned: str | None = None,
     ) -> ServingError | None:
         """As set by the test; unknown models are refused."""
         del version
         if self.keep:
-            self.asked_ahead.append((timeout_s, priority))
+            self.asked_ahead.append((timeout_s, priority, pinned))
         if self.refusals:
             return self.refusals.get(model)
         return None if model in self.described else UnknownModel(f"unknown model {model!r}")

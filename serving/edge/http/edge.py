@@ -114,7 +114,8 @@ class Edge:
         """Why a request whose head is in order is refused without a look at its body."""
         if self.requests >= self.limits.max_requests:
             return self._overloaded(f"{self.requests} requests in flight (http.max_requests)", head.context)
-        error = self.predictions.refusal(head.target.model, head.target.version, head.timeout_s, head.priority)
+        target = head.target
+        error = self.predictions.refusal(target.model, target.version, head.timeout_s, head.priority, head.pinned)
         if not head.wants_body:
             # What the session is asked may be about models that are not served.
             return self._unpermitted(head)

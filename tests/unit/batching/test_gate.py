@@ -23,14 +23,15 @@ class Busy:
     def __init__(self, running_s: float, lag_s: float = 0.0) -> None:
         self.notes = WaitNotes()
         limits = QueueLimits(max_rows=1)
-        shares, lag = Shares(alone=True), LoopLag(StillTimers(lambda: 0.0))
+        still = StillTimers(lambda: 0.0)
+        shares, lag = Shares(alone=True), LoopLag(still)
         lag.seconds, lag.calm = lag_s, False
         of = batcher_of(limits, lambda: 0.0)
         shares.resize(1, 1)
         if running_s:
             assert shares.long.enters(of, bulk=False)
             shares.long.charge(of, running_s, 0.0)
-        around = Surroundings(lambda: 0.0, Request.reply, shares, lag, waits=self.notes)
+        around = Surroundings(lambda: 0.0, Request.reply, shares, lag, still, waits=self.notes)
         pace = Pace(LatencyModel(Estimate(0.0, 0.01, 1.0)), 0.1, 1)
         self.gate = Gate("m/1", pace, RowQueue(limits), of, around)
 
@@ -41,6 +42,8 @@ def test_who_is_turned_away_at_the_end_of_the_head_is_noted_with_the_wait_that_w
     # A run of 10 ms would have ended 410 ms after the goal.
     assert busy.notes.taken() == pytest.approx((0.09 + 0.41, 0.09, 0.1, 0))
     assert busy.gate.turned_away(0.05) is not None
+    # Nor where another version may answer.
+    assert busy.gate.turned_away(None, noted=False) is not None
     assert busy.notes.taken() == Waits()
 
 

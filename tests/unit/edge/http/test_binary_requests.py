@@ -217,7 +217,8 @@ def test_a_priority_may_come_as_a_header_and_that_of_the_body_counts_before_it(w
 def test_who_is_turned_away_at_the_end_of_a_head_is_judged_by_what_it_says(wire: Wire) -> None:
     ask(wire, parameters={"priority": 1}, headers="x-sluice-priority: 3\r\nx-request-timeout-ms: 5\r\n")
     ask(wire)
-    assert wire.predictions.asked_ahead == [(0.005, 3), (None, 0)]
+    ask(wire, headers="x-sluice-variant: canary\r\n")
+    assert wire.predictions.asked_ahead == [(0.005, 3, None), (None, 0, None), (None, 0, "canary")]
 
 
 @pytest.mark.parametrize("asked", [BINARY, {}], ids=["as it is", "made in turns"])
