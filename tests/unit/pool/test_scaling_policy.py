@@ -103,9 +103,14 @@ def test_one_replica_that_reports_no_more_keeps_the_others(pool: Pool) -> None:
         pool.pass_s(1.0)
 
 
-@pytest.mark.parametrize(("step_s", "then"), [(86_400.0, [2, 2, 2, 2, 1]), (-86_400.0, [2] * 5)])
-def test_a_wall_clock_that_steps_does_nothing(pool: Pool, step_s: float, then: list[int]) -> None:
-    # Back: Serve keeps the last report before the step until the clock is there again, and that is believed no more.
+# Back: Serve keeps the last report before the step until the clock is there again, and that is believed no more. Two of
+# five seconds are over then, and to take one away takes six.
+@pytest.mark.parametrize(
+    ("step_s", "then"), [(86_400.0, [2, 2, 2, 2, 1]), (-86_400.0, [2] * 20), (-8.0, [2] * 13 + [1])]
+)
+def test_a_wall_clock_that_steps_back_keeps_the_number_until_it_is_there_again(
+    pool: Pool, step_s: float, then: list[int]
+) -> None:
     pool.target_num_replicas = 2
     pool.report(a=QUIET, b=QUIET)
     assert pool.ask() == 2
@@ -119,6 +124,23 @@ def test_a_wall_clock_that_steps_does_nothing(pool: Pool, step_s: float, then: l
         pool.report(a=QUIET, b=QUIET)
         asked.append(pool.ask())
     assert asked == then
+
+
+def test_replicas_that_are_new_since_a_step_back_are_heard(pool: Pool) -> None:
+    pool.report(a=WAITS)
+    pool.ask()
+    pool.wall -= 86_400.0
+    for _ in range(9):
+        pool.pass_s(1.0)
+        pool.report(a=WAITS)
+        pool.ask()
+    before = pool.target_num_replicas
+    for _ in range(2):
+        pool.report(a=WAITS, b=WAITS)
+        assert pool.ask() == before
+        pool.pass_s(1.0)
+    pool.report(a=WAITS, b=WAITS)
+    assert pool.ask() > before
 
 
 def test_reports_of_another_release_are_no_reports(pool: Pool) -> None:
