@@ -76,8 +76,8 @@ def method(results: dict[str, Any]) -> str:
         "one is the cores. Not the threads of a session: each version has one of its own, and runs in the thread that "
         "asks. Not the process: long runs have a thread and a slot of their own (`serving/pool/aside.py` in a replica) "
         "and leave the interpreter to others; who waited for one would wait for up to "
-        f"{results['run_ms']:g} ms. But each run keeps a core busy, and generator, gateway and the rest of the replica "
-        "share what is left."
+        f"{results['run_ms']:g} ms, as with the first run of each size, which nobody knows to be long yet. "
+        "But each run keeps a core busy, and generator, gateway and the rest of the replica share what is left."
     )
 
 
