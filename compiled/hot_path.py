@@ -79,6 +79,7 @@ HOT_PATH = (
     "serving.batching.micro_batcher",
     "serving.batching.pace",
     "serving.percentile",
+    "serving.batching.row_cost",
     "serving.batching.row_queue",
     "serving.batching.surroundings",
     "serving.batching.window",

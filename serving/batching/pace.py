@@ -6,6 +6,7 @@ from serving.batching.admission import Ahead, finish_s
 from serving.batching.drain import Drain
 from serving.batching.fair_share import LONG_RUN_S
 from serving.batching.latency_model import Estimate, LatencyModel
+from serving.batching.row_cost import RowCosts
 from serving.batching.window import Window, rows_now, window
 from serving.percentile import followed
 
@@ -39,6 +40,7 @@ class Pace:
     """
 
     __slots__ = (
+        "_costs",
         "_model",
         "_stride",
         "_until",
@@ -58,6 +60,7 @@ class Pace:
 
     def __init__(self, model: LatencyModel, goal_s: float, most_rows: int) -> None:
         self._model = model
+        self._costs = RowCosts(model.estimate.run_s(1))
         self.goal_s = goal_s
         self.most_rows = most_rows
         self.servers = 1
@@ -85,6 +88,7 @@ class Pace:
         self._until -= 1
         if not self._until:
             self._model.saw(rows, run_s)
+            self._costs.saw(rows, run_s)
             self._derive()
             self._until = self._stride
 
@@ -115,7 +119,7 @@ class Pace:
 
     def _derive(self) -> None:
         estimate = self._model.estimate
-        self.window = found = window(estimate, self.goal_s, self.most_rows)
+        self.window = found = window(estimate, self.goal_s, min(self.most_rows, self._costs.most_rows))
         most = found.most_rows
         # With two batches of the largest size before it on every server, so many rows more are no danger to the goal.
         left_s = self.goal_s * _SURE_SHARE / self.drag - 2.0 * estimate.run_s(most) - estimate.late_s(most)
