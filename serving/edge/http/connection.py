@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from math import inf
 from typing import cast
 
 from serving.edge.http import metadata, orders
@@ -41,6 +42,7 @@ class Connection(asyncio.Protocol):
         "_ended",
         "_eof",
         "_exchanges",
+        "_expired",
         "_finishing",
         "_held",
         "_intake",
@@ -73,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._unflushed = 0
         self._discarded = 0
         self._since = edge.now
+        self._expired = -inf
 
     # --- what the transport calls
 
@@ -174,10 +177,12 @@ class Connection(asyncio.Protocol):
             if waited > limits.linger_s:
                 self.abort()
         elif intake.stage is Stage.HEAD or intake.stage is Stage.BODY:
-            if self._reading and now - intake.since > intake.allowed_s:
+            if self._reading and now - intake.since > intake.allowed_s and self._again(intake.since):
                 self._time_out()
-        elif not self._exchanges and not self._held and waited > (limits.idle_s if self._used else limits.head_s):
-            self._finish()
+        elif not (self._exchanges or self._held):
+            allowed_s = limits.idle_s if self._used else limits.head_s
+            if waited > allowed_s and self._again(self._since):
+                self._finish()
 
     def close_if_idle(self) -> bool:
         """Close where no request is on the connection, not even part of one."""
@@ -198,6 +203,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     # --- inside
+
+    def _again(self, since: float) -> bool:
+        """Whether the last sweep found the same: what had come while the loop was held up has been read in between."""
+        again = self._expired == since
+        self._expired = since
+        return again
 
     def _begin(self, head: RequestHead, content: Buffer | Refusal) -> None:
         self._used = True

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import struct
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -155,6 +156,23 @@ def test_slow_and_silent_clients_are_ended_by_the_sweep(sent: bytes, status: int
         if status:
             assert (await response(reader))[0] == status
         assert await reader.read() == b""
+
+    run(use, FAST)
+
+
+@pytest.mark.parametrize("cut", [0, 9, len(GET)], ids=["silent", "half a head", "idle"])
+def test_what_came_while_the_loop_was_held_up_is_answered(cut: int) -> None:
+    async def use(worker: Worker) -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(worker.address) as client:
+            client.setblocking(False)
+            client.send(GET[:cut])
+            await asyncio.sleep(0.1)
+            client.send(GET[cut:] or GET)
+            time.sleep(0.5)  # noqa: ASYNC251 - what holds it up
+            for _ in range(20):
+                assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+                client.send(GET)
 
     run(use, FAST)
 

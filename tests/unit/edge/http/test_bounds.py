@@ -162,6 +162,20 @@ def test_a_client_has_so_much_time_and_no_more(sent: bytes, limits: HttpLimits, 
     assert wire.transport.eof_written is (over > 0)
 
 
+@pytest.mark.parametrize("sent", [b"", GET[:-2], infer()[:-2], GET], ids=["silent", "half head", "half body", "idle"])
+def test_what_came_in_time_is_answered_by_a_loop_that_was_held_up(sent: bytes) -> None:
+    wire = Wire()
+    wire.send(sent)
+    wire.sweep(100, times=1)
+    rest = infer()[-2:] if sent == infer()[:-2] else GET[len(sent) :] or GET
+    wire.send(rest)
+    wire.sweep(1)
+    assert {answer.status for answer in wire.answers} == {200}
+    assert not wire.transport.eof_written
+    wire.sweep(100)
+    assert wire.transport.eof_written
+
+
 @pytest.mark.parametrize("over", [-1, 0, 1])
 def test_a_reader_has_so_much_time_for_its_next_64_kb(over: int) -> None:
     wire = Wire(limits=HttpLimits(write_stall_s=8))

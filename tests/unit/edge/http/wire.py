@@ -131,11 +131,13 @@ class Wire:
     def send(self, data: bytes) -> None:
         self.connection.data_received(data)
 
-    def sweep(self, after_s: float) -> None:
+    def sweep(self, after_s: float, times: int = 2) -> None:
+        """Let time pass and look at the connections; twice, as where the loop goes round meanwhile."""
         self.now += after_s
         self.edge.now = self.now
-        for connection in list(self.edge.connections):
-            connection.sweep(self.now)
+        for _ in range(times):
+            for connection in list(self.edge.connections):
+                connection.sweep(self.now)
 
     @property
     def answers(self) -> list[Response]:
