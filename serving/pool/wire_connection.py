@@ -121,8 +121,12 @@ class WireConnection:
 
     def tell(self) -> None:
         """Send what is hosted by then; waits for a gateway that reads slowly, so a thread of its own calls it."""
-        with contextlib.suppress(OSError), self._writing:
-            self._socket.sendall(encode_catalogue(self._shared.published.catalogue))
+        try:
+            with self._writing:
+                self._socket.sendall(encode_catalogue(self._shared.published.catalogue))
+        except OSError:
+            # Half of it may be written, and nothing can follow that.
+            self.close()
 
     def push(self, frame: bytes) -> bool:
         """Send a frame without payload from another thread if that can be done at once; tell whether it was."""
@@ -132,7 +136,8 @@ class WireConnection:
             if not _writable(self._socket):
                 return False
             self._socket.sendall(frame)
-        except OSError:
+        except (OSError, ValueError):
+            # A socket that is closed by now has no number to ask for.
             self.close()
             return False
         else:

@@ -177,11 +177,11 @@ class Connection(asyncio.Protocol):
             if waited > limits.linger_s:
                 self.abort()
         elif intake.stage is Stage.HEAD or intake.stage is Stage.BODY:
-            if self._reading and now - intake.since > intake.allowed_s and self._again(intake.since):
+            if self._over_twice(intake.since, over=self._reading and now - intake.since > intake.allowed_s):
                 self._time_out()
         elif not (self._exchanges or self._held):
             allowed_s = limits.idle_s if self._used else limits.head_s
-            if waited > allowed_s and self._again(self._since):
+            if self._over_twice(self._since, over=waited > allowed_s):
                 self._finish()
 
     def close_if_idle(self) -> bool:
@@ -204,10 +204,10 @@ class Connection(asyncio.Protocol):
 
     # --- inside
 
-    def _again(self, since: float) -> bool:
-        """Whether the last sweep found the same: what had come while the loop was held up has been read in between."""
-        again = self._expired == since
-        self._expired = since
+    def _over_twice(self, since: float, *, over: bool) -> bool:
+        """Whether the last sweep found it over, too: what came while the loop was held up has been read in between."""
+        again = over and self._expired == since
+        self._expired = since if over else -inf
         return again
 
     def _begin(self, head: RequestHead, content: Buffer | Refusal) -> None:

@@ -127,6 +127,14 @@ def test_a_catalogue_larger_than_a_sockets_buffer_is_told_and_holds_nobody_up(st
     assert len(decode_catalogue(stuck.next()).slots) == 2000
 
 
+def test_a_gateway_that_takes_half_of_a_catalogue_is_let_go(stage: Stage) -> None:
+    server = stage.server(pulse_s=0.02, send_s=0.1)
+    stuck = stage.peer(server)
+    stage.host.host(*(VersionKey("x" * 500 + str(number), 1) for number in range(2000)))
+    until(lambda: server.connections == 0)
+    assert stuck.ended()
+
+
 def test_draining_answers_what_was_sent_and_waits_for_gateways_to_leave(stage: Stage) -> None:
     server = stage.server()
     peer = stage.peer(server)
