@@ -52,10 +52,10 @@ def load_rows(file: RowFile, view: FeatureView, store: RedisStore, rejects: Reje
     """Put every row that can be taken, and reject the others; goes on where an interrupted run had come to.
 
     Raises:
-        CommandFailed: the file cannot be read to its end.
+        CommandFailed: the file cannot be read to its end, or the rejects file cannot be written.
     """
     before = mark.reached(rejects.path)
-    rejects.kept_bytes = before.rejects_bytes
+    rejects.begin(before.rejects_bytes)
     loaded = Loaded(before, before.rows, before.rejected, before.first)
     evicted = store.evicted()
     began = time.monotonic()

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from serving.errors import BadRequest
 from serving.features.tables.chunk import Chunk, Pending
-from serving.features.tables.row_parser import BadRow
+from serving.features.tables.csv_lines import CsvLines
+from serving.features.tables.row_parser import REJECT_COLUMNS, BadRow
 
 
 class CsvRows:
-    """One open CSV file, whose first line names the columns.
+    """One open CSV file, whose first line names the columns; those that a rejects file puts in front are left out.
 
     Raises `BadRequest` from the constructor where that line is none.
     """
@@ -27,12 +28,16 @@ class CsvRows:
         # its row, not by a failure somewhere in the file.
         buffered = io.BufferedReader(self._raw, 1 << 18)
         self._text = io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        self._lines = csv.reader(self._text, strict=True)
+        self._lines = CsvLines(self._text)
+        self._cells = csv.reader(self._lines, strict=True)
         try:
-            self.columns: Sequence[str] = [name.strip() for name in next(self._lines, [])]
+            names = [name.strip() for name in next(self._cells, [])]
         except csv.Error as error:
             self.close()
             raise BadRequest(f"line 1 is no CSV: {error}") from error
+        self._lines.begin()
+        self._told = next((at for at, name in enumerate(names) if name not in REJECT_COLUMNS), len(names))
+        self.columns: Sequence[str] = names[self._told :]
 
     def close(self) -> None:
         """Nothing more is read."""
@@ -41,25 +46,41 @@ class CsvRows:
     def chunks(self) -> Iterator[Chunk | BadRow]:
         """All rows, in the file's order; can be taken once."""
         pending = Pending()
-        width = len(self.columns)
         with self._text:
-            while True:
-                try:
-                    cells = next(self._lines, None)
-                except csv.Error as error:
+            for row in self._rows():
+                if isinstance(row, BadRow):
                     yield from pending.taken()
-                    yield BadRow(self._lines.line_num, "", f"is no CSV: {error}", ())
+                    yield row
                     continue
-                if cells is None:
-                    break
-                if len(cells) == width:
-                    pending.add(self._lines.line_num, cells)
-                elif cells:
-                    yield from pending.taken()
-                    reason = f"has {len(cells)} cells, the header has {width}"
-                    yield BadRow(self._lines.line_num, "", reason, cells)
+                pending.add(*row)
                 if pending.full:
                     self.done = self._raw.tell()
                     yield from pending.taken()
             self.done = self._raw.tell()
             yield from pending.taken()
+
+    def _rows(self) -> Iterator[tuple[int, Sequence[str]] | BadRow]:
+        """A quote that is not closed reaches over the rows behind it: of what is no row the first line alone is bad."""
+        lines, width = self._lines, len(self.columns)
+        while True:
+            try:
+                cells = next(self._cells, None)
+            except csv.Error as error:
+                yield self._first_alone(f"is no CSV: {error}")
+                continue
+            if cells is None:
+                return
+            if len(cells) == self._told + width:
+                yield lines.number, cells[self._told :] if self._told else cells
+            elif cells:
+                reason = f"has {max(0, len(cells) - self._told)} cells, the header has {width}"
+                if len(lines.row) > 1:
+                    yield self._first_alone(reason)
+                    continue
+                yield BadRow(lines.number, "", reason, cells[self._told :])
+            lines.begin()
+
+    def _first_alone(self, reason: str) -> BadRow:
+        why = reason if len(self._lines.row) == 1 else f"{reason}, after a quote that is not closed on its line"
+        number, line = self._lines.first_alone()
+        return BadRow(number, "", why, (line,))

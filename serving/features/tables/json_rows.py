@@ -74,4 +74,4 @@ class JsonRows:
 
 def _bad(number: int, line: bytes, reason: str) -> BadRow:
     text = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
-    return BadRow(number, "", reason, (text if len(text) <= _SHOWN else text[:_SHOWN] + "...",))
+    return BadRow(number, "", reason, (text if len(line) < _LONGEST_LINE else text[:_SHOWN] + "...",))

@@ -13,6 +13,8 @@ from serving.features.store.redis_store import EntityRow
 from serving.features.tables.stored_value import FURTHEST_S, entity_value, feature_value
 from serving.features.value_words import shown
 
+# In front of the columns of a rejects file, which is loaded without them. No feature's name has a dot.
+REJECT_COLUMNS = ("rejected.line", "rejected.column", "rejected.reason")
 _LONGEST_HEADER = 200
 
 

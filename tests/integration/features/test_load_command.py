@@ -44,7 +44,7 @@ def test_a_load_that_was_killed_goes_on_and_loses_no_row(commands: Commands, ser
     # All others, and no mark any more.
     assert server.client().dbsize() == 399_998
     with (commands.folder / "plane.csv.rejects.csv").open(newline="") as file:
-        assert [row[0] for row in csv.reader(file)] == ["line", "12"]
+        assert [row[0] for row in csv.reader(file)] == ["rejected.line", "12"]
     again = json.loads(commands.run("load", str(path), "--json").out)
     assert (again["resumed_after"], server.client().dbsize()) == (0, 399_999)
 
