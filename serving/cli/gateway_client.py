@@ -71,6 +71,8 @@ class GatewayClient:
         except (ConnectionError, http.client.HTTPException):
             # Inference is idempotent, so what an idle connection lost may be asked again.
             self._connection.close()
+        except OSError as error:
+            raise not_reachable(f"{self.url} does not answer ({_why(error)})") from error
         try:
             return self._once(method, path, body, headers or {})
         except (OSError, http.client.HTTPException) as error:
@@ -85,9 +87,11 @@ class GatewayClient:
             CommandFailed: nothing answers there, or what was sent got no answer.
         """
         try:
-            return self._once("POST", path, body, headers)
-        except ConnectionRefusedError as error:
+            self._connect()
+        except OSError as error:
             raise self._silent(error) from error
+        try:
+            return self._once("POST", path, body, headers)
         except (OSError, http.client.HTTPException) as error:
             text = f"{self.url} gave no answer ({_why(error)}) and may have done it; `{shown_by}` shows it"
             raise not_reachable(text) from error
@@ -98,19 +102,20 @@ class GatewayClient:
 
     def _once(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         try:
-            if self._connection.sock is None:
-                self._connection.connect()
+            self._connect()
             began = time.perf_counter()
             self._connection.request(method, self._below + path, body or None, _sent(headers))
             response = self._connection.getresponse()
             content = response.read()
-        except (TimeoutError, OSError) as error:
+        except OSError:
             self._connection.close()
-            if isinstance(error, ConnectionError):
-                raise
-            raise not_reachable(f"{self.url} does not answer ({_why(error)})") from error
+            raise
         took_s = time.perf_counter() - began
         return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, _json(content), took_s)
+
+    def _connect(self) -> None:
+        if self._connection.sock is None:
+            self._connection.connect()
 
     def _silent(self, error: Exception) -> CommandFailed:
         return not_reachable(f"{self.url} does not answer ({_why(error)}); is `sluice up` running?")
