@@ -43,6 +43,8 @@ class Target:
 def refuse_target(target: Target, source: Path) -> None:
     """Raise BadRequest where nothing could be written at the end: known before anything is sent."""
     suffix_of(target.output, "--out")
+    if target.rejects is not None and target.rejects.resolve() == target.output.resolve():
+        raise BadRequest(f"{target.rejects} is where the predicted rows go; name another file for the refused ones")
     for path in (target.output, target.rejects):
         if path is None:
             continue

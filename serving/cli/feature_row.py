@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from serving.features.feature_status import PRESENT, STALE
 from serving.features.feature_view import FeatureView
-from serving.features.packed import Row
+from serving.features.packed import Row, Value
 from serving.features.store.redis_store import StoredRow
 
 _UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
@@ -50,6 +50,22 @@ def document(view: FeatureView, key: Sequence[str], stored: StoredRow, now_s: fl
         "age_s": None if row is None else round(now_s - row.event_time_ms / 1000, 3),
         "values": None if row is None else dict(zip(names, row.values, strict=True)),
     }
+
+
+def refreshed(view: FeatureView, before: StoredRow, changed: Mapping[str, Value], now_s: float) -> str:
+    """What whoever changed some values of a row that was too old has to know of its others; "" where it has none."""
+    if before.row is None or before.status != STALE:
+        return ""
+    names = [
+        one.name
+        for one, value in zip(view.features, before.row.values, strict=True)
+        if value is not None and one.name not in changed
+    ]
+    if not names:
+        return ""
+    ago = _ago(now_s - before.row.event_time_ms / 1000)
+    verb = "counts" if len(names) == 1 else "count"
+    return f"the row was too old ({ago}): its {', '.join(names)} {verb} as fresh from now on; set what no longer holds"
 
 
 def _short(value: float) -> str:

@@ -11,6 +11,8 @@ from serving.cli.config import AsJson, File
 from serving.cli.failure import CommandFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from serving.features.feature_view import FeatureView
     from serving.features.store.redis_store import StoredRow
 
@@ -87,7 +89,7 @@ def load(
 ) -> None:
     """Load a table into a feature view, row by row replaced as a whole; exit code 1 when rows were rejected.
 
-    The same command goes on where it was interrupted.
+    The same command goes on where it was interrupted. A rejects file is loaded like any table once it is mended.
     """
     import time
 
@@ -95,14 +97,17 @@ def load(
     from serving.cli.feature_store import Where, store_of, writable_view_of
     from serving.cli.load_mark import LoadMark
     from serving.cli.output import note, print_json
+    from serving.cli.overwriting import refuse_to_overwrite
     from serving.cli.rejects import Rejects
     from serving.features.tables.row_file import open_rows
 
+    rejected = rejects or file.with_name(f"{file.name}.rejects.csv")
+    refuse_to_overwrite("--rejects", rejected, file, config)
     where = Where(config, redis_url, http_port)
     settings = where.settings()
     target = writable_view_of(settings, view or file.stem)
     rows = open_rows(file, target, event_time, time.time())
-    bad = Rejects(rejects or file.with_name(f"{file.name}.rejects.csv"), tuple(rows.columns))
+    bad = Rejects(rejected, tuple(rows.columns))
     with store_of(settings, where) as store:
         mark = LoadMark(store, file, target, event_time)
         if restart:
@@ -187,9 +192,9 @@ def set_values(
     import time
 
     from serving.cli.feature_fields import entity_of, values_of
-    from serving.cli.feature_row import named
+    from serving.cli.feature_row import named, refreshed
     from serving.cli.feature_store import Where, store_of, writable_view_of
-    from serving.features.store.redis_store import EntityRow
+    from serving.cli.output import note
 
     where = Where(config, redis_url, http_port)
     settings = where.settings()
@@ -198,11 +203,10 @@ def set_values(
     changed = values_of(target, given or [])
     now_s = time.time()
     with store_of(settings, where) as store:
-        before = store.get(target, key, now_s).row
-        known = before.values if before is not None else (None,) * len(target.features)
-        after = [changed.get(f.name, old) for f, old in zip(target.features, known, strict=True)]
-        store.put(target, [EntityRow(key, after, now_s)])
-    begun = "" if before is not None else ", a new row"
+        before = store.change(target, key, changed, now_s)
+    if warning := refreshed(target, before, changed, now_s):
+        note(warning)
+    begun = "" if before.row is not None else ", a new row"
     typer.echo(f"set {', '.join(changed)} of {named(target, key)}{begun}")
 
 
@@ -217,10 +221,14 @@ def import_feast(
 ) -> None:
     """Write the `feature_views` that read what a Feast repository has applied; what cannot be read is told."""
     from serving.cli.feast_import import repository_of
+    from serving.cli.overwriting import refuse_to_overwrite
+    from serving.cli.spinner import spinner
     from serving.config.feast_views import feast_views
     from serving.errors import ConfigInvalid
 
-    repository = repository_of(repo, python)
+    refuse_to_overwrite("--output", output, repo / "feature_store.yaml", python)
+    with spinner(f"asking Feast what {repo} has"):
+        repository = repository_of(repo, python)
     try:
         imported = feast_views(repository)
     except ConfigInvalid as refused:
@@ -254,11 +262,13 @@ def doctor(
     from serving.cli import feature_health as health
     from serving.cli.feature_store import Where
     from serving.cli.output import console, print_json
+    from serving.cli.spinner import spinner
 
     where = Where(config, redis_url, http_port)
     settings = where.settings()
     views = health.views_of(settings, view)
-    facts, found = health.examined(settings, where, views, sample)
+    with spinner(f"looking at rows of {_count(views)}", silent=as_json):
+        facts, found = health.examined(settings, where, views, sample)
     if as_json:
         print_json(health.health_document(facts, found, views))
         return
@@ -290,11 +300,15 @@ def bench(
     from serving.cli import feature_health as health
     from serving.cli.feature_store import Where
     from serving.cli.output import console, print_json
+    from serving.cli.spinner import spinner
 
     where = Where(config, redis_url, http_port)
     settings = where.settings()
-    found = health.measured(settings, where, health.views_of(settings, view), seconds)
-    telling = health.telling_of(settings, where, seconds)
+    views = health.views_of(settings, view)
+    with spinner(f"reading rows of {_count(views)}", silent=as_json) as tell:
+        found = health.measured(settings, where, views, seconds)
+        tell("writing, to see how soon near caches are told")
+        telling = health.telling_of(settings, where, seconds)
     if as_json:
         reads = [{"view": name, **asdict(one)} for name, some in found for one in some]
         print_json({"reads": reads, "telling": asdict(telling)})
@@ -314,14 +328,18 @@ def join_outcomes(
     """Write the logged rows that have an outcome, with its columns beside them as outcome.NAME."""
     from importlib.util import find_spec
 
+    from serving.cli.overwriting import refuse_to_overwrite
+    from serving.cli.spinner import spinner
     from serving.errors import ConfigInvalid
 
     if find_spec("pyarrow") is None:
         raise CommandFailed("joining outcomes needs pyarrow: pip install 'sluice-gateway[parquet]'")
     from serving.features.served_log import outcomes as tables
 
+    refuse_to_overwrite("--out", out, outcomes, *tables.read_of_log(served))
     try:
-        written, rows = tables.join_outcomes(served, outcomes, on, out)
+        with spinner(f"joining {served} and {outcomes}"):
+            written, rows = tables.join_outcomes(served, outcomes, on, out)
     except ConfigInvalid as refused:
         raise CommandFailed(refused.message) from refused
     typer.echo(f"{written:,} of {rows:,} logged rows have an outcome; they stand in {out}")
@@ -333,3 +351,7 @@ def _why_none(view: FeatureView, key: tuple[str, ...], stored: StoredRow) -> str
     if stored.status == "unreadable":
         return f"the row of {named(view, key)} {view.why_unreadable}"
     return f"there is no row of {named(view, key)}"
+
+
+def _count(views: Sequence[FeatureView]) -> str:
+    return "1 view" if len(views) == 1 else f"{len(views)} views"

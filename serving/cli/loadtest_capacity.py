@@ -35,13 +35,13 @@ def find_capacity(wanted: WantedCapacity, goal: Goal, search: Search) -> Capacit
     Raises:
         ConfigInvalid: the scenario, one with a reference, a target that was not permitted, or a file that cannot be
             written.
-        CommandFailed: nothing answers there, a generator failed, or Ctrl-C.
+        CommandFailed: nothing answers there, a generator failed, --json names what is read, or Ctrl-C.
     """
     file = find_scenario(wanted.scenario)
     scenario = changed(read(file), target=wanted.target)
     refuse_reference(scenario, "find-capacity")
     address = permitted_address(scenario.target, wanted.yes_load)
-    check_place(wanted.json_file)
+    check_place(wanted.json_file, file, scenario)
     reach(scenario, address)
     heed_interrupts()
 

@@ -23,6 +23,7 @@ from loadtests.scenario.scenario import Scenario
 from serving.cli.failure import CommandFailed, not_reachable
 from serving.cli.loadtest_screen import LoadScreen, show
 from serving.cli.output import console, print_json
+from serving.cli.overwriting import refuse_to_overwrite
 from serving.errors import ConfigInvalid
 
 _CONNECT_S = 3.0
@@ -48,14 +49,14 @@ def run_scenario(wanted: Wanted) -> str:
 
     Raises:
         ConfigInvalid: the scenario, a target that was not permitted, or a place that cannot be written.
-        CommandFailed: nothing answers there, or a generator failed.
+        CommandFailed: nothing answers there, a generator failed, or --json names what is read.
     """
     file = find(wanted.scenario)
     scenario = changed(read(file), target=wanted.target, metrics=wanted.metrics, scale=wanted.scale, for_s=wanted.for_s)
     if wanted.gate:
         check_gates(scenario)
     address = permitted_address(scenario.target, wanted.yes_load)
-    check_place(wanted.json_file)
+    check_place(wanted.json_file, file, scenario)
     check_folder(wanted.report_to)
     reach(scenario, address)
     earlier = read_reference(scenario, file.parent)
@@ -89,12 +90,14 @@ def check_gates(scenario: Scenario) -> None:
         raise ConfigInvalid(f"{scenario.name} has no gates, of which --gate could tell that one was missed: name some")
 
 
-def check_place(json_file: Path | None) -> None:
+def check_place(json_file: Path | None, file: Path, scenario: Scenario) -> None:
     """Before minutes of a load are asked for nothing.
 
     Raises:
         ConfigInvalid: no such file can be written.
+        CommandFailed: it is the scenario's own, or one of its payloads.
     """
+    refuse_to_overwrite("--json", json_file, file, *(file.parent / users.payload for users in scenario.users))
     if json_file is None or json_file == Path("-"):
         return
     at = json_file if json_file.exists() else json_file.parent

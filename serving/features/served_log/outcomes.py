@@ -26,7 +26,7 @@ def join_outcomes(served: Path, outcomes: Path, on: Sequence[str], out: Path) ->
         ConfigInvalid: a file or a column is missing, two outcomes have the same key, or a column holds numbers in one
             file and text in another.
     """
-    files = sorted(served.glob("served-*.parquet")) if served.is_dir() else [served]
+    files = _files(served)
     if not files:
         raise ConfigInvalid(f"{served} has no file served-*.parquet")
     try:
@@ -47,6 +47,16 @@ def join_outcomes(served: Path, outcomes: Path, on: Sequence[str], out: Path) ->
     except (OSError, pa.ArrowInvalid) as error:
         raise ConfigInvalid(f"outcomes cannot be joined: {error}") from error
     return written, rows
+
+
+def read_of_log(served: Path) -> list[Path]:
+    """What is read of a log, a folder or one file of it: its rows, and the key of its ids."""
+    folder = served if served.is_dir() else served.parent
+    return [*_files(served), folder / entity_ids.KEY_FILE]
+
+
+def _files(served: Path) -> list[Path]:
+    return sorted(served.glob("served-*.parquet")) if served.is_dir() else [served]
 
 
 class _Known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +11,7 @@ from typing import NamedTuple, Self, cast
 
 import redis
 from redis.cluster import RedisCluster
-from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError, WatchError
 
 from serving.errors import BadRequest, FeaturesAway, Unavailable
 from serving.features.feast.hash_row import NO_HASH, HashRow
@@ -25,6 +25,8 @@ from serving.features.store.tls_failure import in_words
 
 # One command for so many rows: 12 times as fast as a pipeline of single ones, and short enough for whoever reads.
 ROWS_A_COMMAND = 500
+# Of many who write one row at once somebody gets through each time.
+_TRIES = 100
 
 _FAILURES = (RedisError, RedisClusterException, OSError)
 _OF_PIPELINE = " of pipeline caused error: "
@@ -107,19 +109,18 @@ class RedisStore:
     def put_packed(self, view: FeatureView, keys: Sequence[bytes], rows: Sequence[bytes]) -> None:
         """Replace rows of the view, packed as `RowLayout` does, in their order; all in one round trip."""
         try:
-            self._set(keys, rows, view.expire_after_s)
+            self._set(keys, rows, _end_words(view))
         except _FAILURES as error:
             raise _away(error) from error
 
-    def _set(self, keys: Sequence[bytes], rows: Sequence[bytes], expire_after_s: float | None) -> None:
+    def _set(self, keys: Sequence[bytes], rows: Sequence[bytes], end_words: Sequence[bytes | int]) -> None:
         pipeline = self._client.pipeline(transaction=False)
-        if self._store.kind != "cluster" and expire_after_s is None:
+        if self._store.kind != "cluster" and not end_words:
             for at in range(0, len(keys), ROWS_A_COMMAND):
                 end = at + ROWS_A_COMMAND
                 pipeline.mset(dict(zip(keys[at:end], rows[at:end], strict=True)))
         else:
             # Each key may be on another node, which this client sorts out; and MSET knows no expiry.
-            end_words = () if expire_after_s is None else (b"PX", int(expire_after_s * 1000))
             for key, row in zip(keys, rows, strict=True):
                 pipeline.execute_command("SET", key, row, *end_words)  # type: ignore[no-untyped-call]
         pipeline.execute()
@@ -162,18 +163,50 @@ class RedisStore:
         Raises:
             BadRequest: a value that is no id.
         """
-        layout = RowLayout(view)
         try:
             data = self._stored(view, row_key(view, entity))
         except _FAILURES as error:
             raise _away(error) from error
-        if data is None:
-            return StoredRow(NOT_FOUND)
-        row = layout.unpack(data)
-        if row is None:
-            return StoredRow(UNREADABLE)
-        age_s = now_s - row.event_time_ms / 1000
-        return StoredRow(STALE if view.max_age_s is not None and age_s > view.max_age_s else PRESENT, row)
+        return _judged(view, data, now_s)
+
+    def change(
+        self, view: FeatureView, entity: tuple[EntityValue, ...], changed: Mapping[str, Value], now_s: float
+    ) -> StoredRow:
+        """Change some values of a row whose facts hold from `now_s`, or begin one; what was stored before.
+
+        What others write meanwhile is not lost: then it is read and changed again.
+
+        Raises:
+            BadRequest: an entity's value that is no id, or a view whose rows Feast writes.
+            ValueError: a value that does not fit its feature.
+            Unavailable: others wrote the row at each of many tries.
+        """
+        refuse_to_write(view)
+        key = row_key(view, entity)
+        try:
+            with self._server_of(key).pipeline() as pipeline:
+                for _ in range(_TRIES):
+                    pipeline.watch(key)  # type: ignore[no-untyped-call]
+                    (data,) = cast("list[bytes | None]", pipeline.mget([key]))
+                    before = _judged(view, data, now_s)
+                    after = _changed(view, before.row, changed)
+                    pipeline.multi()
+                    packed = RowLayout(view).pack(after, now_s)
+                    pipeline.execute_command("SET", key, packed, *_end_words(view))  # type: ignore[no-untyped-call]
+                    with suppress(WatchError):
+                        pipeline.execute()
+                        return before
+        except _FAILURES as error:
+            raise _away(error) from error
+        raise Unavailable(f"others wrote this row of {view.name!r} at each of {_TRIES} tries; try again")
+
+    def _server_of(self, key: bytes) -> redis.Redis:
+        """That which has it: transactions are of one server."""
+        if self._store.kind != "cluster":
+            return self._client
+        cluster = cast("RedisCluster", self._client)
+        node = cluster.get_node_from_key(key)  # type: ignore[no-untyped-call]
+        return cluster.get_redis_connection(node)
 
     def _stored(self, view: FeatureView, key: bytes) -> bytes | None:
         if view.feast is None:
@@ -199,6 +232,26 @@ def refuse_to_write(view: FeatureView) -> None:
             f"the rows of view {view.name!r} are Feast's (store: feast), which Sluice only reads; "
             f"write them with Feast, as feature view {view.feast.view!r} of project {view.feast.project!r}"
         )
+
+
+def _judged(view: FeatureView, data: bytes | None, now_s: float) -> StoredRow:
+    if data is None:
+        return StoredRow(NOT_FOUND)
+    row = RowLayout(view).unpack(data)
+    if row is None:
+        return StoredRow(UNREADABLE)
+    age_s = now_s - row.event_time_ms / 1000
+    return StoredRow(STALE if view.max_age_s is not None and age_s > view.max_age_s else PRESENT, row)
+
+
+def _changed(view: FeatureView, row: Row | None, changed: Mapping[str, Value]) -> list[Value]:
+    known = (None,) * len(view.features) if row is None else row.values
+    return [changed.get(one.name, old) for one, old in zip(view.features, known, strict=True)]
+
+
+def _end_words(view: FeatureView) -> tuple[bytes | int, ...]:
+    """When the server forgets the row, as SET has it."""
+    return () if view.expire_after_s is None else (b"PX", int(view.expire_after_s * 1000))
 
 
 def _away(error: Exception) -> Unavailable:

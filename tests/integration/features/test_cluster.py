@@ -170,6 +170,16 @@ def test_clock_and_memory_of_each_node_are_told(cluster: RedisCluster) -> None:
     assert shown.row_count == 3
 
 
+def test_a_value_of_a_row_is_changed_on_the_node_that_has_it(cluster: RedisCluster) -> None:
+    with RedisStore(cluster.url) as store:
+        for number in range(30):
+            assert store.change(PLANE, (f"N{number}",), {"seats": number}, 1_700_000_000.0).status == "not_found"
+            assert store.change(PLANE, (f"N{number}",), {}, 1_700_000_001.0).status == "present"
+            row = store.get(PLANE, [f"N{number}"], 1_700_000_001.0).row
+            assert row is not None
+            assert (row.values, row.event_time_ms) == ((number,), 1_700_000_001_000)
+
+
 def test_what_all_nodes_gave_up_for_want_of_memory_is_counted(cluster: RedisCluster) -> None:
     with RedisStore(cluster.url) as store:
         assert store.evicted() == 0

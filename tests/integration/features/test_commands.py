@@ -66,7 +66,7 @@ def test_bad_rows_go_to_a_file_with_the_reason_and_the_others_are_loaded(command
     assert ended.out.startswith("loaded 1 row into plane")
     with rejects.open(newline="") as file:
         assert list(csv.reader(file)) == [
-            ["line", "column", "reason", "tailnum", "year", "seats", "jet"],
+            ["rejected.line", "rejected.column", "rejected.reason", "tailnum", "year", "seats", "jet"],
             ["2", "year", "'old' is no float32", "N1", "old", "149", "true"],
             ["4", "tailnum", "is empty, and identifies the row", "", "2000", "50", "0"],
             ["5", "", "has 3 cells, the header has 4", "N4", "1", "2"],
@@ -92,6 +92,24 @@ def test_a_value_is_set_and_the_others_stay(commands: Commands) -> None:
     assert changed.out == "set seats, jet of plane, tailnum N7\n"
     values = json.loads(commands.run("get", "plane", "--entity", "tailnum=N7", "--json").out)["values"]
     assert values == {"year": 1999.0, "seats": None, "jet": True}
+
+
+def test_values_of_a_row_that_was_too_old_are_told_where_one_is_set(commands: Commands) -> None:
+    path = commands.table("planes.csv", HEADER + ",at", "N1,1999,,true,2013-01-01T00:00:00Z")
+    assert commands.run("load", str(path), "--view", "plane", "--event-time", "at").code == 0
+    changed = commands.run("set", "plane", "--entity", "tailnum=N1", "--set", "seats=149")
+    assert (changed.code, changed.out) == (0, "set seats of plane, tailnum N1\n")
+    assert changed.err.startswith("the row was too old (")
+    assert changed.err.endswith(" days ago): its year, jet count as fresh from now on; set what no longer holds\n")
+    again = commands.run("set", "plane", "--entity", "tailnum=N1", "--set", "seats=150")
+    assert (again.code, again.err) == (0, ""), "by now they are fresh"
+
+
+def test_who_sets_all_values_of_a_row_that_was_too_old_is_told_nothing(commands: Commands) -> None:
+    path = commands.table("planes.csv", HEADER + ",at", "N1,1999,,true,2013-01-01T00:00:00Z")
+    assert commands.run("load", str(path), "--view", "plane", "--event-time", "at").code == 0
+    ended = commands.run("set", "plane", "--entity", "tailnum=N1", "--set", "year=2000", "--set", "jet=")
+    assert (ended.code, ended.err) == (0, "")
 
 
 def test_an_entity_of_two_fields_needs_both(commands: Commands) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cli.sluice_command import Ended, sluice
+from tests.integration.cli.sluice_command import Ended, sluice, sluice_watched
 from tests.integration.valkey_server import Server
 from tests.unit.features.feast.recorded import recorded
 
@@ -70,6 +70,23 @@ def test_the_views_of_a_repository_become_a_configuration(feast: Feast, tmp_path
     assert ended.err == "left out: feature w of view v: is STRING, no number\n"
     assert sluice("config", "check", "--config", str(written)).code == 0
     assert feast.imported().out == written.read_text()
+
+
+def test_who_watches_sees_that_feast_is_asked(feast: Feast, tmp_path: Path) -> None:
+    feast.tells(json.dumps(TOLD))
+    where = ("--python", str(tmp_path / "python"))
+    watched = sluice_watched("features", "import-feast", str(feast.repo), *where, COLUMNS="200")
+    assert watched.code == 0
+    assert f"asking Feast what {feast.repo} has" in watched.err
+
+
+def test_the_file_that_makes_a_repository_one_is_not_overwritten(feast: Feast) -> None:
+    feast.tells(json.dumps(TOLD))
+    described = feast.repo / "feature_store.yaml"
+    described.write_text("project: p\n")
+    ended = feast.imported("--output", str(described))
+    assert (ended.code, described.read_text()) == (2, "project: p\n")
+    assert ended.err == f"sluice: --output {described}: is a file that is read; name another one\n"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from serving.features.feast.hash_row import HashRow
 from serving.features.feature_view import FeatureView, feature
 from serving.features.keys import prefix, row_key
 from serving.features.store.redis_store import EntityRow, RedisStore
-from tests.integration.cli.sluice_command import Ended, sluice
+from tests.integration.cli.sluice_command import Ended, sluice, sluice_watched
 from tests.integration.valkey_server import Server
 
 pytestmark = pytest.mark.integration
@@ -46,11 +46,13 @@ class Commands:
     def __init__(self, folder: Path, server: Server) -> None:
         self._folder = folder
         (folder / "sluice.yaml").write_text(CONFIG)
-        self._server = server
+        self._flags = ("--config", str(folder / "sluice.yaml"), "--redis-url", server.url)
 
     def run(self, *arguments: str) -> Ended:
-        flags = ("--config", str(self._folder / "sluice.yaml"), "--redis-url", self._server.url)
-        return sluice("features", *arguments, *flags, cwd=self._folder)
+        return sluice("features", *arguments, *self._flags, cwd=self._folder)
+
+    def watched(self, *arguments: str) -> Ended:
+        return sluice_watched("features", *arguments, *self._flags, COLUMNS="200")
 
 
 @pytest.fixture
@@ -168,6 +170,19 @@ def test_views_of_feast_are_looked_at_by_the_names_of_their_join_keys(commands: 
     assert view["decode_us"] > 0
     lines = json.loads(commands.run("bench", "--seconds", "0.05", "--json").out)["reads"]
     assert {line["view"] for line in lines} == {"plane", "route", "stats", "all 3"}
+
+
+@pytest.mark.usefixtures("filled")
+def test_who_watches_sees_that_the_commands_are_at_work_and_who_reads_does_not(commands: Commands) -> None:
+    for typed, told in (
+        (("doctor", "plane"), ["looking at rows of 1 view"]),
+        (("bench", "--seconds", "0.05"), ["reading rows of 3 views", "writing, to see how soon near caches are told"]),
+    ):
+        watched = commands.watched(*typed)
+        assert (watched.code, [text for text in told if text not in watched.err]) == (0, [])
+        assert commands.run(*typed).err == ""
+        as_json = commands.watched(*typed, "--json")
+        assert (as_json.code, as_json.err) == (0, "")
 
 
 def test_nothing_to_read_and_a_lost_server_are_one_line(commands: Commands, server: Server) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from serving.errors import ConfigInvalid, FeaturesAway, Unavailable
 from serving.features.feature_view import FeatureView, feature
+from serving.features.packed import Row, Value
+from serving.features.store import redis_store
 from serving.features.store.redis_store import EntityRow, RedisStore
 from tests.integration.valkey_server import Server
 
@@ -65,6 +68,56 @@ def test_rows_of_a_view_that_expires_are_forgotten_by_the_server(server: Server)
         # A view that does not expire takes the end away from rows that it replaces.
         store.put(VIEW, [EntityRow(("N1",), (1, 2), NOW_S)])
         assert server.client().pttl(b"sluice:f:v:2:N1") == -1
+
+
+def test_what_others_write_while_a_value_is_changed_is_not_lost(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = redis_store._changed
+    with RedisStore(server.url) as store, RedisStore(server.url) as another:
+        store.put(VIEW, [EntityRow(("N1",), (1, 2), NOW_S)])
+        others = iter([(0.5, 2), (0.5, 7)])
+
+        def between(view: FeatureView, row: Row | None, changed: Mapping[str, Value]) -> list[Value]:
+            if (values := next(others, None)) is not None:
+                another.put(VIEW, [EntityRow(("N1",), values, NOW_S)])
+            return read(view, row, changed)
+
+        monkeypatch.setattr(redis_store, "_changed", between)
+        before = store.change(VIEW, ("N1",), {"x": 3.0}, NOW_S + 61)
+        found = store.get(VIEW, ["N1"], NOW_S + 61)
+    assert before.row is not None
+    assert (before.status, before.row.values) == ("stale", (0.5, 7))
+    assert found.row is not None
+    assert (found.status, found.row.values) == ("present", (3.0, 7))
+
+
+def test_who_is_overtaken_at_every_try_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = redis_store._changed
+    with RedisStore(server.url) as store, RedisStore(server.url) as another:
+
+        def between(view: FeatureView, row: Row | None, changed: Mapping[str, Value]) -> list[Value]:
+            another.put(VIEW, [EntityRow(("N1",), (0.5, 2), NOW_S)])
+            return read(view, row, changed)
+
+        monkeypatch.setattr(redis_store, "_changed", between)
+        with pytest.raises(Unavailable, match=r"others wrote this row of 'v' at each of 100 tries; try again"):
+            store.change(VIEW, ("N1",), {"x": 3.0}, NOW_S)
+        found = store.get(VIEW, ["N1"], NOW_S)
+    assert found.row is not None
+    assert found.row.values == (0.5, 2)
+
+
+def test_a_changed_row_has_the_end_that_its_view_says(server: Server) -> None:
+    expiring = replace(VIEW, expire_after_s=3_600)
+    with RedisStore(server.url) as store:
+        assert store.change(expiring, ("N1",), {"x": 3.0}, NOW_S).status == "not_found"
+        assert 3_000_000 < server.client().pttl(b"sluice:f:v:2:N1") <= 3_600_000
+        store.change(VIEW, ("N1",), {"n": 4}, NOW_S)
+        assert server.client().pttl(b"sluice:f:v:2:N1") == -1
+        found = store.get(VIEW, ["N1"], NOW_S)
+    assert found.row is not None
+    assert found.row.values == (3.0, 4)
 
 
 def test_two_forms_of_a_view_are_stored_side_by_side_as_generations(server: Server) -> None:

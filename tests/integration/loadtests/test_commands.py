@@ -53,6 +53,18 @@ def test_a_load_that_meets_its_gates_is_done_and_its_result_is_a_document(target
     assert found["generator"]["lateness"]["p99_ms"] < GOAL_MS / 10
 
 
+@pytest.mark.parametrize("command", ["run", "find-capacity"])
+@pytest.mark.parametrize("name", ["short.yaml", "payload.jsonl"])
+def test_what_a_load_is_made_of_is_not_overwritten_with_its_result(
+    command: str, name: str, target: str, tmp_path: Path
+) -> None:
+    file = written(tmp_path, target, "{errors: 0}")
+    before = (tmp_path / name).read_text()
+    ended = sluice("loadtest", command, str(file), "--json", str(tmp_path / name))
+    assert (ended.code, ended.out, (tmp_path / name).read_text()) == (2, "", before)
+    assert ended.err == f"sluice: --json {tmp_path / name}: is a file that is read; name another one\n"
+
+
 def test_a_result_becomes_every_form_of_a_report(target: str, tmp_path: Path) -> None:
     file, made = written(tmp_path, target, f"{{p99_ms: {GOAL_MS}}}"), tmp_path / "report"
     assert run(file, "--report", made).returncode == 0

@@ -202,6 +202,8 @@ def test_only_some_blocks_are_held_however_large_the_file(tmp_path: Path, monkey
     [
         ("in.csv", None, "is the file that is read"),
         ("out.csv", "in.csv", "is the file that is read"),
+        ("out.csv", "linked.csv", "is the file that is read"),
+        ("out.csv", "folder.csv/../out.csv", "is where the predicted rows go"),
         ("out.txt", None, "must end with"),
         ("none/out.csv", None, "there is no folder"),
         ("folder.csv", None, "it is a folder"),
@@ -210,5 +212,6 @@ def test_only_some_blocks_are_held_however_large_the_file(tmp_path: Path, monkey
 def test_what_cannot_be_written_is_refused_first(tmp_path: Path, output: str, rejects: str | None, says: str) -> None:
     path = table(tmp_path, 1)
     (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "linked.csv").symlink_to(path)
     with pytest.raises(BadRequest, match=says):
         refuse_target(Target(tmp_path / output, tmp_path / rejects if rejects else None, ()), path)
