@@ -1,4 +1,4 @@
-"""`python -m serving.cli.reference docs` writes the pages that are made from the code: settings, metrics, commands."""
+"""`python -m serving.cli.reference docs` writes the pages that are made from the code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from serving.cli import control_reference
 from serving.config import reference
 from serving.edge.http.openapi import document
 from serving.telemetry.catalogue import CATALOGUE
@@ -38,6 +39,7 @@ def pages() -> Mapping[str, str]:
         "configuration.md": reference.page(),
         "metrics.md": _metrics(),
         "commands.md": _commands(),
+        "control-api.md": control_reference.page(),
         "openapi-data-plane.json": json.dumps(document("current"), indent=1) + "\n",
     }
 

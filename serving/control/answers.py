@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from serving.features.tables.stored_value import FURTHEST_S
@@ -16,7 +16,8 @@ class Failure(BaseModel):
     error: str = Field(description="What was wrong, where, and what would be right.")
 
 
-_FAILURES = {
+# By status, as the document says it.
+REFUSALS = {
     400: "The request must be changed.",
     401: "The token is missing or wrong.",
     403: "The Host header names another machine.",
@@ -30,7 +31,7 @@ _FAILURES = {
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route declares that it may answer beside its success."""
-    return {status: {"model": Failure, "description": _FAILURES[status]} for status in statuses}
+    return {status: {"model": Failure, "description": REFUSALS[status]} for status in statuses}
 
 
 class Health(BaseModel):
@@ -197,6 +198,10 @@ class NewRow(BaseModel):
 
 class NewRows(BaseModel):
     """All are judged before the first is written."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"rows": [{"key": ["N14228"], "values": {"year": 1999, "seats": 149}}]}]}
+    )
 
     rows: list[NewRow] = Field(min_length=1, max_length=10_000)
 

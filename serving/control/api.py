@@ -23,9 +23,11 @@ from serving.control.session import AskSession
 from serving.errors import UnknownModel
 
 # The names a repository can have, and numbers that every reader of JSON keeps exactly.
-ModelName = Annotated[str, Path(min_length=1, max_length=128, description="Name of the model.")]
-PoolName = Annotated[str, Path(min_length=1, max_length=128, description="Name of the pool.")]
-VersionNumber = Annotated[int, Query(ge=1, le=2**53 - 1, description="Number of the version.")]
+ModelName = Annotated[
+    str, Path(min_length=1, max_length=128, description="Name of the model.", examples=["flight-delay"])
+]
+PoolName = Annotated[str, Path(min_length=1, max_length=128, description="Name of the pool.", examples=["default"])]
+VersionNumber = Annotated[int, Query(ge=1, le=2**53 - 1, description="Number of the version.", examples=[2])]
 
 router = APIRouter(prefix="/api/v1", responses=failures(401, 403, 500, 503))
 
@@ -75,7 +77,9 @@ async def load(request: Request, model: ModelName, version: VersionNumber) -> Lo
 async def unload(
     request: Request,
     model: ModelName,
-    version: Annotated[int | None, Query(ge=1, le=2**53 - 1, description="Without it, the whole model.")] = None,
+    version: Annotated[
+        int | None, Query(ge=1, le=2**53 - 1, description="Without it, the whole model.", examples=[1])
+    ] = None,
     force: Annotated[bool, Query(description="Also the model's last version, or one under trial.")] = False,  # noqa: FBT002
 ) -> Unloaded:
     """Ask for a version no more, let what was accepted end, and free its memory."""
@@ -91,8 +95,18 @@ async def logs(request: Request) -> Logs:
 @router.post("/logs/levels", tags=["session"], responses=failures(400))
 async def log_level(
     request: Request,
-    logger: Annotated[str, Query(min_length=1, max_length=200, description="A module of Sluice, or a part of it.")],
-    level: Annotated[Level | None, Query(description="Without it, the logger writes as the others do.")] = None,
+    logger: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=200,
+            description="A module of Sluice, or a part of it.",
+            examples=["serving.batching"],
+        ),
+    ],
+    level: Annotated[
+        Level | None, Query(description="Without it, the logger writes as the others do.", examples=["debug"])
+    ] = None,
 ) -> Logs:
     """Have a logger, and all below it, write from this level on until the session ends, in all its processes but the
     replicas.

@@ -10,9 +10,17 @@ from fastapi import APIRouter, Path, Query, Request
 from serving.control.answers import FeatureSeen, NewRows, RowSeen, Views, ViewSeen, Written, failures
 from serving.control.feature_rows import FeatureRows
 
-ViewName = Annotated[str, Path(min_length=1, max_length=100, description="Name of the feature view.")]
+ViewName = Annotated[
+    str, Path(min_length=1, max_length=100, description="Name of the feature view.", examples=["plane"])
+]
 Key = Annotated[
-    list[str], Query(min_length=1, max_length=16, description="The entity's values, in the order of the view.")
+    list[str],
+    Query(
+        min_length=1,
+        max_length=16,
+        description="The entity's values, in the order of the view.",
+        examples=[["N14228"]],
+    ),
 ]
 
 router = APIRouter(prefix="/api/v1/features", tags=["features"], responses=failures(401, 403, 500))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
+
+from serving.control.operations import Operation, Said, operations
 
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice control API</title>
 <style>body{font:16px system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -16,20 +19,19 @@ h2{margin-top:2rem;font-size:1.1rem}</style><h1>Sluice control API</h1>
 
 def documentation(document: Mapping[str, Any]) -> str:
     """One section for each operation of an OpenAPI document."""
-    return _HEAD + "".join(_operations(document))
+    return _HEAD + "".join(part for one in operations(document) for part in _section(one))
 
 
-def _operations(document: Mapping[str, Any]) -> Iterator[str]:
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            yield f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
-            yield f"<p>{escape(operation.get('description', ''))}</p>"
-            parameters = operation.get("parameters", [])
-            if parameters:
-                yield "<table>" + "".join(_row(parameter) for parameter in parameters) + "</table>"
+def _section(operation: Operation) -> Iterator[str]:
+    yield f"<h2><code>{operation.method} {escape(operation.path)}</code></h2>"
+    yield f"<p>{escape(operation.text)}</p>"
+    if operation.said:
+        yield "<table>" + "".join(map(_row, operation.said)) + "</table>"
+    if operation.body is not None:
+        yield f"<p>A body: <code>{escape(json.dumps(operation.body))}</code></p>"
 
 
-def _row(parameter: Mapping[str, Any]) -> str:
-    needed = "required" if parameter.get("required") else "optional"
-    name, text = escape(parameter["name"]), escape(parameter.get("description", ""))
-    return f"<tr><td><code>{name}</code></td><td>{parameter['in']}, {needed}</td><td>{text}</td></tr>"
+def _row(said: Said) -> str:
+    needed = "required" if said.needed else "optional"
+    where = escape(f"{said.place}, {needed}, {said.kind}")
+    return f"<tr><td><code>{escape(said.name)}</code></td><td>{where}</td><td>{escape(said.text)}</td></tr>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from serving.control.shadow_answers import ShadowSeen
 from serving.rollouts.plan_file import KEYS
@@ -14,6 +14,8 @@ Who = Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f]*$", descripti
 
 class NewRollout(BaseModel):
     """A version that is served, and by what plan it takes over."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"canary": 2, "dry_run": True}]})
 
     canary: int = Field(ge=1, le=2**53 - 1, description="Number of the version.")
     plan: dict[str, Any] = Field(default_factory=dict, description=f"Any of the keys {', '.join(KEYS)}.")

@@ -31,8 +31,18 @@ from serving.rollouts.bridge import Go, goes, told
 from serving.rollouts.transition import Order
 from serving.rollouts.view import summary
 
-Which = Annotated[str, Path(min_length=1, max_length=200, description="Id of a rollout, or a model for its last one.")]
-RolloutId = Annotated[str, Path(min_length=1, max_length=200, description="Id of the rollout.")]
+Which = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=200,
+        description="Id of a rollout, or a model for its last one.",
+        examples=["flight-delay"],
+    ),
+]
+RolloutId = Annotated[
+    str, Path(min_length=1, max_length=200, description="Id of the rollout.", examples=["flight-delay-1"])
+]
 By = Annotated[str, Query(max_length=100, pattern=r"^[^\x00-\x1f]*$", description="Who wants it, for the audit.")]
 _KEEP_ALIVE_LOOKS = 15
 # Not one of the statuses that mean that nothing answered: those are asked again.

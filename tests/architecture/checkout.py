@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -36,3 +37,9 @@ def text_files() -> list[Path]:
 def read(path: Path) -> str:
     """The text of a tracked file; bytes that are no UTF-8 are replaced."""
     return (ROOT / path).read_text(encoding="utf-8", errors="replace")
+
+
+def names_in(path: Path) -> set[str]:
+    """Names of all functions in a file of Python."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.checkout import ROOT, read
+from tests.architecture.checkout import ROOT, names_in, read
 
 PAGE = Path("docs/behaviour.md")
 PROMISE = re.compile(r"^(\d+)\. (.+?)(?=^\d+\. |^#|\Z)", re.MULTILINE | re.DOTALL)
@@ -18,12 +17,6 @@ NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 def promises() -> list[tuple[int, str]]:
     """Number and text of each promise, in the page's order."""
     return [(int(number), text) for number, text in PROMISE.findall(read(PAGE))]
-
-
-def names_in(path: Path) -> set[str]:
-    """Names of all functions in a file of tests."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 def test_promises_have_numbers_of_their_own_that_rise_within_a_section() -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +19,7 @@ import typer
 
 from deployments.flights import sample
 from serving.cli.command_line import app
-from tests.architecture.checkout import ROOT
+from tests.architecture.checkout import ROOT, names_in
 from tests.e2e.sluice_up import PROGRAM, SluiceUp, environment
 
 DONE, FAILED, WRONG_USAGE, NOT_REACHABLE = range(4)
@@ -166,16 +170,26 @@ LINES = (
 # Of rollouts.
 JUDGED = ("start", "wait", "replay", "explain", "history")
 ORDERS = ("promote", "pause", "resume", "abort", "freeze", "unfreeze")
-# These start sessions of their own.
+# The whole names of tests that type the command; these start sessions of their own.
 ELSEWHERE = {
     "demo": "tests/e2e/test_demo.py::test_once_predicts_real_flights_with_the_in_process_engine_and_stops_cleanly",
-    "up": "tests/e2e/test_up.py::",
+    "up": "tests/e2e/test_up.py::test_the_readmes_curl_gives_the_readmes_answer",
     # These need what Feast keeps, and a log of what was served.
-    "features import-feast": "tests/e2e/clients/test_feast.py::test_the_repository_is_imported",
-    "features join-outcomes": "tests/unit/features/served_log/test_outcomes.py::",
+    "features import-feast": (
+        "tests/e2e/clients/test_feast.py::test_the_repository_is_imported_as_the_views_that_read_it"
+    ),
+    "features join-outcomes": (
+        "tests/e2e/test_served_log.py::test_what_became_of_predictions_is_joined_to_the_log_by_the_command"
+    ),
     # These need a control Redis.
-    **{f"rollout {verb}": "tests/e2e/test_rollouts.py::test_a_version_that_fails" for verb in JUDGED},
-    **{f"rollout {verb}": "tests/e2e/test_rollouts.py::test_without_its_controller" for verb in ORDERS},
+    **dict.fromkeys(
+        (f"rollout {verb}" for verb in JUDGED),
+        "tests/e2e/test_rollouts.py::test_a_version_that_fails_on_some_rows_is_rolled_back_for_its_errors",
+    ),
+    **dict.fromkeys(
+        (f"rollout {verb}" for verb in ORDERS),
+        "tests/e2e/test_rollouts.py::test_without_its_controller_a_rollout_stays_as_it_is_and_the_next_one_goes_on",
+    ),
 }
 READS = (
     *(
@@ -258,9 +272,9 @@ def where(session: SluiceUp) -> dict[str, str]:
 def test_every_command_is_typed_here_or_named_with_its_test() -> None:
     done = {line.command for line in LINES if line.code == DONE} | set(ELSEWHERE)
     assert done == set(commands())
-    for test in ELSEWHERE.values():
+    for command, test in ELSEWHERE.items():
         file, _, name = test.partition("::")
-        assert name in (ROOT / file).read_text()
+        assert name in names_in(ROOT / file), command
 
 
 def test_every_read_can_be_had_as_json() -> None:
@@ -295,6 +309,46 @@ def test_each_read_gives_programs_one_document(session: SluiceUp, where: dict[st
         ended = sluice(f"{line.typed} --json", where, session.folder)
         assert (ended.returncode, ended.stderr) == (0, ""), line
         assert isinstance(json.loads(ended.stdout), dict), line
+
+
+CURL = re.compile(r"^## (\S+ \S+)\n.+?```bash\n(curl .+?)\n```$", re.MULTILINE | re.DOTALL)
+# What this session has none of: pools of its own, and rollouts.
+NOT_HERE = ("/pools/", "rollouts")
+
+
+@pytest.mark.slow
+def test_each_line_of_the_page_of_the_control_api_is_answered(session: SluiceUp, where: dict[str, str]) -> None:
+    # Other tests may have let it go, as a line of the page does.
+    assert sluice("models load flight-delay 1 --http-port {http}", where, session.folder).returncode == DONE
+    known = session.registered()
+    token = Path(str(known["token_file"])).read_text().strip()
+    lines = CURL.findall((ROOT / "docs" / "control-api.md").read_text())
+    assert len(lines) > 20
+    for operation, line in lines:
+        typed = line.replace("127.0.0.1:8000", f"127.0.0.1:{known['control_port']}").replace("$TOKEN", token)
+        status, document = as_curl_asks(shlex.split(typed.replace("\\\n", "")))
+        right = {200, 400, 404, 409} if any(part in operation for part in NOT_HERE) else {200}
+        assert status in right, (operation, status, document)
+        assert isinstance(document, dict), operation
+
+
+def as_curl_asks(words: list[str]) -> tuple[int, Any]:
+    """Status and document, of a line with the options that the page uses."""
+    told: dict[str, list[str]] = {"-X": [], "-H": [], "-d": [], "": []}
+    assert words[:2] == ["curl", "-s"]
+    left = iter(words[2:])
+    for word in left:
+        (told[word].append(next(left)) if word in told else told[""].append(word))
+    (url,) = told[""]
+    content = told["-d"][0].encode() if told["-d"] else None
+    headers = dict(header.split(": ", 1) for header in told["-H"])
+    method = told["-X"][0] if told["-X"] else None
+    request = urllib.request.Request(url, content, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.load(refused)
 
 
 @pytest.fixture(scope="module")

@@ -174,6 +174,8 @@ async def test_the_pages_for_people_need_nothing_from_elsewhere(session: FakeSes
         page = (await asking.get("/docs")).text
         assert (await asking.get("/openapi.json")).json()["info"]["title"] == "Sluice control API"
     assert "POST /api/v1/models/{model}:load" in page
+    assert "<code>rows[].key</code></td><td>body, required, list of text</td>" in page
+    assert "<code>{&quot;canary&quot;: 2, &quot;dry_run&quot;: true}</code>" in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
 
