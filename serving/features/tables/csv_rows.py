@@ -83,4 +83,5 @@ class CsvRows:
     def _first_alone(self, reason: str) -> BadRow:
         why = reason if len(self._lines.row) == 1 else f"{reason}, after a quote that is not closed on its line"
         number, line = self._lines.first_alone()
+        self._cells = csv.reader(self._lines, strict=True)
         return BadRow(number, "", why, (line,))

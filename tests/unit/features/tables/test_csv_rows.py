@@ -90,3 +90,10 @@ def test_every_line_is_in_one_row_or_is_told(table: Path, text: str) -> None:
 
 def _breaks(cell: object) -> int:
     return len(re.findall(r"\r\n|\r|\n", str(cell)))
+
+
+def test_a_line_that_is_too_long_within_a_quote_takes_no_line_with_it(table: Path) -> None:
+    table.write_text(f'{HEADER}\nN5,"1999\n{"N" * 3_000_000}\nN6,1,2,true\nN7,1,2,true')
+    good, bad = read(table)
+    assert [(line, cells[0]) for line, cells in good] == [(4, "N6"), (5, "N7")]
+    assert [(one.line, len(str(one.cells[0])) < 2_000) for one in bad] == [(2, True), (3, True)]
