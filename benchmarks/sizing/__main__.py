@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from benchmarks.sizing.costs import FULL, MODELS, Costs, costs, read, seen, stages_us
+from benchmarks.sizing.costs import FULL, MODELS, POOL, Costs, costs, read, seen, stages_us
 from benchmarks.sizing.fleet import Fleet, Load, simulate
 from benchmarks.sizing.footprint import footprint
 from benchmarks.sizing.links import links
@@ -34,7 +34,7 @@ def main() -> int:
 
 def page() -> Iterator[str]:
     """One table after another, in the order of the page."""
-    peers = read("peers.json")
+    peers = read(POOL)
     known = costs(peers)
     yield costs_table(known)
     yield stages_table(by_stage(peers, read("encodings.json")))

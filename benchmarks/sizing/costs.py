@@ -13,6 +13,8 @@ from benchmarks.stages import ROWS
 from benchmarks.summary import Cell, disturbed
 
 RESULTS = Path(__file__).parent.parent / "results"
+# What costs are taken from: the Ray pool alone, of the machine of the other results that the page adds to them.
+POOL = "sizing.json"
 # A gateway does the same for either model, so that both tell of it.
 MODELS = ("mlp", "gbdt")
 # Callers at which a worker has no time left: its core is full, and what it answers a second is what a core can do.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.sizing.__main__ import checks, entity_cost_us, heavy_row_us
-from benchmarks.sizing.costs import costs, line, read, seen
+from benchmarks.sizing.costs import POOL, costs, line, read, seen
 
 
 def cell(callers: int, rows: float, *, round_number: int = 0, **more: Any) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def test_a_line_goes_through_both_points() -> None:
 
 def test_the_results_make_costs_that_hold_against_what_was_measured() -> None:
     """Within a tenth of the rate, and a quarter of the median, of every number of callers."""
-    peers = read("peers.json")
+    peers = read(POOL)
     for check in checks(peers, costs(peers)):
         assert check.run.per_second == pytest.approx(check.seen.per_second, rel=0.1)
         assert sorted(check.run.latencies_us)[len(check.run.latencies_us) // 2] == pytest.approx(
@@ -54,5 +54,5 @@ def test_the_results_make_costs_that_hold_against_what_was_measured() -> None:
 
 
 def test_ids_cost_a_worker_more_and_the_heavy_model_is_as_heavy_as_its_name() -> None:
-    assert 5 < entity_cost_us(read("encodings.json"), costs(read("peers.json"))) < 20
+    assert 5 < entity_cost_us(read("encodings.json"), costs(read(POOL))) < 20
     assert heavy_row_us(read("under-load-overload-ray.json")) == pytest.approx(1_000, rel=0.15)

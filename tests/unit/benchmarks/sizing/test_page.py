@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.sizing.__main__ import answer_bytes, by_stage, checks
-from benchmarks.sizing.costs import Costs, costs, read
+from benchmarks.sizing.costs import POOL, Costs, costs, read
 from benchmarks.sizing.fleet import Fleet, Load
 from benchmarks.sizing.links import http, links, redis, stream
 from benchmarks.sizing.page import check_table, costs_table, links_table, plans_table, stages_table
@@ -17,7 +17,7 @@ PAGE = Path("docs/operations/sizing.md")
 
 
 def test_the_page_quotes_the_tables_that_follow_from_the_results() -> None:
-    text, peers = PAGE.read_text(), read("peers.json")
+    text, peers = PAGE.read_text(), read(POOL)
     known = costs(peers)
     assert costs_table(known) in text
     assert stages_table(by_stage(peers, read("encodings.json"))) in text
@@ -27,7 +27,7 @@ def test_the_page_quotes_the_tables_that_follow_from_the_results() -> None:
 
 def test_the_page_has_a_line_for_each_fleet_that_is_simulated() -> None:
     lines = [line for line in PAGE.read_text().splitlines() if " / " in line]
-    for plan in plans(costs(read("peers.json")), 10.0, 1_000.0):
+    for plan in plans(costs(read(POOL)), 10.0, 1_000.0):
         begins = f"| {plan.title} | {plan.fleet.workers} | {plan.fleet.replicas} |"
         assert sum(line.startswith(begins) for line in lines) == 1, begins
 
