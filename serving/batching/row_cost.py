@@ -15,16 +15,19 @@ _DEARER = 1.25
 _BATCH_S = 1e-4
 # A size that was dear is tried again after so many times what a run of it takes: at a hundredth of the time.
 _TRIED_AGAIN_AFTER = 100.0
+# So many batches one after another that are larger than any should be are requests that come as large as that.
+_WHOLE_RUNS = 16
 _ANY = 1 << 30
 
 
 class RowCosts:
     """What rows took in batches of 1 row, 2 to 3, 4 to 7 and so on; `most_rows` are those of which none was dear.
 
-    A row alone is thought to take `alone_s` until some have run.
+    A row alone is thought to take `alone_s` until some have run. What smaller batches took is forgotten where none of
+    them comes any more: requests are never cut for it.
     """
 
-    __slots__ = ("_costs", "_row_s", "_seen_at_s", "_spent_s", "most_rows")
+    __slots__ = ("_costs", "_larger_runs", "_row_s", "_seen_at_s", "_spent_s", "most_rows")
 
     def __init__(self, alone_s: float) -> None:
         self._costs: list[deque[float]] = [deque(maxlen=_KEPT_RUNS)]
@@ -33,11 +36,15 @@ class RowCosts:
         # In seconds that all runs took together.
         self._seen_at_s = [0.0]
         self._spent_s = 0.0
+        self._larger_runs = 0
         self.most_rows = _ANY
 
     def saw(self, rows: int, run_s: float) -> None:
         """A batch of `rows` (at least 1) ran for so long."""
         size = rows.bit_length() - 1
+        self._larger_runs = self._larger_runs + 1 if rows > self.most_rows else 0
+        if self._larger_runs >= _WHOLE_RUNS:
+            self._forget_smaller()
         while len(self._costs) <= size:
             self._costs.append(deque(maxlen=_KEPT_RUNS))
             self._row_s.append(0.0)
@@ -49,6 +56,12 @@ class RowCosts:
         self._spent_s += run_s
         self._seen_at_s[size] = self._spent_s
         self.most_rows = self._most_rows()
+
+    def _forget_smaller(self) -> None:
+        self._larger_runs = 0
+        for size in range((self.most_rows + 1).bit_length() - 1):
+            self._costs[size].clear()
+            self._row_s[size] = 0.0
 
     def _most_rows(self) -> int:
         least_s = float("inf")

@@ -86,7 +86,10 @@ class ReadPlan:
         where nothing that can be used is there.
         """
         filled = Filled()
-        filled.tensors = self._shaped(self._finished(rows, found, now_ms, range(rows.count), filled), rows.count)
+        positions = range(rows.count)
+        parts = self._gathered(rows, found, now_ms, positions, filled)
+        if filled.refusal is None:
+            filled.tensors = self._shaped(self._finished(parts, rows, positions), rows.count)
         return filled
 
     def gradually(self, rows: EntityRows, found: Found | None, now_ms: int) -> Generator[None, None, Filled]:
@@ -95,15 +98,18 @@ class ReadPlan:
         turns: list[list[bytes]] = []
         for start in range(0, rows.count, ROWS_A_TURN):
             positions = range(start, min(start + ROWS_A_TURN, rows.count))
-            turns.append(self._finished(rows, found, now_ms, positions, filled))
+            parts = self._gathered(rows, found, now_ms, positions, filled)
+            if filled.refusal is None:
+                turns.append(self._finished(parts, rows, positions))
             yield
-        filled.tensors = self._shaped([b"".join(turn) for turn in zip(*turns, strict=True)], rows.count)
+        if filled.refusal is None:
+            filled.tensors = self._shaped([b"".join(turn) for turn in zip(*turns, strict=True)], rows.count)
         return filled
 
-    def _finished(
+    def _gathered(
         self, rows: EntityRows, found: Found | None, now_ms: int, positions: range, filled: Filled
-    ) -> list[bytes]:
-        """The bytes of each tensor for some of the rows; adds what they lack to `filled`, and why they are refused."""
+    ) -> list[list[bytes]]:
+        """What tensors are made of for some of the rows; adds what they lack to `filled`, and why they are refused."""
         parts: list[list[bytes]] = [[] for _ in self._tensors]
         gaps = filled.gaps
         outdated = outdated_of(found)
@@ -130,6 +136,10 @@ class ReadPlan:
             for row, tensor in zip(parts, self._tensors, strict=True):
                 for piece, start, stop in tensor.segments:
                     row.append(pieces[piece][start:stop])
+        return parts
+
+    def _finished(self, parts: Sequence[Sequence[bytes]], rows: EntityRows, positions: range) -> list[bytes]:
+        """The bytes of each tensor for these rows."""
         joined = [b"".join(row) for row in parts]
         if self._derivation is None:
             return joined

@@ -14,11 +14,15 @@ _ENDS = ("\r", "\n")
 
 
 class CsvLines:
-    """What a `csv.reader` reads: `row` are the lines since the last `begin`, the first of which has the `number`."""
+    """What a `csv.reader` reads: `row` are the lines since the last `begin`, the first of which has the `number`.
+
+    `given_again` are the characters that were given once more so far.
+    """
 
     def __init__(self, text: TextIO) -> None:
         self.row: list[str] = []
         self.number = 1
+        self.given_again = 0
         self._text = text
         self._again: deque[str] = deque()
 
@@ -46,10 +50,19 @@ class CsvLines:
     def first_alone(self) -> tuple[int, str]:
         """The row was none: its first line, with its number; those behind it are given once more."""
         number, first = self.number, self.row[0]
-        self._again.extendleft(reversed(self.row[1:]))
+        behind = self.row[1:]
+        self.given_again += sum(map(len, behind))
+        self._again.extendleft(reversed(behind))
         del self.row[1:]
         self.begin()
         return number, first.rstrip("\r\n") if len(first) < LONGEST_ROW else first[:_SHOWN] + "..."
+
+    def each_alone(self) -> Iterator[tuple[int, str]]:
+        """The lines that were to be given once more, each a row of its own, with their numbers."""
+        while self._again:
+            number, line = self.number, self._again.popleft()
+            self.number += 1
+            yield number, line
 
     def _end(self, line: str) -> None:
         """Read a line that is longer than what was read of it to its end, which it has when it is given once more."""

@@ -12,6 +12,11 @@ from serving.features.tables.chunk import Chunk, Pending
 from serving.features.tables.csv_lines import CsvLines
 from serving.features.tables.row_parser import REJECT_COLUMNS, BadRow
 
+# A file may be read so many times over, and so many characters more, in search of rows behind quotes that are not
+# closed. A file in which every line has one would be read again up to the longest row for each of its lines.
+_TIMES_OVER = 4
+_MORE = 16 << 20
+
 
 class CsvRows:
     """One open CSV file, whose first line names the columns; those that a rejects file puts in front are left out.
@@ -66,19 +71,38 @@ class CsvRows:
             try:
                 cells = next(self._cells, None)
             except csv.Error as error:
-                yield self._first_alone(f"is no CSV: {error}")
+                yield from self._unclosed(f"is no CSV: {error}")
                 continue
             if cells is None:
                 return
             if len(cells) == self._told + width:
                 yield lines.number, cells[self._told :] if self._told else cells
             elif cells:
-                reason = f"has {max(0, len(cells) - self._told)} cells, the header has {width}"
                 if len(lines.row) > 1:
-                    yield self._first_alone(reason)
+                    yield from self._unclosed(self._miscounted(cells))
                     continue
-                yield BadRow(lines.number, "", reason, cells[self._told :])
+                yield BadRow(lines.number, "", self._miscounted(cells), cells[self._told :])
             lines.begin()
+
+    def _unclosed(self, reason: str) -> Iterator[tuple[int, Sequence[str]] | BadRow]:
+        yield self._first_alone(reason)
+        if self._lines.given_again > _TIMES_OVER * self._raw.tell() + _MORE:
+            for number, line in self._lines.each_alone():
+                yield from self._alone(number, line)
+
+    def _alone(self, number: int, line: str) -> Iterator[tuple[int, Sequence[str]] | BadRow]:
+        try:
+            cells = next(csv.reader([line], strict=True), [])
+        except csv.Error as error:
+            yield BadRow(number, "", f"is no CSV: {error}", (line.rstrip("\r\n"),))
+            return
+        if len(cells) == self._told + len(self.columns):
+            yield number, cells[self._told :]
+        elif cells:
+            yield BadRow(number, "", self._miscounted(cells), cells[self._told :])
+
+    def _miscounted(self, cells: Sequence[str]) -> str:
+        return f"has {max(0, len(cells) - self._told)} cells, the header has {len(self.columns)}"
 
     def _first_alone(self, reason: str) -> BadRow:
         why = reason if len(self._lines.row) == 1 else f"{reason}, after a quote that is not closed on its line"

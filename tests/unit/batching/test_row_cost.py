@@ -93,3 +93,32 @@ def test_a_size_that_was_dear_is_tried_again_now_and_then_and_kept_once_it_is_no
     # At a hundredth of the time.
     assert 0 < tries * 0.1 < 0.02 * spent_s
     assert costs.most_rows > ANY
+
+
+def test_what_a_row_alone_took_is_forgotten_where_all_requests_are_larger() -> None:
+    # The sample of the warm-up was a short text; every request has sixteen long ones.
+    costs = RowCosts(0.001)
+    limited = 0
+    for _ in range(200):
+        costs.saw(16, 0.03 + 0.001 * 16)
+        limited += costs.most_rows < 16
+    assert limited
+    assert costs.most_rows > ANY
+    for _ in range(200):
+        costs.saw(64, 0.03 + 0.001 * 64)
+        costs.saw(16, 0.03 + 0.001 * 16)
+    assert costs.most_rows > ANY
+
+
+def test_large_batches_that_are_on_their_way_when_they_turn_out_to_be_dear_change_nothing() -> None:
+    costs = RowCosts(0.001)
+    for _ in range(8):
+        costs.saw(1, 0.001)
+        costs.saw(16, 0.1)
+    for _ in range(14):
+        costs.saw(16, 0.1)
+        assert costs.most_rows == 15
+    costs.saw(8, 0.008)
+    for _ in range(15):
+        costs.saw(16, 0.1)
+        assert costs.most_rows == 15

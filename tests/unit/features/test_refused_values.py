@@ -9,7 +9,7 @@ import pytest
 from serving.features.store.reading import Found
 from tests.unit.features.conftest import flights
 from tests.unit.features.test_features import Bench
-from tests.unit.features.test_plan import FOUND, INSTANCE
+from tests.unit.features.test_plan import FOUND, INSTANCE, NOW_MS
 
 UNKNOWN = {**INSTANCE, "tailnum": "N9"}
 
@@ -55,3 +55,13 @@ async def test_values_of_a_large_request_that_is_refused_are_all_counted(bench: 
     assert [error.message[:12] for _, error in bench.refused] == ["instances[0]"]
     bench.features.flush()
     assert bench.observer.values["late", "plane", "year"] == {"present": 1_998, "not_found": 2}
+
+
+def test_nothing_is_made_of_the_rows_of_a_request_that_is_refused() -> None:
+    plan = flights("fail")
+    filled = plan.tensors(plan.read([UNKNOWN, INSTANCE]), FOUND, NOW_MS)
+    assert filled.refusal is not None
+    assert filled.tensors == []
+    # Rows before the first that is refused are no reason to go on with it.
+    later = plan.tensors(plan.read([INSTANCE, UNKNOWN, INSTANCE]), FOUND, NOW_MS)
+    assert (later.refusal is None, later.tensors) == (False, [])

@@ -97,3 +97,31 @@ def test_a_line_that_is_too_long_within_a_quote_takes_no_line_with_it(table: Pat
     good, bad = read(table)
     assert [(line, cells[0]) for line, cells in good] == [(4, "N6"), (5, "N7")]
     assert [(one.line, len(str(one.cells[0])) < 2_000) for one in bad] == [(2, True), (3, True)]
+
+
+def test_a_file_in_which_every_line_opens_a_quote_is_not_read_again_for_each_of_them(table: Path) -> None:
+    # As where somebody took the first and the last quote of every line away: each is closed by the next line's.
+    broken = [f'N{number}","1999","149","true' for number in range(20_000)]
+    table.write_text("\n".join([HEADER, *broken, "N1,1999,149,true"]) + "\n")
+    rows = CsvRows(table)
+    told = list(rows.chunks())
+    *bad, good = told
+    assert [one.line for one in bad if isinstance(one, BadRow)] == [*range(2, 20_002)]
+    assert not isinstance(good, BadRow)
+    assert [line for line, _ in good.rows()] == [20_002]
+    # The first lines read to the end of the file, until that was enough.
+    assert rows._lines.given_again < 5 * table.stat().st_size + (17 << 20)
+
+
+def test_lines_that_are_looked_at_alone_are_rows_as_ever(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.features.tables.csv_rows._TIMES_OVER", 0)
+    monkeypatch.setattr("serving.features.tables.csv_rows._MORE", 0)
+    lines = [HEADER, 'N5,"1999,149,true', "N6,1,2,true", "N7,1,2", "", '"N8",1,2,true', 'N9,"1,2']
+    table.write_text("\n".join(lines) + "\n")
+    good, bad = read(table)
+    assert [(line, cells[0]) for line, cells in good] == [(3, "N6"), (6, "N8")]
+    assert [(one.line, one.cells) for one in bad] == [
+        (2, ('N5,"1999,149,true',)),
+        (4, ["N7", "1", "2"]),
+        (7, ('N9,"1,2',)),
+    ]
