@@ -206,16 +206,17 @@ def _tired(answer: Answer) -> Answer:
 
 
 def _left(answer: Answer) -> Answer:
-    """After somebody left the next caller is refused."""
-    left = False
+    """After somebody left the next caller is refused, who is the only one: calls that were left may come late."""
+    left = refused = False
 
     def other(path: str, message: bytes) -> bytes:
-        nonlocal left
+        nonlocal left, refused
         told = answer(path, message)
         if not path.endswith("/ModelInfer"):
             return told
         before, left = left, oip.ModelInferRequest.FromString(message).id == "left"
-        if before and not left:
+        if before and not left and not refused:
+            refused = True
             raise Refused("still busy", "UNAVAILABLE")
         return told
 
