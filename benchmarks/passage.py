@@ -132,6 +132,9 @@ class _Inline:
     def shared_slots(self) -> tuple[int, int] | None:
         return None
 
+    def beside(self) -> bool:
+        return False
+
     def waits(self) -> WaitNotes | None:
         return None
 

@@ -26,6 +26,7 @@ HOT_PATH = (
     "serving.edge.http.request_options",
     "serving.request_path.predictions",
     "serving.request_path.look_ups",
+    "serving.request_path.loop_look",
     "serving.request_path.read_plans",
     "serving.features.cached_rows",
     "serving.features.cache.cached_reader",

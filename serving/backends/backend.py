@@ -45,6 +45,9 @@ class Backend(Protocol):
     def shared_slots(self) -> tuple[int, int] | None:
         """Slots and servers of all versions together; None where each has its own."""
 
+    def beside(self) -> bool:
+        """Batches run in other processes, so that the loop may sleep until their outputs come."""
+
     def waits(self) -> WaitNotes | None:
         """Where one more queue notes how long its rows waited; None where that scales nothing."""
 

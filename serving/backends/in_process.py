@@ -182,6 +182,10 @@ class InProcess:
         """A version that runs in a thread holds up none that runs inline."""
         return None
 
+    def beside(self) -> bool:
+        """Short runs hold the loop, and what is in a thread is long."""
+        return False
+
     def waits(self) -> WaitNotes | None:
         """The gateway's own process does not scale."""
         return None

@@ -132,6 +132,10 @@ class PoolClient:
         """What these replicas run at once: as configured, or as each has found out."""
         return sum([self._options.runs_per_replica or connection.catalogue.runs or 1 for connection in connections])
 
+    def beside(self) -> bool:
+        """In replicas."""
+        return True
+
     def waits(self) -> WaitNotes:
         """Told to every replica once a second, so that whoever scales the pool hears of it."""
         return self._waits.queue()

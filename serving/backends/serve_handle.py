@@ -105,6 +105,10 @@ class ServeHandle:
         slots = self._options.slots_per_replica
         return slots * self._replicas, max(1, slots - 1) * self._replicas
 
+    def beside(self) -> bool:
+        """In replicas."""
+        return True
+
     def waits(self) -> WaitNotes | None:
         """A handle tells replicas nothing but batches."""
         return None

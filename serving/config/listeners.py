@@ -19,6 +19,13 @@ class HttpSection(Section):
     host: Host = noted("Address to listen on; 0.0.0.0 is every address of the machine.", "127.0.0.1")
     port: Port = noted("Port of predictions; 0 takes any free one.", 8080)
     workers: int = noted("Gateway processes that share the port.", 1, ge=1, le=256)
+    look_us: int = noted(
+        "Microseconds for which a worker looks for what comes next (a request, or the outputs of a batch) before it "
+        "sleeps, where few callers send requests right after one another; 0 sleeps at once.",
+        200,
+        ge=0,
+        le=10_000,
+    )
     max_body_mb: Megabytes = noted("Largest body of a request.", _LIMITS.max_body_mb)
     max_json_mb: Megabytes = noted(
         "Largest body that is JSON, and largest JSON part of a body with binary tensors.", _LIMITS.max_json_mb

@@ -74,6 +74,10 @@ class HandlePool:
         """See `Backend.shared_slots`."""
         return self._handle.shared_slots() if self._handle else (0, 0)
 
+    def beside(self) -> bool:
+        """See `Backend.beside`."""
+        return True
+
     def waits(self) -> WaitNotes | None:
         """See `Backend.waits`."""
         return None

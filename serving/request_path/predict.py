@@ -21,6 +21,7 @@ from serving.request_path.administration import NOBODY, Administration
 from serving.request_path.copies import Copy
 from serving.request_path.flight import Flight
 from serving.request_path.look_ups import NOTHING, LookUps
+from serving.request_path.loop_look import LoopLook
 from serving.request_path.mirror import Mirror
 from serving.request_path.predictions import Description, InstanceForm, RunFacts
 from serving.request_path.queues import Queues
@@ -53,6 +54,7 @@ class Predictor:
         if look_ups.budget is not None:
             self.features.keep_time(look_ups.budget, timers, look_ups.kept)
         self.queues = Queues(timers, self._refuse, clock)
+        self.look = LoopLook(timers)
         self.variants = Variants(backends, self.run, self._wheel, self.queues, look_ups.plans)
         self.mirror = Mirror(self.variants, self._wheel, self.queues, timers)
         self.variants.trials.mirror_by(self.mirror.offer)
@@ -74,6 +76,7 @@ class Predictor:
             return
         flight = self._flight(variant, spans)
         alone = spans[0].request.alone
+        self.look.sent(variant.backend, len(spans))
         try:
             outputs = await flight.run(alone=alone)
         except ReplicaLost as lost:
@@ -90,6 +93,7 @@ class Predictor:
                 if alone:
                     self._rescue.cleared(flight)
                 flight.land(outputs)
+                self.look.landed(variant.backend)
 
     def describe(self, model: str, version: int | None) -> Description:
         """What an edge tells about a version; raises UnknownModel or NotReady."""
@@ -157,6 +161,7 @@ class Predictor:
         request.holders = (self._wheel,)
         self._wheel.watch(request)
         self.features.fill(request, in_use, then=partial(self._looked_up, variant))
+        self.look.reads(variant.backend)
 
     def _looked_up(self, variant: Variant, request: Request) -> None:
         if not self.variants.keeps(variant):

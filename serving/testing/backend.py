@@ -76,6 +76,10 @@ class EchoBackend:
         """Each version has its own."""
         return None
 
+    def beside(self) -> bool:
+        """As replicas do."""
+        return True
+
     def waits(self) -> WaitNotes | None:
         """Nothing scales."""
         return None

@@ -9,8 +9,8 @@ from serving.config.listeners import HttpSection
 from serving.edge.http.limits import HttpLimits
 
 # Where the process listens, how many of them there are, and what the session lets be changed: not the edge's own.
-# Of the processes, and of the queues behind all edges.
-NOT_LIMITS = {"host", "port", "workers", "repository_api", "return_features", "max_queued_rows"}
+# Of the processes, of the queues behind all edges, and of the loop.
+NOT_LIMITS = {"host", "port", "workers", "repository_api", "return_features", "max_queued_rows", "look_us"}
 
 
 def test_every_setting_of_http_reaches_the_edge() -> None:
