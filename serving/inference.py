@@ -3,6 +3,9 @@
 Tensors stay bytes from the edge to the model (little-endian, row-major, as in the binary tensor extension of the Open
 Inference Protocol). Stacking rows is then one join, and a row's answer is a slice: cheaper than any array operation on
 one row, and the gateway needs no NumPy to move them.
+
+What is made for each request has its `__init__` written out: one that `dataclass` makes is interpreted even where all
+else is compiled, and takes 0.2 us more.
 """
 
 from __future__ import annotations
@@ -101,7 +104,7 @@ class Signature:
         return (*self.inputs, *(spec for place, spec in enumerate(self.optional) if bits >> place & 1))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Tensor:
     """A named array as bytes: `shape` with dimension 0 counting rows where the model is batchable.
 
@@ -112,6 +115,12 @@ class Tensor:
     datatype: str
     shape: tuple[int, ...]
     data: Buffer
+
+    def __init__(self, name: str, datatype: str, shape: tuple[int, ...], data: Buffer) -> None:
+        self.name = name
+        self.datatype = datatype
+        self.shape = shape
+        self.data = data
 
     def rows(self, start: int, stop: int) -> Buffer:
         """The bytes of rows `start` to `stop`, without a copy."""
@@ -136,7 +145,7 @@ def bytes_offsets(data: Buffer, elements: int) -> list[int]:
     return offsets
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Stacked:
     """One input of a batch: the rows of several requests, joined only when they are written."""
 
@@ -144,6 +153,12 @@ class Stacked:
     datatype: str
     shape: tuple[int, ...]
     parts: list[Buffer]
+
+    def __init__(self, name: str, datatype: str, shape: tuple[int, ...], parts: list[Buffer]) -> None:
+        self.name = name
+        self.datatype = datatype
+        self.shape = shape
+        self.parts = parts
 
     def joined(self) -> bytes:
         """All rows in one piece."""
@@ -188,7 +203,7 @@ class Outputs:
     rendered: dict[Hashable, object] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Answer:
     """Rows `start` to `stop` of a batch's outputs; all of them, as they are, where `whole`."""
 
@@ -200,6 +215,26 @@ class Answer:
     variant: str
     queue_s: float
     run_s: float
+
+    def __init__(  # noqa: PLR0913, PLR0917 - its fields
+        self,
+        outputs: Outputs,
+        start: int,
+        stop: int,
+        whole: bool,  # noqa: FBT001 - as the field
+        key: VersionKey,
+        variant: str,
+        queue_s: float,
+        run_s: float,
+    ) -> None:
+        self.outputs = outputs
+        self.start = start
+        self.stop = stop
+        self.whole = whole
+        self.key = key
+        self.variant = variant
+        self.queue_s = queue_s
+        self.run_s = run_s
 
     def tensors(self) -> tuple[Tensor, ...]:
         """The caller's own tensors: slices of the batch's, without copies."""

@@ -10,7 +10,7 @@ from serving.errors import ServingError
 from serving.inference import CallerContext, Request, VersionKey
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class BatchSeen:
     """Durations in seconds; `run_s` and `encode_s` are the batch's, the others have one entry per request.
 
@@ -28,10 +28,38 @@ class BatchSeen:
     run_s: float
     encode_s: float
     total_s: Sequence[float]
-    outcome: str = "ok"
-    route_s: Sequence[float] = ()
-    features_s: Sequence[float] = ()
-    slack_s: float | None = None
+    outcome: str
+    route_s: Sequence[float]
+    features_s: Sequence[float]
+    slack_s: float | None
+
+    def __init__(  # noqa: PLR0913, PLR0917 - its fields
+        self,
+        key: VersionKey,
+        variant: str,
+        rows: int,
+        decode_s: Sequence[float],
+        queue_s: Sequence[float],
+        run_s: float,
+        encode_s: float,
+        total_s: Sequence[float],
+        outcome: str = "ok",
+        route_s: Sequence[float] = (),
+        features_s: Sequence[float] = (),
+        slack_s: float | None = None,
+    ) -> None:
+        self.key = key
+        self.variant = variant
+        self.rows = rows
+        self.decode_s = decode_s
+        self.queue_s = queue_s
+        self.run_s = run_s
+        self.encode_s = encode_s
+        self.total_s = total_s
+        self.outcome = outcome
+        self.route_s = route_s
+        self.features_s = features_s
+        self.slack_s = slack_s
 
 
 class Observer(Protocol):

@@ -135,7 +135,7 @@ def check_steps(asked: Asked, limits: HttpLimits) -> Generator[None, None, Asked
     """
     for tensor, count in asked.unchecked:
         yield from string_steps(tensor.name, count, tensor.data, limits.max_string_bytes)
-    return asked._replace(unchecked=())
+    return Asked(asked.inputs, asked.options)
 
 
 def raw(body: Buffer, signature: Signature, limits: HttpLimits) -> Asked:

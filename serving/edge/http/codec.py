@@ -6,7 +6,7 @@ A body is JSON, or JSON with the elements of some inputs behind it (binary_body.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import orjson
 
@@ -25,7 +25,8 @@ _DEFAULTS = HttpLimits()
 NO_OPTIONS = Options()
 
 
-class Asked(NamedTuple):
+@dataclass(slots=True, init=False)
+class Asked:
     """An infer request's body: tensors in the caller's order, and what is said beside them.
 
     `unchecked` are those with so many or so long strings that they are still to be looked at, in steps.
@@ -33,7 +34,12 @@ class Asked(NamedTuple):
 
     inputs: list[Tensor]
     options: Options
-    unchecked: tuple[tuple[Tensor, int], ...] = ()
+    unchecked: tuple[tuple[Tensor, int], ...]
+
+    def __init__(self, inputs: list[Tensor], options: Options, unchecked: tuple[tuple[Tensor, int], ...] = ()) -> None:
+        self.inputs = inputs
+        self.options = options
+        self.unchecked = unchecked
 
 
 def parse(body: bytes | memoryview) -> dict[str, object]:

