@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.generator import page as generator
 from benchmarks.growth import page as growth
 from benchmarks.markdown import table
+from benchmarks.profile import page as profile
 from benchmarks.summary import DISTURBED_CORES, RULE, Cell, Key, by_round, disturbed, keys, ratio, spread
 from benchmarks.targets import ENTITIES, OURS, judge
 from benchmarks.under_load import page as under_load
@@ -211,6 +212,8 @@ def main(paths: Sequence[str]) -> int:
             results = json.loads(path.read_text())
             print(render(results, shown))
             shown |= results["workloads"].keys()
+    if (sampled := RESULTS / "profile.json").exists():
+        print(profile.render(json.loads(sampled.read_text())))
     if (before := RESULTS / "earlier.json").exists():
         print("## Beside the first data plane\n")
         print(render(json.loads(before.read_text())))
