@@ -10,8 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from benchmarks import machine, wrk
 from benchmarks.contenders import CONTENDERS
@@ -71,6 +74,8 @@ def _turn(name: str, workload: Workload, models: Path, seconds: float) -> list[d
             with _recorded(recording, seconds):
                 load = wrk.apply(url, *asked, callers, seconds + 1)
             found = _samples(recording)
+            if load.failed or load.late or not found:
+                raise RuntimeError(f"{load.failed} failed and {load.late} late answers, {len(found)} samples")
             cores_us = (os.cpu_count() or 1) * 1e6 / load.per_second
             loads.append(
                 {
@@ -104,16 +109,17 @@ def _samples(recording: Path) -> list[Sample]:
 
 
 def _roles(server: Server) -> dict[int, str]:
-    roles = {}
+    roles: dict[int, str] = {}
     for process in server.processes():
-        title = " ".join(process.cmdline())
-        if title.startswith("ray::ServeReplica"):
-            roles[process.pid] = "replica"
-        elif "gateway_worker" in title:
-            roles[process.pid] = "gateway worker"
-        else:
-            roles[process.pid] = "others of Sluice"
+        with suppress(psutil.NoSuchProcess):
+            roles[process.pid] = _role(" ".join(process.cmdline()))
     return roles
+
+
+def _role(title: str) -> str:
+    if title.startswith("ray::ServeReplica"):
+        return "replica"
+    return "gateway worker" if "gateway_worker" in title else "others of Sluice"
 
 
 if __name__ == "__main__":

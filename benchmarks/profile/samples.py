@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 # What a sample's file is called here: the first of these whose text is in its name.
 LIBRARIES = {
-    "kernel": ("[kernel", "[vdso]"),
+    "kernel": ("[kernel", "[vdso]", ".ko"),
     "interpreter, C library": ("libpython", "/bin/python", "libc.so", "ld-linux", "libstdc++", "libpthread", "libm.so"),
     "compiled hot path": ("sluice_hot_path__mypyc",),
     "uvloop": ("uvloop",),

@@ -20,8 +20,9 @@ class HttpSection(Section):
     port: Port = noted("Port of predictions; 0 takes any free one.", 8080)
     workers: int = noted("Gateway processes that share the port.", 1, ge=1, le=256)
     look_us: int = noted(
-        "Microseconds for which a worker looks for what comes next (a request, or the outputs of a batch) before it "
-        "sleeps, where few callers send requests right after one another; 0 sleeps at once.",
+        "Microseconds for which a worker looks for outputs of replicas, for rows of features, and for the next request "
+        "of a lone caller of a replica before it sleeps, where the last ones came within four times that; 0 sleeps at "
+        "once.",
         200,
         ge=0,
         le=10_000,

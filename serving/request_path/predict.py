@@ -93,7 +93,8 @@ class Predictor:
                 if alone:
                     self._rescue.cleared(flight)
                 flight.land(outputs)
-                self.look.landed(variant.backend)
+        finally:
+            self.look.landed(variant.backend, len(spans), flight.ended_at - flight.taken_at)
 
     def describe(self, model: str, version: int | None) -> Description:
         """What an edge tells about a version; raises UnknownModel or NotReady."""
@@ -170,6 +171,7 @@ class Predictor:
             self._wheel.released(request)
             self.accept(request)
             return
+        self.look.read(request.features_s)
         request.queued_at = self._clock()
         try:
             self._enqueue(variant, request)

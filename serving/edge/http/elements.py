@@ -8,7 +8,8 @@ from itertools import chain
 from serving.edge.typed_elements import shown
 from serving.errors import BadRequest
 
-_R, _L = b"rl"
+_R = ord("r")
+_L = ord("l")
 
 
 def may_have_booleans(body: bytes) -> bool:

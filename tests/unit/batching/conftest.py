@@ -62,6 +62,11 @@ class FakeTimers:
         return timer
 
     @property
+    def pending(self) -> int:
+        """How many may fire yet."""
+        return sum(not timer.cancelled for timer in self._set)
+
+    @property
     def next_at(self) -> float:
         """When the next one fires."""
         self._set = [timer for timer in self._set if not timer.cancelled]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from serving.inference import Request, Tensor
 from serving.request_path.loop_look import LoopLook
 from serving.request_path.predict import Predictor
@@ -35,82 +37,130 @@ def looked_s(timers: FakeTimers) -> float:
     return timers.now - began
 
 
-def one_after_another(look: LoopLook, timers: FakeTimers, *, apart_s: float, callers: int = 1) -> None:
-    """Two batches of so many callers, and all that is waited for takes so long."""
+def one_after_another(look: LoopLook, timers: FakeTimers, *, took_s: float, apart_s: float, callers: int = 1) -> None:
+    """Two batches of so many callers, their outputs after so long, and as long until the next request."""
     for _ in range(2):
         look.sent(REPLICAS, callers)
-        timers.now += apart_s
-        look.landed(REPLICAS)
+        timers.now += took_s
+        look.landed(REPLICAS, callers, took_s)
         timers.now += apart_s
 
 
 def test_where_requests_follow_one_another_it_looks_for_a_moment() -> None:
     timers = begun()
     look = LoopLook(timers, MOMENT_S)
-    one_after_another(look, timers, apart_s=SOON_S)
+    one_after_another(look, timers, took_s=SOON_S, apart_s=SOON_S)
     look.sent(REPLICAS, 1)
     assert MOMENT_S <= looked_s(timers) <= MOMENT_S + 2 * TURN_S
+    look.landed(REPLICAS, 1, SOON_S)
+    assert MOMENT_S <= looked_s(timers) <= MOMENT_S + 2 * TURN_S
+    assert not looked_s(timers)
 
 
 def test_what_comes_begins_the_moment_anew_and_never_a_second_look() -> None:
     timers = begun()
     look = LoopLook(timers, MOMENT_S)
-    one_after_another(look, timers, apart_s=SOON_S)
-    for _ in range(5):
+    one_after_another(look, timers, took_s=SOON_S, apart_s=SOON_S)
+    began = timers.now
+    for _ in range(3):
         look.sent(REPLICAS, 1)
-    assert looked_s(timers) <= MOMENT_S + 2 * TURN_S
+        timers.now += SOON_S
+        look.landed(REPLICAS, 1, SOON_S)
+        assert timers.pending == 1
+        timers.now += SOON_S
+    looked_s(timers)
+    assert timers.now - began == pytest.approx(5 * SOON_S + MOMENT_S, abs=2 * TURN_S)
 
 
-def test_where_all_is_far_apart_it_never_looks() -> None:
+def test_where_requests_are_far_apart_only_quick_outputs_are_looked_for() -> None:
     timers = begun()
     look = LoopLook(timers, MOMENT_S)
-    one_after_another(look, timers, apart_s=5 * MOMENT_S)
+    one_after_another(look, timers, took_s=SOON_S, apart_s=5 * MOMENT_S)
+    looked_s(timers)
     look.sent(REPLICAS, 1)
-    assert not looked_s(timers)
-    look.landed(REPLICAS)
+    assert looked_s(timers) >= MOMENT_S
+    look.landed(REPLICAS, 1, SOON_S)
     assert not looked_s(timers)
 
 
 def test_a_model_that_takes_long_is_not_waited_for_awake_but_its_callers_next_request_is() -> None:
     timers = begun()
     look = LoopLook(timers, MOMENT_S)
-    for _ in range(2):
-        look.sent(REPLICAS, 1)
-        assert not looked_s(timers)
-        timers.now += 0.005
-        look.landed(REPLICAS)
-        timers.now += SOON_S
+    one_after_another(look, timers, took_s=0.005, apart_s=SOON_S)
     looked_s(timers)
     look.sent(REPLICAS, 1)
+    assert not looked_s(timers)
     timers.now += 0.005
-    look.landed(REPLICAS)
+    look.landed(REPLICAS, 1, 0.005)
     assert looked_s(timers) >= MOMENT_S
 
 
-def test_of_many_callers_there_is_always_one_whose_turn_it_is() -> None:
+def test_two_batches_of_a_slow_model_at_once_are_not_looked_for_either() -> None:
     timers = begun()
     look = LoopLook(timers, MOMENT_S)
-    one_after_another(look, timers, apart_s=SOON_S, callers=16)
-    look.sent(REPLICAS, 16)
-    assert not looked_s(timers)
+    for _ in range(3):
+        look.sent(REPLICAS, 1)
+        look.sent(REPLICAS, 1)
+        timers.now += 0.005
+        look.landed(REPLICAS, 1, 0.005)
+        assert not looked_s(timers)
+        look.landed(REPLICAS, 1, 0.005)
+        looked_s(timers)
+
+
+@pytest.mark.parametrize(("callers", "batches"), [(16, 1), (1, 16)])
+def test_of_many_callers_there_is_always_one_whose_turn_it_is(callers: int, batches: int) -> None:
+    timers = begun()
+    look = LoopLook(timers, MOMENT_S)
+    one_after_another(look, timers, took_s=SOON_S, apart_s=SOON_S, callers=callers)
+    look.read(SOON_S)
+    looked_s(timers)
+    for _ in range(batches):
+        look.sent(REPLICAS, callers)
+    assert looked_s(timers) < 2 * TURN_S
     look.reads(REPLICAS)
     assert not looked_s(timers)
+
+
+def test_one_large_batch_among_small_ones_ends_the_look_for_the_next_two() -> None:
+    timers = begun()
+    look = LoopLook(timers, MOMENT_S)
+    one_after_another(look, timers, took_s=SOON_S, apart_s=SOON_S)
+    looked_s(timers)
+    for callers, looks in ((16, False), (1, False), (1, True)):
+        look.sent(REPLICAS, callers)
+        assert (looked_s(timers) > 0) is looks
+        look.landed(REPLICAS, callers, SOON_S)
+        looked_s(timers)
 
 
 def test_the_outputs_of_a_few_callers_are_looked_for_and_their_next_requests_are_let_come_together() -> None:
     timers = begun()
     look = LoopLook(timers, MOMENT_S)
-    one_after_another(look, timers, apart_s=SOON_S, callers=3)
+    one_after_another(look, timers, took_s=SOON_S, apart_s=SOON_S, callers=3)
     look.sent(REPLICAS, 3)
     assert looked_s(timers) >= MOMENT_S
-    look.landed(REPLICAS)
+    look.landed(REPLICAS, 3, SOON_S)
+    assert not looked_s(timers)
+
+
+def test_rows_are_looked_for_where_the_last_ones_came_soon() -> None:
+    timers = begun()
+    look = LoopLook(timers, MOMENT_S)
+    look.reads(REPLICAS)
+    assert not looked_s(timers)
+    look.read(SOON_S)
+    look.reads(REPLICAS)
+    assert looked_s(timers) >= MOMENT_S
+    look.read(0.005)
+    look.reads(REPLICAS)
     assert not looked_s(timers)
 
 
 def test_a_moment_of_nothing_is_never_looked_for() -> None:
     timers = begun()
     look = LoopLook(timers)
-    one_after_another(look, timers, apart_s=SOON_S)
+    one_after_another(look, timers, took_s=SOON_S, apart_s=SOON_S)
     look.sent(REPLICAS, 1)
     assert not looked_s(timers)
 
@@ -166,6 +216,32 @@ async def test_what_runs_in_the_loops_own_process_is_never_looked_for() -> None:
         assert caller.data == row_of(1.0)
         assert not looked_s(timers)
         timers.now += SOON_S
+
+
+async def test_a_batch_that_fails_or_is_called_back_is_waited_for_no_more() -> None:
+    timers, backend = begun(), EchoBackend()
+    backend.bad.add(row_of(2.0))
+    predictor = Predictor({"pool": backend}, timers, Counts(), timers.time)
+    route = Route(KEY.model, "salt", (Split("stable", 1, 10_000),), (Served(1, "pool"),))
+    predictor.variants.adopt(RouteTable(1, {KEY.model: route}))
+    predictor.look.moment_s = MOMENT_S
+    for value, leaves in ((2.0, False), (1.0, True)):
+        backend.gate.clear()
+        request = Request(KEY.model, [Tensor("x", "FP32", (1, 2), row_of(value))], Caller(), timers.now)
+        predictor.accept(request)
+        await turns()
+        if leaves:
+            request.leave()
+        backend.gate.set()
+        await turns()
+    looked_s(timers)
+    # Were those still away, five more callers would be too many to look for.
+    for _ in range(3):
+        predictor.look.sent(backend, 4)
+        timers.now += SOON_S
+        predictor.look.landed(backend, 4, SOON_S)
+    predictor.look.sent(backend, 4)
+    assert looked_s(timers) > 0
 
 
 class Inside(EchoBackend):
