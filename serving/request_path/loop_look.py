@@ -5,6 +5,8 @@ A replica looks for its next batch in the same way, see `pool/looking.py`; here 
 
 from __future__ import annotations
 
+import os
+
 from serving.backends.backend import Backend
 from serving.deadline import Timers
 
@@ -12,13 +14,16 @@ from serving.deadline import Timers
 _NEAR = 4
 # Of more callers there is always somebody whose turn it is, and on few cores looking takes their time.
 _FEW_CALLERS = 4
+# Who yields for longer has a core that others need, perhaps the very replica that is waited for: so often nobody looks.
+_LOST_S = 0.00005
+_REST = 64
 
 
 class LoopLook:
     """`moment_s` is how long the loop looks, 0 for never; of the same loop as `timers`.
 
-    While it looks, the loop polls its sockets without sleeping. Only for what replicas run: models in the loop's own
-    process gain nothing that can be measured.
+    While it looks, the loop polls its sockets without sleeping, and yields its core in every turn. Only for what
+    replicas run: models in the loop's own process gain nothing that can be measured.
     """
 
     __slots__ = (
@@ -28,6 +33,7 @@ class LoopLook:
         "_looking",
         "_outputs_near",
         "_request_near",
+        "_rest",
         "_rows_near",
         "_timers",
         "_until",
@@ -42,6 +48,7 @@ class LoopLook:
         self._callers = (0, 0)
         self._outputs_near = self._request_near = self._rows_near = False
         self._landed_at = self._until = 0.0
+        self._rest = 0
         self._looking = False
 
     def sent(self, backend: Backend, callers: int) -> None:
@@ -81,6 +88,9 @@ class LoopLook:
         return False
 
     def _look_if(self, now: float, *, near: bool) -> None:
+        if near and self._rest:
+            self._rest -= 1
+            near = False
         self._until = now + self.moment_s if near else 0.0
         if near and not self._looking:
             self._looking = True
@@ -89,6 +99,10 @@ class LoopLook:
     def _look(self) -> None:
         now = self._timers.time()
         if now < self._until:
-            self._timers.call_at(now, self._look)
-        else:
-            self._looking = False
+            os.sched_yield()
+            if self._timers.time() - now < _LOST_S:
+                self._timers.call_at(now, self._look)
+                return
+            self._rest = _REST
+            self._until = 0.0
+        self._looking = False

@@ -157,6 +157,35 @@ def test_rows_are_looked_for_where_the_last_ones_came_soon() -> None:
     assert not looked_s(timers)
 
 
+class Shared(FakeTimers):
+    """A clock of a core that others have for `lost_s` between any two readings."""
+
+    lost_s = 0.0
+
+    def time(self) -> float:
+        self.now += self.lost_s
+        return self.now
+
+
+def test_where_others_need_the_core_it_stops_at_once_and_does_not_look_for_a_while() -> None:
+    timers = Shared()
+    timers.now = 100.0
+    look = LoopLook(timers, MOMENT_S)
+    one_after_another(look, timers, took_s=SOON_S, apart_s=SOON_S)
+    looked_s(timers)
+    timers.lost_s = 0.00006
+    look.sent(REPLICAS, 1)
+    assert looked_s(timers) < MOMENT_S
+    assert not timers.pending
+    timers.lost_s = 0.0
+    rested = 0
+    while not looked_s(timers):
+        look.landed(REPLICAS, 1, SOON_S)
+        look.sent(REPLICAS, 1)
+        rested += 1
+    assert rested > 20
+
+
 def test_a_moment_of_nothing_is_never_looked_for() -> None:
     timers = begun()
     look = LoopLook(timers)
