@@ -19,7 +19,7 @@ import psutil
 from benchmarks import machine, wrk
 from benchmarks.contenders import CONTENDERS
 from benchmarks.profile.page import render
-from benchmarks.profile.samples import Sample, parse, shares
+from benchmarks.profile.samples import Sample, counts, parse
 from benchmarks.server import Server
 from benchmarks.workload import WORKLOADS, Workload
 
@@ -76,7 +76,8 @@ def _turn(name: str, workload: Workload, models: Path, seconds: float) -> list[d
             found = _samples(recording)
             if load.failed or load.late or not found:
                 raise RuntimeError(f"{load.failed} failed and {load.late} late answers, {len(found)} samples")
-            cores_us = (os.cpu_count() or 1) * 1e6 / load.per_second
+            # Of a core, for each sample and each request of the time in which samples were taken.
+            us = 1e6 / SAMPLES_PER_S / (load.per_second * seconds)
             loads.append(
                 {
                     "contender": name,
@@ -84,9 +85,10 @@ def _turn(name: str, workload: Workload, models: Path, seconds: float) -> list[d
                     "callers": callers,
                     "per_second": load.per_second,
                     "samples": len(found),
+                    "cores": os.cpu_count(),
                     "us": {
-                        role: {library: round(share * cores_us, 2) for library, share in libraries.items()}
-                        for role, libraries in shares(found, _roles(server)).items()
+                        role: {library: round(n * us, 2) for library, n in libraries.items()}
+                        for role, libraries in counts(found, _roles(server)).items()
                     },
                 }
             )

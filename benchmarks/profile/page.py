@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.markdown import table
-from benchmarks.profile.samples import CLIENT, IDLE, LIBRARIES, OTHERS, REST
+from benchmarks.profile.samples import CLIENT, LIBRARIES, OTHERS, REST
 
-_ROLES = ("gateway worker", "replica", "others of Sluice", CLIENT, OTHERS, IDLE)
+_ROLES = ("gateway worker", "replica", "others of Sluice", CLIENT, OTHERS)
 _BODIES = {"mlp": "JSON", "binary": "binary tensors"}
 # Of a request's time; less is left out.
 _LEAST_SHARE = 0.005
@@ -20,7 +20,7 @@ def render(results: Mapping[str, Any]) -> str:
     compiled = "the hot path compiled" if facts.get("compiled") else "all of it plain Python"
     head = (
         f"`perf` sampled all cores while one thread of wrk asked the tiny model, {results['seconds']:g} s a load; "
-        "microseconds of a core for each request, the machine's idle time divided among the requests as well. "
+        "microseconds of a core for each request. What the cores have left of their time is idle. "
         f"Measured on {results['began']} at commit {facts['commit']}, {compiled}. Sampling slows all of it a little. "
         "The kernel's share is that of whoever called it: who sends on the loopback does the receiver's part of TCP."
     )
@@ -31,18 +31,16 @@ def render(results: Mapping[str, Any]) -> str:
 
 
 def _rows(load: Mapping[str, Any], columns: list[str]) -> list[list[str]]:
-    whole = sum(sum(libraries.values()) for libraries in load["us"].values())
+    whole = load["cores"] * 1e6 / load["per_second"]
     engine = load["contender"].removeprefix("sluice-")
     title = f"{engine}, {_BODIES[load['workload']]}, {load['callers']} ({load['per_second']:,.0f})"
     rows = []
+    left = whole
     for role in _ROLES:
         libraries = load["us"].get(role, {})
         spent = sum(libraries.values())
-        if spent < whole * _LEAST_SHARE:
-            continue
-        if role == IDLE:
-            rows.append([title, role, *[""] * len(columns), f"{spent:.1f}"])
-        else:
+        left -= spent
+        if spent >= whole * _LEAST_SHARE:
             rows.append([title, role, *(f"{libraries.get(name, 0.0):.1f}" for name in columns), f"{spent:.1f}"])
-        title = ""
-    return rows
+            title = ""
+    return [*rows, [title, "idle", *[""] * len(columns), f"{max(left, 0.0):.1f}"]]

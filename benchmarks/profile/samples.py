@@ -1,4 +1,4 @@
-"""Samples of `perf script`, and what share of all time each process spent in each library."""
+"""Samples of `perf script`, counted by process and library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ LIBRARIES = {
     "NumPy": ("numpy",),
 }
 REST = "rest"
-IDLE = "idle"
 CLIENT = "client"
 OTHERS = "everybody else"
 
@@ -42,13 +41,15 @@ def parse(text: str) -> list[Sample]:
     ]
 
 
-def shares(samples: Sequence[Sample], roles: Mapping[int, str]) -> dict[str, dict[str, float]]:
-    """By role and library, as shares of all samples; who has no role is the client, by its name, or somebody else."""
-    counts: dict[str, Counter[str]] = {}
+def counts(samples: Sequence[Sample], roles: Mapping[int, str]) -> dict[str, Counter[str]]:
+    """Samples by role and library, those of nobody left out; who has no role is the client, by its name, or another."""
+    found: dict[str, Counter[str]] = {}
     for sample in samples:
-        role = IDLE if not sample.pid else roles.get(sample.pid, CLIENT if sample.name == "wrk" else OTHERS)
-        counts.setdefault(role, Counter())[library(sample.file)] += 1
-    return {role: {name: n / len(samples) for name, n in found.items()} for role, found in counts.items()}
+        # A core that is halted is not sampled each time, so nobody's time is what the others leave.
+        if sample.pid:
+            role = roles.get(sample.pid, CLIENT if sample.name == "wrk" else OTHERS)
+            found.setdefault(role, Counter())[library(sample.file)] += 1
+    return found
 
 
 def library(file: str) -> str:

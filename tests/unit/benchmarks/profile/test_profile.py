@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.profile.page import render
-from benchmarks.profile.samples import Sample, library, parse, shares
+from benchmarks.profile.samples import Sample, counts, library, parse
 
 SCRIPT = """
           python   812  ffffffff810a1b2c ([kernel.kallsyms])
@@ -27,12 +27,13 @@ def test_a_sample_is_a_name_a_process_and_a_file() -> None:
     ]
 
 
-def test_shares_are_of_all_time_and_add_up_to_one() -> None:
-    found = shares(parse(SCRIPT), {812: "gateway worker", 930: "replica"})
-    assert found["gateway worker"] == {"kernel": pytest.approx(0.2)}
-    assert found["replica"] == {"interpreter, C library": pytest.approx(0.2)}
-    assert set(found) == {"gateway worker", "replica", "idle", "client", "everybody else"}
-    assert sum(sum(libraries.values()) for libraries in found.values()) == pytest.approx(1)
+def test_samples_are_counted_by_process_and_library_and_those_of_nobody_are_left_out() -> None:
+    assert counts(parse(SCRIPT), {812: "gateway worker", 930: "replica"}) == {
+        "gateway worker": {"kernel": 1},
+        "replica": {"interpreter, C library": 1},
+        "client": {"rest": 1},
+        "everybody else": {"rest": 1},
+    }
 
 
 @pytest.mark.parametrize(
@@ -57,10 +58,10 @@ def test_the_page_has_a_line_for_each_process_that_took_part_and_none_for_a_trif
         "workload": "binary",
         "callers": 64,
         "per_second": 40_000.0,
+        "cores": 2,
         "us": {
             "gateway worker": {"kernel": 8.0, "orjson": 1.5},
             "replica": {"onnxruntime": 2.0},
-            "idle": {"kernel": 4.0},
             "everybody else": {"rest": 0.01},
         },
     }
@@ -69,5 +70,5 @@ def test_the_page_has_a_line_for_each_process_that_took_part_and_none_for_a_trif
     assert lines == [
         "| ray, binary tensors, 64 (40,000) | gateway worker | 8.0 | 0.0 | 0.0 | 0.0 | 1.5 | 0.0 | 0.0 | 0.0 | 9.5 |",
         "|  | replica | 0.0 | 0.0 | 0.0 | 0.0 | 0.0 | 2.0 | 0.0 | 0.0 | 2.0 |",
-        "|  | idle |  |  |  |  |  |  |  |  | 4.0 |",
+        "|  | idle |  |  |  |  |  |  |  |  | 38.5 |",
     ]
