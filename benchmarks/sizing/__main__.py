@@ -41,7 +41,7 @@ def page() -> Iterator[str]:
     yield links_table(links(peers["workloads"]["mlp"]["body_bytes"], answer_bytes(peers)), RATE)
     yield check_table(checks(peers, known))
     entity_us = entity_cost_us(read("encodings.json"), known)
-    heavy_us = heavy_row_us(read("under-load-overload-ray.json"))
+    heavy_us = heavy_row_us(read("sizing-overload.json"))
     yield f"By ids: {entity_us:.1f} us more of a worker. The model of 1 ms a row: {heavy_us:,.0f} us of a replica."
     yield plans_table(simulated(plan) for plan in plans(known, entity_us, heavy_us))
 

@@ -12,7 +12,7 @@ from benchmarks.sizing.fleet import Fleet, Load, Run, simulate
 
 RATE = 100_000.0
 MODELS = 1_000
-# A model of 1 ms a row, as `results/under-load-overload-ray.json` has it; few rows together, as its goal allows.
+# A model of 1 ms a row, as `results/sizing-overload.json` has it; few rows together, as its goal allows.
 HEAVY_ROWS = 8
 
 

@@ -55,4 +55,4 @@ def test_the_results_make_costs_that_hold_against_what_was_measured() -> None:
 
 def test_ids_cost_a_worker_more_and_the_heavy_model_is_as_heavy_as_its_name() -> None:
     assert 5 < entity_cost_us(read("encodings.json"), costs(read(POOL))) < 20
-    assert heavy_row_us(read("under-load-overload-ray.json")) == pytest.approx(1_000, rel=0.15)
+    assert heavy_row_us(read("sizing-overload.json")) == pytest.approx(1_000, rel=0.15)
