@@ -17,6 +17,7 @@ from serving.edge.http.exchange import Exchange
 from serving.edge.http.intake import Intake, Stage
 from serving.edge.http.read_pace import ReadPace
 from serving.edge.http.request_head import NO_HEAD, RequestHead
+from serving.edge.unread import unread_bytes
 from serving.inference import Buffer
 
 _CLOSE = b"connection: close\r\n"
@@ -205,8 +206,8 @@ class Connection(asyncio.Protocol):
     # --- inside
 
     def _over_twice(self, since: float, *, over: bool) -> bool:
-        """Whether the last sweep found it over, too: what came while the loop was held up has been read in between."""
-        again = over and self._expired == since
+        """Whether the last sweep found it over, too, and nothing has come that a loop that was held up has not read."""
+        again = over and self._expired == since and not unread_bytes(self._transport)
         self._expired = since if over else -inf
         return again
 

@@ -18,7 +18,9 @@ import uvloop
 from serving.edge.http.connection import Connection
 from serving.edge.http.limits import HttpLimits
 from serving.edge.http.server import HttpServer
-from serving.testing.predictions import FakePredictions, RecordingObserver
+from serving.errors import ServingError
+from serving.inference import Answer, Request
+from serving.testing.predictions import FakePredictions, RecordingObserver, mean_answer
 from tests.integration.standstill import stop
 
 GET = b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -175,6 +177,33 @@ def test_what_came_while_the_loop_was_held_up_is_answered(cut: int) -> None:
                 client.send(GET)
 
     run(use, FAST)
+
+
+def test_what_came_while_others_requests_held_the_loop_up_is_answered() -> None:
+    predictions = FakePredictions()
+
+    async def use(worker: Worker) -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(worker.address) as client:
+            client.setblocking(False)
+            client.send(GET)
+            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+            (connection,) = worker.server._edge.connections
+            assert isinstance(connection, Connection)
+            _, other = await worker.connect()
+            await until(lambda: connection._expired > 0)
+
+            def held_up(request: Request) -> Answer | ServingError:
+                # While sockets are read: timers come before the next time that they are.
+                client.send(GET)
+                time.sleep(0.5)
+                return mean_answer(request)
+
+            predictions.reply = held_up
+            other.write(infer(1.0))
+            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+
+    run(use, HttpLimits(idle_s=0.3, sweep_s=0.1), predictions)
 
 
 def test_a_slow_client_costs_only_its_own_connection() -> None:
