@@ -20,5 +20,5 @@ def unread_bytes(transport: asyncio.Transport | None) -> int:
         return 0
     try:
         return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.FIONREAD, _NONE), sys.byteorder)
-    except OSError:
+    except (OSError, ValueError):
         return 0

@@ -182,7 +182,8 @@ class Connection(asyncio.Protocol):
                 self._time_out()
         elif not (self._exchanges or self._held):
             allowed_s = limits.idle_s if self._used else limits.head_s
-            if self._over_twice(self._since, over=waited > allowed_s):
+            # What came during a turn that has not ended yet is read after timers have run.
+            if self._over_twice(self._since, over=waited > allowed_s) and not unread_bytes(self._transport):
                 self._finish()
 
     def close_if_idle(self) -> bool:
@@ -206,8 +207,8 @@ class Connection(asyncio.Protocol):
     # --- inside
 
     def _over_twice(self, since: float, *, over: bool) -> bool:
-        """Whether the last sweep found it over, too, and nothing has come that a loop that was held up has not read."""
-        again = over and self._expired == since and not unread_bytes(self._transport)
+        """Whether the last sweep found it over, too: what came while the loop was held up has been read in between."""
+        again = over and self._expired == since
         self._expired = since if over else -inf
         return again
 
