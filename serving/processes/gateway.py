@@ -241,7 +241,7 @@ async def build_gateway(start: StartMessage) -> Gateway:
         None if near_cache is None else near_cache.reader.kept,
     )
     predictor = Predictor(backends, LoopTimers(clock), recorder, clock, look_ups)
-    _settle(predictor, settings)
+    _set_up(predictor, settings)
     learning = GatewayLearning(predictor.queues.estimates, start.models, start.estimates)
     versions = GatewayVersions(settings, backends, predictor.variants, pools.backend)
 
@@ -331,7 +331,7 @@ def _views(settings: Settings) -> list[FeatureView]:
     return [section.compiled(name) for name, section in settings.feature_views.items()]
 
 
-def _settle(predictor: Predictor, settings: Settings) -> None:
+def _set_up(predictor: Predictor, settings: Settings) -> None:
     predictor.queues.total.most = settings.http.max_queued_rows
     predictor.look.moment_s = settings.http.look_us / 1e6
 

@@ -53,25 +53,29 @@ class LoopLook:
 
     def sent(self, backend: Backend, callers: int) -> None:
         """A batch of so many callers leaves; its outputs are waited for until `landed`, which always follows."""
+        if not backend.beside():
+            return
         self._away += callers
         self._callers = (self._callers[1], callers)
-        if self._may_look(backend):
+        if self._may_look():
             now = self._timers.time()
             self._request_near = self._is_near(now - self._landed_at)
             self._look_if(now, near=self._outputs_near)
 
     def landed(self, backend: Backend, callers: int, took_s: float) -> None:
         """The batch is over after so many seconds; where no other one is away, the next request is waited for."""
+        if not backend.beside():
+            return
         self._away -= callers
         self._outputs_near = self._is_near(took_s)
-        if not self._away and self._may_look(backend):
+        if not self._away and self._may_look():
             now = self._landed_at = self._timers.time()
             # Of several callers who are answered at once, the first to ask again would not have the others beside it.
             self._look_if(now, near=self._request_near and max(self._callers) == 1)
 
     def reads(self, backend: Backend) -> None:
         """Rows of features are waited for, by a request that the backend is to run."""
-        if self._rows_near and self._may_look(backend):
+        if self._rows_near and backend.beside() and self._may_look():
             self._look_if(self._timers.time(), near=True)
 
     def read(self, took_s: float) -> None:
@@ -81,8 +85,8 @@ class LoopLook:
     def _is_near(self, seconds: float) -> bool:
         return seconds < _NEAR * self.moment_s
 
-    def _may_look(self, backend: Backend) -> bool:
-        if self.moment_s and max(self._away, *self._callers) <= _FEW_CALLERS and backend.beside():
+    def _may_look(self) -> bool:
+        if self.moment_s and max(self._away, *self._callers) <= _FEW_CALLERS:
             return True
         self._until = 0.0
         return False
