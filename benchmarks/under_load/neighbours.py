@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from benchmarks.encodings import BinaryTensors
 from benchmarks.open_loop.questions import questions
 from benchmarks.summary import order, spread
+from benchmarks.under_load.another_program import another_program
 from benchmarks.under_load.applying import beside
 from benchmarks.under_load.models import calibrated, tiny
 from benchmarks.under_load.promises import at_most, median_ratio, ratios, rows_of
@@ -18,6 +20,8 @@ RATE = 200.0
 # Of one slot's time: what is asked of the slow model, in requests that each would run alone.
 SHARES = {"alone": 0.0, "light": 0.3, "busy": 0.9, "flooded": 4.0}
 BESIDE = ("light", "busy", "flooded")
+# Instead of the slow model: somebody else's program that keeps a core busy as the slow model does where it is `busy`.
+STRANGER = "another program"
 SLO_S = 0.025
 TIMES = 3.0
 
@@ -33,10 +37,12 @@ def measure(engine: str, run_ms: float, options: tuple[int, int, float], seed: i
             client = Client(session.port, [questions(small), questions(slow)])
             beside(client, [Phase("small", RATE, 3.0), Phase("slow", 5.0, 3.0)], seed, SLO_S)
             for number in range(rounds):
-                for name in order(list(SHARES), number, seed):
-                    rate = max(SHARES[name] * 1e3 / run_ms, 1e-9)
+                for name in order([*SHARES, STRANGER], number, seed):
+                    rate = max(SHARES.get(name, 0.0) * 1e3 / run_ms, 1e-9)
                     streams = [Phase("small", RATE, seconds), Phase("slow", rate, seconds)]
-                    of_small, of_slow = beside(client, streams, seed + number, SLO_S)
+                    busy = another_program(run_ms / 1e3, SHARES["busy"] * 1e3 / run_ms, seed + number)
+                    with busy if name == STRANGER else nullcontext():
+                        of_small, of_slow = beside(client, streams, seed + number, SLO_S)
                     told.append({"round": number, "beside": name, "small": of_small, "slow": of_slow})
             client.close()
     p99 = _p99(told)
@@ -72,12 +78,13 @@ def method(results: dict[str, Any]) -> str:
     return (
         f"{RATE:g} requests a second to the small model, {rounds[0]['small']['seconds']:g} s in each of "
         f"{1 + max(one['round'] for one in rounds)} rounds: alone, and beside a model whose run takes "
-        f"{results['run_ms']:g} ms and which is asked for {_shares()} of what one slot can run. What limits the small "
-        "one is the cores. Not the threads of a session: each version has one of its own, and runs in the thread that "
+        f"{results['run_ms']:g} ms and which is asked for {_shares()} of what one slot can run; and beside another "
+        "program that has nothing to do with the server and keeps a core busy as the slow model does where it is busy. "
+        "What the small one loses beside that is the core's; what it loses beside the slow model above that is the "
+        "server's. Not the threads of a session: each version has one of its own, and runs in the thread that "
         "asks. Not the process: long runs have a thread and a slot of their own (`serving/pool/aside.py` in a replica) "
         "and leave the interpreter to others; who waited for one would wait for up to "
-        f"{results['run_ms']:g} ms, as with the first run of each size, which nobody knows to be long yet. "
-        "But each run keeps a core busy, and generator, gateway and the rest of the replica share what is left."
+        f"{results['run_ms']:g} ms, as with the first run of each size, which nobody knows to be long yet."
     )
 
 
@@ -96,7 +103,7 @@ def _p99(rounds: list[dict[str, Any]]) -> dict[tuple[int, str], float | None]:
 
 def _over_rounds(results: dict[str, Any]) -> list[list[str]]:
     p99 = _p99(results["rounds"])
-    found = {name: ratios(p99, name, "alone") for name in BESIDE}
+    found = {name: ratios(p99, name, "alone") for name in (*BESIDE, STRANGER)}
     rest = [""] * (len(HEAD) - 4)
     return [["all", name, "", f"x alone: {spread(values)}", *rest] for name, values in found.items() if values]
 

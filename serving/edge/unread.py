@@ -1,24 +1,41 @@
-"""Bytes that have come and that nobody has read yet."""
+"""Bytes that have come and that nobody has read yet, which an idle connection must not be closed over."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
+import socket
 import sys
 import termios
 
 _NONE = bytes(4)
 
 
-def unread_bytes(transport: asyncio.Transport | None) -> int:
-    """How many wait in the kernel to be read from this connection; 0 where it has no socket, or none any more.
+def end_unless_unread(transport: asyncio.WriteTransport | None) -> bool:
+    """End our side of a connection on which all was said, unless something waits to be read; whether nothing does.
 
-    A loop that was held up runs its timers before it reads what has come meanwhile.
+    A loop that was held up runs its timers before it reads what has come meanwhile. The end leaves at once: a transport's
+    own waits for the next turn, and what the client sends until then would be lost.
     """
     sock = None if transport is None else transport.get_extra_info("socket")
-    if sock is None:
-        return 0
+    if transport is None or sock is None:
+        return True
     try:
-        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.FIONREAD, _NONE), sys.byteorder)
+        if fcntl.ioctl(sock.fileno(), termios.FIONREAD, _NONE) != _NONE:
+            return False
     except (OSError, ValueError):
-        return 0
+        return True
+    if transport.can_write_eof() and not transport.get_write_buffer_size():
+        _shut(sock)
+    return True
+
+
+def _shut(sock: socket.socket) -> None:
+    # What a transport gives has no shutdown of its own.
+    twin = socket.socket(sock.family, sock.type, sock.proto, sock.fileno())
+    try:
+        with contextlib.suppress(OSError):
+            twin.shutdown(socket.SHUT_WR)
+    finally:
+        twin.detach()

@@ -17,7 +17,7 @@ from serving.edge.http.exchange import Exchange
 from serving.edge.http.intake import Intake, Stage
 from serving.edge.http.read_pace import ReadPace
 from serving.edge.http.request_head import NO_HEAD, RequestHead
-from serving.edge.unread import unread_bytes
+from serving.edge.unread import end_unless_unread
 from serving.inference import Buffer
 
 _CLOSE = b"connection: close\r\n"
@@ -183,12 +183,12 @@ class Connection(asyncio.Protocol):
         elif not (self._exchanges or self._held):
             allowed_s = limits.idle_s if self._used else limits.head_s
             # What came during a turn that has not ended yet is read after timers have run.
-            if self._over_twice(self._since, over=waited > allowed_s) and not unread_bytes(self._transport):
+            if self._over_twice(self._since, over=waited > allowed_s) and end_unless_unread(self._transport):
                 self._finish()
 
     def close_if_idle(self) -> bool:
-        """Close where no request is on the connection, not even part of one."""
-        if self._exchanges or self._held or self._finishing or self._intake.stage is not Stage.BETWEEN:
+        """Close where no request is on the connection, not even part of one, and none has come to be read."""
+        if self.idle_since is None or not end_unless_unread(self._transport):
             return False
         self._finish()
         return True

@@ -158,6 +158,5 @@ class Edge:
     def _make_room(self) -> bool:
         # Several at once: finding them is a walk over all connections.
         idle = [(since, id(one), one) for one in self.connections if (since := one.idle_since) is not None]
-        for _, _, connection in heapq.nsmallest(_EVICTED, idle):
-            connection.close_if_idle()
-        return bool(idle)
+        closed = [connection.close_if_idle() for _, _, connection in heapq.nsmallest(_EVICTED, idle)]
+        return any(closed)

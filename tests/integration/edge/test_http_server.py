@@ -206,6 +206,36 @@ def test_what_came_while_others_requests_held_the_loop_up_is_answered() -> None:
     run(use, HttpLimits(idle_s=0.3, sweep_s=0.1), predictions)
 
 
+def test_the_end_of_an_idle_connection_leaves_before_anything_else_is_done() -> None:
+    async def use(worker: Worker) -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(worker.address) as client:
+            client.setblocking(False)
+            client.send(GET)
+            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+            (connection,) = worker.server._edge.connections
+            assert connection.close_if_idle()
+            # The loop has had no turn since: who asks now knows.
+            assert client.recv(1000) == b""
+
+    run(use)
+
+
+def test_an_idle_connection_is_not_closed_to_make_room_over_a_request_that_has_come() -> None:
+    async def use(worker: Worker) -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(worker.address) as client:
+            client.setblocking(False)
+            client.send(GET)
+            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+            (connection,) = worker.server._edge.connections
+            client.send(GET)
+            assert not connection.close_if_idle()
+            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+
+    run(use)
+
+
 def test_a_slow_client_costs_only_its_own_connection() -> None:
     async def use(worker: Worker) -> None:
         slow_reader, slow = await worker.connect()
