@@ -25,7 +25,7 @@ def another_program(run_s: float, per_second: float, seed: int) -> Iterator[None
 
 
 def _keep_busy(run_s: float, per_second: float, seed: int, parent: int) -> None:
-    drawn = random.Random(seed)  # noqa: S311 - a schedule, no secret
+    drawn = random.Random(seed)
     due = time.perf_counter()
     while os.getppid() == parent:
         due += drawn.expovariate(per_second)

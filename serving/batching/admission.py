@@ -17,7 +17,8 @@ class Ahead(NamedTuple):
 
     `batch_rows` run together, on `servers` at the same time. `others_s` are estimated seconds of work of other versions
     that share them, which at most take turns with it. `lag_s` is how far the gateway itself is behind. `drained_s` are
-    the seconds in which so many rows have been seen to leave the queue, whatever the runs alone would take.
+    the seconds in which so many rows have been seen to leave the queue, whatever the runs alone would take. Meanwhile
+    `coming_per_s` more come each second, and run with it.
     """
 
     running_s: float
@@ -27,18 +28,22 @@ class Ahead(NamedTuple):
     others_s: float = 0.0
     lag_s: float = 0.0
     drained_s: float = 0.0
+    coming_per_s: float = 0.0
 
 
 def finish_s(ahead: Ahead, estimate: Estimate, rows: int) -> float:
     """Seconds until a request of so many rows that arrives now is answered, were it accepted.
 
-    Batches run full, the last of them with its own rows, and 99 of 100 times no slower than this: so that what is
-    accepted is answered in time, not half of it.
+    Batches run full, the last of them with its own rows and those that come before it begins, and 99 of 100 times no
+    slower than this: so that what is accepted is answered in time, not half of it.
     """
     together = ahead.rows + rows
     batches = ceil(together / ahead.batch_rows)
     # Full batches share the servers; the batch with its own last row then runs by itself.
     queued_s = (estimate.fixed_s * (batches - 1) + estimate.row_s * max(together - ahead.batch_rows, 0)) / ahead.servers
-    last = estimate.late_s(min(together, ahead.batch_rows))
-    waits_s = ahead.running_s + queued_s + min(ahead.others_s / ahead.servers, queued_s + last)
-    return ahead.lag_s + max(waits_s, ahead.drained_s) + last
+    alone_s = estimate.late_s(min(together, ahead.batch_rows))
+    waits_s = ahead.running_s + queued_s + min(ahead.others_s / ahead.servers, queued_s + alone_s)
+    waits_s = max(waits_s, ahead.drained_s)
+    # Its own batch takes along who comes until it begins.
+    last_s = estimate.late_s(min(together + ahead.coming_per_s * waits_s, ahead.batch_rows))
+    return ahead.lag_s + waits_s + last_s

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import fcntl
 import socket
-import sys
 import termios
 
 _NONE = bytes(4)
@@ -15,8 +14,8 @@ _NONE = bytes(4)
 def end_unless_unread(transport: asyncio.WriteTransport | None) -> bool:
     """End our side of a connection on which all was said, unless something waits to be read; whether nothing does.
 
-    A loop that was held up runs its timers before it reads what has come meanwhile. The end leaves at once: a transport's
-    own waits for the next turn, and what the client sends until then would be lost.
+    A loop that was held up runs its timers before it reads what has come meanwhile. The end leaves at once: that of a
+    transport waits for the next turn, and what the client sends until then would be lost.
     """
     sock = None if transport is None else transport.get_extra_info("socket")
     if transport is None or sock is None:

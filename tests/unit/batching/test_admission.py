@@ -39,7 +39,8 @@ def test_more_before_it_never_makes_a_request_earlier_and_more_servers_never_lat
 ) -> None:
     ahead = Ahead(0.01, before, batch_rows, servers)
     finish = finish_s(ahead, estimate, rows)
-    for more in ({"rows": before + 7}, {"running_s": 0.02}, {"others_s": 0.5}, {"lag_s": 0.1}, {"drained_s": 0.7}):
+    slower = {"running_s": 0.02, "others_s": 0.5, "lag_s": 0.1, "drained_s": 0.7, "coming_per_s": 900.0}
+    for more in ({"rows": before + 7}, *({name: value} for name, value in slower.items())):
         assert finish_s(ahead._replace(**more), estimate, rows) >= finish * (1.0 - 1e-9)
     assert finish_s(ahead._replace(servers=servers + 1), estimate, rows) <= finish * (1.0 + 1e-9)
 
@@ -49,6 +50,16 @@ def test_others_take_turns_and_never_more_than_their_share() -> None:
     alone = finish_s(Ahead(0.0, 0, 10), estimate, 10)
     assert finish_s(Ahead(0.0, 0, 10, others_s=0.002), estimate, 10) == pytest.approx(alone + 0.002)
     assert finish_s(Ahead(0.0, 0, 10, others_s=60.0), estimate, 10) == pytest.approx(2.0 * alone)
+
+
+def test_a_batch_takes_along_who_comes_before_it_begins() -> None:
+    estimate = Estimate(0.0, 0.001, margin=1.0)
+    before = Ahead(0.010, 2, 16)
+    assert finish_s(before, estimate, 1) == pytest.approx(0.013)
+    assert finish_s(before._replace(coming_per_s=500.0), estimate, 1) == pytest.approx(0.018)
+    # No more than run together, and nobody where it begins at once.
+    assert finish_s(before._replace(coming_per_s=1e6), estimate, 1) == pytest.approx(0.026)
+    assert finish_s(before._replace(running_s=0.0, coming_per_s=1e6), estimate, 1) == pytest.approx(0.003)
 
 
 def test_an_idle_server_answers_in_the_time_of_a_slow_run() -> None:

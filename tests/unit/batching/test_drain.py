@@ -49,3 +49,17 @@ def test_a_queue_that_is_empty_for_a_moment_forgets_little() -> None:
     for number in range(50):
         drain.took(40, 0, 0.1 + number * 0.001)
     assert drain.row_s > 0.9 * before
+
+
+def test_how_many_rows_come_is_told_by_what_leaves_and_what_is_left() -> None:
+    drain = Drain()
+    for number in range(200):
+        # Every other time half of them have to wait.
+        drain.took(10 if number % 2 else 5, 0 if number % 2 else 5, number * 0.01)
+    assert drain.coming_per_s == pytest.approx(750.0, rel=0.4)
+    for number in range(200):
+        drain.took(1, 0, 2.0 + number * 0.01)
+    assert drain.coming_per_s == pytest.approx(100.0, rel=0.05)
+    # A pause counts as long as it was.
+    drain.took(1, 0, 60.0)
+    assert drain.coming_per_s < 2.0

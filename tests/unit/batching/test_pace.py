@@ -93,3 +93,15 @@ def test_the_gap_between_requests_follows_their_pace() -> None:
     for number in range(20):
         arrivals.saw(3_600.0 + number * 0.001)
     assert arrivals.wait_s(dear, 1, 1.0) > 0.0
+
+
+def test_what_a_short_wait_was_longer_than_thought_is_not_multiplied_into_long_ones() -> None:
+    pace = Pace(LatencyModel(Estimate(0.0, 0.001, 1.0)), 0.05, 64)
+    for _ in range(2_000):
+        # Three times as long as predicted, and 2 ms: nothing to a goal of 50.
+        pace.judged(0.001, 0.003)
+    assert pace.drag <= 1.0
+    for _ in range(2_000):
+        predicted_s = 0.02 * pace.drag
+        pace.judged(predicted_s, 0.04)
+    assert 1.8 <= pace.drag <= 2.0
