@@ -161,7 +161,7 @@ def test_the_folder_of_an_embedded_server_is_a_backup(tmp_path: Path) -> None:
 
 def share_again(then: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether the routes are those of then, though another table was in force meanwhile."""
-    return now["epoch"] > then["epoch"] and now["routes"] == then["routes"]
+    return bool(now["epoch"] > then["epoch"] and now["routes"] == then["routes"])
 
 
 @contextmanager

@@ -39,9 +39,15 @@ def test_more_before_it_never_makes_a_request_earlier_and_more_servers_never_lat
 ) -> None:
     ahead = Ahead(0.01, before, batch_rows, servers)
     finish = finish_s(ahead, estimate, rows)
-    slower = {"running_s": 0.02, "others_s": 0.5, "lag_s": 0.1, "drained_s": 0.7, "coming_per_s": 900.0}
-    for more in ({"rows": before + 7}, *({name: value} for name, value in slower.items())):
-        assert finish_s(ahead._replace(**more), estimate, rows) >= finish * (1.0 - 1e-9)
+    for more in (
+        ahead._replace(rows=before + 7),
+        ahead._replace(running_s=0.02),
+        ahead._replace(others_s=0.5),
+        ahead._replace(lag_s=0.1),
+        ahead._replace(drained_s=0.7),
+        ahead._replace(coming_per_s=900.0),
+    ):
+        assert finish_s(more, estimate, rows) >= finish * (1.0 - 1e-9)
     assert finish_s(ahead._replace(servers=servers + 1), estimate, rows) <= finish * (1.0 + 1e-9)
 
 
