@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from serving.batching.admission import Ahead
 from serving.batching.fair_share import Entrant
 from serving.batching.pace import Pace
 from serving.batching.row_queue import RowQueue
@@ -95,8 +96,18 @@ class Gate:
     def _finish_s(self, rows: int, priority: int) -> float:
         pace = self._pace
         share = self._shares.of(long=pace.long)
-        before = self._queue.rows_before(priority)
-        return pace.finish_s(share.running_s(self._clock()), before, rows, share.others_s(self._of), self._lag.seconds)
+        before, now, drain = self._queue.rows_before(priority), self._clock(), pace.drain
+        ahead = Ahead(
+            share.running_s(now),
+            before,
+            pace.window.most_rows,
+            pace.servers,
+            share.others_s(self._of),
+            self._lag.seconds,
+            before * drain.row_s,
+            drain.coming_per_s(now),
+        )
+        return pace.finish_s(ahead, rows)
 
     def _is_first(self, rows: int, priority: int, left_s: float) -> bool:
         """Nothing waits or runs before it; where its own run is thought too long already, nothing of its version."""

@@ -100,6 +100,8 @@ class MicroBatcher:
             self._refuse(request, refused)
             return
         self._queue.add(request)
+        if not request.priority or not self._limits.is_bulk(request.priority):
+            self.pace.drain.came += request.rows
         if self._deferral is not None:
             self._deferral.came(request)
         if not self._starting and self._running < self._slots:

@@ -27,8 +27,8 @@ _STRIDE = 16
 # Of those who are let in, so many may take longer than was predicted; what is learned of that stays within bounds.
 _MISJUDGED_SHARE = 0.05
 _STEP = 0.02
-# A moment in which the processor was elsewhere, of so many seconds and of this share of the goal, is much of a short
-# time and little of the goal: it must not be multiplied into long ones.
+# A moment in which the processor was elsewhere, of so many seconds and of this share of what is allowed, is much of a
+# short time and little of what is allowed: it must not be multiplied into long ones, and says nothing.
 _TOLERATED_S, _TOLERATED_SHARE = 0.0025, 0.05
 _LEAST_DRAG, _MOST_DRAG = 0.7, 8.0
 
@@ -104,15 +104,15 @@ class Pace:
         """Rows of the next batch, whose oldest row has so much time left."""
         return rows_now(self.window, self._model.estimate, slack_s)
 
-    def finish_s(self, running_s: float, rows_before: int, rows: int, others_s: float, lag_s: float) -> float:
+    def finish_s(self, ahead: Ahead, rows: int) -> float:
         """See `admission.finish_s`; times what such predictions turned out to be short of."""
-        drained_s, coming = rows_before * self.drain.row_s, self.drain.coming_per_s
-        ahead = Ahead(running_s, rows_before, self.window.most_rows, self.servers, others_s, lag_s, drained_s, coming)
         return self.drag * finish_s(ahead, self._model.estimate, rows)
 
-    def judged(self, predicted_s: float, took_s: float) -> None:
-        """A request was answered after so long for which a time had been predicted."""
-        took_s = max(took_s - min(_TOLERATED_S, _TOLERATED_SHARE * self.goal_s), 0.0)
+    def judged(self, predicted_s: float, took_s: float, timeout_s: float | None = None) -> None:
+        """A request was answered after so long for which a time had been predicted; what its caller said to allow."""
+        allowed_s = self.goal_s if timeout_s is None else timeout_s
+        if 0.0 < took_s - predicted_s <= min(_TOLERATED_S, _TOLERATED_SHARE * allowed_s):
+            return
         drag = followed(self.drag, self.drag * took_s / predicted_s, _MISJUDGED_SHARE, _STEP)
         self.drag = min(max(drag, _LEAST_DRAG), _MOST_DRAG)
 

@@ -164,7 +164,7 @@ class Flight:
         first, _, stop = self.spans[0]
         # The whole request was predicted: its other parts come early and would hide that the last one is late.
         if first.predicted_s and stop == first.rows:
-            pace.judged(first.predicted_s, self.ended_at - first.queued_at)
+            pace.judged(first.predicted_s, self.ended_at - first.queued_at, first.timeout_s)
         if outputs.run_s:
             pace.saw(1 if self.whole else rows, outputs.run_s)
 

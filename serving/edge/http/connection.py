@@ -196,8 +196,8 @@ class Connection(asyncio.Protocol):
     @property
     def idle_since(self) -> float | None:
         """Since when no request is on it, in monotonic seconds; None where one is."""
-        busy = self._exchanges or self._held or self._finishing or self._intake.stage is not Stage.BETWEEN
-        return None if busy else self._since
+        nothing = not (self._exchanges or self._held or self._finishing or self._paused)
+        return self._since if nothing and self._intake.stage is Stage.BETWEEN else None
 
     def abort(self) -> None:
         """Close now; what is in flight is dropped."""

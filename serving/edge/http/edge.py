@@ -22,6 +22,8 @@ from serving.observation import Observer
 from serving.request_path.predictions import Predictions
 
 _EVICTED = 16
+# So many are looked at for it: a request may just have come on each of the first ones.
+_LOOKED_AT = 256
 
 _NO_ERROR = ServingError("none yet")
 
@@ -37,7 +39,7 @@ class Swept(Protocol):
         """Since when no request is on it, in monotonic seconds; None where one is."""
 
     def close_if_idle(self) -> bool:
-        """Close it where no request is on it; says whether that was so."""
+        """Close it where no request is on it, and none has come to be read; says whether that was so."""
 
     def abort(self) -> None:
         """Close it now, whatever is on it."""
@@ -92,7 +94,7 @@ class Edge:
         self._last_refusal: tuple[ServingError, Refusal] = (_NO_ERROR, refusal_of(_NO_ERROR))
 
     def admitted(self, connection: Swept) -> Refusal | None:
-        """Count a new connection; at the bound the longest idle ones make room, and if none is idle it is refused."""
+        """Count a new connection; at the bound the longest idle ones make room; where none can it is refused."""
         limits = self.limits
         refusal = None
         if len(self.connections) >= limits.max_connections and not self._make_room():
@@ -158,5 +160,9 @@ class Edge:
     def _make_room(self) -> bool:
         # Several at once: finding them is a walk over all connections.
         idle = [(since, id(one), one) for one in self.connections if (since := one.idle_since) is not None]
-        closed = [connection.close_if_idle() for _, _, connection in heapq.nsmallest(_EVICTED, idle)]
-        return any(closed)
+        closed = 0
+        for _, _, connection in heapq.nsmallest(_LOOKED_AT, idle):
+            closed += connection.close_if_idle()
+            if closed == _EVICTED:
+                break
+        return closed > 0

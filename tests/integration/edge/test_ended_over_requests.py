@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import time
 
@@ -69,13 +70,14 @@ def test_the_end_of_an_idle_connection_leaves_before_anything_else_is_done() -> 
             assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
             (connection,) = worker.server._edge.connections
             assert connection.close_if_idle()
-            # The loop has had no turn since: who asks now knows.
+            # The loop has no turn meanwhile: who asks now knows.
+            assert select.select([client], [], [], 5.0)[0]
             assert client.recv(1000) == b""
 
     run(use)
 
 
-def test_an_idle_connection_is_not_closed_to_make_room_over_a_request_that_has_come() -> None:
+def test_an_idle_connection_is_not_closed_over_a_request_that_has_come() -> None:
     async def use(worker: Worker) -> None:
         loop = asyncio.get_running_loop()
         with socket.create_connection(worker.address) as client:
@@ -86,5 +88,27 @@ def test_an_idle_connection_is_not_closed_to_make_room_over_a_request_that_has_c
             client.send(GET)
             assert not connection.close_if_idle()
             assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+
+    run(use)
+
+
+def test_others_make_room_for_the_oldest_on_which_a_request_has_come() -> None:
+    async def use(worker: Worker) -> None:
+        loop = asyncio.get_running_loop()
+        clients = [socket.create_connection(worker.address) for _ in range(20)]
+        for client in clients:
+            client.setblocking(False)
+            client.send(GET)
+            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+        # All that would be asked to go first have something to say.
+        for client in clients[:18]:
+            client.send(GET)
+        assert worker.server._edge._make_room()
+        for client in clients[:18]:
+            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+        for client in clients[18:]:
+            assert await loop.sock_recv(client, 1000) == b""
+        for client in clients:
+            client.close()
 
     run(use)

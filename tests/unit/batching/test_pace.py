@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.batching.admission import Ahead
 from serving.batching.arrivals import Arrivals
 from serving.batching.estimates import Estimates
 from serving.batching.latency_model import Estimate, LatencyModel
@@ -25,7 +26,9 @@ def test_who_is_let_in_at_a_glance_would_have_been_let_in_after_a_closer_look(
     # All of it before the request's own rows, behind two batches on every server.
     before = min(pace.sure_rows, 10**6) - rows
     running_s = 2.0 * estimate.run_s(pace.window.most_rows)
-    assert pace.finish_s(running_s, before, rows, 0.0, 0.0) <= goal_s
+    for coming_per_s in (0.0, 1e6):
+        ahead = Ahead(running_s, before, pace.window.most_rows, pace.servers, coming_per_s=coming_per_s)
+        assert pace.finish_s(ahead, rows) <= goal_s
 
 
 @given(ESTIMATES, st.floats(0.001, 5.0), st.integers(1, 256))
@@ -100,7 +103,10 @@ def test_what_a_short_wait_was_longer_than_thought_is_not_multiplied_into_long_o
     for _ in range(2_000):
         # Three times as long as predicted, and 2 ms: nothing to a goal of 50.
         pace.judged(0.001, 0.003)
-    assert pace.drag <= 1.0
+    assert pace.drag == 1.0
+    # Of what its caller allows it is much.
+    pace.judged(0.001, 0.003, 0.005)
+    assert pace.drag > 1.0
     for _ in range(2_000):
         predicted_s = 0.02 * pace.drag
         pace.judged(predicted_s, 0.04)
