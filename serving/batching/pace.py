@@ -28,7 +28,7 @@ _STRIDE = 16
 _MISJUDGED_SHARE = 0.05
 _STEP = 0.02
 # A moment in which the processor was elsewhere, of so many seconds and of this share of what is allowed, is much of a
-# short time and little of what is allowed: it must not be multiplied into long ones, and says nothing.
+# short time and little of what is allowed: it must not be multiplied into long ones.
 _TOLERATED_S, _TOLERATED_SHARE = 0.0025, 0.05
 _LEAST_DRAG, _MOST_DRAG = 0.7, 8.0
 
@@ -111,10 +111,12 @@ class Pace:
     def judged(self, predicted_s: float, took_s: float, timeout_s: float | None = None) -> None:
         """A request was answered after so long for which a time had been predicted; what its caller said to allow."""
         allowed_s = self.goal_s if timeout_s is None else timeout_s
+        least = _LEAST_DRAG
         if 0.0 < took_s - predicted_s <= min(_TOLERATED_S, _TOLERATED_SHARE * allowed_s):
-            return
+            # In time, which is no reason to think that less would do.
+            took_s, least = predicted_s, min(self.drag, 1.0)
         drag = followed(self.drag, self.drag * took_s / predicted_s, _MISJUDGED_SHARE, _STEP)
-        self.drag = min(max(drag, _LEAST_DRAG), _MOST_DRAG)
+        self.drag = min(max(drag, least), _MOST_DRAG)
 
     def queue_s(self, rows: int) -> float:
         """Seconds that waiting rows keep one server busy."""

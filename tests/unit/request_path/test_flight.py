@@ -34,7 +34,7 @@ async def test_a_prediction_is_held_against_the_last_part_of_a_large_request_alo
     first, large = bench.ask(1.0), bench.ask(*map(float, range(40)), timeout_s=60.0)
     assert bench.last.predicted_s > 0.0
     bench.last.predicted_s = 1e-9
-    # Longer than what says nothing.
+    # Longer than what is still in time.
     await asyncio.sleep(0.01)
     bench.backend.gate.set()
     await bench.settle()
