@@ -80,16 +80,11 @@ def gateway(url: str, state_dir: Path) -> Iterator[SluiceUp]:
 def state(session: SluiceUp, client: redis.Redis) -> dict[str, Any]:
     """The table in force, every rollout, and all that was done in each."""
     api = control(session)
+    table = client.get("sluice:table")
+    assert isinstance(table, bytes)
     rollouts = api.get("/rollouts")["rollouts"]
     told = {one["id"]: api.get(f"/rollouts/{one['id']}/history")["entries"] for one in rollouts}
-    return {"table": table(client), "rollouts": rollouts, "audit": told}
-
-
-def table(client: redis.Redis) -> dict[str, Any]:
-    """The one in force."""
-    kept = client.get("sluice:table")
-    assert isinstance(kept, bytes)
-    return dict(json.loads(kept))
+    return {"table": json.loads(table), "rollouts": rollouts, "audit": told}
 
 
 def something_happens(session: SluiceUp) -> None:

@@ -17,10 +17,23 @@ from serving.testing.predictions import FakePredictions, mean_answer
 from tests.integration.edge.test_http_server import FAST, GET, Worker, infer, run, until
 
 
+async def caller(worker: Worker) -> socket.socket:
+    """A connection on which one request has been answered."""
+    client = socket.create_connection(worker.address)
+    client.setblocking(False)
+    client.send(GET)
+    await answered(client)
+    return client
+
+
+async def answered(client: socket.socket) -> None:
+    """The next answer is there, and good."""
+    assert (await asyncio.get_running_loop().sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+
+
 @pytest.mark.parametrize("cut", [0, 9, len(GET)], ids=["silent", "half a head", "idle"])
 def test_what_came_while_the_loop_was_held_up_is_answered(cut: int) -> None:
     async def use(worker: Worker) -> None:
-        loop = asyncio.get_running_loop()
         with socket.create_connection(worker.address) as client:
             client.setblocking(False)
             client.send(GET[:cut])
@@ -28,7 +41,7 @@ def test_what_came_while_the_loop_was_held_up_is_answered(cut: int) -> None:
             client.send(GET[cut:] or GET)
             time.sleep(0.5)  # noqa: ASYNC251 - what holds it up
             for _ in range(20):
-                assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+                await answered(client)
                 client.send(GET)
 
     run(use, FAST)
@@ -38,11 +51,7 @@ def test_what_came_while_others_requests_held_the_loop_up_is_answered() -> None:
     predictions = FakePredictions()
 
     async def use(worker: Worker) -> None:
-        loop = asyncio.get_running_loop()
-        with socket.create_connection(worker.address) as client:
-            client.setblocking(False)
-            client.send(GET)
-            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+        with await caller(worker) as client:
             (connection,) = worker.server._edge.connections
             assert isinstance(connection, Connection)
             _, other = await worker.connect()
@@ -56,18 +65,14 @@ def test_what_came_while_others_requests_held_the_loop_up_is_answered() -> None:
 
             predictions.reply = held_up
             other.write(infer(1.0))
-            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+            await answered(client)
 
     run(use, HttpLimits(idle_s=0.3, sweep_s=0.1), predictions)
 
 
 def test_the_end_of_an_idle_connection_leaves_before_anything_else_is_done() -> None:
     async def use(worker: Worker) -> None:
-        loop = asyncio.get_running_loop()
-        with socket.create_connection(worker.address) as client:
-            client.setblocking(False)
-            client.send(GET)
-            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+        with await caller(worker) as client:
             (connection,) = worker.server._edge.connections
             assert connection.close_if_idle()
             # The loop has no turn meanwhile: who asks now knows.
@@ -79,35 +84,26 @@ def test_the_end_of_an_idle_connection_leaves_before_anything_else_is_done() -> 
 
 def test_an_idle_connection_is_not_closed_over_a_request_that_has_come() -> None:
     async def use(worker: Worker) -> None:
-        loop = asyncio.get_running_loop()
-        with socket.create_connection(worker.address) as client:
-            client.setblocking(False)
-            client.send(GET)
-            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+        with await caller(worker) as client:
             (connection,) = worker.server._edge.connections
             client.send(GET)
             assert not connection.close_if_idle()
-            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+            await answered(client)
 
     run(use)
 
 
 def test_others_make_room_for_the_oldest_on_which_a_request_has_come() -> None:
     async def use(worker: Worker) -> None:
-        loop = asyncio.get_running_loop()
-        clients = [socket.create_connection(worker.address) for _ in range(20)]
-        for client in clients:
-            client.setblocking(False)
-            client.send(GET)
-            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+        clients = [await caller(worker) for _ in range(20)]
         # All that would be asked to go first have something to say.
         for client in clients[:18]:
             client.send(GET)
         assert worker.server._edge._make_room()
         for client in clients[:18]:
-            assert (await loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200")
+            await answered(client)
         for client in clients[18:]:
-            assert await loop.sock_recv(client, 1000) == b""
+            assert await asyncio.get_running_loop().sock_recv(client, 1000) == b""
         for client in clients:
             client.close()
 
