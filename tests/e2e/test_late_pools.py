@@ -61,9 +61,9 @@ def test_a_pool_is_started_for_a_version_and_ends_with_it(tmp_path: Path, start:
     (engine,) = parts(session, ENGINE)
     engine.kill()
     session.wait_for_log("the engine was started again")
-    # A whole Ray and two replicas start for that.
+    # A whole Ray and two replicas start for that, and either of them may be there first.
     until(lambda: answers(session, 2), "an engine that is started again starts the pool", within_s=120)
-    assert answers(session, 1)
+    until(lambda: answers(session, 1), "and the one that it had from the beginning")
 
 
 @pytest.mark.slow
