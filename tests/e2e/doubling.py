@@ -11,6 +11,7 @@ from serving.testing.load_client import Question
 from serving.testing.models import divides, doubler, save
 
 PATH = "/v2/models/doubler/infer"
+PATIENT = "x-request-timeout-ms: 20000\r\n"
 # By hand, and before a release: the whole length.
 LONG = os.environ.get("SLUICE_LONG") == "1"
 
@@ -27,6 +28,11 @@ def doubling(number: int, headers: str = "") -> Question:
     row = [number % 4_000_000, 1, 2, 3]
     document = {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": row}]}
     return Question(PATH, json.dumps(document).encode(), partial(_doubled, row), headers)
+
+
+def patiently(number: int) -> Question:
+    """One that is neither refused nor given up where a worker or a replica waits for a core."""
+    return doubling(number, PATIENT)
 
 
 def dividing(x: int, by: int) -> dict[str, object]:

@@ -155,6 +155,10 @@ class Answers:
         elif status == 200:
             (self.stable if "x-sluice-version: 1\r\n" in f"{head}\r\n" else self.canary).append(time.time())
 
+    def stable_since(self, moment: float) -> float | None:
+        """When the stable version answered for the first time since then."""
+        return next((at for at in self.stable if at >= moment), None)
+
     def share_since(self, moment: float) -> tuple[int, int]:
         """Answers since then: of the canary, of both."""
         canary, stable = (sum(at >= moment for at in list(one)) for one in (self.canary, self.stable))

@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-P", "-c", "from serving.cli.main import main; main()")
 # Dies with the tests, however they end; its guardian then ends the rest.
 DIES_WITH_US = (sys.executable, "-P", "-S", "-m", "serving.processes.launch")
+# A features store that waits for a core is not away, and what stands in for its rows is no defect.
+LONG_READS = {"SLUICE_STATE__FEATURES_TIMEOUT_MS": "5000"}
 # Beside other tests; alone it takes a few seconds.
 READY_WITHIN_S = 90.0
 STOPS_WITHIN_S = 30.0
@@ -41,6 +43,7 @@ class SluiceUp:
     through: tuple[str, ...] = ()
 
     def __init__(self, *arguments: str, engine: str = "in-process", **more: str) -> None:
+        more = {**LONG_READS, **more}
         # Short, since unix sockets live in it; of its own, so that what is left at the end is seen.
         self.folder = Path(tempfile.mkdtemp(prefix="e2e-"))
         (self.folder / "tmp").mkdir()

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.testing.load_client import Load, Question, running
+from serving.testing.load_client import Load, running
 from serving.testing.models import doubler, save, slow
 from tests.e2e.conftest import Start
-from tests.e2e.doubling import doubling
+from tests.e2e.doubling import patiently
 from tests.e2e.parts import REPLICA, parts, until
 from tests.e2e.scrape import Scrape
 from tests.e2e.sluice_up import SluiceUp
@@ -32,11 +32,6 @@ POOL = {
 # A run takes some ten milliseconds and rows run one by one: sixteen callers at once wait for ten times as long. They
 # allow more than the goal, or they would be refused instead of made to wait.
 MODEL = {"latency_slo_ms": 50, "batching": {"max_rows": 1}}
-PATIENT = "x-request-timeout-ms: 20000\r\n"
-
-
-def asking(number: int) -> Question:
-    return doubling(number, PATIENT)
 
 
 def replicas(session: SluiceUp) -> tuple[float, float, int]:
@@ -53,7 +48,7 @@ def test_replicas_follow_the_load_up_and_down_and_no_request_fails(tmp_path: Pat
     config = tmp_path / "sluice.yaml"
     config.write_text(json.dumps({"pools": {"default": POOL}, "models": {"doubler": MODEL}}))
     session = start("--models", tmp_path, "--config", config, engine="ray")
-    load = partial(Load, session.port, asking, most=1_000_000, for_s=170)
+    load = partial(Load, session.port, patiently, most=1_000_000, for_s=170)
     with running(load(rate=5, callers=4)) as light:
         until(lambda: len(light.report.good) > 10 and replicas(session) == (1, 1, 1), "one replica is enough for it")
         with running(load(callers=16)) as heavy:

@@ -13,6 +13,8 @@ import pytest
 from tests.e2e.doubling import LONG
 from tests.integration.cli.sluice_command import PROGRAM, ROOT, environment, sluice
 
+# A features store that waits for a core is not away.
+READS_MS = "5000"
 PORTS = ("--http-port", "0", "--metrics-port", "0")
 
 
@@ -36,7 +38,16 @@ def check_what_is_shown(out: str) -> None:
 
 
 def test_once_predicts_real_flights_with_the_in_process_engine_and_stops_cleanly(tmp_path: Path) -> None:
-    ended = sluice("demo", "--once", "--engine", "in-process", *PORTS, TMPDIR=str(tmp_path), timeout_s=60)
+    ended = sluice(
+        "demo",
+        "--once",
+        "--engine",
+        "in-process",
+        *PORTS,
+        TMPDIR=str(tmp_path),
+        timeout_s=60,
+        SLUICE_STATE__FEATURES_TIMEOUT_MS=READS_MS,
+    )
     assert ended.code == 0, ended.out + ended.err
     check_what_is_shown(ended.out)
     assert left_behind(tmp_path) == []
@@ -45,14 +56,16 @@ def test_once_predicts_real_flights_with_the_in_process_engine_and_stops_cleanly
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_once_predicts_real_flights_with_the_ray_engine_and_stops_cleanly() -> None:
-    ended = sluice("demo", "--once", *PORTS, timeout_s=150)
+    ended = sluice("demo", "--once", *PORTS, timeout_s=150, SLUICE_STATE__FEATURES_TIMEOUT_MS=READS_MS)
     assert ended.code == 0, ended.out + ended.err
     check_what_is_shown(ended.out)
 
 
 @pytest.mark.timeout(120)
 def test_a_version_that_raises_is_rolled_back_before_ones_eyes_and_the_exit_code_says_so(tmp_path: Path) -> None:
-    ended = sluice("demo", "--canary", "bad", "--engine", "in-process", *PORTS, TMPDIR=str(tmp_path), timeout_s=100)
+    # Nobody is refused for load: that would be an error of stable's.
+    command = ("demo", "--canary", "bad", "--engine", "in-process", *PORTS)
+    ended = sluice(*command, timeout_s=100, TMPDIR=str(tmp_path), SLUICE_MODELS__FLIGHT_DELAY__DEADLINE_MS="20000")
     assert ended.code == 4, ended.out + ended.err
     assert re.search(r"step 1 of 2, 20 % to version 3: from now on both are compared", ended.out)
     assert re.search(r"rolled back, 0 % to version 3: errors \d+/\d+ on the canary against 0/", ended.out)

@@ -36,7 +36,8 @@ from tests.integration.redis_process import RedisCluster, RedisProcess, free_por
 log = logging.getLogger(__name__)
 
 FAULT_S, QUIET_S = (5.0, 2.0) if LONG else (1.5, 0.3)
-SLOW_BY_S = 0.05
+# Less than the silence after which a server counts as lost, and more than any pause of the worker that reads.
+SLOW_BY_S = 0.5
 PASSWORD = "right"
 WHOLE, AWAY, EMPTY = "whole", "row=unavailable", "row=not_found"
 
@@ -111,7 +112,7 @@ FAULTS = (
     Fault("killed", lambda s: s.server.kill(), Store.start, frozenset((AWAY, EMPTY))),
     Fault("standing still", lambda s: s.server.stop(), lambda s: s.server.go_on(), frozenset((AWAY,))),
     Fault("restarted empty", Store.emptied, lambda _: None, frozenset((AWAY, EMPTY))),
-    Fault("slow by 50 ms", Store.slow, Store.as_it_was, frozenset((AWAY,)), proxied=True),
+    Fault("slow by 500 ms", Store.slow, Store.as_it_was, frozenset((AWAY,)), proxied=True),
     Fault("cut in the middle of an answer", Store.cut, Store.as_it_was, frozenset((AWAY,)), proxied=True),
     Fault("another password", Store.wrong_password, Store.right_password, frozenset((AWAY,))),
     Fault("maxmemory reached", Store.full, Store.roomy, frozenset()),
@@ -135,7 +136,7 @@ class Sessions:
             folder.mkdir()
             store = Store(kind, folder, self._stack, proxied=proxied)
             # The proxy's 50 ms are then too late.
-            more = {"SLUICE_STATE__FEATURES_TIMEOUT_MS": "40"} if proxied else {}
+            more = {"SLUICE_STATE__FEATURES_TIMEOUT_MS": "40" if proxied else "50"}
             session = Session(folder, store.url, **more)
             self._stack.callback(session.destroy)
             session.wait_until_ready()

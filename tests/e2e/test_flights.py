@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deployments.flights import sample
-from tests.e2e.callers import at_once, pipelined
+from tests.e2e.callers import PATIENT, at_once, pipelined
 from tests.e2e.http_client import Connection
 from tests.e2e.scrape import BatchCount
 from tests.e2e.sluice_up import SluiceUp
@@ -46,7 +46,7 @@ def test_one_row_after_another(
     with gateway.connect() as connection:
         answers = []
         for row in rows:
-            reply = connection.request("POST", _path(version), _body(row[None]))
+            reply = connection.request("POST", _path(version), _body(row[None]), PATIENT)
             assert reply.headers["x-sluice-version"] == str(version)
             answers.append(outputs_of(reply))
     same(_joined(answers), expected[version])
@@ -81,7 +81,7 @@ def test_requests_of_several_rows_from_callers_at_once(
     replies = at_once(
         gateway,
         len(parts),
-        lambda number, connection: connection.request("POST", _path(version), _body(parts[number])),
+        lambda number, connection: connection.request("POST", _path(version), _body(parts[number]), PATIENT),
     )
     for reply, part in zip(replies, parts, strict=True):
         assert reply.json()["outputs"][0]["shape"] == [len(part)]
@@ -95,7 +95,7 @@ def test_named_instances_of_callers_at_once(
 
     def ask(number: int, connection: Connection) -> list[dict[str, Any]]:
         instances = [{"input": row.tolist()} for row in parts[number]]
-        reply = connection.post("/v1/models/flight-delay:predict", {"instances": instances})
+        reply = connection.post("/v1/models/flight-delay:predict", {"instances": instances}, PATIENT)
         assert reply.status == 200, reply
         assert reply.headers["x-sluice-version"] == str(max(VERSIONS))
         predictions: list[dict[str, Any]] = reply.json()["predictions"]
@@ -113,7 +113,7 @@ def test_the_highest_version_answers_where_none_is_asked_for(
     gateway: SluiceUp, rows: Array, expected: dict[int, dict[str, Array]]
 ) -> None:
     with gateway.connect() as connection:
-        reply = connection.request("POST", "/v2/models/flight-delay/infer", _body(rows[:16]))
+        reply = connection.request("POST", "/v2/models/flight-delay/infer", _body(rows[:16]), PATIENT)
     assert reply.json()["model_version"] == str(max(VERSIONS))
     same(outputs_of(reply), {name: array[:16] for name, array in expected[max(VERSIONS)].items()})
 

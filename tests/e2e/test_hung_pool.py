@@ -8,7 +8,7 @@ import platform
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -19,6 +19,7 @@ from tests.e2e.callers import at_once
 from tests.e2e.doubling import PATH, dividing, doubling
 from tests.e2e.http_client import Connection, request_bytes
 from tests.e2e.parts import REPLICA, parts, until
+from tests.e2e.scrape import told as scraped
 from tests.e2e.sluice_up import SluiceUp
 from tests.integration.standstill import stop
 
@@ -51,9 +52,10 @@ def test_requests_are_answered_504_when_their_time_is_up(session: SluiceUp, call
     _until_good(session)
     with standing_still(session):
         told = at_once(session, callers, _ask)
-    assert [status for status, _ in told] == [504] * callers
+    _let_in(status for status, _ in told)
     # Not a measurement: one that hangs is not answered before the pool is lost.
-    assert [took for _, took in told if not DEADLINE_S * 0.9 <= took < max(2 * DEADLINE_S, SILENCE_S)] == []
+    assert [took for _, took in told if took >= max(2 * DEADLINE_S, SILENCE_S)] == []
+    assert [took for status, took in told if status == 504 and took < DEADLINE_S * 0.9] == []
     _until_good(session)
 
 
@@ -65,12 +67,12 @@ def test_a_load_without_an_end_hangs_nobody_and_is_answered_again_afterwards(ses
         with standing_still(session):
             time.sleep(2 * SILENCE_S)
         resumed_at = time.monotonic()
-        until(lambda: one.report.good_since(resumed_at + 1), "requests are answered again")
+        until(lambda: one.report.good_since(resumed_at), "requests are answered again")
+        until(lambda: _nothing_fails(one.report, 1.0), "and none is refused or late any more")
         report = one.stop()
     assert report.hangs() == []
     assert report.by_status().keys() == {"503", "504"}, report
     assert max(failure.ended_at - failure.asked_at for failure in report.failures) < SILENCE_S, report
-    _nothing_fails_after(report, report.good_since(resumed_at) or 0.0)
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors answer this quotient")
@@ -81,9 +83,8 @@ def test_rows_that_nobody_waits_for_do_not_run(session: SluiceUp, still_s: float
     with standing_still(session):
         told = at_once(session, 16, _ask_deadly)
         time.sleep(still_s)
-    # Who is refused has no row that could run; on a busy machine the burst before may have taught that some must be.
-    assert set(told) <= {503, 504}
-    assert told.count(504) > 8
+    # Who is refused has no row that could run.
+    _let_in(told)
     before = parts(session, REPLICA)[0].pid
     _until_good(session)
     assert [one.pid for one in parts(session, REPLICA)] == [before]
@@ -101,8 +102,8 @@ def test_rows_of_callers_who_left_do_not_run(session: SluiceUp) -> None:
                 connection.sendall(request_bytes("POST", DIVIDES, body))
                 # Long enough to be on its way to the replica.
                 time.sleep(0.1)
-        # Long enough to be called back.
-        time.sleep(0.2)
+        # It has seen them leave, and a second later told so.
+        scraped(session)
     before = parts(session, REPLICA)[0].pid
     _until_good(session)
     assert [one.pid for one in parts(session, REPLICA)] == [before]
@@ -142,5 +143,14 @@ def _until_all_are_let_in(session: SluiceUp, callers: int) -> None:
     until(lambda: at_once(session, callers, _ask_harmless) == [200] * callers, "so many callers are let in at once")
 
 
-def _nothing_fails_after(report: Report, moment: float) -> None:
-    assert [one for one in report.failures if one.asked_at > moment] == [], report
+def _let_in(statuses: Iterable[int]) -> None:
+    """They ran out of time, most of them; on a busy machine what came before may have taught that some must wait."""
+    told = list(statuses)
+    assert set(told) <= {503, 504}
+    assert 2 * told.count(504) > len(told)
+
+
+def _nothing_fails(report: Report, for_s: float) -> bool:
+    """There are answers, and no failures, of the last seconds: what was learned of the standstill is forgotten."""
+    since = time.monotonic() - for_s
+    return report.good_since(since) is not None and not [one for one in report.failures if one.ended_at > since]

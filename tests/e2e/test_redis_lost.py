@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from serving.testing.load_client import Load, RunningLoad, running
-from tests.e2e.doubling import LONG, doubling
+from tests.e2e.doubling import LONG, patiently
 from tests.e2e.parts import CONTROL, WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
 from tests.integration.standstill import stop
@@ -83,7 +83,7 @@ def test_a_control_state_that_dies_again_and_again_changes_no_prediction(session
 
 
 def _loaded(session: SluiceUp) -> contextlib.AbstractContextManager[RunningLoad]:
-    return running(Load(session.port, doubling, most=100_000, for_s=120, rate=100, callers=16))
+    return running(Load(session.port, patiently, most=100_000, for_s=120, rate=100, callers=16))
 
 
 def _under_way(load: RunningLoad, for_s: float) -> None:

@@ -12,7 +12,7 @@ import pytest
 from serving.testing.load_client import Load, running
 from serving.testing.models import divides, doubler, save
 from tests.e2e.configured import Configured
-from tests.e2e.doubling import PATH, dividing, doubling
+from tests.e2e.doubling import PATH, dividing, doubling, patiently
 from tests.e2e.parts import CONTROL_APP, WORKER, parts, until
 
 RATE = 200
@@ -42,7 +42,7 @@ def test_models_and_settings_come_and_go_under_load(configured: Configured) -> N
         models={"doubler": {"batching": {"max_rows": 3}}},
         http={"max_json_mb": 0.001},
     )
-    with running(Load(configured.session.port, doubling, most=10**6, rate=RATE, for_s=60, callers=20)) as load:
+    with running(Load(configured.session.port, patiently, most=10**6, rate=RATE, for_s=60, callers=20)) as load:
         until(lambda: len(load.report.good) > RATE // 2, "the load is under way")
         told = configured.sluice("restart")
         report = load.stop()

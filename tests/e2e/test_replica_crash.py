@@ -13,7 +13,7 @@ import pytest
 
 from serving.testing.load_client import Failure, Load, Report, running
 from serving.testing.models import CRASH
-from tests.e2e.doubling import LONG, dividing, doubling
+from tests.e2e.doubling import LONG, dividing, patiently
 from tests.e2e.own_session import ray_session
 from tests.e2e.parts import REPLICA, WORKER, parts, until
 from tests.e2e.scrape import Scrape
@@ -142,7 +142,7 @@ def _kill(process: psutil.Process) -> float:
 
 
 def _load(session: SluiceUp, rate: float | None) -> Load:
-    return Load(session.port, doubling, most=1_000_000, for_s=120, rate=rate)
+    return Load(session.port, patiently, most=1_000_000, for_s=120, rate=rate)
 
 
 def _under_way(report: Report) -> float:
@@ -153,6 +153,14 @@ def _under_way(report: Report) -> float:
 
 
 def _whole(session: SluiceUp) -> bool:
-    """Two of each, and each worker is connected to both replicas."""
+    """Two of each, and each worker is connected to both replicas: also once all that died is out of the page."""
+    if not _seems_whole(session):
+        return False
+    # Workers tell once a second.
+    time.sleep(2.5)
+    return _seems_whole(session)
+
+
+def _seems_whole(session: SluiceUp) -> bool:
     answering = Scrape(session).total("sluice_pool_replicas", pool="default")
     return answering == len(parts(session, REPLICA)) == len(parts(session, WORKER)) == 2

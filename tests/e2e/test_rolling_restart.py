@@ -12,7 +12,7 @@ import pytest
 
 from serving.testing.load_client import Load, Report, running
 from tests.e2e.conftest import Start
-from tests.e2e.doubling import LONG, doubling, save_models
+from tests.e2e.doubling import LONG, patiently, save_models
 from tests.e2e.parts import WORKER, parts, until
 from tests.e2e.sluice_up import PROGRAM, SluiceUp, environment
 
@@ -46,7 +46,7 @@ def _pids(session: SluiceUp) -> set[int]:
 
 def _restarted_under_load(session: SluiceUp) -> dict[str, Report]:
     """Connections that are always used, others that are mostly idle, and a new one for each request."""
-    load = partial(Load, session.port, doubling, most=10 * REQUESTS, for_s=150)
+    load = partial(Load, session.port, patiently, most=10 * REQUESTS, for_s=150)
     shares = {
         "kept alive": load(rate=RATE * 0.59, callers=48),
         "fresh": load(rate=RATE * 0.4, fresh=True),

@@ -15,6 +15,7 @@ from onnx import ModelProto, TensorProto
 
 from serving.testing.load_client import Load, Question, running
 from serving.testing.models import echo, graph_of, node, raises_on_13, save, value
+from tests.e2e.doubling import PATIENT
 from tests.e2e.flights_rollout import BESIDE_OTHERS
 from tests.e2e.parts import parts, until
 from tests.e2e.scrape import Scrape
@@ -86,7 +87,9 @@ def status(session: SluiceUp) -> dict[str, Any]:
 def question(number: int) -> Question:
     value = 13 if number % BAD_EVERY == 0 else number % 1_000 + 20
     document = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [value]}]}
-    return Question(PATH, json.dumps(document).encode(), lambda body: json.loads(body)["outputs"][0]["data"] == [value])
+    return Question(
+        PATH, json.dumps(document).encode(), lambda body: json.loads(body)["outputs"][0]["data"] == [value], PATIENT
+    )
 
 
 @pytest.mark.timeout(240)
@@ -122,7 +125,9 @@ def shadowed(number: int) -> Question:
     score = number % 100 / 128
     document = {"id": f"r{number}", "inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [score]}]}
     path = "/v2/models/scores/infer"
-    return Question(path, json.dumps(document).encode(), lambda body: json.loads(body)["outputs"][0]["data"] == [score])
+    return Question(
+        path, json.dumps(document).encode(), lambda body: json.loads(body)["outputs"][0]["data"] == [score], PATIENT
+    )
 
 
 @pytest.mark.timeout(240)

@@ -58,12 +58,13 @@ def test_stable_and_trial_answer_over_rays_handle(session: SluiceUp) -> None:
     assert {path.name for path in session.run_dir.glob("*.sock")} == {"control.sock", "features.sock"}
 
 
+@pytest.mark.timeout(300)
 def test_an_engine_that_is_started_again_is_joined_again(session: SluiceUp) -> None:
     before = cluster_address.read(session.run_dir)
     (engine,) = parts(session, "serving.processes.ray_engine")
     engine.kill()
-    until(lambda: cluster_address.read(session.run_dir) not in ("", before), "the engine has another cluster")
-    until(lambda: _answers(session), "predictions work again")
+    until(lambda: cluster_address.read(session.run_dir) not in ("", before), "the engine has another cluster", 120)
+    until(lambda: _answers(session), "predictions work again", 120)
     assert answer_of(session, STABLE) == (200, "1", DOUBLED)
 
 

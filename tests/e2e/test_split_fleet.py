@@ -26,6 +26,7 @@ from serving.processes.embedded_state import valkey_program
 from serving.routing.split import bucket_of
 from serving.state import keys
 from serving.testing.models import CRASH, divides, doubler, echo, graph_of, node, save, value
+from tests.e2e.callers import PATIENT
 from tests.e2e.doubling import LONG, dividing
 from tests.e2e.http_client import Connection, Hangup, Reply, request_bytes
 from tests.e2e.parts import WORKER, parts, until
@@ -168,7 +169,7 @@ def arm(reply: Reply) -> str:
 
 
 def ask(key: str) -> bytes:
-    return request_bytes("POST", PATH, BODY, {"x-sluice-key": key})
+    return request_bytes("POST", PATH, BODY, {"x-sluice-key": key, **PATIENT})
 
 
 def arms(session: SluiceUp, wanted: list[str]) -> set[str]:
@@ -235,7 +236,7 @@ def grown(fleet: Fleet, acts: SluiceUp, rollout: str, weight: int) -> float:
     began = time.monotonic()
     askers = [
         threading.Thread(target=switched, args=(session, key, began, times))
-        for session, count in ((fleet.first, 6), (fleet.second, 1))
+        for session, count in ((fleet.first, 16), (fleet.second, 1))
         for _ in range(count)
     ]
     for asker in askers:

@@ -11,7 +11,7 @@ import pytest
 
 from serving.testing.load_client import Load, running
 from tests.e2e.conftest import Start
-from tests.e2e.doubling import LONG, doubling, save_models
+from tests.e2e.doubling import LONG, patiently, save_models
 from tests.e2e.parts import GCS, GUARDIAN, RAYLET, REPLICA, parts, touching, until
 from tests.e2e.sluice_up import SluiceUp
 
@@ -38,7 +38,7 @@ def test_a_session_that_is_asked_to_end_answers_what_it_has_and_leaves_nothing(
     models: Path, start: Start, engine: str, how: signal.Signals
 ) -> None:
     session = start("--models", models, engine=engine)
-    with running(Load(session.port, doubling, most=5_000, for_s=30, callers=8)) as load:
+    with running(Load(session.port, patiently, most=5_000, for_s=30, callers=8)) as load:
         until(lambda: len(load.report.good) > 200, "the load is under way")
         asked_to_end_at = time.monotonic()
         assert session.stop(how) == 0

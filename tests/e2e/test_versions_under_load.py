@@ -18,7 +18,7 @@ from serving.testing.load_client import Load, Question, running
 from serving.testing.models import divides, doubler, mlp, save
 from tests.e2e.conftest import Start
 from tests.e2e.disturbance import Disturbances
-from tests.e2e.doubling import LONG, doubling
+from tests.e2e.doubling import LONG, patiently
 from tests.e2e.parts import REPLICA, WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
 
@@ -76,8 +76,8 @@ def policies(process: psutil.Process) -> set[int]:
 
 def to_version_2(number: int) -> Question:
     """The same question to a version that is about to leave."""
-    asked = doubling(number)
-    return Question("/v2/models/doubler/versions/2/infer", asked.body, asked.right)
+    asked = patiently(number)
+    return Question("/v2/models/doubler/versions/2/infer", asked.body, asked.right, asked.headers)
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_versions_come_and_go_under_load_and_no_other_request_fails(
     session = start("--models", tmp_path, engine=engine)
     save(tmp_path, "wide", 1, mlp(hidden=WIDE))
     replicas = {one.pid for one in parts(session, part)}
-    load = Load(session.port, doubling, most=1_000_000, for_s=200, rate=RATE, callers=16)
+    load = Load(session.port, patiently, most=1_000_000, for_s=200, rate=RATE, callers=16)
     used, huge = [], 0.0
     with running(load) as client:
         until(lambda: len(client.report.good) > RATE, "the load is under way")
@@ -136,7 +136,7 @@ def test_requests_that_a_version_had_accepted_are_answered_when_it_leaves(
     config.write_text(json.dumps({"models": {"doubler": {"routes": {"stable": 1}}}}))
     session = start("--models", tmp_path, "--config", config, engine=engine)
     load = partial(Load, session.port, most=1_000_000, for_s=200, rate=RATE, callers=16)
-    with running(load(doubling)) as others, running(load(to_version_2)) as leaving:
+    with running(load(patiently)) as others, running(load(to_version_2)) as leaving:
         until(lambda: min(len(one.report.good) for one in (others, leaving)) > RATE, "the load is under way")
         change(session, "doubler:unload?version=2")
         asked = leaving.report.asked
@@ -151,7 +151,7 @@ def test_requests_that_a_version_had_accepted_are_answered_when_it_leaves(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_an_engine_that_is_started_again_hosts_what_was_loaded_and_not_what_was_let_go(
     tmp_path: Path, start: Start
 ) -> None:
@@ -164,10 +164,10 @@ def test_an_engine_that_is_started_again_hosts_what_was_loaded_and_not_what_was_
     (engine,) = parts(session, ENGINE)
     engine.kill()
     session.wait_for_log("the engine was started again")
-    session.wait_for_log("the engine is ready")
+    until(lambda: session.log().count("the engine is ready") == 2, "it is ready again", within_s=120)
     with session.connect() as connection:
         ready = "/v2/models/doubler/versions/2/ready"
-        until(lambda: connection.get(ready).status == 200, "the version is there again")
+        until(lambda: connection.get(ready).status == 200, "the version is there again", within_s=120)
         assert connection.get("/v2/models/divides").status == 404
     hosted = {one["name"]: one["versions"] for one in told(session, "pools")["pools"]}
     assert hosted["default"] == ["doubler/1", "doubler/2"]

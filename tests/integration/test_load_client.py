@@ -55,7 +55,7 @@ def asked(load: Load) -> Report:
 @pytest.mark.parametrize("rate", [500.0, None])
 @pytest.mark.parametrize("fresh", [True, False])
 def test_each_kind_of_failure_is_told_from_the_others(port: int, rate: float | None, fresh: bool) -> None:
-    report = asked(Load(port, number, most=50, for_s=10, rate=rate, callers=4, fresh=fresh, patience_s=0.5))
+    report = asked(Load(port, number, most=50, for_s=10, rate=rate, callers=4, fresh=fresh, patience_s=PATIENCE_S))
     assert report.asked == 50
     assert len(report.good) == 46
     assert report.by_status() == {"none": 2, "200": 1, "503": 1}

@@ -20,6 +20,7 @@ ALONE = (
     "tests/e2e/test_alerts.py",
     "tests/e2e/test_rollouts_judged.py",
     "tests/integration/loadtests/test_locust.py",
+    "tests/integration/loadtests/test_locust_ui.py",
     "tests/integration/loadtests/test_truth.py",
 )
 WHOLE = ("tests/e2e", "tests/integration", "tests/contract", *(f"--ignore={file}" for file in ALONE))

@@ -268,7 +268,7 @@ def test_a_decoding_process_that_dies_costs_one_request() -> None:
         assert child is not None
         stop(child.pid)
         writer.write(request)
-        await asyncio.sleep(0.1)
+        await until(lambda: worker.server._edge.oversize._working is not None)
         os.kill(child.pid, signal.SIGKILL)
         status, _, body = await response(reader)
         assert status == 503

@@ -120,7 +120,7 @@ def test_the_hottest_are_told_where_the_server_counts_uses(commands: Commands, s
 
 @pytest.mark.usefixtures("filled")
 def test_reads_are_timed_for_each_view_and_for_all_and_so_is_telling(commands: Commands, server: Server) -> None:
-    ended = commands.run("bench", "--seconds", "0.05", "--json")
+    ended = commands.run("bench", "--seconds", "0.5", "--json")
     assert (ended.code, ended.err) == (0, "")
     document = json.loads(ended.out)
     lines = document["reads"]

@@ -12,6 +12,7 @@ from serving.features.cache.cached_reader import CachedReader
 from serving.features.cache.lifetime import Lifetime
 from serving.features.cache.write_listener import ListenerOptions, WriteListener
 from serving.features.cache.write_listeners import WriteListeners
+from serving.features.store.node_reader import ReaderOptions
 from serving.features.store.reading import Found
 from serving.features.store.sources import Sources
 from serving.features.store.store_address import parse_store
@@ -24,7 +25,9 @@ pytestmark = pytest.mark.integration
 PATIENT_S = 20.0
 PLANE, ROUTE = b"sluice:f:plane:", b"sluice:f:route:"
 A, B = PLANE + b"1:A", ROUTE + b"1:B"
-OPTIONS = ListenerOptions(ask_s=0.05, silence_s=0.2, longest_pause_s=0.1)
+# A server that has to wait for a core is neither silent nor late.
+OPTIONS = ListenerOptions(ask_s=0.05, silence_s=2.0, longest_pause_s=0.1)
+QUICK = ReaderOptions(timeout_s=0.5)
 
 
 class Observer:
@@ -41,7 +44,7 @@ class Worker:
     def __init__(self, url: str, prefixes: Sequence[bytes] = (b"sluice:f:",), *, several: bool = False) -> None:
         lifetime = Lifetime(3_600.0, 3_600.0, 3_600.0)
         sources = Sources()
-        reader = feature_reader(url, Observer(), sources=sources)
+        reader = feature_reader(url, Observer(), QUICK, sources=sources)
         self.reader = CachedReader(reader, 10_000_000, {PLANE: lifetime, ROUTE: lifetime}, time.monotonic)
         self.listener: WriteListener | WriteListeners = WriteListeners(sources, prefixes, self, OPTIONS)
         if not several:

@@ -19,7 +19,7 @@ from serving.features.store.store_address import parse_store
 from serving.features.store.topology import feature_reader
 from serving.processes.near_cache import NearCacheOfWorker, Stored
 from tests.integration.features.test_cluster import _begin_to_move, _end_to_move
-from tests.integration.features.test_near_cache import PATIENT_S, PLANE, Observer, Worker
+from tests.integration.features.test_near_cache import PATIENT_S, PLANE, QUICK, Observer, Worker
 from tests.integration.features.test_node_reader import _told
 from tests.integration.features.test_sentinel import Watched
 from tests.integration.redis_process import RedisCluster, RedisProcess, kinds, until
@@ -155,7 +155,7 @@ async def test_a_hash_that_feast_writes_is_told_of_for_each_view_that_is_read_of
     row = next(row for row in recorded() if len(row.entity) == 1)
     assert row.view.feast is not None
     views = [row.view, view_of("other", {join.name: join.type for join in row.view.feast.join_keys})]
-    store, reader = parse_store(server.url), feature_reader(server.url, Observer(), None, hash_rows(views))
+    store, reader = parse_store(server.url), feature_reader(server.url, Observer(), QUICK, hash_rows(views))
     lifetimes = {prefix(view.name): Lifetime(3_600.0, 3_600.0, 3_600.0) for view in views}
     near = NearCacheOfWorker(Stored(store, views), reader, 10_000_000, lifetimes)
     await near.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 from tests.integration.cli.sluice_command import ROOT, environment
 from tests.integration.loadtests.stub_process import stub
 from tests.integration.loadtests.test_locust import SCENARIO
+from tests.integration.redis_process import free_ports
 
 PATIENCE_S = 30.0
 
@@ -29,8 +29,7 @@ def ui(tmp_path: Path) -> Iterator[str]:
     """Its address; the users of a scenario ask a server of known behaviour."""
     (tmp_path / "payload.jsonl").write_text('{"path": "/", "body": {"x": 1}, "answer": {"y": 1}}\n')
     (tmp_path / "stub.yaml").write_text(SCENARIO)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     with stub(fixed_s=0.005, wrong_every=100) as host:
         command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests/locustfile.py"), "--host", host]
         command += ["--web-host", "127.0.0.1", "--web-port", str(port)]

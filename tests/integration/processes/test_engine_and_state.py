@@ -71,6 +71,8 @@ def test_a_crashed_engine_is_swept_and_started_again_while_gateways_answer(temp:
     with live_session(temp, metrics_port=0, **RAY) as session:
         session.running()
         answering = session.get()["pid"]
+        # Of this engine, not of the one that comes after it.
+        session.heard("scaled", "engine")
         before = helpers(session)
         assert all(started_at(helper) for helper in before)
         (pid,) = children(session, "fake_engine")
@@ -87,6 +89,7 @@ def test_a_crashed_engine_is_swept_and_started_again_while_gateways_answer(temp:
 def test_what_the_engine_started_ends_with_a_killed_supervisor_even_without_the_sessions_mark(temp: Path) -> None:
     with live_session(temp, **RAY) as session:
         session.running()
+        session.heard("scaled", "engine")
         left = [*helpers(session), *children(session, "valkey-server")]
         assert len(left) == 3
         (engine,), (guardian,) = children(session, "fake_engine"), children(session, "processes.guardian")

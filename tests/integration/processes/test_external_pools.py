@@ -20,6 +20,7 @@ from serving.routing.table import Route, RouteTable, Served, Split, dump, load
 from serving.runtime.loaded_model import LoadedModel, ModelSource
 from serving.state.member import Member, MemberVersion
 from serving.state.table_store import TableStore
+from tests.e2e.parts import until
 from tests.e2e.sluice_up import SluiceUp
 from tests.integration.valkey_server import Server
 
@@ -72,9 +73,13 @@ def test_it_answers_by_replicas_that_others_run_also_what_only_its_own_configura
         assert not any("raylet" in part.name() for part in session.look())
         with urllib.request.urlopen(f"http://127.0.0.1:{session.metrics_port}/metrics", timeout=10) as page:
             assert 'sluice_pool_replicas{pool="default"} 1.0' in page.read().decode()
-        assert asyncio.run(_in_force(control.url)) == ["earlier", "flight-delay"]
+        until(lambda: asyncio.run(_in_force(control.url)) == ["earlier", "flight-delay"], "what it knows is added")
         with session.connect() as connection:
-            assert connection.post("/v2/models/earlier/infer", {"inputs": []}).status == UNAVAILABLE
+
+            def nobody_runs_it() -> bool:
+                return connection.post("/v2/models/earlier/infer", {"inputs": []}).status == UNAVAILABLE
+
+            until(nobody_runs_it, "the worker has heard of it")
         session.close()
     finally:
         session.destroy()

@@ -44,6 +44,7 @@ def test_a_session_that_is_asked_to_end_leaves_nothing(temp: Path, which: signal
         session.process.send_signal(which)
         assert session.process.wait(20) == 0
         assert session.remains() == []
+        session.heard("stopped", "session")
         assert session.events[-1]["kind"] == "stopped"
 
 

@@ -109,7 +109,7 @@ def test_the_thread_of_long_batches_ends_with_its_gateway(stage: Stage) -> None:
         return [thread.name for thread in threading.enumerate() if thread.name.endswith("long runs")]
 
     _, peer = a_long_one_is_known(stage)
-    peer.send(peer.run(2, batch(sleeps(LONG_S), 0)), peer.run(3, batch(3, 3)))
+    peer.send(peer.run(2, batch(sleeps(10 * LONG_S), 0)), peer.run(3, batch(3, 3)))
     until(lambda: bool(threads()))
     peer.socket.close()
     until(lambda: not threads())

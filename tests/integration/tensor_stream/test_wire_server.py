@@ -50,11 +50,11 @@ def test_a_batch_whose_time_passed_while_another_ran_does_not_run(stage: Stage) 
 def test_nothing_runs_for_a_gateway_that_has_gone(stage: Stage) -> None:
     server = stage.server()
     peer = stage.peer(server)
-    peer.send(peer.run(1, batch(sleeps(0.2))), peer.run(2, batch(2)))
+    peer.send(peer.run(1, batch(sleeps(0.5))), peer.run(2, batch(2)))
     until(lambda: len(runs(stage.journal)) == 1)
     peer.socket.close()
     until(lambda: server.connections == 0)
-    assert runs(stage.journal) == ["1000.2"]
+    assert runs(stage.journal) == ["1000.5"]
 
 
 @pytest.mark.parametrize("permits", [1, 2])
