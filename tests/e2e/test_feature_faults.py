@@ -136,7 +136,7 @@ class Sessions:
             folder.mkdir()
             store = Store(kind, folder, self._stack, proxied=proxied)
             # The proxy's 50 ms are then too late.
-            more = {"SLUICE_STATE__FEATURES_TIMEOUT_MS": "40" if proxied else "50"}
+            more = {"SLUICE_STATE__FEATURES_TIMEOUT_MS": "40"} if proxied else {}
             session = Session(folder, store.url, **more)
             self._stack.callback(session.destroy)
             session.wait_until_ready()
