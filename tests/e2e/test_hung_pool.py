@@ -82,6 +82,7 @@ def test_rows_that_nobody_waits_for_do_not_run(session: SluiceUp, still_s: float
     _until_all_are_let_in(session, 16)
     with standing_still(session):
         told = at_once(session, 16, _ask_deadly)
+        _a_turn_later(session)
         time.sleep(still_s)
     # Who is refused has no row that could run.
     _let_in(told)
@@ -141,6 +142,12 @@ def _until_good(session: SluiceUp) -> None:
 def _until_all_are_let_in(session: SluiceUp, callers: int) -> None:
     """Nobody is refused for how long others waited while the replica stood still before."""
     until(lambda: at_once(session, callers, _ask_harmless) == [200] * callers, "so many callers are let in at once")
+
+
+def _a_turn_later(session: SluiceUp) -> None:
+    """What the worker gave up on when it answered 504 has been called back: it does so in the next turn of its loop."""
+    with session.connect() as connection:
+        assert connection.get("/v2/health/live").status == 200
 
 
 def _let_in(statuses: Iterable[int]) -> None:
