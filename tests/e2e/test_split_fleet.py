@@ -129,8 +129,12 @@ def begin(fleet: Fleet) -> tuple[SluiceUp, SluiceUp, str]:
     while phase(acts, rollout) == "measuring":
         arms(fleet.first, KEYS[:200])
     until(lambda: in_force(fleet, WEIGHTS[0]), "the first weight is in the table")
-    # And so long after it in every worker.
-    time.sleep(1.0)
+    wanted = {key for key in KEYS[:200] if bucket_of(rollout, key.encode()) < 100 * WEIGHTS[0]}
+
+    def known() -> bool:
+        return arms(fleet.first, KEYS[:200]) == arms(fleet.second, KEYS[:200]) == wanted
+
+    until(known, "and in every worker")
     return acts, other, rollout
 
 
@@ -300,6 +304,13 @@ def test_a_version_that_takes_a_gateway_worker_along_is_rolled_back_at_once(flee
     assert found["sentence"].endswith("gateway workers died in runs of the canary's version: 1, of the stable one's 0")
     assert "signal SIGFPE, while it ran divides/2" in fleet.second.logs()
     with fleet.first.connect() as connection:
+
+        def all_with_stable() -> bool:
+            connection.send(calm * AT_ONCE)
+            return {connection.read().headers["x-sluice-version"] for _ in range(AT_ONCE)} == {"1"}
+
+        # Workers have the table a moment after it is in force.
+        until(all_with_stable, "no request gets the canary any more")
         assert connection.post(DIVIDES, dividing(*CRASH)).headers["x-sluice-version"] == "1"
 
 

@@ -15,6 +15,7 @@ from ngh2 import (
     DataReceived,
     Event,
     NGH2Error,
+    PingAcknowledged,
     RequestReceived,
     SettingsReceived,
     StreamClosed,
@@ -39,6 +40,8 @@ Call = UnaryCall | StreamCall
 _PREFACE = b"PRI * HTTP/2.0"
 # Given to the transport at once; more waits in HTTP/2's queue while a client is slow.
 _PIECE = 1 << 18
+# What a goodbye is followed by: whoever answers it has read that, and begins no call any more.
+_HEARD = b"goodbye?"
 _NO_ERROR = 0
 _CANCEL = 8
 _ENHANCE_YOUR_CALM = 11
@@ -233,6 +236,7 @@ class Connection(asyncio.Protocol):
         self._goodbye_at = self._edge.clock()
         if self._used:
             self._http2.send_shutdown_notice()
+            self._http2.ping(_HEARD)
             self._flush()
         else:
             self.abort()
@@ -241,10 +245,7 @@ class Connection(asyncio.Protocol):
         """Calls that begin from now on are refused, and their clients know that they were not begun."""
         if self._ended or self._transport is None:
             return
-        self._ended = True
-        self._http2.send_goaway(_NO_ERROR)
-        for call in list(self._streams.values()):
-            call.drain()
+        self._name_the_last()
         self._flush()
 
     def abort(self) -> None:
@@ -253,6 +254,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     # --- inside
+
+    def _name_the_last(self) -> None:
+        self._ended = True
+        self._http2.send_goaway(_NO_ERROR)
+        for call in list(self._streams.values()):
+            call.drain()
 
     def _break_off(self, transport: asyncio.Transport) -> None:
         """Close for what the client does not end, and say so."""
@@ -304,6 +311,10 @@ class Connection(asyncio.Protocol):
             self._used = True
         elif isinstance(event, ConnectionClosed):
             self._ended = True
+        elif isinstance(event, PingAcknowledged):
+            if event.opaque_data == _HEARD and not self._ended:
+                # It left with the goodbye, so all that came before it is known: nobody's call is refused.
+                self._name_the_last()
         elif isinstance(event, TrailersReceived) and event.stream_id in self._calls:
             self._calls[event.stream_id].receive(b"", True)  # noqa: FBT003 - see UnaryCall.receive
 

@@ -49,9 +49,9 @@ class GrpcLimits:
     sweep_s: float = 0.25
     max_connections: int = 10_000
     drain_grace_s: float = 8.0
-    # How long a client may take to hear that it is to take another connection: longer than a message travels
-    # to one that has no processor for a while. Who hears it sooner leaves sooner.
-    goodbye_s: float = 1.0
+    # How long a client may take to say that it has heard that it is to take another connection: longer than any has no
+    # processor. Who says so sooner leaves sooner; what others begin after it is theirs to repeat.
+    goodbye_s: float = 3.0
 
     @property
     def max_message_bytes(self) -> int:

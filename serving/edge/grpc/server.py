@@ -63,8 +63,9 @@ class GrpcServer:
         """Accept nothing more, answer every call that has begun, and return when all connections are gone.
 
         Clients are first told to take another connection (GOAWAY with the highest stream), and what they send until
-        they have heard it is still answered; then the last call taken is named, and later ones are the clients' to
-        repeat. What is left at the end of the grace is closed as it is.
+        they say that they have heard it (PING) is still answered; then the last call taken is named. Of those who do
+        not say so within `goodbye_s` later calls are theirs to repeat. What is left at the end of the grace is closed
+        as it is.
         """
         edge = self._edge
         grace_s = edge.limits.drain_grace_s if grace_s is None else grace_s

@@ -16,7 +16,7 @@ from serving.inference import Answer, Outputs, Request, Tensor, VersionKey
 from serving.protocol.open_inference import InferParameter, ModelInferRequest, ModelInferResponse
 from serving.testing.predictions import FakePredictions, mean_answer
 from tests.unit.edge.grpc.messages import floats, request, with_parameters
-from tests.unit.edge.grpc.wire import INFER, STREAM, Wire, headers_of
+from tests.unit.edge.grpc.wire import INFER, STREAM, Ended, Wire, headers_of
 
 MESSAGE = framed(request().SerializeToString())
 
@@ -187,18 +187,43 @@ async def test_an_idle_connection_is_told_before_it_is_closed() -> None:
     wire.sweep(2)
     assert wire.goodbyes == [2**31 - 1]
     assert not wire.transport.closed
-    wire.sweep(1)
+    # Its word that it has heard.
+    wire.pump()
     assert wire.transport.closed
 
 
-async def test_who_was_told_to_leave_has_a_second_to_hear_it_also_where_a_sweep_comes_just_then() -> None:
-    wire = Wire(GrpcLimits(), FakePredictions(hold=True)).greet()
+async def test_who_says_nothing_has_three_seconds_to_hear_that_it_is_to_leave() -> None:
+    wire = Wire(GrpcLimits(idle_s=60)).greet()
     wire.ask()
-    wire.connection.say_goodbye()
+    wire.sweep(61)
+    # Also where a sweep comes just then.
     wire.sweep(0.25)
+    wire.sweep(2.5)
     assert wire.goodbyes == [2**31 - 1]
-    wire.sweep(1)
-    assert wire.goodbyes == [2**31 - 1, 1]
+    assert not wire.transport.closed
+    wire.sweep(0.25)
+    assert wire.transport.closed
+
+
+async def test_calls_that_began_before_the_goodbye_was_heard_are_taken_however_late_they_come() -> None:
+    wire = Wire(GrpcLimits(), FakePredictions(hold=True)).greet()
+    first = wire.ask()
+    wire.connection.say_goodbye()
+    second = wire.client.send_request(headers_of(INFER))
+    wire.calls[second] = Ended()
+    wire.client.send_data(second, MESSAGE, end_stream=True)
+    # It has left its client before that reads the goodbye.
+    on_its_way = wire.client.data_to_send()
+    wire.sweep(2.9)
+    assert wire.goodbyes == [2**31 - 1]
+    wire.connection.data_received(on_its_way)
+    wire.pump()
+    assert wire.goodbyes == [2**31 - 1, second]
+    wire.predictions.release()
+    await asyncio.sleep(0)
+    wire.take()
+    assert [wire.calls[number].status for number in (first, second)] == [Code.OK, Code.OK]
+    assert wire.transport.closed
 
 
 async def test_a_connection_with_calls_is_not_idle() -> None:
@@ -212,7 +237,7 @@ async def test_a_connection_grows_only_so_old() -> None:
     wire = Wire(GrpcLimits(max_age_s=60), FakePredictions(hold=True)).greet()
     number = wire.ask()
     wire.sweep(61)
-    wire.sweep(1)
+    wire.pump()
     assert wire.goodbyes == [2**31 - 1, 1]
     assert not wire.transport.closed
     wire.predictions.release()
