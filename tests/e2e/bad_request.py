@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.e2e.http_client import request_bytes
+from tests.e2e.http_client import PATIENT, request_bytes
 
 DOUBLER = "/v2/models/doubler/infer"
 PREDICT = "/v1/models/doubler:predict"
@@ -56,6 +56,6 @@ def raw(*lines: str, body: bytes = b"") -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-GOOD = infer(tensor())
+GOOD = posted(DOUBLER, {"inputs": [tensor()]}, PATIENT)
 GOOD_BODY = GOOD.partition(b"\r\n\r\n")[2]
 GOOD_ANSWER = [2.0, 4.0, 6.0, 8.0]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from tests.e2e.http_client import Connection, Reply, request_bytes
+from tests.e2e.http_client import PATIENT, Connection, Reply, request_bytes
 from tests.e2e.sluice_up import SluiceUp
 
 T = TypeVar("T")
@@ -24,10 +24,6 @@ def at_once(session: SluiceUp, callers: int, call: Callable[[int, Connection], T
 
     with ThreadPoolExecutor(callers) as pool:
         return list(pool.map(one, range(callers)))
-
-
-# However busy the machine is, what they ask is answered.
-PATIENT = {"x-request-timeout-ms": "20000"}
 
 
 def pipelined(connection: Connection, path: str, bodies: Sequence[bytes]) -> list[Reply]:

@@ -171,6 +171,7 @@ class Asking:
 
     answers: Answers = field(default_factory=Answers)
     faulty: bool = False
+    headers: str = ""
 
     def load(self, session: SluiceUp, rate: float) -> Load:
         """At a constant rate, until it is stopped."""
@@ -184,7 +185,7 @@ class Asking:
 
     def _of(self, flight: Flight, number: int) -> Question:
         body = json.dumps({"instances": [flight.instance()]}).encode()
-        return Question(PATH, body, _is_a_chance, f"x-sluice-key: caller-{number}\r\n", self.answers.told)
+        return Question(PATH, body, _is_a_chance, f"x-sluice-key: caller-{number}\r\n{self.headers}", self.answers.told)
 
 
 def _is_a_chance(body: bytes) -> bool:

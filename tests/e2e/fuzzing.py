@@ -15,7 +15,7 @@ import grpc
 from serving.protocol.open_inference import ModelInferRequest, ModelInferResponse
 from tests.e2e.bad_request import GOOD, GOOD_ANSWER, GOOD_ROW
 from tests.e2e.fuzz_seeds import binary_bodies, grpc_messages, json_bodies
-from tests.e2e.http_client import Connection, request_bytes
+from tests.e2e.http_client import PATIENT, Connection, request_bytes
 from tests.e2e.mutation import Mutation
 
 _GOOD_EVERY = 10
@@ -93,7 +93,7 @@ class HttpBodies:
         path, size, seed = self._seeds[below(len(self._seeds))]
         # One in eight as it is: what is changed besides is then all that is wrong.
         body = mutation.of(seed) if below(8) else seed
-        headers: dict[str, str] = {}
+        headers: dict[str, str] = {**PATIENT}
         if size:
             most = size + (below(7) - 3 if below(4) == 0 else len(body) - len(seed) if below(2) else 0)
             headers["inference-header-content-length"] = str(min(max(0, most), len(body)))

@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 PATIENCE_S = 30.0
+# However busy the machine is, who asks so is answered.
+PATIENT = {"x-request-timeout-ms": "20000"}
 
 
 class Hangup(Exception):
@@ -81,8 +83,8 @@ class Connection:
         return self.read(head_only=method == "HEAD")
 
     def post(self, path: str, document: object, headers: Mapping[str, str] | None = None) -> Reply:
-        """Send JSON."""
-        return self.request("POST", path, json.dumps(document).encode(), headers)
+        """Send JSON, as somebody who is answered however busy the machine is."""
+        return self.request("POST", path, json.dumps(document).encode(), {**PATIENT, **(headers or {})})
 
     def get(self, path: str) -> Reply:
         """Read a page."""

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from deployments.flights import sample
-from tests.e2e.callers import PATIENT, at_once, pipelined
-from tests.e2e.http_client import Connection
+from tests.e2e.callers import at_once, pipelined
+from tests.e2e.http_client import PATIENT, Connection
 from tests.e2e.scrape import BatchCount
 from tests.e2e.sluice_up import SluiceUp
 from tests.e2e.tensors import Array, infer_document, outputs_of, run_alone, same
@@ -95,7 +95,7 @@ def test_named_instances_of_callers_at_once(
 
     def ask(number: int, connection: Connection) -> list[dict[str, Any]]:
         instances = [{"input": row.tolist()} for row in parts[number]]
-        reply = connection.post("/v1/models/flight-delay:predict", {"instances": instances}, PATIENT)
+        reply = connection.post("/v1/models/flight-delay:predict", {"instances": instances})
         assert reply.status == 200, reply
         assert reply.headers["x-sluice-version"] == str(max(VERSIONS))
         predictions: list[dict[str, Any]] = reply.json()["predictions"]

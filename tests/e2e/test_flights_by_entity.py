@@ -16,7 +16,7 @@ from serving.cli.demo_flights import auc
 from serving.config.effective import effective
 from serving.features.store.redis_store import RedisStore
 from tests.e2e.callers import at_once
-from tests.e2e.http_client import Connection, Reply
+from tests.e2e.http_client import PATIENT, Connection, Reply
 from tests.e2e.scrape import BatchCount
 from tests.e2e.sluice_up import SluiceUp
 from tests.e2e.tensors import Array, run_alone, same
@@ -88,9 +88,9 @@ def test_a_document_so_large_that_another_process_decodes_it(served: tuple[Sluic
     with session.connect() as connection:
         body = json.dumps({"instances": INSTANCES * times}, indent=8).encode()
         assert len(body) > 1 << 20
-        reply = connection.request("POST", PATH, body, {"x-request-timeout-ms": "20000"})
+        reply = connection.request("POST", PATH, body, PATIENT)
         bad = json.dumps({"instances": [*INSTANCES * times, {}]}, indent=8).encode()
-        refused = connection.request("POST", PATH, bad)
+        refused = connection.request("POST", PATH, bad, PATIENT)
     expected = _alone(version, len(INSTANCES))
     same(_answers(_predictions(reply)), {name: np.concatenate([array] * times) for name, array in expected.items()})
     assert refused.status == 400
@@ -126,7 +126,7 @@ def test_what_does_not_fit_is_refused_with_what_is_known(session: SluiceUp) -> N
 def test_the_models_page_tells_what_to_send_and_its_curl_works(session: SluiceUp) -> None:
     with session.connect() as connection:
         page = connection.get("/v1/models/flight-delay").json()
-        reply = connection.request("POST", PATH, shlex.split(page["curl"])[-1].encode())
+        reply = connection.request("POST", PATH, shlex.split(page["curl"])[-1].encode(), PATIENT)
     assert page["entity_keys"] == ["tailnum", "carrier", "origin", "dest"]
     assert reply.status == 200, reply
 

@@ -11,6 +11,7 @@ import pytest
 from serving.testing.models import doubler, save
 from tests.e2e.conftest import Start
 from tests.e2e.doubling import doubling
+from tests.e2e.http_client import PATIENT
 from tests.e2e.parts import REPLICA, WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
 from tests.e2e.test_versions_under_load import ENGINE, change, told
@@ -35,7 +36,7 @@ def late_session(folder: Path, start: Start, engine: str) -> SluiceUp:
 def answers(session: SluiceUp, version: int) -> bool:
     asked = doubling(3)
     with session.connect() as connection:
-        answer = connection.request("POST", f"/v2/models/doubler/versions/{version}/infer", asked.body)
+        answer = connection.request("POST", f"/v2/models/doubler/versions/{version}/infer", asked.body, PATIENT)
         return answer.status == 200 and asked.right(answer.body)
 
 

@@ -26,9 +26,8 @@ from serving.processes.embedded_state import valkey_program
 from serving.routing.split import bucket_of
 from serving.state import keys
 from serving.testing.models import CRASH, divides, doubler, echo, graph_of, node, save, value
-from tests.e2e.callers import PATIENT
 from tests.e2e.doubling import LONG, dividing
-from tests.e2e.http_client import Connection, Hangup, Reply, request_bytes
+from tests.e2e.http_client import PATIENT, Connection, Hangup, Reply, request_bytes
 from tests.e2e.parts import WORKER, parts, until
 from tests.e2e.sluice_up import SluiceUp
 from tests.e2e.test_rollouts import CONTROL_APP
@@ -290,7 +289,7 @@ def test_of_two_controllers_one_acts_and_one_that_stood_still_changes_nothing_wh
 def test_a_version_that_takes_a_gateway_worker_along_is_rolled_back_at_once(fleet: Fleet) -> None:
     plan = {"steps": [{"weight": 50, "duration": "1h"}]}
     acts, _, rollout = started(fleet, "divides", {"canary": 2, "plan": plan, "sticky": False})
-    calm = request_bytes("POST", DIVIDES, json.dumps(dividing(8, 2)).encode())
+    calm = request_bytes("POST", DIVIDES, json.dumps(dividing(8, 2)).encode(), PATIENT)
     with fleet.first.connect() as connection:
         while phase(acts, rollout) == "measuring":
             connection.send(calm * AT_ONCE)

@@ -45,6 +45,10 @@ async def doubled(backend: Backend, *values: float) -> list[float]:
     return [row[0] for row in struct.iter_unpack("<4f", bytes(tensor.data))]
 
 
+# Serve notices a loss, and a process starts, imports and loads, on cores that others use.
+REPLACED_S = 60.0
+
+
 async def until(true: Callable[[], bool], within_s: float = 20.0) -> None:
     """Wait on the loop for something to become true."""
     ends = time.monotonic() + within_s

@@ -88,7 +88,7 @@ async def test_a_lost_replica_hangs_nobody_and_its_successor_is_found(driver: Cl
         with pytest.raises((ReplicaLost, DeadlineExceeded)):
             await backend.run(batch(CRASH, within_s=5.0))
         await until(lambda: DOUBLER in backend.hosted())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while True:
                 try:
                     assert await doubled(backend, 4.0) == [8.0]

@@ -13,7 +13,7 @@ from serving.inference import VersionKey
 from serving.pool.pool_spec import PoolSpec
 from serving.runtime.source import ModelSource
 from serving.testing.models import doubler, save
-from tests.integration.ray.client import doubled, pool_client, until
+from tests.integration.ray.client import REPLACED_S, doubled, pool_client, until
 from tests.integration.ray.conftest import Cluster
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ async def test_a_replacement_hosts_what_was_loaded_since(driver: Cluster) -> Non
         await asyncio.to_thread(ray_pools.change, [with_one_more(driver)])
         (before,) = driver.engine.replicas("trial")
         os.kill(before, signal.SIGKILL)
-        await until(lambda: driver.engine.replicas("trial") not in ([], [before]))
-        await until(lambda: LATER in client.hosted())
+        await until(lambda: driver.engine.replicas("trial") not in ([], [before]), within_s=REPLACED_S)
+        await until(lambda: LATER in client.hosted(), within_s=REPLACED_S)
         await asyncio.to_thread(ray_pools.change, [driver.pools["trial"]])
         await until(lambda: LATER not in client.hosted())

@@ -69,9 +69,12 @@ async def begun(world: World, controller: Controller) -> str:
     return held.id
 
 
+@pytest.mark.usefixtures("patient")
 async def test_of_two_one_acts_and_when_it_is_gone_the_other_goes_on_to_the_end(world: World, server: Server) -> None:
     one, other = world.controller(), world.controller()
     rollout_id = await begun(world, one)
+    # It is held however long this takes.
+    server.client().pexpire(keys.CONTROLLER, 60_000)
     for _ in range(6):
         await world.tick()
         await other.look()

@@ -17,6 +17,8 @@ from serving.state import keys
 from serving.state.rollout_counts import CANARY, STABLE, ArmCounts, CountsWriter, RolloutCounts, StratumName
 from tests.integration.valkey_server import Server
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 STRATUM = StratumName(3, 7, 1, 500)
 
 

@@ -34,6 +34,7 @@ async def test_a_published_table_reaches_followers_at_once(server: Server, monke
     await publisher.stop()
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_table_never_goes_back(server: Server) -> None:
     store = TableStore(server.url)
     assert await store.publish(table(7), 7)
@@ -45,6 +46,7 @@ async def test_a_table_never_goes_back(server: Server) -> None:
     await store.stop()
 
 
+@pytest.mark.usefixtures("patient")
 async def test_publishers_side_by_side_leave_the_highest_epoch(server: Server) -> None:
     stores = [TableStore(server.url) for _ in range(4)]
 
