@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import random
 import shutil
@@ -30,10 +32,28 @@ def binary(kind: str) -> str:
     return str(get_binary_path()) if kind == "valkey" else str(shutil.which("redis-server"))
 
 
+# Blocks of ports, of which each process of tests has one: a port that is free may be another's, whose server has not
+# begun to listen.
+_BLOCK = 400
+_BLOCKS = [range(first, first + _BLOCK) for first in range(20_000, 32_000, _BLOCK)]
+
+
 def free_ports(count: int) -> list[int]:
     """None of those that the kernel gives away, so that nobody gets one of them before the server that it is for."""
-    free = filter(_is_free, random.sample(range(20_000, 32_000), 100 * count))
+    _, block = _own_block()
+    free = filter(_is_free, random.sample(block, _BLOCK))
     return list(itertools.islice(free, count))
+
+
+@functools.cache
+def _own_block() -> tuple[socket.socket, range]:
+    # Whoever has bound the block's name has it, until the process ends.
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    for block in _BLOCKS:
+        with contextlib.suppress(OSError):
+            claim.bind(f"\0ports of tests from {block.start}")
+            return claim, block
+    raise AssertionError("so many tests never run side by side")
 
 
 def _is_free(port: int) -> bool:
