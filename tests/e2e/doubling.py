@@ -9,9 +9,11 @@ from pathlib import Path
 
 from serving.testing.load_client import Question
 from serving.testing.models import divides, doubler, save
+from tests.e2e.http_client import PATIENT
 
 PATH = "/v2/models/doubler/infer"
-PATIENT = "x-request-timeout-ms: 20000\r\n"
+# As lines of a head, which is how the load client takes them.
+PATIENT_LINES = "".join(f"{name}: {value}\r\n" for name, value in PATIENT.items())
 # By hand, and before a release: the whole length.
 LONG = os.environ.get("SLUICE_LONG") == "1"
 
@@ -32,7 +34,7 @@ def doubling(number: int, headers: str = "") -> Question:
 
 def patiently(number: int) -> Question:
     """One that is neither refused nor given up where a worker or a replica waits for a core."""
-    return doubling(number, PATIENT)
+    return doubling(number, PATIENT_LINES)
 
 
 def dividing(x: int, by: int) -> dict[str, object]:

@@ -209,7 +209,7 @@ def test_an_emptied_store_is_told_from_one_that_is_away(
             with loads.disturbed():
                 emptied(server)
             until(lambda: session.ask("lenient").headers.get("x-sluice-degraded") == "row=not_found", "it is empty")
-            refused = until_answered(session, 404)
+            refused = _until_answered(session, 404)
             assert "the row of id '7' in feature view 'row' does not exist" in refused.error
             stored = time.monotonic()
             session.stored(server.url)
@@ -286,7 +286,7 @@ def test_deadlines_are_kept_during_a_read_that_does_not_end(tmp_path: Path, serv
         _whole_again(session)
 
 
-def until_answered(session: Session, status: int) -> Reply:
+def _until_answered(session: Session, status: int) -> Reply:
     """The first answer of `strict` with that status: a store that has to wait for a core may be away once."""
     replies: list[Reply] = []
 

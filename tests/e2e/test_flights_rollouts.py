@@ -14,7 +14,7 @@ import pytest
 from serving.cli.failure import CommandFailed
 from serving.state.rollout_store import RolloutStore
 from serving.testing.load_client import Failure, Report, Span, running
-from tests.e2e.doubling import PATIENT
+from tests.e2e.doubling import PATIENT_LINES
 from tests.e2e.flights_rollout import (
     BESIDE_OTHERS,
     Answers,
@@ -54,7 +54,7 @@ def back_to_version_1(session: SluiceUp) -> Iterator[None]:
 
 @pytest.mark.timeout(240)
 def test_a_fault_during_a_step_is_rolled_back_and_no_worker_asks_the_canary_any_more(session: SluiceUp) -> None:
-    asking = Asking(headers=PATIENT)
+    asking = Asking(headers=PATIENT_LINES)
     with running(asking.load(session, SLOW)) as load:
         rollout = Rollout.begin(session, 3, [{"weight": 10, "duration": "5m"}], **BESIDE_OTHERS)
         rollout.until_phase("step")
@@ -80,7 +80,7 @@ def test_a_fault_during_a_step_is_rolled_back_and_no_worker_asks_the_canary_any_
 
 @pytest.mark.timeout(300)
 def test_whatever_is_killed_the_rollout_goes_on_with_the_weight_it_had(session: SluiceUp) -> None:
-    asking = Asking(headers=PATIENT)
+    asking = Asking(headers=PATIENT_LINES)
     with running(asking.load(session, SLOW)) as load:
         rollout = Rollout.begin(session, 6, [{"weight": 30, "duration": "1h"}], **BESIDE_OTHERS)
         rollout.until_phase("step")

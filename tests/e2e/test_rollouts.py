@@ -15,7 +15,7 @@ from onnx import ModelProto, TensorProto
 
 from serving.testing.load_client import Load, Question, running
 from serving.testing.models import echo, graph_of, node, raises_on_13, save, value
-from tests.e2e.doubling import PATIENT
+from tests.e2e.doubling import PATIENT_LINES
 from tests.e2e.flights_rollout import BESIDE_OTHERS
 from tests.e2e.parts import parts, until
 from tests.e2e.scrape import Scrape
@@ -88,7 +88,10 @@ def question(number: int) -> Question:
     value = 13 if number % BAD_EVERY == 0 else number % 1_000 + 20
     document = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [value]}]}
     return Question(
-        PATH, json.dumps(document).encode(), lambda body: json.loads(body)["outputs"][0]["data"] == [value], PATIENT
+        PATH,
+        json.dumps(document).encode(),
+        lambda body: json.loads(body)["outputs"][0]["data"] == [value],
+        PATIENT_LINES,
     )
 
 
@@ -126,7 +129,10 @@ def shadowed(number: int) -> Question:
     document = {"id": f"r{number}", "inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [score]}]}
     path = "/v2/models/scores/infer"
     return Question(
-        path, json.dumps(document).encode(), lambda body: json.loads(body)["outputs"][0]["data"] == [score], PATIENT
+        path,
+        json.dumps(document).encode(),
+        lambda body: json.loads(body)["outputs"][0]["data"] == [score],
+        PATIENT_LINES,
     )
 
 
